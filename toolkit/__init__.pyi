@@ -1,0 +1,12 @@
+"""The public API: every name here, and no other, is public."""
+
+from .errors import AuthenticationError as AuthenticationError
+from .errors import ConfigurationError as ConfigurationError
+from .errors import DisclosureError as DisclosureError
+from .errors import QualityError as QualityError
+from .errors import ReportError as ReportError
+from .errors import SchemaError as SchemaError
+from .errors import SnapshotError as SnapshotError
+from .errors import ToolkitError as ToolkitError
+from .errors import TransportError as TransportError
+from .errors import WireFormatError as WireFormatError

@@ -1,0 +1,1 @@
+"""Result table → `alt.Chart`. Nothing here computes a statistic."""

@@ -1,0 +1,96 @@
+"""Settings from arguments, environment and `.env`; the token as a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from toolkit.errors import ConfigurationError
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class Settings(BaseSettings):
+    """Where the platform is and how to talk to it.
+
+    Each field is read from an argument, else from the environment variable `SO2_<FIELD>`,
+    else from the file `.env` in the working folder.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SO2_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    base_url: str | None = Field(None, description="The platform's address, https://…")
+    token: SecretStr | None = Field(None, description="The bearer token from platform support.")
+    snapshot: Path | None = Field(None, description="A snapshot folder to read instead.")
+    pseudonym_key: SecretStr | None = Field(None, description="Key of the pseudonyms at rest.")
+    timeout: float = Field(30.0, gt=0, description="Seconds without a byte before giving up.")
+    total_timeout: float = Field(
+        3600.0, gt=0, description="Seconds for one request with all its retries."
+    )
+    retries: int = Field(5, ge=0, description="How often a failed request is tried again.")
+    allow_http: bool = Field(
+        default=False, description="Send the token over plain http to other than loopback."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _clean_base_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must look like https://platform.example.com")
+        if parts.username or parts.password:
+            raise ValueError("must not hold a user name or password; the token is set apart")
+        if parts.query or parts.fragment:
+            raise ValueError("must end before any ? or #")
+        return url.rstrip("/")
+
+
+def settings(**arguments: object) -> Settings:
+    """Read the settings; an argument that is None counts as not given.
+
+    Raises:
+        ConfigurationError: A setting is impossible. Names the setting, never its value.
+    """
+    given = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic validates them
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"SO2_{str(e['loc'][0]).upper()} {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors(include_input=False, include_url=False)
+        )
+        raise ConfigurationError(f"a setting cannot be used: {reasons}") from None
+
+
+def platform_settings(base_url: str | None = None, token: str | None = None) -> Settings:
+    """The settings of a platform that can be asked: with an address, a token and a safe scheme.
+
+    Raises:
+        ConfigurationError: Address or token is missing, or the token would travel unencrypted.
+    """
+    found = settings(base_url=base_url, token=token)
+    missing = [
+        name
+        for name, value in (("SO2_BASE_URL", found.base_url), ("SO2_TOKEN", found.token))
+        if value is None
+    ]
+    if missing or found.base_url is None:
+        raise ConfigurationError(
+            f"{' and '.join(missing)} not set. Pass tk.connect(base_url=…, token=…), or set them "
+            "in the environment or in a file .env in this folder. The token comes from the "
+            "platform's support. To try the toolkit without a platform, use tk.sandbox()."
+        )
+    parts = urlsplit(found.base_url)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not found.allow_http:
+        raise ConfigurationError(
+            f"plain http to {parts.hostname} would send the token unencrypted. Use https, or set "
+            "SO2_ALLOW_HTTP=true if you know that the way is safe."
+        )
+    return found

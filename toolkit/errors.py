@@ -1,0 +1,81 @@
+"""Every error the toolkit raises on purpose.
+
+ToolkitError
+├── ConfigurationError     no platform, no token, a setting that cannot be
+├── AuthenticationError    the platform refused the token, or showed a login page
+├── TransportError         no answer, a broken answer, an answer that is no success
+├── WireFormatError        the body is not the JSON it should be; says where
+├── SchemaError            a frame or a record lacks what it needs; says what exists
+├── QualityError           a check failed and the caller asked to be stopped
+├── DisclosureError        a table cannot be protected, or would give a person away
+├── SnapshotError          a snapshot is missing, changed, in use or of another key
+└── ReportError            a notebook failed while it was executed
+
+A message says what happened, where, and what to do next. None holds the token.
+"""
+
+from __future__ import annotations
+
+
+class ToolkitError(Exception):
+    """The base of every error the toolkit raises on purpose."""
+
+
+class ConfigurationError(ToolkitError):
+    """The platform, the token or another setting is missing or impossible."""
+
+
+class AuthenticationError(ToolkitError):
+    """The platform refused the token, or answered with its login page."""
+
+
+class TransportError(ToolkitError):
+    """The platform gave no answer, a broken one, or one that is no success.
+
+    Attributes:
+        status: The HTTP status where there was one, else None.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class WireFormatError(ToolkitError):
+    """A body is not well-formed.
+
+    Attributes:
+        offset: 0-based position of the first wrong byte in the decoded body.
+        line: 1-based line of that byte.
+        column: 1-based column of that byte, counted in bytes.
+        record: 0-based number of the record it lies in, None outside of records.
+    """
+
+    def __init__(
+        self, message: str, *, offset: int, line: int, column: int, record: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.line = line
+        self.column = column
+        self.record = record
+
+
+class SchemaError(ToolkitError):
+    """A frame or a record lacks a column, or a column has another type."""
+
+
+class QualityError(ToolkitError):
+    """A check at or above the named severity failed."""
+
+
+class DisclosureError(ToolkitError):
+    """A table cannot be protected, or a pseudonym key is missing or weak."""
+
+
+class SnapshotError(ToolkitError):
+    """A snapshot is missing, damaged, in use, or under another pseudonym key."""
+
+
+class ReportError(ToolkitError):
+    """A notebook failed while it was executed; names the notebook and the cell."""

@@ -1,0 +1,1 @@
+"""The embedded platform: the documented API on loopback, with simulated or real learners."""

@@ -1,0 +1,121 @@
+"""What a column and a frame are: names, types, units, roles and grain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import polars as pl
+
+from toolkit.errors import SchemaError
+
+TIMESTAMP = pl.Datetime("us", "UTC")
+
+
+class Role(Enum):
+    """What a column is to those who check, protect or chart it."""
+
+    KEY = "key"  # identifies the row
+    IDENTITY = "identity"  # names a person
+    VALUE = "value"  # a measured property of a row
+    GROUP = "group"  # a result table's dimension: a cohort, a bin, a time
+    COUNT = "count"  # a number of people: what disclosure control looks at
+    STATISTIC = "statistic"  # computed from the counts named in `rests_on`
+    STATUS = "status"  # why a cell is null
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: The API's own name where it has one.
+        dtype: The Polars type in the typed frame.
+        description: One sentence for a reader of tables.
+        role: See `Role`.
+        unit: For numbers: "fraction", "days", "learners", …
+        required: On the wire: the record is refused without it (missing or null).
+        low: Smallest value that can be right.
+        high: Largest value that can be right.
+        rests_on: For a statistic, the count columns it is computed from.
+    """
+
+    name: str
+    dtype: pl.DataType | type[pl.DataType]
+    description: str
+    role: Role = Role.VALUE
+    unit: str | None = None
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+    rests_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A frame's columns, in order, with its grain and key.
+
+    Attributes:
+        name: How the toolkit calls the frame.
+        grain: What one row is, "one row per …".
+        columns: The columns in order. Result tables may carry group columns before them.
+        key: The columns that no two rows share.
+    """
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    @property
+    def names(self) -> list[str]:
+        """The column names in order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def polars_schema(self) -> pl.Schema:
+        """The frame's Polars schema."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    def of_role(self, *roles: Role) -> list[str]:
+        """Names of the columns in any of these roles."""
+        return [column.name for column in self.columns if column.role in roles]
+
+    def empty(self) -> pl.DataFrame:
+        """The frame with no row."""
+        return pl.DataFrame(schema=self.polars_schema)
+
+
+def require_columns(have: Iterable[str], need: Iterable[str], *, what: str) -> None:
+    """Raise `SchemaError` naming each missing column and those that exist.
+
+    Args:
+        have: The columns of the frame.
+        need: The columns it must have.
+        what: How the message calls the frame, "person_course" or "durations".
+
+    Raises:
+        SchemaError: A needed column is not there.
+
+    Examples:
+        >>> require_columns(["username"], ["created"], what="enrollments")
+        Traceback (most recent call last):
+        toolkit.errors.SchemaError: enrollments has no column `created`; it has username
+    """
+    present = list(have)
+    missing = [f"`{name}`" for name in need if name not in present]
+    if missing:
+        word = "column" if len(missing) == 1 else "columns"
+        raise SchemaError(
+            f"{what} has no {word} {', '.join(missing)}; it has {', '.join(present) or 'none'}"
+        )

@@ -1,0 +1,94 @@
+"""The frames that come from the platform, and the one that joins them."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from toolkit.schemas.columns import TIMESTAMP, Column, Role, Table
+
+_USERNAME = Column(
+    "username", pl.String, "The learner's name on the platform.", Role.IDENTITY, required=True
+)
+_EMAIL = Column("email", pl.String, "The learner's address.", Role.IDENTITY)
+_COURSE = Column(
+    "course_id", pl.String, "The course run, `course-v1:org+number+run`.", Role.KEY, required=True
+)
+_PERCENT = Column("percent_grade", pl.Float64, "The grade.", unit="fraction", low=0.0, high=1.0)
+_LETTER = Column("letter_grade", pl.String, "The letter of a passing grade; null where none.")
+_PASSED_AT = Column("passed_timestamp", TIMESTAMP, "When the learner first passed; null if not.")
+_LAST_DATE = Column("last_date", pl.Date, "The platform's last date for the record.")
+_DISPLAY = Column("display_name", pl.String, "The course's title.")
+_ACTIVE = Column("is_active", pl.Boolean, "Whether the enrollment stands.")
+_MODE = Column("mode", pl.String, "The enrollment's mode, such as audit or verified.")
+_CREATED = Column("created", TIMESTAMP, "When the learner enrolled.")
+_COMPLETION = Column(
+    "completion",
+    pl.Float64,
+    "Share of the course's content completed.",
+    unit="fraction",
+    low=0.0,
+    high=1.0,
+)
+
+_RECORD_KEY = ("username", "course_id")
+_RECORD_GRAIN = "one row per learner per course"
+
+GRADES = Table(
+    "grades",
+    _RECORD_GRAIN,
+    (_USERNAME, _EMAIL, _COURSE, _DISPLAY, _PERCENT, _LETTER, _PASSED_AT, _LAST_DATE),
+    _RECORD_KEY,
+)
+ENROLLMENTS = Table(
+    "enrollments",
+    _RECORD_GRAIN,
+    (_USERNAME, _EMAIL, _COURSE, _ACTIVE, _MODE, _CREATED),
+    _RECORD_KEY,
+)
+COMPLETION = Table(
+    "completion", _RECORD_GRAIN, (_USERNAME, _EMAIL, _COURSE, _COMPLETION), _RECORD_KEY
+)
+RESOURCES: dict[str, Table] = {table.name: table for table in (GRADES, ENROLLMENTS, COMPLETION)}
+
+PROBLEMS = Table(
+    "problems",
+    "one row per raw value that could not be taken as it stands",
+    (
+        Column("resource", pl.String, "grades, enrollments or completion.", Role.GROUP),
+        Column("record", pl.Int64, "0-based position of the record; null for the whole body."),
+        Column("column", pl.String, "The field."),
+        Column("raw", pl.String, "The value as it came, as text.", Role.IDENTITY),
+        Column("reason", pl.String, "What is wrong with it, and what the toolkit did."),
+    ),
+)
+
+PERSON_COURSE = Table(
+    "person_course",
+    "one row per learner per course, from grades, enrollments and completion",
+    (
+        _USERNAME,
+        _COURSE,
+        _DISPLAY,
+        Column("org", pl.String, "Organisation in the course id; null where it has another form."),
+        Column("course_number", pl.String, "Course number in the course id."),
+        Column("course_run", pl.String, "Run in the course id."),
+        Column("in_grades", pl.Boolean, "Whether grades had the record."),
+        Column("in_enrollments", pl.Boolean, "Whether enrollments had the record."),
+        Column("in_completion", pl.Boolean, "Whether completion had the record."),
+        _ACTIVE,
+        _MODE,
+        _CREATED,
+        _PERCENT,
+        _LETTER,
+        _PASSED_AT,
+        _LAST_DATE,
+        _COMPLETION,
+        Column("passed", pl.Boolean, "Whether the platform gives a passing letter grade."),
+        Column("enrolled_day", pl.Int32, "Day of enrollment (UTC).", unit="days since 1970-01-01"),
+        Column("passed_day", pl.Int32, "Day of the pass (UTC).", unit="days since 1970-01-01"),
+        Column("days_to_pass", pl.Float64, "Enrollment to pass; negative if before.", unit="days"),
+        Column("observed_days", pl.Float64, "Enrollment to as_of.", unit="days"),
+        Column("as_of", TIMESTAMP, "The moment the data speak of, the same in every row."),
+    ),
+    _RECORD_KEY,
+)

@@ -1,0 +1,19 @@
+"""The registry of result tables: what `protect`, charts and narratives recognise."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from toolkit.schemas.columns import Table
+
+RESULTS: dict[str, Table] = {}
+
+
+def recognise(frame: pl.DataFrame) -> Table | None:
+    """The result table whose columns the frame has, or None.
+
+    Columns that the table does not name are group columns. Where several fit, the one with
+    the most columns is meant.
+    """
+    fitting = [table for table in RESULTS.values() if set(table.names) <= set(frame.columns)]
+    return max(fitting, key=lambda table: len(table.columns), default=None)
