@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import altair as alt
 
@@ -14,7 +14,8 @@ C = TypeVar("C", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart, 
 
 def finish(chart: C, *, title: str, subtitle: str, description: str) -> C:
     """Give a chart its finding as title, its basis as subtitle, its text for screen readers."""
-    return chart.properties(
+    titled = chart.properties(
         title=alt.TitleParams(text=title, subtitle=subtitle, anchor="start"),
         description=description,
-    ).configure_range(category=PALETTE)
+    )
+    return cast("C", titled.configure_range(category=PALETTE))
