@@ -1,0 +1,49 @@
+"""Which commands there are, and how an error is told.
+
+A command lives in a module of its own and takes the API through `import toolkit as tk`, whose
+names load when used: `so2 --help` need not wait for JupyterLab or Great Expectations.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from toolkit.errors import ToolkitError
+
+app = typer.Typer(
+    help="Learner grades of an Open edX platform: load, check, analyse, report.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # a traceback with locals would show learners
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # the shape typer calls
+    if wanted:
+        typer.echo(f"so2-toolkit {version('so2-toolkit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+def main() -> None:
+    """Run `so2`; an error made on purpose ends it with status 1 and its message alone."""
+    try:
+        app()
+    except ToolkitError as error:
+        console = Console(stderr=True)
+        console.print(f"so2: {error}", style="bold red", markup=False, highlight=False)
+        sys.exit(1)
