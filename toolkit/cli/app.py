@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001  # the shape typer calls
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"so2-toolkit {version('so2-toolkit')}")
         raise typer.Exit
