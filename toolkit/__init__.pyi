@@ -1,5 +1,6 @@
 """The public API: every name here, and no other, is public."""
 
+from .charts.theme import use_offline_charts as use_offline_charts
 from .errors import AuthenticationError as AuthenticationError
 from .errors import ConfigurationError as ConfigurationError
 from .errors import DisclosureError as DisclosureError

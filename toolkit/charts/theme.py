@@ -1,21 +1,168 @@
-"""The look that all charts share."""
+"""The look that all charts share: one palette, one finish, light or dark, drawn without network."""
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+import textwrap
+from typing import Any, Literal, TypeVar, cast
 
 import altair as alt
 
-# Okabe & Ito's palette, distinguishable under every common form of colour blindness.
-PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
+# Okabe & Ito (2008), distinguishable under every common form of colour blindness; ordered so
+# that neighbours also differ in lightness, as far as eight hues can in grey print.
+PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442"]
+# One hue, lightness falling all the way: reads the same in colour and in grey.
+RAMP = ["#EAF3FA", "#BFDCEF", "#86BDE0", "#4A97C9", "#1B6CA8", "#08406F"]
+# A second channel for lines, so that no reading depends on colour alone.
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 2, 1, 2], [1, 3], [10, 2, 2, 2]]
 
+INK, MUTED, RULE, GRID, PAPER = "#1A1A1A", "#555555", "#8A8A8A", "#E3E3E3", "#FFFFFF"
+WITHHELD = "#C4C4C4"
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
+
+# What each colour becomes on dark paper. Charts name only colours of this module, so that
+# exchanging them is all that a dark chart needs.
+DARK = {
+    INK: "#F2F2F2",
+    MUTED: "#B8B8B8",
+    RULE: "#8F8F8F",
+    GRID: "#3A3D42",
+    PAPER: "#16181C",
+    WITHHELD: "#5A5D63",
+    "#000000": "#FFFFFF",
+    "#0072B2": "#4FB0F0",
+    "#56B4E9": "#A6DCFF",
+    "#009E73": "#2BC79B",
+    "#D55E00": "#FF7F2A",
+} | dict(zip(RAMP, ["#1D2A36", "#1F4A6B", "#23699A", "#3A8CC4", "#74B6E0", "#C3E3F7"], strict=True))
+
+Theme = Literal["light", "dark"]
 C = TypeVar("C", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart, alt.FacetChart)
+
+# JupyterLab, VS Code and our report draw this type with scripts they bring themselves. They
+# know Vega-Lite 5; our charts keep to what 5 and 6 share.
+MIME = "application/vnd.vegalite.v5+json"
+
+_TITLE_WIDTH, _SUBTITLE_WIDTH = 68, 92
+
+_CONFIG: dict[str, Any] = {
+    "background": PAPER,
+    "font": FONT,
+    "padding": 8,
+    "view": {"continuousWidth": 560, "continuousHeight": 300, "stroke": None},
+    "title": {
+        "anchor": "start",
+        "frame": "bounds",
+        "color": INK,
+        "fontSize": 17,
+        "fontWeight": 600,
+        "lineHeight": 22,
+        "subtitleColor": MUTED,
+        "subtitleFontSize": 13,
+        "subtitleLineHeight": 18,
+        "subtitlePadding": 6,
+        "offset": 14,
+    },
+    "axis": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "labelFontSize": 12,
+        "titleFontSize": 13,
+        "titleFontWeight": "normal",
+        "titlePadding": 10,
+        "labelLimit": 320,
+        "domainColor": RULE,
+        "tickColor": RULE,
+        "gridColor": GRID,
+    },
+    "axisX": {"grid": False, "labelFlush": False},
+    "axisY": {"domain": False, "ticks": False},
+    "header": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "labelFontSize": 13,
+        "titleFontSize": 13,
+        "labelFontWeight": 600,
+        "labelLimit": 320,
+    },
+    "legend": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "labelLimit": 320,
+        "symbolLimit": 0,
+    },
+    "text": {"color": INK, "fontSize": 12},
+    "rule": {"color": RULE},
+    "line": {"strokeWidth": 2.25},
+    "point": {"size": 60, "filled": True},
+    "mark": {"color": PALETTE[0]},
+    "range": {
+        "category": PALETTE,
+        "ramp": RAMP,
+        "heatmap": RAMP,
+        "ordinal": RAMP,
+    },
+}
 
 
 def finish(chart: C, *, title: str, subtitle: str, description: str) -> C:
-    """Give a chart its finding as title, its basis as subtitle, its text for screen readers."""
+    """Give a chart its finding as title, its basis as subtitle, its text for screen readers.
+
+    Long titles and subtitles are broken into lines, so that none is cut. A subtitle part that
+    begins a new line is set apart by a line break in the text.
+    """
     titled = chart.properties(
-        title=alt.TitleParams(text=title, subtitle=subtitle, anchor="start"),
+        title=alt.TitleParams(
+            text=_lines(title, _TITLE_WIDTH), subtitle=_lines(subtitle, _SUBTITLE_WIDTH)
+        ),
         description=description,
+        # "Open in the Vega editor" would send the chart's data to another site.
+        usermeta={
+            "embedOptions": {
+                "renderer": "svg",
+                "actions": {"export": True, "source": False, "compiled": False, "editor": False},
+            }
+        },
     )
-    return cast("C", titled.configure_range(category=PALETTE))
+    return cast("C", titled.configure(**_CONFIG))
+
+
+def dark(spec: dict[str, Any]) -> dict[str, Any]:
+    """The same chart specification on dark paper."""
+    return cast("dict[str, Any]", _exchange(spec))
+
+
+def use_offline_charts(theme: Theme = "light") -> None:
+    """Let this notebook draw Altair charts without network, in light or dark.
+
+    Altair's own default loads its scripts from the network each time. JupyterLab and VS Code
+    bring these scripts, and are asked to use them. The text beside each chart is its
+    description, for readers and front ends that show no picture.
+
+    Args:
+        theme: "light" or "dark".
+    """
+
+    def render(spec: dict[str, Any], **_: object) -> dict[str, Any]:
+        shown = dark(spec) if theme == "dark" else spec
+        schema = "https://vega.github.io/schema/vega-lite/v5.json"
+        text = str(spec.get("description") or "A chart without a description.")
+        return {MIME: {**shown, "$schema": schema}, "text/plain": text}
+
+    alt.renderers.register("so2", render)
+    alt.renderers.enable("so2")
+
+
+def _lines(text: str, width: int) -> list[str]:
+    return [line for part in text.splitlines() for line in textwrap.wrap(part, width)] or [""]
+
+
+def _exchange(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _exchange(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_exchange(inner) for inner in value]
+    return DARK.get(value, value) if isinstance(value, str) else value
