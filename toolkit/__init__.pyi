@@ -1,6 +1,7 @@
 """The public API: every name here, and no other, is public."""
 
 from .charts.theme import use_offline_charts as use_offline_charts
+from .disclosure import protect as protect
 from .errors import AuthenticationError as AuthenticationError
 from .errors import ConfigurationError as ConfigurationError
 from .errors import DisclosureError as DisclosureError
