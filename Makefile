@@ -3,49 +3,75 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-ENV_OK := $(VENV)/.installed
 
-.PHONY: demo test slow lab lint types bench lock environment wheel-check lowest clean help
+.PHONY: help demo lab test slow lint types bench lowest wheel-check environment lock clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
 
-# The lock holds hashes, so pip refuses any file that is not the one that was tested.
-$(ENV_OK): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
-	@echo "Installing into $(VENV) (a minute or two, once)"
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install --no-deps --no-build-isolation -e .
+# The locks hold hashes, so pip refuses any file that is not the one that was tested.
+$(VENV)/.user: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Installing into $(VENV): a minute or two, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(ENV_OK) ## the main job on the embedded sandbox platform: load, check, notebooks, HTML report
+$(VENV)/.dev: $(VENV)/.user requirements-dev.lock
+	@echo "Installing what tests and checks need into $(VENV)."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev requirements-bench.lock
+	@$(PIP) install --require-hashes -r requirements-bench.lock
+	@touch $@
+
+demo: $(VENV)/.user ## load, check, run the notebooks and write report/, on the sandbox platform
 	$(BIN)/so2 demo
 
-test: $(ENV_OK) ## all tests but the slow ones
-	$(BIN)/python -m pytest -n auto -m "not slow"
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -n auto notebooks
-
-slow: $(ENV_OK) ## the slow tests: many seeds, coverage of intervals
-	$(BIN)/python -m pytest -n auto -m slow
-
-lab: $(ENV_OK) ## open the notebooks in JupyterLab
+lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
-lint: $(ENV_OK) ## ruff, and the generated files are up to date
+test: $(VENV)/.dev ## the tests, and the notebooks as tests
+	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=300 notebooks
+
+slow: $(VENV)/.dev ## the slow tests: intervals over many seeds, writers killed at random
+	$(BIN)/python -m pytest -n auto -m slow
+
+lint: $(VENV)/.dev ## ruff; generated files are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python scripts/environment.py --check
 
-types: $(ENV_OK) ## mypy --strict
+types: $(VENV)/.dev ## mypy --strict
 	$(BIN)/mypy
 
-environment: $(ENV_OK) ## write environment.yml from pyproject.toml
+bench: $(VENV)/.bench ## speed and memory beside peers, as one table
+	$(BIN)/python -m benchmarks
+
+lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml allows
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
+	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
+	PYTHONPATH=. $(VENV)-lowest/bin/python -m pytest -n auto -m "not slow and not browser" tests
+
+wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
+	$(BIN)/python scripts/wheel_check.py
+
+environment: $(VENV)/.dev ## write environment.yml from pyproject.toml
 	$(BIN)/python scripts/environment.py
 
-lock: ## write the lock files (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --extra notebooks --extra test --extra dev pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --extra bench -c requirements.lock pyproject.toml -o requirements-bench.lock
+# The build backend is locked too: the editable install then fetches nothing.
+COMPILE = echo 'hatchling>=1.27' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml -
+UV ?= $(BIN)/uv
+lock: ## write the lock files
+	$(COMPILE) --extra notebooks -o requirements.lock
+	$(COMPILE) --extra notebooks --extra test --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra bench -c requirements-dev.lock -o requirements-bench.lock
+	$(COMPILE) --extra notebooks --extra test --resolution lowest-direct -o requirements-lowest.lock
 
 clean: ## remove what make and the tests wrote
-	rm -rf $(VENV) report build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest report artifacts build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
