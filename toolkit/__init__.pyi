@@ -12,3 +12,5 @@ from .errors import SnapshotError as SnapshotError
 from .errors import ToolkitError as ToolkitError
 from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
+from .person_course import match_counts as match_counts
+from .person_course import person_course as person_course
