@@ -14,3 +14,4 @@ from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
 from .person_course import match_counts as match_counts
 from .person_course import person_course as person_course
+from .privacy import pseudonymize as pseudonymize
