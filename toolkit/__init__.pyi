@@ -15,3 +15,5 @@ from .errors import WireFormatError as WireFormatError
 from .person_course import match_counts as match_counts
 from .person_course import person_course as person_course
 from .privacy import pseudonymize as pseudonymize
+from .sandbox.start import SandboxPlatform as SandboxPlatform
+from .sandbox.start import sandbox as sandbox

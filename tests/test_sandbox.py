@@ -1,0 +1,168 @@
+"""The embedded platform over real sockets: what it answers, and what it refuses."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+import toolkit as tk
+
+DOCUMENTED = {
+    "grades": {
+        "username", "email", "course_id", "display_name", "percent_grade", "letter_grade",
+        "passed_timestamp", "last_date",
+    },
+    "enrollments": {"username", "email", "course_id", "is_active", "mode", "created"},
+    "completion": {"username", "email", "course_id", "completion"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[tk.SandboxPlatform]:
+    with tk.sandbox(learners=500, seed=7, token="throw-away") as platform:
+        yield platform
+
+
+def get(platform: tk.SandboxPlatform, path: str, **changed: str | None) -> httpx.Response:
+    headers: dict[str, str | None] = {
+        "Authorization": "Bearer throw-away",
+        "Content-Type": "application/json",
+        "Access-Control-Request-Headers": "authorization",
+    } | {name.replace("_", "-"): value for name, value in changed.items()}
+    sent = {name: value for name, value in headers.items() if value is not None}
+    return httpx.get(f"{platform.base_url}/api/so2/v1/{path}", headers=sent)
+
+
+@pytest.mark.parametrize(("resource", "fields"), DOCUMENTED.items())
+def test_each_resource_has_the_documented_fields(
+    platform: tk.SandboxPlatform, resource: str, fields: set[str]
+) -> None:
+    answer = get(platform, resource)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert {frozenset(record) for record in answer.json()} == {frozenset(fields)}
+
+
+def test_the_resources_hold_the_same_learners_and_courses(platform: tk.SandboxPlatform) -> None:
+    keys = [
+        [(record["username"], record["course_id"]) for record in get(platform, resource).json()]
+        for resource in DOCUMENTED
+    ]
+    assert keys[0] == keys[1] == keys[2]
+    assert len(set(keys[0])) == len(keys[0]) > 500
+
+
+@pytest.mark.parametrize("resource", DOCUMENTED)
+@pytest.mark.parametrize("name", ["course_id", "username"])
+def test_a_filter_answers_just_its_records(
+    platform: tk.SandboxPlatform, resource: str, name: str
+) -> None:
+    everything = get(platform, resource).json()
+    wanted = everything[len(everything) // 2][name]
+    query = httpx.QueryParams({name: wanted})
+    assert get(platform, f"{resource}?{query}").json() == [
+        record for record in everything if record[name] == wanted
+    ]
+
+
+def test_a_course_or_learner_that_is_not_there_has_no_records(
+    platform: tk.SandboxPlatform,
+) -> None:
+    assert get(platform, "grades?course_id=course-v1:DemoX%2BNONE%2B2024_T1").json() == []
+    assert get(platform, "grades?username=amber_badger_999999").json() == []
+    assert get(platform, "grades?username=somebody").json() == []
+
+
+def test_a_learner_is_known_by_the_whole_name(platform: tk.SandboxPlatform) -> None:
+    assert get(platform, "grades?username=amber_badger_000000").json() != []
+    assert get(platform, "grades?username=amber_crane_000000").json() == []
+
+
+def test_days_counts_back_from_the_platform_s_own_clock(platform: tk.SandboxPlatform) -> None:
+    everything = get(platform, "enrollments").json()
+    recent = [record for record in everything if record["created"] >= "2025-12-02 00:00"]
+    assert 0 < len(recent) < len(everything)
+    assert get(platform, "enrollments?days=30").json() == recent
+    assert get(platform, "enrollments?days=0").json() == []
+    assert get(platform, f"enrollments?days={10**30}").json() == everything
+
+
+def test_the_date_header_is_the_simulated_clock(platform: tk.SandboxPlatform) -> None:
+    assert get(platform, "grades").headers["date"] == "Thu, 01 Jan 2026 00:00:00 GMT"
+    assert platform.clock.isoformat() == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer wrong", "Basic dGhy"])
+def test_without_the_token_nothing_is_answered(
+    platform: tk.SandboxPlatform, authorization: str | None
+) -> None:
+    answer = get(platform, "grades?username=", Authorization=authorization)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.json() == {"detail": "the bearer token is missing or wrong"}
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("enrollments?days=x", "days"),
+        ("enrollments?days=-1", "days"),
+        ("enrollments?days=", "days"),
+        ("grades?days=1", "days"),
+        ("grades?course=a", "course"),
+        ("grades?course_id=", "course_id"),
+        ("grades?username=a&username=b", "username"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_name(
+    platform: tk.SandboxPlatform, path: str, word: str
+) -> None:
+    answer = get(platform, path)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(f"{word}: ")
+
+
+@pytest.mark.parametrize("header", ["Content_Type", "Access_Control_Request_Headers"])
+def test_the_documented_headers_are_required(platform: tk.SandboxPlatform, header: str) -> None:
+    assert get(platform, "grades", **{header: None}).status_code == 400
+    assert get(platform, "grades", **{header: "text/plain"}).status_code == 400
+
+
+def test_the_token_shows_nowhere(platform: tk.SandboxPlatform) -> None:
+    assert "throw-away" not in repr(platform)
+    assert "throw-away" not in httpx.get(f"{platform.base_url}/openapi.json").text
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
+    bodies = []
+    for seed in (1, 1, 2):
+        with tk.sandbox(learners=50, seed=seed, token="throw-away") as platform:
+            bodies.append([get(platform, resource).content for resource in DOCUMENTED])
+    assert bodies[0] == bodies[1]
+    assert bodies[0] != bodies[2]
+
+
+def test_a_closed_sandbox_answers_no_more_and_may_be_closed_again() -> None:
+    platform = tk.sandbox(learners=1, token="throw-away")
+    platform.close()
+    platform.close()
+    with pytest.raises(httpx.ConnectError):
+        get(platform, "grades")
+
+
+def test_a_sandbox_that_nobody_holds_stops() -> None:
+    base_url = tk.sandbox(learners=1).base_url
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(base_url)
+
+
+@pytest.mark.parametrize(("learners", "seed"), [(0, 7), (-1, 7), (10**8, 7), (1, -1), (1, 2**64)])
+def test_impossible_arguments_are_refused(learners: int, seed: int) -> None:
+    with pytest.raises(tk.ConfigurationError, match="must be"):
+        tk.sandbox(learners=learners, seed=seed)
+
+
+def test_a_port_that_is_taken_is_named(platform: tk.SandboxPlatform) -> None:
+    port = int(platform.base_url.rpartition(":")[2])
+    with pytest.raises(tk.ConfigurationError, match=f"port {port}"):
+        tk.sandbox(learners=1, port=port)

@@ -1,0 +1,191 @@
+"""Simulated learners: any number of them, from a seed, a chunk at a time.
+
+Each chunk of learners is a pure function of the seed and the chunk's number, so a million
+learners need no more memory than one chunk, and one learner is found without the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from toolkit.errors import ConfigurationError
+from toolkit.sandbox import courses as catalogue
+from toolkit.sandbox.courses import COURSES, MODES, RUNS
+from toolkit.sandbox.journeys import Floats, Integers, Journeys, draw_journeys, exponential, pick
+from toolkit.sandbox.records import Filters
+from toolkit.sandbox.truth import Truth, stated_truth
+
+CHUNK = 4_096
+MOST_LEARNERS = 10_000_000
+
+_ADJECTIVES = (
+    "amber",
+    "brisk",
+    "calm",
+    "dusky",
+    "eager",
+    "fair",
+    "glad",
+    "hazel",
+    "ivory",
+    "jolly",
+)
+_ANIMALS = ("badger", "crane", "dormouse", "egret", "finch", "gecko", "heron", "ibis", "jackdaw")
+_CALLED = [f"{adjective}_{animal}" for adjective in _ADJECTIVES for animal in _ANIMALS]
+_USERNAME = re.compile(r"[a-z]+_[a-z]+_([0-9]{6,8})", re.ASCII)
+
+_COURSE_IDS = [catalogue.course_id(course, run) for course in COURSES for run in RUNS]
+_TITLES = [course.title for course in COURSES for _ in RUNS]
+_LETTERS = ["", *dict.fromkeys(letter for c in COURSES for letter, _ in c.grading)]
+_HUNDREDTHS = [f"{share / 100:.2f}" for share in range(101)]
+_MINUTE = 60_000_000  # microseconds
+_DAY = 1_440 * _MINUTE
+_PRESENT = catalogue.WINDOW_DAYS * _DAY  # the clock, in microseconds since the opening
+
+
+class Simulation:
+    """Learners drawn from the stated truth; a `Source`.
+
+    Args:
+        learners: How many.
+        seed: The same seed gives the same bytes.
+
+    Raises:
+        ConfigurationError: The number of learners or the seed is impossible.
+    """
+
+    clock = catalogue.CLOCK
+
+    def __init__(self, learners: int, seed: int) -> None:
+        if not 1 <= learners <= MOST_LEARNERS:
+            raise ConfigurationError(f"learners must be 1 to {MOST_LEARNERS:,}, not {learners:,}")
+        if not 0 <= seed < 2**64:
+            raise ConfigurationError(f"the seed must be 0 to 2**64 - 1, not {seed}")
+        self.learners = learners
+        self.seed = seed
+        self.label = f"{learners:,} simulated learners (seed {seed})"
+        self.truth: Truth | None = stated_truth()
+
+    def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:
+        """Record frames in the order of the learners' numbers, then of enrollment."""
+        first, last = 0, -(-self.learners // CHUNK)
+        if filters.username is not None:
+            number = _number_of(filters.username)
+            if number is None or number >= self.learners:
+                return
+            first = number // CHUNK
+            last = first + 1
+        for chunk in range(first, last):
+            yield self._chunk(chunk)
+
+    def _chunk(self, chunk: int) -> pl.LazyFrame:
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, chunk]))
+        start = chunk * CHUNK
+        # All learners of the chunk are drawn, so that a learner is the same in any population.
+        journeys = draw_journeys(CHUNK, rng)
+        records = _records(journeys, rng).with_columns(pl.col("learner") + start)
+        return _notation(records.lazy().filter(pl.col("learner") < self.learners))
+
+
+def _number_of(username: str) -> int | None:
+    match = _USERNAME.fullmatch(username)
+    return int(match[1]) if match else None
+
+
+def _records(journeys: Journeys, rng: np.random.Generator) -> pl.DataFrame:
+    """What the platform shows of these enrollments at its clock, as small numbers."""
+    n = journeys.size
+    pass_mark = np.array([course.pass_mark for course in COURSES])[journeys.course]
+    mode = _modes(journeys.course, rng.random(n))
+    passes_after = _days_to_pass(journeys, mode, rng.random(n), rng.random(n))
+    created = journeys.enrolled_minute * _MINUTE
+    passed_at = created + np.where(np.isinf(passes_after), _PRESENT, passes_after * _DAY).astype(
+        int
+    )
+    passed = passed_at < _PRESENT
+    will_pass = np.isfinite(passes_after)
+
+    # How far along a learner is: all the way if passed, else the share of the way gone.
+    idle = ~will_pass & (rng.random(n) < 0.4)
+    elapsed = (_PRESENT - created) / _DAY
+    active_days = np.where(will_pass, passes_after, exponential(rng.random(n), 40.0))
+    gone = np.where(idle, 0.0, np.minimum(elapsed / active_days, 1.0))
+    reach = np.where(will_pass, 1.0, rng.random(n))
+    before = np.floor(gone * reach * (pass_mark - 1))
+    after = np.rint(pass_mark + (100 - pass_mark) * rng.random(n) ** 0.7)
+    percent = np.where(passed, after, before)
+    content = np.where(will_pass, 70 + 30 * rng.random(n), 65 * reach)
+    completion = np.where(idle, 0, np.maximum(np.rint(gone * content), percent > 0))
+
+    lingering = np.where(passed, exponential(rng.random(n), 20.0), 0.0) * _DAY
+    active_until = created + np.where(idle, 0.0, np.minimum(active_days, elapsed) * _DAY)
+    last = np.minimum(np.where(passed, passed_at, active_until) + lingering, _PRESENT - 1)
+
+    leaves_after = exponential(rng.random(n), 45.0)
+    left = ~will_pass & (rng.random(n) < 0.15) & (leaves_after < elapsed)
+    return pl.DataFrame(
+        {
+            "learner": journeys.learner,
+            "course": (journeys.course * len(RUNS) + journeys.run).astype(np.uint8),
+            "mode": mode.astype(np.uint8),
+            "created": created,
+            "passed_at": pl.Series(passed_at).set(pl.Series(~passed), None),
+            "percent": percent.astype(np.uint8),
+            "letter": _letters(journeys.course, percent).astype(np.uint8),
+            "completion": completion.astype(np.uint8),
+            "last_day": (last // _DAY).astype(np.int32),
+            "is_active": ~left,
+        }
+    )
+
+
+def _days_to_pass(journeys: Journeys, mode: Integers, whether: Floats, when: Floats) -> Floats:
+    """Days from enrollment to the pass by the stated law; infinite for those who never pass."""
+    probability = np.array(
+        [[course.pass_probabilities(run) for run in range(len(RUNS))] for course in COURSES]
+    )[journeys.course, journeys.run, mode]
+    shape = np.array([course.shape for course in COURSES])[journeys.course]
+    scale = np.array([course.scale_days for course in COURSES])[journeys.course]
+    days = scale * exponential(when, 1.0) ** (1 / shape)
+    return np.where(whether < probability, days, np.inf)
+
+
+def _modes(course: Integers, uniform: Floats) -> Integers:
+    return pick(np.cumsum([c.mode_shares for c in COURSES], axis=1)[course], uniform)
+
+
+def _letters(course: Integers, percent: Floats) -> Integers:
+    letters = np.zeros(course.size, dtype=np.int64)
+    for index, graded in enumerate(COURSES):
+        for letter, lowest in reversed(graded.grading):
+            letters[(course == index) & (percent >= lowest)] = _LETTERS.index(letter)
+    return letters
+
+
+def _notation(records: pl.LazyFrame) -> pl.LazyFrame:
+    """Record frame from small numbers; what a request does not select is never computed."""
+    opening = pl.lit(catalogue.OPENING, dtype=pl.Datetime("us"))
+    called = (pl.col("learner") % len(_CALLED)).cast(pl.UInt8)
+    username = pl.concat_str(
+        called.cat.to(pl.Enum(_CALLED)).cast(pl.String),
+        pl.lit("_"),
+        pl.col("learner").cast(pl.String).str.zfill(6),
+    )
+    return records.select(
+        username=username,
+        email=username + "@example.com",
+        course_id=pl.col("course").cat.to(pl.Enum(_COURSE_IDS)),
+        display_name=(pl.col("course") // len(RUNS)).cat.to(pl.Enum(list(dict.fromkeys(_TITLES)))),
+        percent_grade=pl.col("percent").cat.to(pl.Enum(_HUNDREDTHS)),
+        letter_grade=pl.col("letter").cat.to(pl.Enum(_LETTERS)),
+        passed_timestamp=opening + pl.col("passed_at").cast(pl.Duration("us")),
+        last_date=opening.dt.date() + pl.duration(days=pl.col("last_day")),
+        is_active=pl.col("is_active"),
+        mode=pl.col("mode").cat.to(pl.Enum(MODES)),
+        created=opening + pl.col("created").cast(pl.Duration("us")),
+        completion=pl.col("completion").cat.to(pl.Enum(_HUNDREDTHS)),
+    )

@@ -1,0 +1,88 @@
+"""`tk.sandbox`: a platform of one's own, to try everything on."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from toolkit.sandbox.app import create_app
+from toolkit.sandbox.framing import FRAMINGS
+from toolkit.sandbox.oulad import Oulad
+from toolkit.sandbox.records import Source
+from toolkit.sandbox.server import Server
+from toolkit.sandbox.simulation import Simulation
+from toolkit.sandbox.truth import Truth
+
+
+class SandboxPlatform:
+    """A platform served from this process; see `sandbox`. A context manager that closes it.
+
+    Attributes:
+        base_url: Its address on loopback.
+        token: Its throw-away bearer token.
+        label: What the data are, "sandbox: 5,000 simulated learners (seed 7)".
+        clock: The platform's present, UTC; its `Date` header says so.
+        truth: The law the learners were drawn from; None for real learners.
+    """
+
+    def __init__(self, source: Source, *, token: str | None = None, port: int = 0) -> None:
+        self.token = token or secrets.token_urlsafe()
+        self.label = f"sandbox: {source.label}"
+        self.clock: datetime = source.clock.replace(tzinfo=UTC)
+        self.truth: Truth | None = source.truth
+        app = create_app(source, self.token, FRAMINGS["array"])
+        self._server = Server(app, source.clock, port=port)
+        self.base_url = self._server.base_url
+
+    def close(self) -> None:
+        """Stop the server; a second time does nothing."""
+        self._server.stop()
+
+    def __enter__(self) -> SandboxPlatform:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{self.label} at {self.base_url}>"
+
+
+def sandbox(
+    learners: int = 5_000,
+    seed: int = 7,
+    *,
+    oulad: str | Path | None = None,
+    token: str | None = None,
+    port: int = 0,
+) -> SandboxPlatform:
+    """Start an embedded platform: a real HTTP server on loopback, in a thread of this process.
+
+    It stops with the `with` block, with `close()`, or when nobody holds it any more.
+
+    Args:
+        learners: How many learners to simulate, 1 to 10 million.
+        seed: The same seed gives the same bytes.
+        oulad: A folder of OULAD tables (Parquet or the published CSV): serve its real learners
+            instead of simulated ones.
+        token: The bearer token to ask for, else a random one.
+        port: The port, else a free one.
+
+    Raises:
+        ConfigurationError: An argument is impossible, or the folder lacks a table.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=500) as platform:
+        ...     platform.label
+        'sandbox: 500 simulated learners (seed 7)'
+    """
+    source: Source = Oulad(Path(oulad)) if oulad is not None else Simulation(learners, seed)
+    return SandboxPlatform(source, token=token, port=port)
