@@ -9,9 +9,11 @@ from toolkit.schemas.resources import (
     PROBLEMS,
     RESOURCES,
 )
+from toolkit.schemas.survival_results import DURATIONS
 
 __all__ = [
     "COMPLETION",
+    "DURATIONS",
     "ENROLLMENTS",
     "GRADES",
     "PERSON_COURSE",

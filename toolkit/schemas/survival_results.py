@@ -1,0 +1,134 @@
+"""The tables of the time-to-pass analyses."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from toolkit.schemas.columns import Column, Role, Table
+from toolkit.schemas.results import RESULTS
+
+DURATIONS = Table(
+    "durations",
+    "one row per learner per course",
+    (
+        Column("duration", pl.Float64, "Origin to the event or the last look.", unit="days"),
+        Column("event", pl.Boolean, "Whether the duration ends in a pass; else it is censored."),
+    ),
+)
+ENTRY = Column("entry", pl.Float64, "At risk only after this time (optional).", unit="days")
+EXCLUDED = Column(
+    "excluded", pl.String, "Why the row is no duration; null where it is one (optional)."
+)
+END = Column("end", pl.String, "What the duration ends in; null where censored (optional).")
+
+_DURATION = Column("duration", pl.Float64, "Time since the origin.", Role.GROUP, unit="days")
+_AT_RISK = Column(
+    "n_at_risk", pl.Int64, "Learners observed until just before the time.", Role.COUNT
+)
+_EVENTS = Column("n_events", pl.Int64, "Learners who passed at the time.", Role.COUNT)
+_CENSORED = Column("n_censored", pl.Int64, "Learners last seen at the time.", Role.COUNT)
+_LEARNERS = Column("n_learners", pl.Int64, "Learners in the analysis.", Role.COUNT)
+_PASSED = Column("n_events", pl.Int64, "Learners among them who passed.", Role.COUNT)
+_EXCLUDED = Column("n_excluded", pl.Int64, "Learners who have no duration.", Role.COUNT)
+
+
+def _statistics(
+    *names: tuple[str, str], rests_on: tuple[str, ...], unit: str | None = None
+) -> tuple[Column, ...]:
+    return tuple(
+        Column(name, pl.Float64, text, Role.STATISTIC, unit=unit, rests_on=rests_on)
+        for name, text in names
+    )
+
+
+_INTERVAL = (
+    ("std_error", "Standard error of the estimate."),
+    ("ci_low", "Lower end of the confidence interval."),
+    ("ci_high", "Upper end of the confidence interval."),
+)
+_STEP = ("n_at_risk", "n_events")
+
+KAPLAN_MEIER = Table(
+    "kaplan_meier",
+    "one row per distinct time, by group, beginning at 0",
+    (
+        _DURATION,
+        _AT_RISK,
+        _EVENTS,
+        _CENSORED,
+        *_statistics(
+            ("survival", "Probability not to have passed by the time."),
+            *_INTERVAL,
+            rests_on=_STEP,
+            unit="fraction",
+        ),
+        _EXCLUDED,
+    ),
+)
+PASSED_SHARE = Table(
+    "passed_share",
+    "one row per distinct time, by group, beginning at 0",
+    (
+        _DURATION,
+        _AT_RISK,
+        _EVENTS,
+        _CENSORED,
+        *_statistics(
+            ("passed_share", "Probability to have passed by the time, 1 - survival."),
+            *_INTERVAL,
+            rests_on=_STEP,
+            unit="fraction",
+        ),
+        _EXCLUDED,
+    ),
+)
+SURVIVAL_SUMMARY = Table(
+    "survival_summary",
+    "one row per statistic, by group",
+    (
+        Column("statistic", pl.String, "What is estimated.", Role.GROUP),
+        Column("at", pl.Float64, "The share or the time that it speaks of.", Role.GROUP),
+        *_statistics(
+            ("estimate", "The estimate; null where it is not reached."),
+            *_INTERVAL,
+            rests_on=("n_learners",),
+        ),
+        _LEARNERS,
+        _PASSED,
+        _EXCLUDED,
+    ),
+)
+LOGRANK = Table(
+    "logrank",
+    "one row per group; the columns of the test are the same in all of them",
+    (
+        _LEARNERS,
+        _PASSED,
+        *_statistics(
+            ("expected_events", "Events to expect were the groups alike."),
+            rests_on=("n_learners",),
+            unit="learners",
+        ),
+        _EXCLUDED,
+        *_statistics(("chi_squared", "The test's statistic."), rests_on=("n_learners",)),
+        Column(
+            "degrees", pl.Int64, "Degrees of freedom.", Role.STATISTIC, rests_on=("n_learners",)
+        ),
+        *_statistics(
+            ("p_value", "Probability of at least this statistic were the groups alike."),
+            rests_on=("n_learners",),
+        ),
+    ),
+)
+EXCLUSIONS = Table(
+    "exclusions",
+    "one row per reason, by group",
+    (
+        Column("reason", pl.String, "Why learners have no duration.", Role.GROUP),
+        _EXCLUDED,
+        Column("n_records", pl.Int64, "All learners of the group.", Role.COUNT),
+    ),
+)
+
+for _table in (KAPLAN_MEIER, PASSED_SHARE, SURVIVAL_SUMMARY, LOGRANK, EXCLUSIONS):
+    RESULTS[_table.name] = _table
