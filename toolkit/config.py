@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     base_url: str | None = Field(None, description="The platform's address, https://…")
     token: SecretStr | None = Field(None, description="The bearer token from platform support.")
     snapshot: Path | None = Field(None, description="A snapshot folder to read instead.")
+    oulad: Path | None = Field(None, description="OULAD tables for the sandbox to serve.")
+    sandbox_learners: int = Field(5_000, gt=0, description="How many learners it simulates.")
+    sandbox_seed: int = Field(7, ge=0, description="The seed it simulates them from.")
     pseudonym_key: SecretStr | None = Field(None, description="Key of the pseudonyms at rest.")
     timeout: float = Field(30.0, gt=0, description="Seconds without a byte before giving up.")
     total_timeout: float = Field(
