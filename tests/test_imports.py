@@ -11,7 +11,7 @@ LEFT_TO_RIGHT = [
     {"errors"},
     {"config", "schemas"},
     {"counting", "disclosure", "intervals", "normalize", "privacy", "transport", "wire"},
-    {"charts", "narratives", "person_course"},
+    {"charts", "grouping", "narratives", "person_course", "stages"},
     {"cohorts", "comparisons", "distributions", "event_counts", "outcomes", "paths", "quality"},
     {"durations", "survival"},
     {"competing_risks", "hazards", "survival_tests"},

@@ -1,7 +1,10 @@
 """The public API: every name here, and no other, is public."""
 
 from .charts.theme import use_offline_charts as use_offline_charts
+from .cohorts import cohort_progress as cohort_progress
 from .disclosure import protect as protect
+from .distributions import completion_distribution as completion_distribution
+from .distributions import grade_distribution as grade_distribution
 from .durations import exclusions as exclusions
 from .durations import time_to_pass as time_to_pass
 from .errors import AuthenticationError as AuthenticationError
@@ -14,6 +17,8 @@ from .errors import SnapshotError as SnapshotError
 from .errors import ToolkitError as ToolkitError
 from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
+from .outcomes import completion_funnel as completion_funnel
+from .outcomes import outcomes as outcomes
 from .person_course import match_counts as match_counts
 from .person_course import person_course as person_course
 from .privacy import pseudonymize as pseudonymize

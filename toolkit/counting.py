@@ -62,7 +62,7 @@ def grouped(frame: Frame, by: Sequence[str], aggregations: Iterable[nw.Expr]) ->
     if not by:
         return _collect(rows.select(*computed))
     counted = _collect(rows.group_by(list(by), drop_null_keys=False).agg(*computed))
-    return counted.sort(by, nulls_last=False)
+    return counted.sort(by)
 
 
 def _collect(rows: nw.LazyFrame[Any]) -> pl.DataFrame:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from toolkit.schemas.columns import Table
+from toolkit.schemas.outcome_results import OUTCOME_TABLES
 
-RESULTS: dict[str, Table] = {}
+RESULTS: dict[str, Table] = {table.name: table for table in OUTCOME_TABLES}
 
 
 def recognise(frame: pl.DataFrame) -> Table | None:
