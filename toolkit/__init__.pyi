@@ -26,4 +26,5 @@ from .sandbox.start import SandboxPlatform as SandboxPlatform
 from .sandbox.start import sandbox as sandbox
 from .survival import kaplan_meier as kaplan_meier
 from .survival import passed_share as passed_share
+from .survival_summary import survival_summary as survival_summary
 from .survival_tests import logrank as logrank

@@ -59,7 +59,7 @@ def kaplan_meier(
         [(0.0, 4, 0, 1.0), (1.0, 4, 1, 0.75), (2.0, 3, 1, 0.5), (3.0, 1, 0, 0.5)]
     """
     columns = names(by)
-    curve = _curve(event_table(durations, columns), columns)
+    curve = product_limit(event_table(durations, columns), columns)
     if times is not None:
         curve = _at_times(curve, columns, times)
     return with_interval(curve, level, ci).select(*columns, *KAPLAN_MEIER.names)
@@ -89,7 +89,7 @@ def passed_share(curve: pl.DataFrame) -> pl.DataFrame:
     ).select(*by, *PASSED_SHARE.names)
 
 
-def _curve(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+def product_limit(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """Append the product-limit estimate and Greenwood's sum to the counts."""
     d, n = pl.col("n_events"), pl.col("n_at_risk")
     stays = pl.when(d > 0).then((n - d) / n).otherwise(1.0)
