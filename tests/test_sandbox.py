@@ -1,8 +1,10 @@
 """The embedded platform over real sockets: what it answers, and what it refuses."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
+import polars as pl
 import pytest
 
 import toolkit as tk
@@ -140,6 +142,34 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
             bodies.append([get(platform, resource).content for resource in DOCUMENTED])
     assert bodies[0] == bodies[1]
     assert bodies[0] != bodies[2]
+
+
+def test_an_earlier_sandbox_shows_the_same_learners_with_less_behind_them(
+    platform: tk.SandboxPlatform,
+) -> None:
+    moment = datetime(2025, 7, 1, tzinfo=UTC)
+    key = ["username", "course_id"]
+    with platform.earlier(moment) as past:
+        assert past.clock == moment
+        then = pl.DataFrame(
+            get(past, "grades", Authorization=f"Bearer {past.token}").json(),
+            infer_schema_length=None,
+        )
+    now = pl.DataFrame(get(platform, "grades").json(), infer_schema_length=None)
+    both = now.join(then, on=key, suffix="_then")
+    assert both.height == then.height < now.height
+    assert then["passed_timestamp"].max() < "2025-07-01"  # type: ignore[operator]
+    passed_then = both.filter(pl.col("passed_timestamp_then").is_not_null())
+    assert (passed_then["passed_timestamp"] == passed_then["passed_timestamp_then"]).all()
+    assert (both["percent_grade"].cast(float) >= both["percent_grade_then"].cast(float)).all()
+
+
+def test_no_simulated_moment_lies_before_the_opening_or_after_the_clock(
+    platform: tk.SandboxPlatform,
+) -> None:
+    for year in (2023, 2027):
+        with pytest.raises(tk.ConfigurationError, match="2024-01-01 to 2026-01-01"):
+            platform.earlier(datetime(year, 1, 1, tzinfo=UTC))
 
 
 def test_a_closed_sandbox_answers_no_more_and_may_be_closed_again() -> None:

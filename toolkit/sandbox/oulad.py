@@ -55,6 +55,7 @@ class Oulad:
         folder: Holds studentInfo, studentRegistration, assessments, studentAssessment as .parquet
             or as the published .csv, and the click log as studentActivity (one row per learner
             and presentation with its last_day) or as the published studentVle.
+        clock: An earlier present (naive UTC): what was on record before this moment.
 
     Raises:
         ConfigurationError: A table or a column of it is missing; says which.
@@ -63,37 +64,54 @@ class Oulad:
     label = "OULAD, real learners (CC BY 4.0)"
     truth: Truth | None = None
 
-    def __init__(self, folder: Path) -> None:
-        self._records = convert(folder)
-        self.clock = _day_after(self._records)
+    def __init__(self, folder: Path, clock: datetime | None = None) -> None:
+        self._folder = folder
+        self._records = convert(folder, clock or datetime.max)
+        self.clock = clock or _day_after(self._records)
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:  # noqa: ARG002
         """One record frame with everybody."""
         yield self._records.lazy()
 
+    def earlier(self, clock: datetime) -> Oulad:
+        """The same learners as they stood at an earlier moment, naive UTC."""
+        return Oulad(self._folder, clock)
 
-def convert(folder: Path) -> pl.DataFrame:
-    """The record frame of OULAD's tables, one row per learner per presentation."""
+
+def convert(folder: Path, before: datetime = datetime.max) -> pl.DataFrame:
+    """The record frame of OULAD's tables, one row per learner per presentation.
+
+    Args:
+        folder: See `Oulad`.
+        before: Leave out what happened at this moment or later. A final result counts as
+            published when the presentation's last submission is in.
+    """
     graded = _assessments(folder)
-    submissions = _submissions(folder, graded)
+    everything = _submissions(folder, graded)
+    submissions = everything.filter(_at("date_submitted") < before)
     of_course = graded.group_by(_COURSE).agg(
         weights=pl.col("weight").sum(), n_assessments=pl.len().cast(pl.Float64)
     )
+    final = everything.group_by(_COURSE).agg(final_day=pl.col("date_submitted").max())
     learners = (
         _read(folder, "studentInfo")
         .join(_read(folder, "studentRegistration"), on=_LEARNER, how="left")
         .join(_last_days(folder), on=_LEARNER, how="left")
         .join(_results(submissions), on=_LEARNER, how="left")
         .join(of_course, on=_COURSE, how="left")
+        .join(final, on=_COURSE, how="left")
+        .filter(_at("date_registration").fill_null(_at(0)) < before)
     )
-    return learners.sort(_LEARNER).select(**_records()).collect()
+    return learners.sort(_LEARNER).select(**_records(before)).collect()
 
 
-def _records() -> dict[str, pl.Expr]:
+def _records(before: datetime) -> dict[str, pl.Expr]:
     module, presentation = pl.col("code_module"), pl.col("code_presentation")
     username = pl.format("ou-{}", "id_student")
-    start = _start(presentation)
     final = pl.col("final_result")
+    published = (_at("final_day") < before).fill_null(value=True)
+    last_day = _at("last_day")
+    left = (_at("date_unregistration") < before).fill_null(value=False)
     return {
         "username": username,
         "email": username + "@example.invalid",
@@ -102,23 +120,27 @@ def _records() -> dict[str, pl.Expr]:
         "percent_grade": pl.when(pl.col("weights") > 0).then(
             _four_decimals(pl.col("score_sum").fill_null(0) / 100)
         ),
-        "letter_grade": pl.when(final.is_in(["Pass", "Distinction"]))
+        "letter_grade": pl.when(final.is_in(["Pass", "Distinction"]) & published)
         .then(final)
         .otherwise(pl.lit("")),
-        "passed_timestamp": start + pl.duration(days="passed_day"),
-        "last_date": (start + pl.duration(days="last_day")).dt.date(),
-        "is_active": pl.col("date_unregistration").is_null(),
+        "passed_timestamp": _at("passed_day"),
+        # Of a learner who was active later still, the last day until then is not known.
+        "last_date": pl.when(last_day < before).then(last_day).dt.date(),
+        "is_active": ~left,
         "mode": pl.lit("audit"),
-        "created": start + pl.duration(days="date_registration"),
+        "created": _at("date_registration"),
         "completion": _four_decimals(
             pl.min_horizontal(pl.col("n_submitted").fill_null(0) / pl.col("n_assessments"), 1.0)
         ),
     }
 
 
-def _start(presentation: pl.Expr) -> pl.Expr:
+def _at(day: str | int) -> pl.Expr:
+    """The moment of a day that counts from the start of the presentation."""
+    presentation = pl.col("code_presentation")
     month = pl.when(presentation.str.ends_with("B")).then(2).otherwise(10)
-    return pl.datetime(presentation.str.slice(0, 4).cast(pl.Int32), month, 1)
+    start = pl.datetime(presentation.str.slice(0, 4).cast(pl.Int32), month, 1)
+    return start + pl.duration(days=day)
 
 
 def _four_decimals(share: pl.Expr) -> pl.Expr:

@@ -64,6 +64,10 @@ class Source(Protocol):
         """Record frames that hold at least what the filters ask for, in a fixed order."""
         ...
 
+    def earlier(self, clock: datetime) -> Source:
+        """The same learners as they stood at an earlier moment, naive UTC."""
+        ...
+
 
 def created_since(clock: datetime, days: int | None) -> datetime | None:
     """The moment `days` before the clock; a number beyond the calendar asks for everything.

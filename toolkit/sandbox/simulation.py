@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -44,7 +45,7 @@ _LETTERS = ["", *dict.fromkeys(letter for c in COURSES for letter, _ in c.gradin
 _HUNDREDTHS = [f"{share / 100:.2f}" for share in range(101)]
 _MINUTE = 60_000_000  # microseconds
 _DAY = 1_440 * _MINUTE
-_PRESENT = catalogue.WINDOW_DAYS * _DAY  # the clock, in microseconds since the opening
+_NEVER = catalogue.WINDOW_DAYS * _DAY  # no simulated present is later
 
 
 class Simulation:
@@ -53,18 +54,23 @@ class Simulation:
     Args:
         learners: How many.
         seed: The same seed gives the same bytes.
+        clock: An earlier present (naive UTC): the same learners, as the platform showed them then.
 
     Raises:
-        ConfigurationError: The number of learners or the seed is impossible.
+        ConfigurationError: The number of learners, the seed or the clock is impossible.
     """
 
-    clock = catalogue.CLOCK
-
-    def __init__(self, learners: int, seed: int) -> None:
+    def __init__(self, learners: int, seed: int, clock: datetime | None = None) -> None:
         if not 1 <= learners <= MOST_LEARNERS:
             raise ConfigurationError(f"learners must be 1 to {MOST_LEARNERS:,}, not {learners:,}")
         if not 0 <= seed < 2**64:
             raise ConfigurationError(f"the seed must be 0 to 2**64 - 1, not {seed}")
+        self.clock = clock or catalogue.CLOCK
+        if not catalogue.OPENING < self.clock <= catalogue.CLOCK:
+            raise ConfigurationError(
+                f"the simulated platform has a past from {catalogue.OPENING:%Y-%m-%d} to "
+                f"{catalogue.CLOCK:%Y-%m-%d}, not {self.clock:%Y-%m-%d}"
+            )
         self.learners = learners
         self.seed = seed
         self.label = f"{learners:,} simulated learners (seed {seed})"
@@ -82,12 +88,18 @@ class Simulation:
         for chunk in range(first, last):
             yield self._chunk(chunk)
 
+    def earlier(self, clock: datetime) -> Simulation:
+        """The same learners as they stood at an earlier moment, naive UTC."""
+        return Simulation(self.learners, self.seed, clock)
+
     def _chunk(self, chunk: int) -> pl.LazyFrame:
         rng = np.random.Generator(np.random.Philox(key=[self.seed, chunk]))
         start = chunk * CHUNK
         # All learners of the chunk are drawn, so that a learner is the same in any population.
         journeys = draw_journeys(CHUNK, rng)
-        records = _records(journeys, rng).with_columns(pl.col("learner") + start)
+        present = (self.clock - catalogue.OPENING) // timedelta(microseconds=1)
+        records = _records(journeys, rng, present).filter(pl.col("created") < present)
+        records = records.with_columns(pl.col("learner") + start)
         return _notation(records.lazy().filter(pl.col("learner") < self.learners))
 
 
@@ -96,22 +108,23 @@ def _number_of(username: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _records(journeys: Journeys, rng: np.random.Generator) -> pl.DataFrame:
-    """What the platform shows of these enrollments at its clock, as small numbers."""
+def _records(journeys: Journeys, rng: np.random.Generator, present: int) -> pl.DataFrame:
+    """What the platform shows of these enrollments at its clock, as small numbers.
+
+    Enrollments after `present` (microseconds since the opening) hold no meaning.
+    """
     n = journeys.size
     pass_mark = np.array([course.pass_mark for course in COURSES])[journeys.course]
     mode = _modes(journeys.course, rng.random(n))
     passes_after = _days_to_pass(journeys, mode, rng.random(n), rng.random(n))
     created = journeys.enrolled_minute * _MINUTE
-    passed_at = created + np.where(np.isinf(passes_after), _PRESENT, passes_after * _DAY).astype(
-        int
-    )
-    passed = passed_at < _PRESENT
+    passed_at = created + np.where(np.isinf(passes_after), _NEVER, passes_after * _DAY).astype(int)
+    passed = passed_at < present
     will_pass = np.isfinite(passes_after)
 
     # How far along a learner is: all the way if passed, else the share of the way gone.
     idle = ~will_pass & (rng.random(n) < 0.4)
-    elapsed = (_PRESENT - created) / _DAY
+    elapsed = np.maximum(present - created, 0) / _DAY
     active_days = np.where(will_pass, passes_after, exponential(rng.random(n), 40.0))
     gone = np.where(idle, 0.0, np.minimum(elapsed / active_days, 1.0))
     reach = np.where(will_pass, 1.0, rng.random(n))
@@ -123,7 +136,7 @@ def _records(journeys: Journeys, rng: np.random.Generator) -> pl.DataFrame:
 
     lingering = np.where(passed, exponential(rng.random(n), 20.0), 0.0) * _DAY
     active_until = created + np.where(idle, 0.0, np.minimum(active_days, elapsed) * _DAY)
-    last = np.minimum(np.where(passed, passed_at, active_until) + lingering, _PRESENT - 1)
+    last = np.minimum(np.where(passed, passed_at, active_until) + lingering, present - 1)
 
     leaves_after = exponential(rng.random(n), 45.0)
     left = ~will_pass & (rng.random(n) < 0.15) & (leaves_after < elapsed)

@@ -32,9 +32,19 @@ class SandboxPlatform:
         self.label = f"sandbox: {source.label}"
         self.clock: datetime = source.clock.replace(tzinfo=UTC)
         self.truth: Truth | None = source.truth
+        self._source = source
         app = create_app(source, self.token, FRAMINGS["array"])
         self._server = Server(app, source.clock, port=port)
         self.base_url = self._server.base_url
+
+    def earlier(self, clock: datetime) -> SandboxPlatform:
+        """Start another sandbox: the same learners as they stood at an earlier moment (UTC).
+
+        Raises:
+            ConfigurationError: The simulated platform was not open yet, or the moment is later
+                than its clock.
+        """
+        return SandboxPlatform(self._source.earlier(clock.astimezone(UTC).replace(tzinfo=None)))
 
     def close(self) -> None:
         """Stop the server; a second time does nothing."""
