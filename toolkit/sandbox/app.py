@@ -81,6 +81,7 @@ def create_app(source: Source, token: str, framing: Framing) -> FastAPI:
         """The share of each course's content that each learner completed."""
         return answer("completion", Filters(asked.course_id, asked.username))
 
+    app.state.clock = source.clock
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     return app
 

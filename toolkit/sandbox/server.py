@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import weakref
@@ -50,6 +51,7 @@ class Server:
             headers=[("Date", format_datetime(clock.replace(tzinfo=UTC), usegmt=True))],
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
+        logging.getLogger("uvicorn.error").addFilter(_no_drop)
         config.load()  # here, so that a mistake is raised here and not in the thread
         server = uvicorn.Server(config)
         # The listener already queues connections: the first request may come before the loop.
@@ -60,9 +62,18 @@ class Server:
         self.stop = weakref.finalize(self, _stop, server, thread)
 
 
+class DroppedError(Exception):
+    """Raised by an application within a body to break the connection off."""
+
+
 class _CloseDelimited(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1))
+
+
+def _no_drop(record: logging.LogRecord) -> bool:
+    """Whether a log record tells of something else than a connection dropped on purpose."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], DroppedError)
 
 
 def _listen(port: int) -> socket.socket:

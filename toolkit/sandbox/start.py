@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from toolkit.sandbox.app import create_app
-from toolkit.sandbox.framing import FRAMINGS
+from toolkit.sandbox.faults import Behaviour, read_faults
+from toolkit.sandbox.middleware import add_fault
 from toolkit.sandbox.oulad import Oulad
 from toolkit.sandbox.records import Source
 from toolkit.sandbox.server import Server
@@ -27,14 +29,20 @@ class SandboxPlatform:
         truth: The law the learners were drawn from; None for real learners.
     """
 
-    def __init__(self, source: Source, *, token: str | None = None, port: int = 0) -> None:
+    def __init__(
+        self, source: Source, behaviour: Behaviour, *, token: str | None = None, port: int = 0
+    ) -> None:
         self.token = token or secrets.token_urlsafe()
         self.label = f"sandbox: {source.label}"
         self.clock: datetime = source.clock.replace(tzinfo=UTC)
         self.truth: Truth | None = source.truth
         self._source = source
-        app = create_app(source, self.token, FRAMINGS["array"])
-        self._server = Server(app, source.clock, port=port)
+        app = create_app(source, self.token, behaviour.framing)
+        for fault in behaviour.faults:
+            add_fault(app, fault)
+        self._server = Server(
+            app, source.clock, port=port, close_delimited=behaviour.close_delimited
+        )
         self.base_url = self._server.base_url
 
     def earlier(self, clock: datetime) -> SandboxPlatform:
@@ -44,7 +52,8 @@ class SandboxPlatform:
             ConfigurationError: The simulated platform was not open yet, or the moment is later
                 than its clock.
         """
-        return SandboxPlatform(self._source.earlier(clock.astimezone(UTC).replace(tzinfo=None)))
+        source = self._source.earlier(clock.astimezone(UTC).replace(tzinfo=None))
+        return SandboxPlatform(source, Behaviour())
 
     def close(self) -> None:
         """Stop the server; a second time does nothing."""
@@ -70,6 +79,7 @@ def sandbox(
     seed: int = 7,
     *,
     oulad: str | Path | None = None,
+    faults: str | Iterable[str] | None = None,
     token: str | None = None,
     port: int = 0,
 ) -> SandboxPlatform:
@@ -82,11 +92,14 @@ def sandbox(
         seed: The same seed gives the same bytes.
         oulad: A folder of OULAD tables (Parquet or the published CSV): serve its real learners
             instead of simulated ones.
+        faults: What goes wrong, such as "slow:0.1" or ["rate-limit:2", "gzip"]; the module
+            `toolkit.sandbox.faults` lists what there is.
         token: The bearer token to ask for, else a random one.
         port: The port, else a free one.
 
     Raises:
-        ConfigurationError: An argument is impossible, or the folder lacks a table.
+        ConfigurationError: An argument is impossible, a fault does not exist, or the folder
+            lacks a table.
 
     Examples:
         >>> import toolkit as tk
@@ -95,4 +108,4 @@ def sandbox(
         'sandbox: 500 simulated learners (seed 7)'
     """
     source: Source = Oulad(Path(oulad)) if oulad is not None else Simulation(learners, seed)
-    return SandboxPlatform(source, token=token, port=port)
+    return SandboxPlatform(source, read_faults(faults), token=token, port=port)
