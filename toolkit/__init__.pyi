@@ -1,5 +1,12 @@
 """The public API: every name here, and no other, is public."""
 
+from .charts.cohort_charts import chart_cohort_progress as chart_cohort_progress
+from .charts.distribution_charts import (
+    chart_completion_distribution as chart_completion_distribution,
+)
+from .charts.distribution_charts import chart_grade_distribution as chart_grade_distribution
+from .charts.funnel_charts import chart_completion_funnel as chart_completion_funnel
+from .charts.outcome_charts import chart_outcomes as chart_outcomes
 from .charts.theme import use_offline_charts as use_offline_charts
 from .cohorts import cohort_progress as cohort_progress
 from .disclosure import protect as protect
