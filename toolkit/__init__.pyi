@@ -29,6 +29,8 @@ from .outcomes import outcomes as outcomes
 from .person_course import match_counts as match_counts
 from .person_course import person_course as person_course
 from .privacy import pseudonymize as pseudonymize
+from .quality import QualityReport as QualityReport
+from .quality import check as check
 from .sandbox.start import SandboxPlatform as SandboxPlatform
 from .sandbox.start import sandbox as sandbox
 from .survival import kaplan_meier as kaplan_meier

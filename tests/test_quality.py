@@ -1,0 +1,140 @@
+"""tk.check on small frames, each with one fault."""
+
+import json
+from datetime import UTC, date, datetime
+from xml.etree import ElementTree as ET
+
+import polars as pl
+import pytest
+
+import toolkit as tk
+from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES
+
+AS_OF = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def grades(*rows: tuple) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=GRADES.polars_schema, orient="row")
+
+
+CS = "course-v1:Org+CS101+2025"
+PASSED = datetime(2026, 1, 20, 10, 0, 1, tzinfo=UTC)
+ZORA = ("zora", "zora@example.com", CS, "Computing", 0.8, "Pass", PASSED, date(2026, 1, 25))
+BEN = ("ben", "ben@example.com", CS, "Computing", 0.2, None, None, date(2026, 1, 30))
+ENROLLED = pl.DataFrame(
+    [(who, f"{who}@example.com", CS, True, "audit", datetime(2025, 9, 1, 8, 30, tzinfo=UTC))
+     for who in ("zora", "ben")],
+    schema=ENROLLMENTS.polars_schema, orient="row",
+)  # fmt: skip
+SEEN = pl.DataFrame(
+    [("zora", "zora@example.com", CS, 1.0), ("ben", "ben@example.com", CS, 0.25)],
+    schema=COMPLETION.polars_schema,
+    orient="row",
+)
+
+
+def failing(report: tk.QualityReport) -> list[tuple[str, str, int | None]]:
+    return [(o.frame, o.check, o.n_unexpected) for o in report.failed()]
+
+
+def test_clean_frames_pass_every_check_that_is_run() -> None:
+    report = tk.check(grades=grades(ZORA, BEN), enrollments=ENROLLED, completion=SEEN, as_of=AS_OF)
+    assert failing(report) == []
+    assert report.ok
+    assert report.failures.is_empty()
+    assert {o.check for o in report.outcomes if o.status == "not run"} == {
+        "pass_after_course_start"
+    }
+
+
+def test_a_duplicate_key_is_found_with_both_records() -> None:
+    report = tk.check(grades=grades(ZORA, BEN, ZORA), as_of=AS_OF)
+    assert failing(report) == [("grades", "key_unique", 2)]
+    assert report.failures.to_dicts() == [
+        {
+            "frame": "grades",
+            "check": "key_unique",
+            "severity": "critical",
+            "record": record,
+            "username": "zora",
+            "course_id": CS,
+        }
+        for record in (0, 2)
+    ]
+
+
+def test_a_pass_before_the_enrollment_shows_only_when_both_are_there() -> None:
+    early = (*ZORA[:6], datetime(2025, 8, 31, 9, 0, 1, tzinfo=UTC), ZORA[7])
+    assert tk.check(grades=grades(early, BEN), as_of=AS_OF).ok
+    report = tk.check(grades=grades(early, BEN), enrollments=ENROLLED, as_of=AS_OF)
+    assert failing(report) == [("person_course", "pass_after_enrollment", 1)]
+
+
+def test_no_display_of_a_report_names_a_learner() -> None:
+    report = tk.check(grades=grades(ZORA, BEN, ZORA), as_of=AS_OF)
+    shown = [repr(report), report._repr_html_(), report.to_json(), report.to_junit()]
+    shown += [str(result) for result in report.results]
+    for text in shown:
+        assert "zora" not in text
+        assert "p_" in text
+
+
+def test_a_lazy_frame_gives_the_same_report() -> None:
+    faulty = grades(ZORA, BEN, ZORA)
+    at_once = tk.check(grades=faulty, enrollments=ENROLLED, as_of=AS_OF)
+    streamed = tk.check(grades=faulty.lazy(), enrollments=ENROLLED.lazy(), as_of=AS_OF)
+    assert failing(streamed) == failing(at_once) != []
+    assert streamed.failures.equals(at_once.failures)
+
+
+def test_a_missing_column_fails_once_and_stops_what_needs_it() -> None:
+    report = tk.check(grades=grades(ZORA, BEN).drop("last_date", "email"), as_of=AS_OF)
+    assert failing(report) == [("grades", "columns", 1)]
+    reasons = {o.check: o.detail for o in report.outcomes if o.status == "not run"}
+    assert reasons["fresh"] == "no column `last_date`"
+    assert reasons["email_form"] == "no column `email`"
+
+
+def test_without_as_of_nothing_is_compared_with_the_present() -> None:
+    report = tk.check(grades=grades(ZORA, BEN))
+    assert {o.check for o in report.outcomes if o.status == "not run"} == {
+        "passed_in_time",
+        "last_date_in_time",
+        "fresh",
+    }
+
+
+def test_many_problems_of_normalization_are_a_failure() -> None:
+    problem = {"resource": "grades", "record": 1, "column": "percent_grade", "raw": "x",
+               "reason": "no number"}  # fmt: skip
+    report = tk.check(grades=grades(ZORA, BEN), problems=pl.DataFrame([problem] * 2), as_of=AS_OF)
+    assert failing(report) == [("problems", "few", None)]
+
+
+def test_failures_stop_the_caller_at_the_severity_named() -> None:
+    report = tk.check(grades=grades(ZORA, (*BEN[:4], None, *BEN[5:])), as_of=AS_OF)
+    assert failing(report) == [("grades", "percent_grade_not_null", 1)]
+    report.raise_for_failures()
+    report.raise_for_failures(severity="warning")
+    with pytest.raises(tk.QualityError, match="every record has a grade – 1 of 2"):
+        report.raise_for_failures(severity="info")
+
+
+def test_nothing_to_check_is_refused() -> None:
+    with pytest.raises(tk.SchemaError, match="check needs a frame"):
+        tk.check()
+
+
+def test_json_holds_every_check_with_its_outcome() -> None:
+    said = json.loads(tk.check(grades=grades(ZORA, BEN, ZORA), as_of=AS_OF).to_json())
+    assert (said["ok"], said["n_failed"]) == (False, 1)
+    one = next(check for check in said["checks"] if check["status"] == "failed")
+    assert (one["check"], one["n_unexpected"], one["n_checked"]) == ("key_unique", 2, 3)
+
+
+def test_junit_counts_failures_and_what_was_not_run() -> None:
+    root = ET.fromstring(tk.check(grades=grades(ZORA, BEN, ZORA)).to_junit())  # noqa: S314
+    suite = root.find("testsuite[@name='grades']")
+    assert suite is not None
+    assert (suite.get("failures"), suite.get("skipped")) == ("1", "3")
+    assert len(suite.findall("testcase/failure[@type='critical']")) == 1

@@ -1,0 +1,195 @@
+"""`tk.check`: run the suites on the frames and gather what they found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import great_expectations as gx
+import polars as pl
+from great_expectations.core import ExpectationSuiteValidationResult
+from great_expectations.data_context.data_context.context_factory import project_manager
+from great_expectations.data_context.data_context.ephemeral_data_context import (
+    EphemeralDataContext,
+)
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
+from great_expectations.exceptions.exceptions import DataContextRequiredError
+from great_expectations.expectations.expectation import Expectation
+
+from toolkit.errors import QualityError, SchemaError
+from toolkit.quality.checks import Check, checks
+from toolkit.quality.datasource import PolarsDatasource
+from toolkit.quality.frames import AnyFrame, Checked, checked_frames
+from toolkit.quality.report import QualityReport
+from toolkit.schemas import PROBLEMS
+
+EXAMPLES = 5
+PROBLEM_SHARE = 0.001
+STALE_AFTER, GRACE = timedelta(days=30), timedelta(hours=1)
+IDENTITIES = ["username", "email", "raw"]
+
+
+def check(
+    *,
+    grades: AnyFrame | None = None,
+    enrollments: AnyFrame | None = None,
+    completion: AnyFrame | None = None,
+    as_of: datetime | None = None,
+    problems: pl.DataFrame | None = None,
+    course_starts: Mapping[str, date] | None = None,
+    suites: Iterable[gx.ExpectationSuite] = (),
+) -> QualityReport:
+    """Check the resources, each for itself and against each other.
+
+    Each given frame is asked what `quality/checks.toml` lists for it, as a Great Expectations
+    suite that Polars computes: a DataFrame in memory, a LazyFrame streamed. With two resources or
+    more they are also joined, as `person_course` joins them. What lacks its column, or a parameter
+    that was not given, is not run, and the report says so.
+
+    Args:
+        grades: The frame of `load_grades`, with or without email; likewise the next two.
+        enrollments: The frame of `load_enrollments`.
+        completion: The frame of `load_completion`.
+        as_of: The moment the data speak of, usually `provenance.as_of`; naive means UTC.
+            Without it nothing is compared with the present.
+        problems: The `problems` of the loads, to see whether they are many.
+        course_starts: The first day of courses by course_id, to see passes before it.
+        suites: More suites, of your own; a suite is asked of the frame that it is named after:
+            grades, enrollments, completion, person_course or problems.
+
+    Raises:
+        SchemaError: No frame was given.
+        QualityError: A suite is named after no frame that is checked.
+
+    Examples:
+        >>> grades = pl.DataFrame({"username": ["u1", "u1"], "percent_grade": [0.8, 80.0]})
+        >>> grades = grades.with_columns(course_id=pl.lit("course-v1:Org+CS+R1"))
+        >>> report = check(grades=grades)
+        >>> report.ok
+        False
+        >>> report.failures.select("check", "record").rows()
+        [('key_unique', 0), ('key_unique', 1), ('percent_grade_range', 1)]
+    """
+    given = {"grades": grades, "enrollments": enrollments, "completion": completion}
+    if all(frame is None for frame in given.values()):
+        raise SchemaError("check needs a frame: grades, enrollments or completion")
+    moment = None if as_of is None else _utc(as_of)
+    frames = checked_frames(given, as_of=moment, course_starts=course_starts)
+    if problems is not None:
+        frames.append(Checked(PROBLEMS.name, problems, ("resource", "record", "column"), {}))
+    return run(frames, _parameters(moment, [f for f in given.values() if f is not None]), suites)
+
+
+def run(
+    frames: Sequence[Checked],
+    parameters: Mapping[str, Any],
+    suites: Iterable[gx.ExpectationSuite] = (),
+) -> QualityReport:
+    """Ask each frame its suite, and the suites named after it."""
+    by_frame: dict[str, list[gx.ExpectationSuite]] = {frame.name: [] for frame in frames}
+    for suite in suites:
+        if suite.name not in by_frame:
+            raise QualityError(
+                f"suite {suite.name!r} is named after no frame that is checked; there are "
+                f"{', '.join(by_frame)}"
+            )
+        by_frame[suite.name].append(suite)
+    results, not_run = [], []
+    with _context() as context:
+        source = context.data_sources.add_polars("toolkit", identities=IDENTITIES)
+        for frame in frames:
+            runnable, left_out = _sorted_out(checks(frame.name), frame, parameters)
+            not_run += left_out
+            asked = [check.expectation() for check in runnable]
+            asked += [own for suite in by_frame[frame.name] for own in suite.expectations]
+            if asked:
+                results.append(_validate(context, source, frame, asked, parameters))
+    return QualityReport(results, not_run, frames)
+
+
+def _validate(
+    context: EphemeralDataContext,
+    source: PolarsDatasource,
+    frame: Checked,
+    asked: list[Expectation],
+    parameters: Mapping[str, Any],
+) -> ExpectationSuiteValidationResult:
+    definition = context.validation_definitions.add(
+        gx.ValidationDefinition(
+            name=frame.name,
+            data=source.add_frame_asset(frame.name).add_batch_definition("whole"),
+            suite=context.suites.add(gx.ExpectationSuite(frame.name, expectations=asked)),
+        )
+    )
+    return definition.run(
+        batch_parameters={"dataframe": frame.data},
+        expectation_parameters=dict(parameters),
+        result_format={
+            "result_format": "SUMMARY",
+            "partial_unexpected_count": EXAMPLES,
+            "unexpected_index_column_names": list(frame.key),
+        },
+    )
+
+
+@contextmanager
+def _context() -> Iterator[EphemeralDataContext]:
+    """A GX context in memory, current only here; a context of the caller's stays theirs."""
+    try:
+        current = project_manager.get_current_project()
+    except DataContextRequiredError:
+        current = None
+    context = EphemeralDataContext(
+        DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(),
+            analytics_enabled=False,
+            progress_bars=ProgressBarsConfig(globally=False),
+        )
+    )
+    project_manager.set_project(context)
+    try:
+        yield context
+    finally:
+        project_manager.set_project(current)
+
+
+def _sorted_out(
+    asked: Iterable[Check], frame: Checked, parameters: Mapping[str, Any]
+) -> tuple[list[Check], list[tuple[Check, str]]]:
+    """The checks that can be run, and the others with the reason why not."""
+    runnable, left_out = [], []
+    there = set(frame.data.lazy().collect_schema())
+    for check in asked:
+        wrong = [frame.wrong[name] for name in sorted(check.columns & frame.wrong.keys())]
+        wrong += [
+            f"no column `{name}`" for name in sorted(check.columns - there - frame.wrong.keys())
+        ]
+        wrong += [f"{name} is not known" for name in sorted(check.parameters - parameters.keys())]
+        if wrong:
+            left_out.append((check, wrong[0]))
+        else:
+            runnable.append(check)
+    return runnable, left_out
+
+
+def _parameters(as_of: datetime | None, frames: Sequence[AnyFrame]) -> dict[str, Any]:
+    records = sum(frame.lazy().select(pl.len()).collect().item() for frame in frames)
+    parameters: dict[str, Any] = {"problem_limit": math.ceil(PROBLEM_SHARE * records)}
+    if as_of is not None:
+        parameters |= {
+            "latest_moment": as_of + GRACE,
+            "latest_day": as_of.date() + timedelta(days=1),
+            "stale_before": (as_of - STALE_AFTER).date(),
+        }
+    return parameters
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,101 @@
+"""The checks, read from the table `checks.toml`, as Great Expectations suites."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.expectations.registry import get_expectation_impl
+
+from toolkit.quality import expectations as _own  # noqa: F401  (registers it)
+from toolkit.schemas import RESOURCES
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation of one frame; see the head of `checks.toml`.
+
+    Attributes:
+        frame: The frame it is asked of.
+        name: Unique within the frame.
+        expects: What is true of clean data.
+        type: The GX expectation.
+        kwargs: Its arguments.
+        severity: How bad it is when it fails.
+        why: What that means for the figures.
+        do: What to do then.
+    """
+
+    frame: str
+    name: str
+    expects: str
+    type: str
+    kwargs: Mapping[str, Any]
+    severity: Severity
+    why: str
+    do: str
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns it needs."""
+        return set(_columns(self.kwargs))
+
+    @property
+    def parameters(self) -> set[str]:
+        """The parameters of the run that it needs."""
+        return {
+            value["$PARAMETER"]
+            for value in self.kwargs.values()
+            if isinstance(value, Mapping) and "$PARAMETER" in value
+        }
+
+    def expectation(self) -> Expectation:
+        """The check as GX knows it."""
+        return get_expectation_impl(self.type)(
+            **self.kwargs,
+            severity=FailureSeverity(self.severity),
+            description=self.expects,
+            notes=[self.why, self.do],
+            meta={"check": self.name, "why": self.why, "do": self.do},
+        )
+
+
+@cache
+def checks(frame: str) -> tuple[Check, ...]:
+    """The checks of a frame, in the table's order."""
+    table = tomllib.loads((files("toolkit.quality") / "checks.toml").read_text(encoding="utf-8"))
+    return tuple(_check(row, frame) for row in table["check"] if frame in row["frames"])
+
+
+def _check(row: Mapping[str, Any], frame: str) -> Check:
+    said = {name: value for name, value in row.items() if name != "frames"}
+    kwargs = dict(row.get("kwargs", {}))
+    if row["type"] == "expect_table_columns_to_have_types":
+        kwargs["types"] = {c.name: str(c.dtype) for c in RESOURCES[frame] if c.name != "email"}
+    return Check(frame=frame, **{**said, "kwargs": kwargs})
+
+
+def _columns(value: object) -> Iterator[str]:
+    """The column names in an expectation's kwargs, those in row conditions too."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in {"column", "column_A", "column_B"} and isinstance(inner, str):
+                yield inner
+            elif key == "column":
+                yield inner["name"]
+            elif key == "column_list":
+                yield from inner
+            elif key == "row_condition":
+                yield from _columns(inner)
+            elif key == "conditions":
+                for condition in inner:
+                    yield from _columns(condition)

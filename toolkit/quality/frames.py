@@ -1,0 +1,149 @@
+"""The frames that are checked: the resources with what the checks derive from them.
+
+A column is derived only where what it needs is there, so that a frame that lacks one is still
+checked for everything else. LazyFrames stay lazy; of DataFrames the derivation is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from toolkit.person_course import person_course
+from toolkit.schemas import RESOURCES
+
+AnyFrame = pl.DataFrame | pl.LazyFrame
+
+# A course has a usual pass mark when at least 20 passes show it, and the grade decides the pass
+# for four of five learners; else something other than the grade decides it.
+FEWEST_PASSES, MOST_ON_THE_WRONG_SIDE = 20, 0.2
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A frame that is checked.
+
+    Attributes:
+        name: As in the table of checks.
+        data: The frame.
+        key: The columns that name a row in the report.
+        wrong: Why a column is not to be checked, such as "`created` is String".
+    """
+
+    name: str
+    data: AnyFrame
+    key: tuple[str, ...]
+    wrong: Mapping[str, str]
+
+
+def checked_frames(
+    resources: Mapping[str, AnyFrame | None],
+    *,
+    as_of: datetime | None,
+    course_starts: Mapping[str, date] | None,
+) -> list[Checked]:
+    """The resources that are given and, of two or more, what joining them shows."""
+    given = {name: frame for name, frame in resources.items() if frame is not None}
+    found = [_resource(name, frame) for name, frame in given.items()]
+    if len(given) > 1 and all(not frame.wrong for frame in found):
+        found.append(_joined(given, as_of, course_starts))
+    return found
+
+
+def _resource(name: str, frame: AnyFrame) -> Checked:
+    table, schema = RESOURCES[name], frame.lazy().collect_schema()
+    wrong = {
+        c.name: f"`{c.name}` is {schema[c.name]}" if c.name in schema else f"no column `{c.name}`"
+        for c in table
+        if schema.get(c.name) != c.dtype and (c.name in schema or c.name != "email")
+    }
+    rows = frame.lazy()
+    if not wrong.keys() & {"course_id", "percent_grade", "letter_grade"} and name == "grades":
+        rows = with_pass_mark(rows)
+    moment = {"grades": "passed_timestamp", "enrollments": "created"}.get(name)
+    if moment and not wrong.keys() & {"course_id", moment}:
+        rows = with_heaps(rows, moment)
+    return Checked(name, _as_given(rows, frame), table.key, wrong)
+
+
+def _joined(
+    given: Mapping[str, AnyFrame], as_of: datetime | None, course_starts: Mapping[str, date] | None
+) -> Checked:
+    """person_course, without the columns of a resource that is not given."""
+    lazy = {name: frame.lazy() for name, frame in given.items()}
+    rows = person_course(
+        lazy.get("grades"),
+        lazy.get("enrollments"),
+        lazy.get("completion"),
+        as_of=as_of or datetime.now(UTC),
+        duplicates="latest",
+    )
+    for name in RESOURCES.keys() - given.keys():
+        rows = rows.drop(f"in_{name}")
+    if course_starts is not None:
+        start = pl.col("course_id").replace_strict(
+            pl.Series(list(course_starts)),
+            pl.Series(list(course_starts.values()), dtype=pl.Date),
+            default=None,
+        )
+        rows = rows.with_columns(course_start=start)
+    data = _as_given(rows, *given.values())
+    return Checked("person_course", data, ("username", "course_id"), {})
+
+
+def _as_given(rows: pl.LazyFrame, *frames: AnyFrame) -> AnyFrame:
+    return rows if any(isinstance(f, pl.LazyFrame) for f in frames) else rows.collect()
+
+
+def with_pass_mark(grades: pl.LazyFrame) -> pl.LazyFrame:
+    """Add `usual_pass_mark`: the grade that best separates a course's passes from the others.
+
+    That is the lowest grade with the fewest learners on its wrong side: passes below it, or
+    learners without a pass at or above it. Null where the course has none.
+    """
+    passed = pl.col("letter_grade").is_not_null()
+    levels = (
+        grades.filter(pl.col("percent_grade").is_not_null())
+        .group_by("course_id", "percent_grade")
+        .agg(n=pl.len().cast(pl.Int64), n_passed=passed.sum().cast(pl.Int64))
+        .sort("course_id", "percent_grade")
+    )
+    others = pl.col("n") - pl.col("n_passed")
+    passed_below = pl.col("n_passed").cum_sum() - pl.col("n_passed")
+    others_not_below = others.sum() - others.cum_sum() + others
+    marks = (
+        levels.with_columns(wrong=(passed_below + others_not_below).over("course_id"))
+        .group_by("course_id")
+        .agg(
+            pl.col("percent_grade").sort_by("wrong", "percent_grade").first(),
+            pl.col("wrong").min(),
+            pl.col("n", "n_passed").sum(),
+        )
+        .filter(
+            pl.col("n_passed") >= FEWEST_PASSES,
+            pl.col("wrong") <= MOST_ON_THE_WRONG_SIDE * pl.col("n"),
+        )
+        .select("course_id", pl.col("percent_grade").alias("usual_pass_mark"))
+    )
+    return grades.join(marks, on="course_id", how="left", maintain_order="left")
+
+
+def with_heaps(frame: pl.LazyFrame, moment: str) -> pl.LazyFrame:
+    """Add how many records of the course share the moment, and which share of its moments that is.
+
+    Moments at midnight are left out: there the platform gave a day only.
+    """
+    sizes = (
+        frame.filter(pl.col(moment).dt.time() != pl.time(0, 0))
+        .group_by("course_id", moment)
+        .agg(n_at_same_moment=pl.len().cast(pl.Int64))
+        .with_columns(
+            share_at_same_moment=pl.col("n_at_same_moment")
+            / pl.col("n_at_same_moment").sum().over("course_id")
+        )
+        .filter(pl.col("n_at_same_moment") > 1)
+    )
+    return frame.join(sizes, on=["course_id", moment], how="left", maintain_order="left")

@@ -1,0 +1,132 @@
+"""A quality report as text, HTML, JSON and JUnit's XML."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import quoteattr
+
+if TYPE_CHECKING:
+    from toolkit.quality.report import Outcome, QualityReport
+
+HEADER = ("severity", "data", "expected, but is not", "records", "share", "for example")
+
+
+def summary(report: QualityReport) -> str:
+    """One line: how many checks passed, failed by severity, and were not run."""
+    status = Counter(outcome.status for outcome in report.outcomes)
+    said = [f"{len(report.outcomes)} checks: {status['passed']} passed"]
+    by_severity = Counter(outcome.severity for outcome in report.failed())
+    levels = ", ".join(f"{n} {severity}" for severity, n in by_severity.items())
+    said.append(f"{status['failed']} failed" + (f" ({levels})" if levels else ""))
+    if status["not run"]:
+        said.append(f"{status['not run']} not run")
+    return ", ".join(said)
+
+
+def amount(outcome: Outcome) -> str:
+    """How many rows are not as expected, of how many."""
+    if outcome.n_unexpected is None:
+        return outcome.detail
+    return f"{outcome.n_unexpected:,} of {outcome.n_checked:,}"
+
+
+def cells(outcome: Outcome) -> tuple[str, ...]:
+    """The cells of a failed check, as in `HEADER`."""
+    share = ""
+    if outcome.n_unexpected is not None and outcome.n_checked:
+        percent = 100 * outcome.n_unexpected / outcome.n_checked
+        share = "< 0.01 %" if 0 < percent < 0.01 else f"{percent:.2f} %"
+    count = "" if outcome.n_unexpected is None else f"{outcome.n_unexpected:,}"
+    return outcome.severity, outcome.frame, outcome.expects, count, share, outcome.detail
+
+
+def text(report: QualityReport) -> str:
+    """The summary, and a row for each failed check."""
+    rows = [cells(outcome) for outcome in report.failed()]
+    if not rows:
+        return summary(report)
+    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
+    table = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (HEADER, *rows)
+    ]
+    return "\n".join([summary(report), "", *table])
+
+
+def html(report: QualityReport) -> str:
+    """The summary, a table of the failed checks, and the others folded away."""
+    head = "".join(f"<th scope='col'>{name}</th>" for name in HEADER)
+    body = "".join(_row(outcome) for outcome in report.failed())
+    parts = [f"<p><strong>{escape(summary(report))}</strong></p>"]
+    if body:
+        parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    for status in ("passed", "not run"):
+        listed = [outcome for outcome in report.outcomes if outcome.status == status]
+        if listed:
+            items = "".join(f"<li>{escape(_line(outcome))}</li>" for outcome in listed)
+            parts.append(
+                f"<details><summary>{len(listed)} {status}</summary><ul>{items}</ul></details>"
+            )
+    return f"<div class='so2-quality'>{''.join(parts)}</div>"
+
+
+def _row(outcome: Outcome) -> str:
+    severity, *others = map(escape, cells(outcome))
+    title = escape(f"{outcome.why} {outcome.do}", quote=True)
+    first = f"<th scope='row' title='{title}'>{severity}</th>"
+    return f"<tr>{first}{''.join(f'<td>{cell}</td>' for cell in others)}</tr>"
+
+
+def _line(outcome: Outcome) -> str:
+    reason = f" ({outcome.detail})" if outcome.detail else ""
+    return f"{outcome.frame}: {outcome.expects}{reason}"
+
+
+def as_json(report: QualityReport) -> str:
+    """`ok`, the summary's counts, and the table of checks."""
+    status = Counter(outcome.status for outcome in report.outcomes)
+    return json.dumps(
+        {
+            "ok": report.ok,
+            "n_passed": status["passed"],
+            "n_failed": status["failed"],
+            "n_not_run": status["not run"],
+            "checks": report.table.to_dicts(),
+        },
+        ensure_ascii=False,
+        indent=2,
+    )
+
+
+def junit(report: QualityReport) -> str:
+    """A test suite a frame, a test case a check."""
+    frames = dict.fromkeys(outcome.frame for outcome in report.outcomes)
+    suites = [
+        _junit_suite(frame, [o for o in report.outcomes if o.frame == frame]) for frame in frames
+    ]
+    head = '<?xml version="1.0" encoding="utf-8"?>'
+    return "\n".join([head, '<testsuites name="quality">', *suites, "</testsuites>"])
+
+
+def _junit_suite(frame: str, outcomes: list[Outcome]) -> str:
+    status = Counter(outcome.status for outcome in outcomes)
+    opening = (
+        f'<testsuite name={quoteattr(frame)} tests="{len(outcomes)}" '
+        f'failures="{status["failed"]}" skipped="{status["not run"]}">'
+    )
+    return "\n".join([opening, *map(_junit_case, outcomes), "</testsuite>"])
+
+
+def _junit_case(outcome: Outcome) -> str:
+    opening = f"<testcase classname={quoteattr(outcome.frame)} name={quoteattr(outcome.check)}"
+    if outcome.status == "passed":
+        return f"{opening}/>"
+    if outcome.status == "not run":
+        return f"{opening}><skipped message={quoteattr(outcome.detail)}/></testcase>"
+    message = quoteattr(f"{outcome.expects}: {amount(outcome)}")
+    told = escape("\n".join([outcome.detail, outcome.why, outcome.do]))
+    failure = f"<failure type={quoteattr(outcome.severity)} message={message}>{told}</failure>"
+    return f"{opening}>{failure}</testcase>"
