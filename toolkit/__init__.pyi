@@ -7,6 +7,7 @@ from .charts.distribution_charts import (
 from .charts.distribution_charts import chart_grade_distribution as chart_grade_distribution
 from .charts.funnel_charts import chart_completion_funnel as chart_completion_funnel
 from .charts.outcome_charts import chart_outcomes as chart_outcomes
+from .charts.tables import show_table as show_table
 from .charts.theme import use_offline_charts as use_offline_charts
 from .cohorts import cohort_progress as cohort_progress
 from .disclosure import protect as protect
@@ -24,6 +25,7 @@ from .errors import SnapshotError as SnapshotError
 from .errors import ToolkitError as ToolkitError
 from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
+from .narratives import narrate as narrate
 from .outcomes import completion_funnel as completion_funnel
 from .outcomes import outcomes as outcomes
 from .person_course import match_counts as match_counts

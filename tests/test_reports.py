@@ -1,0 +1,149 @@
+"""Executing notebooks and writing the report, on notebooks made for the test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from toolkit.errors import DisclosureError, ReportError
+from toolkit.reports.execution import Executed, count_code_cells, execute_notebooks
+from toolkit.reports.figures import chart_script, read_figure, write_figure
+from toolkit.reports.guard import refuse_identities
+from toolkit.reports.pages import read_page
+
+SPEC = {
+    "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+    "title": {"text": ["B has", "more"], "subtitle": "n = 30"},
+    "description": "A 10, B 20 </script>",
+    "data": {"name": "d"},
+    "datasets": {"d": [{"course": "A", "n": 10}, {"course": "B", "n": 20}]},
+    "mark": "bar",
+    "encoding": {"x": {"field": "n", "type": "quantitative"}, "y": {"field": "course"}},
+    "usermeta": {"embedOptions": {}},
+}
+
+
+def write_notebook(folder: Path, name: str, *cells: str) -> Path:
+    """A notebook file; a cell that begins with # and a space is Markdown."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    for cell in cells:
+        new = nbformat.v4.new_markdown_cell if cell[:2] == "# " else nbformat.v4.new_code_cell
+        notebook.cells.append(new(cell))
+    path = folder / f"{name}.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def executed(*outputs: dict[str, object], source: str = "1") -> Executed:
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_markdown_cell("# Who passes?\n\nIt *depends*, see [this](x.html).\n\nMore"),
+        nbformat.v4.new_code_cell(source, outputs=[nbformat.from_dict(o) for o in outputs]),
+    ]
+    return Executed("02-cohorts", notebook, 1.5)
+
+
+def shown(**data: object) -> dict[str, object]:
+    mimes = {name.replace("_", "/"): value for name, value in data.items()}
+    return {"output_type": "display_data", "metadata": {}, "data": mimes}
+
+
+def test_notebooks_run_in_kernels_and_empty_folders_of_their_own(tmp_path: Path) -> None:
+    first = write_notebook(tmp_path, "01-a", "import os\nx = os.environ['GREETING']\nos.listdir()")
+    second = write_notebook(tmp_path, "02-b", "# Who?", "assert 'x' not in globals()")
+    before = first.read_bytes()
+    told: list[str] = []
+    done = execute_notebooks(
+        [first, second], environment={"GREETING": "hello"}, on_cell=told.append
+    )
+    assert [one.name for one in done] == ["01-a", "02-b"]
+    assert done[0].notebook.cells[0].outputs[0].data["text/plain"] == "[]"
+    assert sorted(told) == ["01-a", "02-b"]
+    assert count_code_cells([first, second]) == 2
+    assert first.read_bytes() == before
+
+
+def test_every_failing_cell_is_named_with_its_notebook(tmp_path: Path) -> None:
+    good = write_notebook(tmp_path, "01-good", "1")
+    bad = write_notebook(tmp_path, "02-bad", "# Why?", "1", "assert 1 == 2, 'sums differ'")
+    with pytest.raises(ReportError) as caught:
+        execute_notebooks([good, bad, bad])
+    line = "02-bad.ipynb, cell 3 (assert 1 == 2, 'sums differ'): AssertionError: sums differ"
+    assert str(caught.value) == f"{line}\n{line}"
+
+
+def test_a_page_takes_question_and_summary_from_the_first_cell() -> None:
+    page = read_page(executed())
+    assert (page.title, page.summary) == ("Who passes?", "It depends, see this.")
+    assert (page.name, page.label, page.seconds) == ("02-cohorts", "Cohorts", 1.5)
+    assert [part.kind for part in page.parts] == ["prose", "code"]
+
+
+def test_a_page_shows_each_kind_of_output() -> None:
+    mime = "application_vnd.vegalite.v5+json"
+    page = read_page(
+        executed(
+            {"output_type": "stream", "name": "stdout", "text": "\x1b[31mred\x1b[0m\n"},
+            shown(**{mime: SPEC, "text_plain": "x"}),
+            shown(text_markdown="A **finding**."),
+            shown(
+                text_html='<table border="1"><tr><td>&quot;A&quot;</td><td>null</td></tr></table>'
+            ),
+            shown(text_plain="42"),
+        )
+    )
+    kinds = [part.kind for part in page.parts]
+    assert kinds == ["prose", "code", "text", "figure", "prose", "table", "text"]
+    assert page.parts[2].html == "red"
+    assert "<strong>finding</strong>" in page.parts[4].html
+    assert page.parts[5].html == "<table><tr><td>A</td><td>–</td></tr></table>"
+    assert [figure.name for figure in page.figures] == ["02-cohorts-1"]
+
+
+def test_a_figure_cannot_break_out_of_its_script() -> None:
+    figure = read_figure("f", SPEC)
+    assert "</script>" not in figure.json
+    assert json.loads(figure.json)["description"] == SPEC["description"]
+
+
+def test_a_figure_is_written_as_svg_png_and_csv(tmp_path: Path) -> None:
+    figure = read_figure("f", SPEC)
+    assert figure.title == "B has more"
+    write_figure(figure, tmp_path)
+    assert (tmp_path / "f.svg").read_text().startswith("<svg")
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "f.csv").read_text() == "course,n\nA,10\nB,20\n"
+
+
+def test_the_chart_script_is_whole() -> None:
+    script = chart_script()
+    assert "window.vegaEmbed" in script
+    assert len(script) > 500_000
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (shown(text_plain="passed by ada_01."), "names a learner"),
+        (shown(text_html="<td>ada@example.com</td>"), "names a learner"),
+        (shown(text_plain="Bearer s3cret-token"), "holds the token"),
+    ],
+)
+def test_an_output_with_an_identity_or_the_token_is_refused(
+    output: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(DisclosureError, match=reason) as caught:
+        refuse_identities(
+            [executed(output)], identities=["ada_01", "ada@example.com"], token="s3cret-token"
+        )
+    assert "ada" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_word_of_the_notebook_is_no_identity_even_if_a_learner_bears_it() -> None:
+    output = shown(text_plain="mode audit")
+    refuse_identities([executed(output, source="# mode audit")], identities=["audit"])

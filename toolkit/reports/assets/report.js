@@ -1,0 +1,69 @@
+// Draws the charts, folds and unfolds code, changes between light and dark. Fetches nothing.
+"use strict";
+
+const root = document.documentElement;
+const themeButton = document.getElementById("theme");
+const codeButton = document.getElementById("code");
+const coloursElement = document.getElementById("dark-colours");
+const darkColours = coloursElement ? JSON.parse(coloursElement.textContent) : {};
+const views = new Map();
+
+function exchanged(value) {
+  if (Array.isArray(value)) return value.map(exchanged);
+  if (value && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, exchanged(inner)]));
+  }
+  return typeof value === "string" && value in darkColours ? darkColours[value] : value;
+}
+
+async function draw(element) {
+  const spec = JSON.parse(document.getElementById(element.dataset.spec).textContent);
+  const isDark = root.dataset.theme === "dark";
+  views.get(element)?.finalize();
+  const options = { renderer: "svg", actions: false, ast: false };
+  views.set(element, await vegaEmbed(element, isDark ? exchanged(spec) : spec, options));
+  element.dataset.drawn = "true";
+}
+
+async function drawAll() {
+  for (const element of document.querySelectorAll(".chart")) await draw(element);
+  root.dataset.drawn = "true";
+}
+
+function setTheme(theme) {
+  root.dataset.theme = theme;
+  themeButton.setAttribute("aria-pressed", String(theme === "dark"));
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem("so2-theme");
+  } catch {
+    return null; // some browsers keep nothing for pages from disk
+  }
+}
+
+function remember(theme) {
+  try {
+    localStorage.setItem("so2-theme", theme);
+  } catch {
+    // the choice lasts as long as the page
+  }
+}
+
+themeButton.addEventListener("click", () => {
+  const theme = root.dataset.theme === "dark" ? "light" : "dark";
+  setTheme(theme);
+  remember(theme);
+  drawAll();
+});
+
+codeButton?.addEventListener("click", () => {
+  const open = codeButton.getAttribute("aria-pressed") !== "true";
+  for (const details of document.querySelectorAll("details.code")) details.open = open;
+  codeButton.setAttribute("aria-pressed", String(open));
+});
+
+const prefersDark = matchMedia("(prefers-color-scheme: dark)").matches;
+setTheme(remembered() ?? (prefersDark ? "dark" : "light"));
+drawAll();

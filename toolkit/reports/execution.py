@@ -1,0 +1,138 @@
+"""Execute notebooks in parallel, and say exactly which cell failed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from toolkit.errors import ReportError
+
+OnCell = Callable[[str], None]
+
+CELL_TIMEOUT = 300  # seconds
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A notebook with its outputs.
+
+    Attributes:
+        name: The file's stem, "02-cohorts".
+        notebook: The notebook with outputs.
+        seconds: How long it took, kernel start included.
+    """
+
+    name: str
+    notebook: nbformat.NotebookNode
+    seconds: float
+
+
+class _ThisPython(KernelSpecManager):
+    """Every kernel is the Python that runs us, whatever kernels the user has installed."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002
+        return KernelSpec(resource_dir="", **get_kernel_dict())
+
+
+def count_code_cells(paths: Sequence[Path]) -> int:
+    """How many cells will be executed: the length of a progress bar."""
+    return sum(cell.cell_type == "code" for path in paths for cell in _read(path).cells)
+
+
+def execute_notebooks(
+    paths: Sequence[Path],
+    *,
+    environment: Mapping[str, str] | None = None,
+    workers: int = 2,
+    on_cell: OnCell | None = None,
+) -> list[Executed]:
+    """Execute notebooks, each in a kernel and an empty folder of its own; results in order.
+
+    Args:
+        paths: The notebook files, which stay as they are.
+        environment: Variables the kernels get beside those of this process.
+        workers: How many run at a time.
+        on_cell: Called with the notebook's name after each executed cell.
+
+    Raises:
+        ReportError: Names every notebook and cell that failed, and why.
+    """
+    run = partial(_execute, environment=dict(environment or {}), on_cell=on_cell)
+    with ThreadPoolExecutor(workers) as pool:
+        results = list(pool.map(run, paths))
+    failures = [result for result in results if isinstance(result, str)]
+    if failures:
+        raise ReportError("\n".join(failures))
+    return [result for result in results if isinstance(result, Executed)]
+
+
+def _execute(path: Path, *, environment: dict[str, str], on_cell: OnCell | None) -> Executed | str:
+    begun = time.monotonic()
+    notebook = _read(path)
+    started: list[int] = []
+
+    def cell_started(cell_index: int, **_: Any) -> None:
+        started.append(cell_index)
+
+    def cell_executed(**_: Any) -> None:
+        if on_cell is not None:
+            on_cell(path.stem)
+
+    # A kernel's debugger would warn about frozen modules on each start.
+    variables = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"} | environment
+    with (
+        tempfile.TemporaryDirectory(prefix="so2-") as folder,
+        tempfile.TemporaryDirectory(prefix="so2-") as sockets,
+    ):
+        client = NotebookClient(
+            notebook,
+            km=_kernel_manager(sockets),
+            timeout=CELL_TIMEOUT,
+            resources={"metadata": {"path": folder}},
+            on_cell_execute=cell_started,
+            on_cell_executed=cell_executed,
+        )
+        try:
+            # cleanup_kc: the kernel manager is ours, so nbclient would leave the kernel running.
+            asyncio.run(client.async_execute(env=variables, cleanup_kc=True))
+        except CellExecutionError as error:
+            return _failure(path, notebook, started, f"{error.ename}: {error.evalue}")
+        except CellTimeoutError:
+            return _failure(path, notebook, started, f"took longer than {CELL_TIMEOUT} s")
+        except DeadKernelError:
+            return _failure(path, notebook, started, "the kernel died; is there memory enough?")
+    return Executed(path.stem, notebook, time.monotonic() - begun)
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    notebook: nbformat.NotebookNode = nbformat.read(path, 4)  # type: ignore[no-untyped-call]
+    return notebook
+
+
+def _kernel_manager(folder: str) -> AsyncKernelManager:
+    manager = AsyncKernelManager(kernel_spec_manager=_ThisPython())
+    if os.name != "nt":  # files that only this user can open, rather than loopback ports
+        manager.transport = "ipc"
+        manager.ip = str(Path(folder, "kernel"))
+    return manager
+
+
+def _failure(path: Path, notebook: nbformat.NotebookNode, started: list[int], reason: str) -> str:
+    index = started[-1]
+    first_line = notebook.cells[index].source.strip().splitlines()[0]
+    return f"{path.name}, cell {index + 1} ({first_line}): {reason}"

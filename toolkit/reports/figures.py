@@ -1,0 +1,70 @@
+"""One chart of an executed notebook: drawn as SVG and PNG, its data as CSV."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import vl_convert
+
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+_VEGALITE = "6.4"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart of a page.
+
+    Attributes:
+        name: Its files' stem, "02-cohorts-1".
+        title: What it found, in one line.
+        description: What it shows, in words.
+        spec: Its Vega-Lite specification.
+    """
+
+    name: str
+    title: str
+    description: str
+    spec: dict[str, Any]
+
+    @property
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """The chart's tables by the stem of their file, the longest first."""
+        tables = sorted(self.spec.get("datasets", {}).values(), key=len, reverse=True)
+        told = [rows for rows in tables if rows and len(rows[0]) > 1]
+        return {self.name if not i else f"{self.name}-{i + 1}": t for i, t in enumerate(told)}
+
+    @property
+    def json(self) -> str:
+        """The specification, safe inside a `<script>` of a page."""
+        return json.dumps(self.spec, ensure_ascii=False, separators=(",", ":")).replace(
+            "<", "\\u003c"
+        )
+
+
+def read_figure(name: str, spec: dict[str, Any]) -> Figure:
+    """The figure in a chart output of a notebook."""
+    heading = spec.get("title") or ""
+    text = heading.get("text", "") if isinstance(heading, dict) else heading
+    title = " ".join(text) if isinstance(text, list) else str(text)
+    description = str(spec.get("description") or title)
+    # The page has its own menu, and its own way to choose a theme.
+    bare = {key: value for key, value in spec.items() if key != "usermeta"}
+    return Figure(name, title, description, {**bare, "$schema": _SCHEMA})
+
+
+def write_figure(figure: Figure, folder: Path) -> None:
+    """Write `name.svg`, `name.png` (twice the size, for slides) and the tables as CSV."""
+    svg = vl_convert.vegalite_to_svg(figure.spec, vl_version=_VEGALITE)
+    (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
+    (folder / f"{figure.name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
+    for stem, rows in figure.tables.items():
+        pl.DataFrame(rows, infer_schema_length=None).write_csv(folder / f"{stem}.csv")
+
+
+def chart_script() -> str:
+    """Vega, Vega-Lite and vega-embed as one script for a page without network."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGALITE)

@@ -1,0 +1,59 @@
+"""Where the toolkit's notebooks lie, and how a user gets copies of their own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from toolkit.errors import ReportError
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def find_notebooks(names: Iterable[str] | None = None) -> list[Path]:
+    """The curated notebooks in reading order: inside an installed wheel, else in the checkout.
+
+    Args:
+        names: Stems such as "02-cohorts", or their numbers such as "02"; all when None.
+
+    Raises:
+        ReportError: A name is none of the notebooks, or the installation lacks them.
+
+    Examples:
+        >>> [path.stem for path in find_notebooks(["02"])]
+        ['02-cohorts']
+    """
+    folders = (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks")
+    found = next((have for folder in folders if (have := sorted(folder.glob("*.ipynb")))), None)
+    if found is None:
+        raise ReportError("this installation has no notebooks; reinstall so2-toolkit")
+    if names is None:
+        return found
+    chosen = []
+    for name in names:
+        match = [path for path in found if name in (path.stem, path.stem.split("-")[0])]
+        if not match:
+            exist = ", ".join(path.stem for path in found)
+            raise ReportError(f"no notebook {name!r}; there are {exist}")
+        chosen += match
+    return chosen
+
+
+def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Copy the notebooks to a working folder, never over a file that differs.
+
+    Returns:
+        The copies that are the toolkit's notebooks, and the files that were left alone because
+        they have been changed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    same: list[Path] = []
+    kept: list[Path] = []
+    for notebook in find_notebooks():
+        target = folder / notebook.name
+        if not target.exists():
+            shutil.copyfile(notebook, target)
+        unchanged = target.read_bytes() == notebook.read_bytes()
+        (same if unchanged else kept).append(target)
+    return same, kept

@@ -1,0 +1,112 @@
+"""An executed notebook → the parts of a page, in HTML."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import nbformat
+from nbconvert.filters.ansi import strip_ansi
+from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+from toolkit.charts.theme import MIME
+from toolkit.reports.execution import Executed
+from toolkit.reports.figures import Figure, read_figure
+
+Kind = Literal["prose", "code", "figure", "table", "text"]
+
+_TABLE_STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
+_QUOTED_CELL = re.compile(r"<td>&quot;(.*?)&quot;</td>", re.DOTALL)
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a page: prose, folded code, a figure, a table or printed text."""
+
+    kind: Kind
+    html: str = ""
+    figure: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A notebook as a page.
+
+    Attributes:
+        name: The notebook's stem; the page is `name.html`.
+        title: The notebook's question.
+        summary: Its first paragraph, plain text.
+        seconds: How long its execution took.
+        parts: What the page shows, in order.
+    """
+
+    name: str
+    title: str
+    summary: str
+    seconds: float
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """Its name in the list of pages: "Time to pass"."""
+        return self.name.partition("-")[2].replace("-", " ").capitalize()
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The page's charts in order."""
+        return [part.figure for part in self.parts if part.figure is not None]
+
+
+def read_page(executed: Executed) -> Page:
+    """Turn an executed notebook into a page."""
+    parts: list[Part] = []
+    for cell in executed.notebook.cells:
+        if cell.cell_type == "markdown":
+            parts.append(Part("prose", _markdown(cell.source)))
+        elif cell.cell_type == "code" and cell.source.strip():
+            parts.append(Part("code", _code(cell.source)))
+            for output in cell.outputs:
+                parts += _output(output, executed.name, sum(p.kind == "figure" for p in parts) + 1)
+    title, summary = _opening(executed.notebook)
+    return Page(executed.name, title or executed.name, summary, executed.seconds, parts)
+
+
+def _opening(notebook: nbformat.NotebookNode) -> tuple[str, str]:
+    text = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
+    blocks = [block.strip() for block in text.split("\n\n") if block.strip()]
+    title = blocks[0].removeprefix("# ").strip() if blocks and blocks[0].startswith("# ") else ""
+    rest = blocks[1:] if title else blocks
+    summary = _LINK.sub(r"\1", rest[0].replace("\n", " ")) if rest else ""
+    return title, re.sub(r"[*`_]{1,2}(\S.*?)[*`_]{1,2}", r"\1", summary)
+
+
+def _output(output: dict[str, Any], page: str, number: int) -> list[Part]:
+    if output["output_type"] == "stream":
+        return [Part("text", strip_ansi(output["text"]).strip())]  # type: ignore[no-untyped-call]
+    data = output.get("data", {})
+    if MIME in data:
+        return [Part("figure", figure=read_figure(f"{page}-{number}", data[MIME]))]
+    if "text/markdown" in data:
+        return [Part("prose", _markdown(data["text/markdown"]))]
+    if "text/html" in data:
+        return [Part("table", _table(data["text/html"]))]
+    return [Part("text", data.get("text/plain", ""))]
+
+
+def _markdown(source: str) -> str:
+    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+    return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def _code(source: str) -> str:
+    return str(Highlight2HTML()(source))  # type: ignore[no-untyped-call]
+
+
+def _table(html: str) -> str:
+    """Polars' table without its own style, strings without quotes."""
+    plain = _TABLE_STYLE.sub("", html).replace(' border="1"', "")
+    plain = plain.replace("<th>", '<th scope="col">')
+    return _QUOTED_CELL.sub(r"<td>\1</td>", plain).replace("<td>null</td>", "<td>–</td>")

@@ -1,0 +1,91 @@
+"""Pages → a folder of HTML files that opens from disk and fetches nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from toolkit.charts.theme import DARK
+from toolkit.reports.figures import chart_script, write_figure
+from toolkit.reports.pages import Page
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all pages share.
+
+    Attributes:
+        title: The report's name.
+        caption: Which data, as of when: stands at the top of each page.
+        kind: "sandbox" where the learners are simulated, else "learners".
+        pages: The pages in order.
+        min_n: The smallest count shown.
+    """
+
+    title: str
+    caption: str
+    kind: str
+    pages: Sequence[Page]
+    min_n: int = 10
+
+    version = version("so2-toolkit")
+    dark = DARK
+
+
+def write_site(
+    folder: Path,
+    site: Site,
+    *,
+    key_figures: Sequence[dict[str, Any]],
+    methods: dict[str, Any],
+) -> Path:
+    """Write index, pages, methods, figures and scripts; returns the index.
+
+    Args:
+        folder: Made if missing. Files of an earlier report there are replaced.
+        site: Title, caption and pages.
+        key_figures: Rows with `figure`, `value`, `meaning`.
+        methods: What the methods page tells: `provenance`, `resources`, `definitions`.
+    """
+    assets, figures = folder / "assets", folder / "figures"
+    for part in (assets, figures):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    for asset in (_HERE / "assets").iterdir():
+        shutil.copyfile(asset, assets / asset.name)
+    (assets / "vega.js").write_text(chart_script(), encoding="utf-8")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(
+            pool.map(
+                partial(write_figure, folder=figures), (f for p in site.pages for f in p.figures)
+            )
+        )
+
+    templates = Environment(
+        loader=PackageLoader("toolkit.reports"), autoescape=True, undefined=StrictUndefined
+    )
+
+    def write(name: str, template: str, **values: object) -> Path:
+        html = templates.get_template(f"{template}.html.jinja").render(
+            site=site, here=name, **values
+        )
+        path = folder / f"{name}.html"
+        path.write_text(html, encoding="utf-8")
+        return path
+
+    pages = list(site.pages)
+    for page, previous, following in zip(pages, [None, *pages], [*pages[1:], None], strict=False):
+        write(page.name, "page", page=page, previous=previous, next=following)
+    write("methods", "methods", **methods)
+    return write("index", "index", key_figures=key_figures)
