@@ -1,0 +1,60 @@
+"""`so2 sandbox`: an embedded platform for other programs to talk to."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import toolkit as tk
+
+# Short enough for Ctrl+C to be heard on Windows, where a wait without end is deaf.
+_LISTEN_SECONDS = 0.5
+
+
+def sandbox_command(
+    learners: Annotated[int, typer.Option(help="How many learners to simulate.")] = 5_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    oulad: Annotated[
+        Path | None, typer.Option(help="A folder of OULAD tables: serve its real learners.")
+    ] = None,
+    faults: Annotated[
+        str | None, typer.Option(help="What goes wrong, such as slow:0.1,rate-limit:2.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="The port on loopback; 0 takes a free one.")] = 0,
+) -> None:
+    """Serve an embedded platform on loopback until Ctrl+C.
+
+    Prints what to set so that the toolkit, in another terminal, reads from it. The token is made
+    for this run and opens nothing else.
+    """
+    with tk.sandbox(learners, seed, oulad=oulad, faults=faults, port=port) as platform:
+        typer.echo(connection(platform))
+        try:
+            while True:
+                threading.Event().wait(_LISTEN_SECONDS)
+        except KeyboardInterrupt:
+            typer.echo("stopped")
+
+
+def connection(platform: tk.SandboxPlatform, *, windows: bool = os.name == "nt") -> str:
+    """How another program reaches the sandbox, with its throw-away token.
+
+    Args:
+        platform: The running sandbox.
+        windows: Whether to write the settings for PowerShell.
+    """
+    prefix, quote = ("$env:", '"') if windows else ("export ", "")
+    settings = {"SO2_BASE_URL": platform.base_url, "SO2_TOKEN": platform.token}
+    return "\n".join(
+        [
+            platform.label,
+            f"  documentation: {platform.base_url}/docs",
+            "To read from it, set in another terminal:",
+            *(f"  {prefix}{name}={quote}{value}{quote}" for name, value in settings.items()),
+            "Ctrl+C stops it.",
+        ]
+    )
