@@ -93,7 +93,9 @@ class Simulation:
         return Simulation(self.learners, self.seed, clock)
 
     def _chunk(self, chunk: int) -> pl.LazyFrame:
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, chunk]))
+        rng = np.random.Generator(
+            np.random.Philox(key=np.array([self.seed, chunk], dtype=np.uint64))
+        )
         start = chunk * CHUNK
         # All learners of the chunk are drawn, so that a learner is the same in any population.
         journeys = draw_journeys(CHUNK, rng)
