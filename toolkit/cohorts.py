@@ -64,8 +64,8 @@ def cohort_progress(
         ...     "reach_rate", "status").rows()
         [(datetime.date(2026, 1, 1), 1, 2, 0, 0.0, 'shown'),
          (datetime.date(2026, 1, 1), 2, 2, 1, 0.5, 'shown'),
-         (datetime.date(2026, 2, 1), 1, 0, 0, None, 'not yet'),
-         (datetime.date(2026, 2, 1), 2, 0, 0, None, 'not yet')]
+         (datetime.date(2026, 2, 1), 1, None, None, None, 'not yet'),
+         (datetime.date(2026, 2, 1), 2, None, None, None, 'not yet')]
     """
     days = _days_of(step)
     groups = _checked(cohort, periods, by)
@@ -129,6 +129,7 @@ def _table(
         cells.filter(dated | (pl.col("period") == 1))
         .with_columns(
             *rate("reach_rate", "n_reached", "n_observed"),
+            pl.when(pl.col("n_observed") > 0).then(pl.col("n_observed", "n_reached")),
             outcome=pl.lit(outcome),
             period=pl.when(dated).then("period"),
             days=pl.when(dated).then(pl.col("period") * days),

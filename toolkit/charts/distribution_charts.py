@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.theme import INK, PALETTE, RULE, WITHHELD, finish
-from toolkit.charts.words import basis, group_columns, percent, with_labels, withheld_note
+from toolkit.charts.words import basis, group_columns, percent, shown, with_labels, withheld_note
 from toolkit.disclosure import protect
 from toolkit.schemas.outcome_results import DISTRIBUTION
 
@@ -73,34 +73,31 @@ def _chart(
     rows = with_labels(safe, group_columns(safe, DISTRIBUTION)).filter(
         pl.col("part") != "out of range"
     )
+    ends = pl.col("part").replace_strict
     drawn = rows.with_columns(
-        left=pl.col("part").replace_strict(
-            {part: ends[0] for part, ends in _ASIDE.items()}, default=pl.col("bin_low")
-        ),
-        right=pl.col("part").replace_strict(
-            {part: ends[1] for part, ends in _ASIDE.items()}, default=pl.col("bin_high")
-        ),
-        floor=0.0,
-        kind=pl.when(pl.col("part") == "bin").then(pl.lit("value")).otherwise("part"),
+        left=ends({part: low for part, (low, _) in _ASIDE.items()}, default=pl.col("bin_low")),
+        right=ends({part: high for part, (_, high) in _ASIDE.items()}, default=pl.col("bin_high")),
+        mark=mark,
     )
     finding = _title(rows, measure)
-    several = rows["group"].n_unique() > 1
-    n = int(rows.group_by("group").agg(pl.col("n_enrolled").first())["n_enrolled"].sum())
-    histogram = _histogram(drawn, measure, mark)
+    n = rows.group_by("group").agg(pl.col("n_enrolled").first())["n_enrolled"].sum()
+    note = [f"{words} (grey)" for words in withheld_note(rows, "n_learners", "bars")]
     words = {
         "title": title or finding,
-        "subtitle": basis(n, source, *withheld_note(rows)),
+        "subtitle": basis(int(n), source, *note),
         "description": f"Histogram of {measure.lower()}, with missing and zero apart. {finding}",
     }
-    if several:
-        small = histogram.properties(width=270, height=90)
-        return finish(small.facet(alt.Facet("group:N", title=None), columns=2, data=drawn), **words)
-    above = histogram.properties(width=560, height=220)
-    return finish(alt.vconcat(above, _ecdf(drawn, measure, mark), spacing=12), **words)
+    if rows["group"].n_unique() > 1:
+        small = _histogram(drawn, measure, "Share", width=270, height=90)
+        return finish(small.facet(alt.Facet("group:N", title=None), columns=2), **words)
+    above = _histogram(drawn, measure, "Share of the enrolled", width=560, height=220)
+    return finish(alt.vconcat(above, _ecdf(drawn, measure), spacing=12), **words)
 
 
-def _histogram(drawn: pl.DataFrame, measure: str, mark: float | None) -> alt.LayerChart:
-    base = alt.Chart(drawn).encode(
+def _histogram(
+    drawn: pl.DataFrame, measure: str, share: str, *, width: int, height: int
+) -> alt.LayerChart:
+    base = alt.Chart().encode(
         x=alt.X("left:Q", title=measure, axis=_AXIS, scale=_SCALE),
         x2="right:Q",
         tooltip=[
@@ -113,38 +110,35 @@ def _histogram(drawn: pl.DataFrame, measure: str, mark: float | None) -> alt.Lay
             alt.Tooltip("status:N", title="status"),
         ],
     )
+    colour = alt.Color(
+        "part:N",
+        scale=alt.Scale(domain=["bin", "zero", "missing"], range=[PALETTE[0], PALETTE[1], RULE]),
+        legend=None,
+    )
     bars = base.mark_bar(binSpacing=1).encode(
-        y=alt.Y(
-            "share_of_enrolled:Q",
-            title="Share of the enrolled",
-            axis=alt.Axis(format=".0%", tickCount=4),
-        ),
-        y2="floor:Q",
-        color=alt.Color(
-            "kind:N",
-            scale=alt.Scale(
-                domain=["value", "zero", "missing"], range=[PALETTE[0], PALETTE[1], RULE]
-            ),
-            legend=None,
-        ),
+        y=alt.Y("share_of_enrolled:Q", title=share, axis=alt.Axis(format=".0%", tickCount=4)),
+        y2=alt.datum(0),
+        color=colour,
     )
-    withheld = (
-        base.transform_filter("!isValid(datum.share_of_enrolled)")
-        .mark_bar(height=4, yOffset=0, color=WITHHELD)
-        .encode(y=alt.datum(0))
+    layers = [bars]
+    if drawn["n_learners"].null_count():
+        foot = base.transform_filter("!isValid(datum.n_learners)").mark_rect(color=WITHHELD)
+        layers.append(foot.encode(y=alt.value(height - 5), y2=alt.value(height)))
+    return alt.LayerChart(data=drawn, layer=[*layers, *_marks(drawn)]).properties(
+        width=width, height=height
     )
-    return alt.LayerChart(layer=[bars, withheld, *_marks(mark)])
 
 
-def _ecdf(drawn: pl.DataFrame, measure: str, mark: float | None) -> alt.LayerChart:
+def _ecdf(drawn: pl.DataFrame, measure: str) -> alt.LayerChart:
     line = (
-        alt.Chart(drawn.filter(pl.col("part") == "bin"))
+        alt.Chart()
+        .transform_filter("datum.part == 'bin'")
         .mark_line(color=PALETTE[0], point=True)
         .encode(
-            x=alt.X("bin_high:Q", title=measure, axis=_AXIS, scale=_SCALE),
+            x=alt.X("right:Q", title=f"{measure} below", axis=_AXIS, scale=_SCALE),
             y=alt.Y(
                 "ecdf:Q",
-                title="Share below",
+                title="Share of graded" if measure == "Grade" else "Share of known",
                 scale=alt.Scale(domain=[0, 1]),
                 axis=alt.Axis(format=".0%", tickCount=3),
             ),
@@ -154,33 +148,42 @@ def _ecdf(drawn: pl.DataFrame, measure: str, mark: float | None) -> alt.LayerCha
             ],
         )
     )
-    return alt.LayerChart(layer=[line, *_marks(mark)]).properties(width=560, height=110)
+    return alt.LayerChart(data=drawn, layer=[line, *_marks(drawn)]).properties(
+        width=560, height=110
+    )
 
 
-def _marks(mark: float | None) -> list[alt.Chart]:
-    if mark is None:
+def _marks(drawn: pl.DataFrame) -> list[alt.Chart]:
+    """A line at the pass mark, where one was given."""
+    if drawn["mark"].null_count():
         return []
-    rule = alt.Chart(pl.DataFrame({"mark": [mark]})).mark_rule(strokeDash=[4, 3], color=INK)
-    return [rule.encode(x="mark:Q", tooltip=alt.Tooltip("mark:Q", title="pass mark", format=".0%"))]
+    tooltip = alt.Tooltip("mark:Q", title="pass mark", format=".0%")
+    rule = alt.Chart().transform_aggregate(mark="min(mark)", groupby=["group"])
+    return [rule.mark_rule(strokeDash=[4, 3], color=INK).encode(x="mark:Q", tooltip=tooltip)]
 
 
 def _title(rows: pl.DataFrame, measure: str) -> str:
+    parts = {
+        part: shown(rows, "share_of_enrolled")
+        .filter(pl.col("part") == part)
+        .sort("share_of_enrolled", "group")
+        for part in ("missing", "zero", "bin")
+    }
     if rows["group"].n_unique() > 1:
-        return f"{measure} by group, zero and missing apart"
-    seen = rows.filter(pl.col("share_of_enrolled").is_not_null())
-    if seen.is_empty():
-        return f"{measure}: too few learners to be shown"
-    shares = dict(seen.filter(pl.col("part") != "bin").select("part", "share_of_enrolled").rows())
-    parts = [
-        f"{percent(share)} {words}"
-        for part, words in (("missing", "have none"), ("zero", "have zero"))
-        if (share := shares.get(part))
-    ]
-    bins = seen.filter(pl.col("part") == "bin").sort("share_of_enrolled", descending=True)
-    if bins.height:
-        top = bins.row(0, named=True)
-        parts.append(
-            f"the fullest bin is {percent(top['bin_low'])} to {percent(top['bin_high'])} "
-            f"with {percent(top['share_of_enrolled'])}"
+        zero = parts["zero"]
+        if zero.height < 2:
+            return f"{measure} by group, zero and missing apart"
+        low, high = zero.row(0, named=True), zero.row(-1, named=True)
+        return (
+            f"{measure} is zero for {percent(low['share_of_enrolled'])} of the enrolled in "
+            f"{low['group']}, for {percent(high['share_of_enrolled'])} in {high['group']}"
         )
-    return f"{measure}: " + ", ".join(parts)
+    said = [
+        f"{percent(found.item(0, 'share_of_enrolled'))} of the enrolled have {words}"
+        for part, words in (("missing", "none"), ("zero", "zero"))
+        if (found := parts[part]).height and found.item(0, "share_of_enrolled") > 0
+    ]
+    if parts["bin"].height:
+        top = parts["bin"].row(-1, named=True)
+        said.append(f"the fullest bin is {percent(top['bin_low'])}–{percent(top['bin_high'])}")
+    return f"{measure}: {', '.join(said) or 'too few learners to be shown'}"

@@ -39,7 +39,7 @@ def chart_completion_funnel(
     return finish(
         _bars(rows) if one else _table(rows),
         title=title or finding,
-        subtitle=basis(int(enrolled), source, *withheld_note(rows)),
+        subtitle=basis(int(enrolled), source, *withheld_note(rows, "rate_of_enrolled", "cells")),
         description=f"Completion funnel from enrolled to passed. {finding}",
     )
 
@@ -62,11 +62,17 @@ def _bars(rows: pl.DataFrame) -> alt.LayerChart:
     labelled = rows.with_columns(
         text=pl.when(share.is_null())
         .then(pl.lit("withheld: small number"))
-        .otherwise(pl.format("{} ({})", share.map_elements(percent, pl.String), n)),
+        .otherwise(
+            pl.format(
+                "{} ({})",
+                share.map_elements(percent, pl.String),
+                n.map_elements("{:,}".format, pl.String),
+            )
+        ),
         aside=pl.col("n_previous").is_null() & (pl.col("stage") != "enrolled"),
     )
     base = alt.Chart(labelled).encode(
-        y=alt.Y("stage:N", sort=stages, title=None),
+        y=alt.Y("stage:N", sort=stages, title=None, axis=alt.Axis(labelPadding=8)),
         x=alt.X(
             "rate_of_enrolled:Q",
             title="Share of the enrolled",
@@ -91,9 +97,9 @@ def _table(rows: pl.DataFrame) -> alt.LayerChart:
             "stage:N",
             sort=stages,
             title=None,
-            axis=alt.Axis(orient="top", labelAngle=0, labelExpr=two_lines),
+            axis=alt.Axis(orient="top", labelAngle=0, labelPadding=20, labelExpr=two_lines),
         ),
-        y=alt.Y("group:N", sort=order, title=None),
+        y=alt.Y("group:N", sort=order, title=None, axis=alt.Axis(labelPadding=8)),
         tooltip=_TOOLTIP,
     )
     share = alt.Color(

@@ -20,7 +20,7 @@ def chart_outcomes(
     source: str | None = None,
     min_n: int = 10,
 ) -> alt.LayerChart:
-    """Draw one rate of `outcomes` per group: a dot with its 95 % interval, highest first.
+    """Draw one rate of `outcomes` per group: a dot with its 95% interval, highest first.
 
     Args:
         table: The result of `outcomes`.
@@ -52,10 +52,12 @@ def chart_outcomes(
     hidden = rows.filter(pl.col("rate").is_null()).sort("group")
     order = [*seen["group"], *hidden["group"]]
     what = of.description.rstrip(".")
-    y = alt.Y("group:N", sort=order, title=None, axis=alt.Axis(grid=True, gridDash=[1, 3]))
+    y = alt.Y(
+        "group:N", sort=order, title=None, axis=alt.Axis(grid=True, gridDash=[1, 3], labelPadding=8)
+    )
     axis = alt.Axis(format=".0%", grid=True)
     scale = alt.Scale(zero=False, nice=True)
-    title_x = f"{what}, with 95 % interval"
+    title_x = f"{what}, with 95% interval"
     x, low = (alt.X(f"{end}:Q", title=title_x, axis=axis, scale=scale) for end in ("rate", "low"))
     tooltip = [
         alt.Tooltip("group:N", title="group"),
@@ -83,8 +85,8 @@ def chart_outcomes(
     return finish(
         alt.LayerChart(layer=layers).properties(width=460, height=alt.Step(24)),
         title=title or _outcomes_title(seen, what),
-        subtitle=basis(n, source, *withheld_note(rows)),
-        description=f"Dot plot of {len(order)} groups, sorted. {what} with 95 % intervals. "
+        subtitle=basis(n, source, *withheld_note(rows, "rate", "groups")),
+        description=f"Dot plot of {len(order)} groups, sorted. {what} with 95% intervals. "
         + _outcomes_title(seen, what),
     )
 
@@ -114,7 +116,7 @@ def _outcomes_title(seen: pl.DataFrame, what: str) -> str:
     best, worst = seen.row(0, named=True), seen.row(-1, named=True)
     if seen.height == 1:
         interval = f"{percent(best['low'])} to {percent(best['high'])}"
-        return f"{what}: {percent(best['rate'])} (95 % interval {interval})"
+        return f"{what}: {percent(best['rate'])} (95% interval {interval})"
     return (
         f"{what}: from {percent(worst['rate'])} in {worst['group']} "
         f"to {percent(best['rate'])} in {best['group']}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
 
-from toolkit.disclosure import SHOWN
 from toolkit.schemas import Table
 
 NONE = "(none)"
@@ -33,11 +33,10 @@ def _word(value: object) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in words: 0.123 is "12 %"; a share that is neither 0 nor 1 is not called so."""
-    rounded = round(share * 100)
-    if rounded in {0, 100} and share not in {0, 1}:
-        return f"{share * 100:.1f} %"
-    return f"{rounded} %"
+    """A share in words: 0.123 is "12%"; one that is neither 0 nor 1 is not called 0% or 100%."""
+    rounded = math.floor(share * 100 + 0.5)  # halves up, as the axes do
+    near_end = rounded in {0, 100} and share not in {0, 1}
+    return f"{share * 100:.1f}%" if near_end else f"{rounded}%"
 
 
 def basis(n: int, source: str | None, *more: str, unit: str = "enrollments") -> str:
@@ -51,9 +50,9 @@ def shown(table: pl.DataFrame, column: str) -> pl.DataFrame:
     return table.filter(pl.col(column).is_not_null())
 
 
-def withheld_note(table: pl.DataFrame) -> list[str]:
-    """What a subtitle says of rows with withheld cells; nothing where there are none."""
-    hidden = table.filter(pl.col("status") != SHOWN, pl.col("status").str.starts_with("withheld"))
-    return [f"small numbers withheld in {hidden.height:,} of {table.height:,} rows"] * bool(
+def withheld_note(table: pl.DataFrame, column: str, of: str) -> list[str]:
+    """What a subtitle says where the column is withheld; nothing where it is not."""
+    hidden = table.filter(pl.col(column).is_null(), pl.col("status").str.starts_with("withheld"))
+    return [f"small numbers withheld in {hidden.height:,} of {table.height:,} {of}"] * bool(
         hidden.height
     )

@@ -140,7 +140,7 @@ COHORT_PROGRESS = Table(
         group("days", pl.Int64, "The same in days."),
         count("n_excluded", "Of the cohort, whose time to the outcome is unknown or negative."),
         count("n_members", "Of the cohort, all others."),
-        count("n_observed", "Members observed for so long."),
+        count("n_observed", "Members observed for so long; null where there is none."),
         count("n_reached", "Of the observed, who reached the outcome by then."),
         *with_interval("reach_rate", "n_reached of n_observed.", "n_reached", "n_observed"),
         STATUS,
