@@ -6,11 +6,12 @@ import secrets
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from toolkit.sandbox.docs import docs_page
 from toolkit.sandbox.framing import Framing, body
 from toolkit.sandbox.models import (
     Completion,
@@ -56,31 +57,42 @@ def create_app(source: Source, token: str, framing: Framing) -> FastAPI:
         title="SO2 API sandbox",
         version="1",
         description=_ABOUT,
-        dependencies=[Depends(authorized), Depends(_documented_headers), Depends(_each_once)],
         exception_handlers={RequestValidationError: _bad_request},
+        docs_url=None,  # FastAPI's own page loads its scripts from the network
         redoc_url=None,
+    )
+
+    api = APIRouter(
+        prefix=API,
+        dependencies=[Depends(authorized), Depends(_documented_headers), Depends(_each_once)],
+        responses=_REFUSALS,
     )
 
     def answer(resource: str, filters: Filters) -> StreamingResponse:
         pieces = (lines(frame) for frame in rows(source, resource, filters))
         return StreamingResponse(body(pieces, framing), media_type=framing.media_type)
 
-    @app.get(f"{API}/grades", response_model=list[Grade], responses=_REFUSALS)
+    @api.get("/grades", response_model=list[Grade])
     async def grades(asked: Annotated[OneCourseOrLearner, Query()]) -> StreamingResponse:
         """Every learner's grade in every course."""
         return answer("grades", Filters(asked.course_id, asked.username))
 
-    @app.get(f"{API}/enrollments", response_model=list[Enrollment], responses=_REFUSALS)
+    @api.get("/enrollments", response_model=list[Enrollment])
     async def enrollments(asked: Annotated[EnrollmentFilters, Query()]) -> StreamingResponse:
         """Every learner's enrollments."""
         since = created_since(source.clock, asked.days)
         return answer("enrollments", Filters(asked.course_id, asked.username, since))
 
-    @app.get(f"{API}/completion", response_model=list[Completion], responses=_REFUSALS)
+    @api.get("/completion", response_model=list[Completion])
     async def completion(asked: Annotated[OneCourseOrLearner, Query()]) -> StreamingResponse:
         """The share of each course's content that each learner completed."""
         return answer("completion", Filters(asked.course_id, asked.username))
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    app.include_router(api)
     app.state.clock = source.clock
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     return app
