@@ -16,10 +16,12 @@ LEFT_TO_RIGHT = [
     {"curve_statistics", "durations", "survival"},
     {"survival_summary"},
     {"competing_risks", "hazards", "survival_tests"},
+    {"key_figures"},
     {"loader"},
     {"study"},
     {"sandbox", "snapshots"},
-    {"connecting", "reports", "snapshot_changes"},
+    {"connecting", "snapshot_changes"},
+    {"reports"},
     {"cli"},
 ]
 ONE_DOOR = {

@@ -25,6 +25,7 @@ from .errors import SnapshotError as SnapshotError
 from .errors import ToolkitError as ToolkitError
 from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
+from .key_figures import key_figures as key_figures
 from .narratives import narrate as narrate
 from .outcomes import completion_funnel as completion_funnel
 from .outcomes import outcomes as outcomes

@@ -134,9 +134,9 @@ def _cohort_progress(table: pl.DataFrame, groups: list[str]) -> str:
     seen = table.filter(pl.col("reach_rate").is_not_null())
     if seen.is_empty():
         return "No cohort has been observed for a whole period yet."
-    # The period that the most cohorts have been observed for, the longest of these.
-    reached = seen.group_by("days").len().sort("len", "days")
-    days = reached["days"][-1]
+    # The longest time for which half of the cohorts have been observed.
+    lengths = seen.group_by("days").len().sort("days")
+    days = lengths.filter(pl.col("len") >= pl.col("len").max() / 2)["days"][-1]
     ranked = seen.filter(days=days).sort("reach_rate", maintain_order=True)
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
     names = ["cohort", *groups]

@@ -76,7 +76,7 @@ _CONFIG: dict[str, Any] = {
         "gridColor": GRID,
     },
     "axisX": {"grid": False, "labelFlush": False},
-    "axisY": {"domain": False, "ticks": False},
+    "axisY": {"domain": False, "ticks": False, "labelPadding": 6},
     "header": {
         "labelColor": INK,
         "titleColor": INK,
