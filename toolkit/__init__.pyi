@@ -7,6 +7,7 @@ from .charts.distribution_charts import (
 from .charts.distribution_charts import chart_grade_distribution as chart_grade_distribution
 from .charts.funnel_charts import chart_completion_funnel as chart_completion_funnel
 from .charts.outcome_charts import chart_outcomes as chart_outcomes
+from .charts.survival_charts import chart_kaplan_meier as chart_kaplan_meier
 from .charts.tables import show_table as show_table
 from .charts.theme import use_offline_charts as use_offline_charts
 from .cohorts import cohort_progress as cohort_progress

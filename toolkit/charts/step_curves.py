@@ -1,0 +1,236 @@
+"""Step curves with bands, and the numbers at risk below them, on one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import altair as alt
+import polars as pl
+
+from toolkit.charts.theme import DASHES, MUTED, PALETTE
+
+Panel: TypeAlias = alt.LayerChart | alt.FacetChart
+Drawing: TypeAlias = alt.VConcatChart | alt.FacetChart
+
+_STEPS = [1, 2, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1460, 3650]
+_LABEL_GAP = 15  # pixels between two lines of text
+_ROWS = 4_000  # a chart holds no more rows than this, far more than it has pixels
+_ACROSS = 3  # panels side by side
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What all marks of a chart share.
+
+    Attributes:
+        names: The curves of a panel, in the order of their colours.
+        end: The right end of the time axis.
+        x_title: The time axis' title.
+        y_title: The other axis' title.
+        top: The upper end of the other axis; None for a share, which goes to 100 %.
+        width: Pixels.
+        height: Pixels, of the curves.
+        n_ticks: About how many ticks the time axis has.
+        legend: Whether a legend names the curves.
+    """
+
+    names: list[str]
+    end: float
+    x_title: str
+    y_title: str
+    top: float | None = None
+    width: int = 560
+    height: int = 300
+    n_ticks: int = 8
+    legend: bool = False
+
+    @classmethod
+    def small(cls, **shared: Any) -> Plot:
+        """One of many panels: no room for the time axis' title."""
+        legend = len(shared["names"]) > 1
+        return cls(**shared | {"x_title": ""}, width=230, height=130, n_ticks=5, legend=legend)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Where the time axis has ticks and the table below has its columns."""
+        return axis_ticks(self.end, about=self.n_ticks)
+
+    def x(self, *, drawn: bool = True) -> alt.X:
+        """The time axis."""
+        axis = alt.Axis(
+            values=self.ticks,
+            title=self.x_title or None if drawn else None,
+            labels=drawn,
+            ticks=drawn,
+            domain=drawn,
+            labelExpr="format(datum.value, '~g')",
+        )
+        return alt.X("duration:Q", axis=axis, scale=alt.Scale(domain=[0, self.end], nice=False))
+
+    def y(self, field: str = "value:Q") -> alt.Y:
+        """The other axis."""
+        axis = alt.Axis(format="~g" if self.top else "%", title=self.y_title, tickCount=5)
+        scale = alt.Scale(domain=[0, self.top or 1], nice=self.top is not None)
+        return alt.Y(field, axis=axis, scale=scale)
+
+    def color(self) -> alt.Color:
+        """One colour a curve."""
+        legend = alt.Legend(title=None, orient="top") if self.legend else None
+        scale = alt.Scale(domain=self.names, range=PALETTE)
+        return alt.Color("series:N", legend=legend, scale=scale)
+
+    def dash(self) -> alt.StrokeDash:
+        """One dash a curve, so that no reading depends on colour alone."""
+        scale = alt.Scale(domain=self.names, range=DASHES)
+        return alt.StrokeDash("series:N", legend=None, scale=scale)
+
+    def tooltip(self) -> list[alt.Tooltip]:
+        """What pointing at a curve tells."""
+        number = ".3g" if self.top else ".1%"
+        return [
+            alt.Tooltip("panel:N", title="group"),
+            alt.Tooltip("duration:Q", title="time", format=".1f"),
+            alt.Tooltip("value:Q", title=self.y_title, format=number),
+        ]
+
+
+def axis_ticks(longest: float, *, about: int = 8) -> list[float]:
+    """Round times from 0 to the longest, with at most about so many steps."""
+    fitting = (step for step in _STEPS if longest / step <= about)
+    step = next(fitting, longest / about)
+    return [float(i * step) for i in range(int(longest // step) + 1)]
+
+
+def one_panel(
+    plot: Plot, curves: pl.DataFrame, medians: pl.DataFrame, numbers: pl.DataFrame
+) -> Drawing:
+    """Draw all curves in one panel, the numbers at risk below it.
+
+    Args:
+        plot: What the marks share.
+        curves: `panel`, `series`, `duration`, `value`, `low`, `high`, `n_censored`.
+        medians: `panel`, `series`, `duration`, `value`: points to mark; may be empty.
+        numbers: `panel`, `duration` (the ticks) and `text`: the table below.
+    """
+    data = _long(curves, median=medians)
+    steps: Panel = alt.layer(*_layers(plot), data=data)
+    if len(plot.names) > 1:
+        steps = alt.layer(steps, _end_labels(plot, curves))
+    steps = steps.properties(width=plot.width, height=plot.height)
+    return alt.vconcat(steps, _at_risk(plot, numbers), spacing=24)
+
+
+def many_panels(
+    plot: Plot, curves: pl.DataFrame, medians: pl.DataFrame, numbers: pl.DataFrame
+) -> Drawing:
+    """Draw a panel for each group, with its numbers at risk below its axis."""
+    at_risk = (
+        alt.Chart()
+        .transform_filter("datum.kind == 'number'")
+        .mark_text(fontSize=11, color=MUTED)
+        .encode(plot.x(), y=alt.value(plot.height + 34), text="text:N")
+    )
+    data = _long(curves, median=medians, number=numbers)
+    drawing: alt.FacetChart = (
+        alt.layer(*_layers(plot), at_risk, data=data)
+        .properties(width=plot.width, height=plot.height)
+        .facet(facet=alt.Facet("panel:N", title=None, sort=None), columns=_ACROSS, spacing=24)
+        .resolve_axis(x="independent")
+    )
+    return drawing
+
+
+def _long(curves: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:
+    """All rows of a chart in one frame, told apart by `kind`."""
+    frames = {"step": _thinned(curves.drop_nulls("value")), **others}
+    kinds = [frame.with_columns(kind=pl.lit(kind)) for kind, frame in frames.items()]
+    return pl.concat(kinds, how="diagonal_relaxed")
+
+
+def _thinned(curves: pl.DataFrame) -> pl.DataFrame:
+    """Keep what can be seen: the last step in each of many narrow slices of time."""
+    if curves.height <= _ROWS:
+        return curves
+    series = ["panel", "series"]
+    slices = _ROWS // curves.select(pl.struct(series).n_unique()).item()
+    width = curves["duration"].max()
+    return (
+        curves.with_columns(_slice=(pl.col("duration") / width * slices).floor())
+        .group_by(*series, "_slice", maintain_order=True)
+        .agg(
+            pl.col("n_censored").sum(),
+            pl.exclude(*series, "_slice", "n_censored").last(),
+        )
+        .select(curves.columns)
+    )
+
+
+def _layers(plot: Plot) -> list[Any]:
+    def of(kind: str) -> alt.Chart:
+        base = alt.Chart().transform_filter(f"datum.kind == '{kind}'")
+        return base.encode(plot.x(), color=plot.color())
+
+    steps, points = of("step"), of("median")
+    return [
+        steps.mark_area(interpolate="step-after", opacity=0.16).encode(
+            plot.y("low:Q"), alt.Y2("high:Q")
+        ),
+        steps.mark_line(interpolate="step-after", strokeWidth=2).encode(
+            plot.y(), strokeDash=plot.dash(), tooltip=plot.tooltip()
+        ),
+        steps.mark_tick(orient="vertical", thickness=1, size=8, opacity=0.6)
+        .encode(plot.y())
+        .transform_filter("datum.n_censored > 0"),
+        points.mark_rule(strokeDash=[2, 3], opacity=0.8).encode(
+            plot.y(), y2=alt.value(plot.height)
+        ),
+        points.mark_point(size=45, filled=True, opacity=1).encode(plot.y(), tooltip=plot.tooltip()),
+    ]
+
+
+def _end_labels(plot: Plot, curves: pl.DataFrame) -> Panel:
+    """Name each curve at the right, at the height of its end, moved apart from the others."""
+    ends = curves.drop_nulls("value").group_by("series", maintain_order=True).last().sort("value")
+    pixels = [plot.height * (1 - value / (plot.top or 1)) for value in ends["value"].to_list()]
+    placed = ends.select("series", _pixel=pl.Series(_apart(pixels, plot.height), dtype=pl.Float64))
+    base = alt.Chart(placed).encode(
+        x=alt.value(plot.width), y=alt.Y("_pixel:Q", scale=None, title=None)
+    )
+    swatch = base.mark_point(shape="square", size=55, filled=True, opacity=1, xOffset=14)
+    name = base.mark_text(align="left", baseline="middle", dx=24, fontSize=12)
+    return alt.layer(swatch.encode(color=plot.color()), name.encode(text="series:N"))
+
+
+def _apart(wanted: Sequence[float], height: int) -> list[float]:
+    """Push labels (from the bottom up) apart, and back into the panel from above."""
+    placed: list[float] = []
+    for pixel in wanted:
+        highest = placed[-1] - _LABEL_GAP if placed else height
+        placed.append(min(pixel, highest))
+    floor = 0.0
+    for i in reversed(range(len(placed))):
+        placed[i] = max(placed[i], floor)
+        floor = placed[i] + _LABEL_GAP
+    return placed
+
+
+def _at_risk(plot: Plot, numbers: pl.DataFrame) -> Panel:
+    """Write the numbers at risk under the ticks of the time axis."""
+    panels = numbers["panel"].unique(maintain_order=True).to_list()
+    axis = alt.Axis(
+        title=None, domain=False, ticks=False, labelLimit=0, labelPadding=24, labelFontSize=12
+    )
+    text = (
+        alt.Chart(numbers)
+        .mark_text(fontSize=12)
+        .encode(plot.x(drawn=False), alt.Y("panel:N", sort=panels, axis=axis), text="text:N")
+    )
+    head = (
+        alt.Chart(pl.DataFrame({"text": ["number at risk"]}))
+        .mark_text(align="left", baseline="bottom", dy=-6, fontSize=12, color=MUTED)
+        .encode(x=alt.value(0), y=alt.value(0), text="text:N")
+    )
+    height = 18 * max(1, len(panels))
+    return alt.layer(text, head).properties(width=plot.width, height=height)
