@@ -51,28 +51,30 @@ class Journeys:
 
 def draw_journeys(learners: int, rng: np.random.Generator) -> Journeys:
     """Draw every learner's enrollments up to the clock, at most one in each course run."""
-    step = (learners, MOST_COURSES)
-    course, day = np.empty(step, dtype=np.int64), np.empty(step)
-    course[:, 0] = pick(np.cumsum([c.popularity for c in COURSES]), rng.random(learners))
     demand = np.cumsum((0, *_MONTHLY_DEMAND)) / sum(_MONTHLY_DEMAND)
-    day[:, 0] = np.interp(rng.random(learners), demand, _DAY_OF_MONTHLY_DEMAND)
-    goes_on = np.ones(step, dtype=bool)
     next_course = np.cumsum(NEXT_COURSE, axis=1)
-    for here in range(1, MOST_COURSES):
-        before = here - 1
-        course[:, here] = pick(next_course[course[:, before]], rng.random(learners))
-        repeats = course[:, here] == course[:, before]
-        pause = 14 + exponential(rng.random(learners), 80.0) + _REPEAT_AFTER_DAYS * repeats
-        day[:, here] = day[:, before] + pause
-        goes_on[:, here] = goes_on[:, before] & (rng.random(learners) < ANOTHER_COURSE)
+    learner = np.arange(learners)
+    course = pick(np.cumsum([c.popularity for c in COURSES]), rng.random(learners))
+    day = np.interp(rng.random(learners), demand, _DAY_OF_MONTHLY_DEMAND)
+    steps = [(learner, course, day)]
+    for _ in range(1, MOST_COURSES):
+        goes_on = rng.random(learner.size) < ANOTHER_COURSE
+        learner, course, day = learner[goes_on], course[goes_on], day[goes_on]
+        following = pick(next_course[course], rng.random(learner.size))
+        pause = 14 + exponential(rng.random(learner.size), 80.0)
+        day = day + pause + _REPEAT_AFTER_DAYS * (following == course)
+        within = day < WINDOW_DAYS
+        learner, course, day = learner[within], following[within], day[within]
+        steps.append((learner, course, day))
+    return _by_learner(*(np.concatenate(column) for column in zip(*steps, strict=True)))
+
+
+def _by_learner(learner: Integers, course: Integers, day: Floats) -> Journeys:
+    """Enrollments given by step, brought into order; each learner's first in a run is kept."""
     run = np.searchsorted(RUN_FIRST_DAY, day, side="right") - 1
-    kept = _first_of_each(course * len(RUNS) + run, goes_on & (day < WINDOW_DAYS))
-    return Journeys(
-        learner=np.nonzero(kept)[0],
-        course=course[kept],
-        run=run[kept],
-        enrolled_minute=(day[kept] * 1_440).astype(np.int64),
-    )
+    _, first = np.unique((learner * len(COURSES) + course) * len(RUNS) + run, return_index=True)
+    kept = first[np.lexsort((day[first], learner[first]))]
+    return Journeys(learner[kept], course[kept], run[kept], (day[kept] * 1_440).astype(np.int64))
 
 
 def exponential(uniform: Floats, mean: float) -> Floats:
@@ -84,12 +86,3 @@ def pick(cumulative: Floats, uniform: Floats) -> Integers:
     """Index drawn with the probabilities whose sums these are, one row or a row each."""
     picked: Integers = np.sum(uniform[:, np.newaxis] >= cumulative[..., :-1], axis=1)
     return picked
-
-
-def _first_of_each(course_run: Integers, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Of those kept, the first enrollment of a learner in each course run."""
-    unique = kept.copy()
-    for later in range(1, course_run.shape[1]):
-        again = course_run[:, :later] == course_run[:, later, np.newaxis]
-        unique[:, later] &= ~np.any(again & unique[:, :later], axis=1)
-    return unique

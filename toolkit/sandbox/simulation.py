@@ -100,9 +100,9 @@ class Simulation:
         # All learners of the chunk are drawn, so that a learner is the same in any population.
         journeys = draw_journeys(CHUNK, rng)
         present = (self.clock - catalogue.OPENING) // timedelta(microseconds=1)
-        records = _records(journeys, rng, present).filter(pl.col("created") < present)
-        records = records.with_columns(pl.col("learner") + start)
-        return _notation(records.lazy().filter(pl.col("learner") < self.learners))
+        records = _records(journeys, rng, present).lazy()
+        shown = (pl.col("created") < present) & (pl.col("learner") < self.learners - start)
+        return _notation(records.filter(shown).with_columns(pl.col("learner") + start))
 
 
 def _number_of(username: str) -> int | None:
