@@ -11,6 +11,8 @@ from .charts.survival_charts import chart_kaplan_meier as chart_kaplan_meier
 from .charts.tables import show_table as show_table
 from .charts.theme import use_offline_charts as use_offline_charts
 from .cohorts import cohort_progress as cohort_progress
+from .comparisons import Comparison as Comparison
+from .comparisons import compare_groups as compare_groups
 from .disclosure import protect as protect
 from .distributions import completion_distribution as completion_distribution
 from .distributions import grade_distribution as grade_distribution
@@ -30,6 +32,8 @@ from .key_figures import key_figures as key_figures
 from .narratives import narrate as narrate
 from .outcomes import completion_funnel as completion_funnel
 from .outcomes import outcomes as outcomes
+from .paths import LearnerPaths as LearnerPaths
+from .paths import learner_paths as learner_paths
 from .person_course import match_counts as match_counts
 from .person_course import person_course as person_course
 from .privacy import pseudonymize as pseudonymize

@@ -45,3 +45,80 @@ def rate(name: str, k: str, n: str) -> list[pl.Expr]:
     low, high = wilson(pl.col(k), pl.col(n))
     share = pl.when(pl.col(n) > 0).then(pl.col(k) / pl.col(n))
     return [share.alias(name), low.alias(f"{name}_ci_low"), high.alias(f"{name}_ci_high")]
+
+
+def newcombe(
+    k_a: pl.Expr, n_a: pl.Expr, k_b: pl.Expr, n_b: pl.Expr, *, level: float = LEVEL
+) -> tuple[pl.Expr, pl.Expr]:
+    """Low and high end of the hybrid score interval of k_a / n_a − k_b / n_b.
+
+    Built from the two Wilson intervals, so it stays between −1 and 1.
+
+    Args:
+        k_a: How many of the n_a; likewise k_b of the n_b.
+        n_a: The first denominator.
+        k_b: The second numerator.
+        n_b: The second denominator.
+        level: The confidence, a fraction.
+
+    Source:
+        Newcombe (1998), Interval estimation for the difference between independent proportions,
+        Statistics in Medicine 17, 873–890, method 10.
+
+    Examples:
+        >>> ends = newcombe(pl.lit(56), pl.lit(70), pl.lit(48), pl.lit(80))
+        >>> [round(pl.select(end).item(), 4) for end in ends]
+        [0.0524, 0.3339]
+    """
+    (low_a, high_a), (low_b, high_b) = wilson(k_a, n_a, level=level), wilson(k_b, n_b, level=level)
+    a, b = k_a / n_a, k_b / n_b
+    low = a - b - ((a - low_a) ** 2 + (high_b - b) ** 2).sqrt()
+    return low, a - b + ((high_a - a) ** 2 + (b - low_b) ** 2).sqrt()
+
+
+def katz(
+    k_a: pl.Expr, n_a: pl.Expr, k_b: pl.Expr, n_b: pl.Expr, *, level: float = LEVEL
+) -> tuple[pl.Expr, pl.Expr]:
+    """Low and high end of the log interval of the ratio of k_a / n_a to k_b / n_b.
+
+    Null where a numerator is 0: the logarithm has no interval there.
+
+    Args:
+        k_a: How many of the n_a; likewise k_b of the n_b.
+        n_a: The first denominator.
+        k_b: The second numerator.
+        n_b: The second denominator.
+        level: The confidence, a fraction.
+
+    Source:
+        Katz, Baptista, Azen and Pike (1978), Obtaining confidence intervals for the risk ratio in
+        cohort studies, Biometrics 34, 469–474.
+
+    Examples:
+        >>> ends = katz(pl.lit(56), pl.lit(70), pl.lit(48), pl.lit(80))
+        >>> [round(pl.select(end).item(), 4) for end in ends]
+        [1.0766, 1.6512]
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    ratio = (k_a / n_a) / (k_b / n_b)
+    factor = (z * (1 / k_a - 1 / n_a + 1 / k_b - 1 / n_b).sqrt()).exp()
+    defined = (k_a > 0) & (k_b > 0)
+    return pl.when(defined).then(ratio / factor), pl.when(defined).then(ratio * factor)
+
+
+def holm(p: pl.Series) -> pl.Series:
+    """p-values adjusted for having been looked at together; order and nulls are kept.
+
+    Source:
+        Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal
+        of Statistics 6, 65–70.
+
+    Examples:
+        >>> holm(pl.Series([0.01, 0.04, None, 0.03])).to_list()
+        [0.03, 0.06, None, 0.06]
+    """
+    tests = p.drop_nulls().len()
+    ranked = pl.DataFrame({"p": p}).with_row_index("row").sort("p", nulls_last=True)
+    left = tests - pl.int_range(pl.len())
+    adjusted = (pl.col("p") * left).cum_max().clip(upper_bound=1.0)
+    return ranked.with_columns(p=adjusted).sort("row")["p"].alias(p.name)

@@ -147,4 +147,83 @@ COHORT_PROGRESS = Table(
     ),
 )
 
-OUTCOME_TABLES = (OUTCOMES, COMPLETION_FUNNEL, DISTRIBUTION, COHORT_PROGRESS)
+COMPARED_GROUPS = Table(
+    "compared_groups",
+    "one row per group of a comparison",
+    (
+        group("group", pl.String, "The group, as text."),
+        count("n_learners", "In the denominator."),
+        count("n_reached", "Of them, with the outcome."),
+        statistic("rate", "n_reached of n_learners.", "n_reached", "n_learners"),
+    ),
+)
+
+_PAIR = ("n_reached_a", "n_learners_a", "n_reached_b", "n_learners_b")
+
+
+def _of_pair(name: str, description: str, unit: str = "fraction") -> Column:
+    return statistic(name, description, *_PAIR, unit=unit)
+
+
+PAIRS = Table(
+    "pairs",
+    "one row per pair of groups a, b",
+    (
+        group("group_a", pl.String, "The first group, as text."),
+        group("group_b", pl.String, "The second, or the reference."),
+        count("n_learners_a", "In the denominator of a."),
+        count("n_reached_a", "Of them, with the outcome."),
+        count("n_learners_b", "In the denominator of b."),
+        count("n_reached_b", "Of them, with the outcome."),
+        _of_pair("difference", "Rate of a less rate of b."),
+        _of_pair("difference_ci_low", "Low end of its 95 % interval (Newcombe)."),
+        _of_pair("difference_ci_high", "High end."),
+        _of_pair("ratio", "Rate of a by rate of b; null where nobody of b has it.", "ratio"),
+        _of_pair("ratio_ci_low", "Low end of its 95 % interval (Katz).", "ratio"),
+        _of_pair("ratio_ci_high", "High end.", "ratio"),
+        Column("test", pl.String, "χ², or Fisher's exact where an expected count is below 5."),
+        _of_pair("statistic", "Pearson's χ² without continuity correction.", "χ²"),
+        _of_pair("p_value", "Two-sided p of the test.", "probability"),
+        _of_pair("p_adjusted", "p after Holm's correction over all rows.", "probability"),
+    ),
+)
+
+REPEATS = Table(
+    "repeats",
+    "one row per course over all its runs",
+    (
+        group("course", pl.String, "org+number, or the course id where it has another form."),
+        count("n_learners", "Learners enrolled in a run or more."),
+        count("n_repeaters", "Of them, in two runs or more."),
+        count("n_undated", "Repeaters without any date of enrollment; in none of the next."),
+        count("n_passed_first", "Repeaters who passed in their first run."),
+        count("n_passed_later", "Repeaters who passed, but not in their first run."),
+        count("n_never_passed", "Repeaters who passed in no run."),
+        count("n_graded_first", "Repeaters with a grade in their first run."),
+        statistic("grade_mean_first", "Mean of that grade.", "n_graded_first"),
+        statistic("grade_mean_best", "Mean of their best grade of all runs.", "n_graded_first"),
+    ),
+)
+
+TRANSITIONS = Table(
+    "transitions",
+    "one row per course passed and course enrolled in afterwards",
+    (
+        group("from_course", pl.String, "The course passed, over all its runs."),
+        group("to_course", pl.String, "The other course; (any other course) counts each once."),
+        count("n_passed", "Learners who passed and were observed for the whole time since."),
+        count("n_moved", "Of them, enrolled in the other course within the time."),
+        *with_interval("move_rate", "n_moved of n_passed.", "n_moved", "n_passed"),
+    ),
+)
+
+OUTCOME_TABLES = (
+    OUTCOMES,
+    COMPLETION_FUNNEL,
+    DISTRIBUTION,
+    COHORT_PROGRESS,
+    COMPARED_GROUPS,
+    PAIRS,
+    REPEATS,
+    TRANSITIONS,
+)
