@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "toolkit"
 LEFT_TO_RIGHT = [
     {"errors"},
     {"config", "schemas"},
-    {"counting", "disclosure", "intervals", "normalize", "privacy", "transport", "wire"},
+    {"counting", "decoding", "disclosure", "intervals", "normalize", "privacy", "retries", "wire"},
+    {"strict_json", "transport"},
     {"charts", "grouping", "narratives", "person_course", "stages"},
     {"cohorts", "comparisons", "distributions", "event_counts", "outcomes", "paths", "quality"},
     {"curve_statistics", "durations", "survival"},
@@ -28,7 +29,7 @@ ONE_DOOR = {
     "altair": {"charts"},
     "fastapi": {"sandbox"},
     "great_expectations": {"quality"},
-    "httpx": {"transport"},
+    "httpx": {"retries", "transport"},
     "nbclient": {"reports"},
     "nbconvert": {"reports"},
     "typer": {"cli"},

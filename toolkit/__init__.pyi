@@ -13,6 +13,8 @@ from .charts.theme import use_offline_charts as use_offline_charts
 from .cohorts import cohort_progress as cohort_progress
 from .comparisons import Comparison as Comparison
 from .comparisons import compare_groups as compare_groups
+from .connecting import connect as connect
+from .connecting import connect_or_sandbox as connect_or_sandbox
 from .disclosure import protect as protect
 from .distributions import completion_distribution as completion_distribution
 from .distributions import grade_distribution as grade_distribution
@@ -29,6 +31,17 @@ from .errors import ToolkitError as ToolkitError
 from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
 from .key_figures import key_figures as key_figures
+from .loader import Load as Load
+from .loader import Provenance as Provenance
+from .loader import fetch_completion as fetch_completion
+from .loader import fetch_enrollments as fetch_enrollments
+from .loader import fetch_grades as fetch_grades
+from .loader import load_completion as load_completion
+from .loader import load_enrollments as load_enrollments
+from .loader import load_grades as load_grades
+from .loader import read_completion as read_completion
+from .loader import read_enrollments as read_enrollments
+from .loader import read_grades as read_grades
 from .narratives import narrate as narrate
 from .outcomes import completion_funnel as completion_funnel
 from .outcomes import outcomes as outcomes
@@ -41,7 +54,10 @@ from .quality import QualityReport as QualityReport
 from .quality import check as check
 from .sandbox.start import SandboxPlatform as SandboxPlatform
 from .sandbox.start import sandbox as sandbox
+from .study import Study as Study
+from .study import load_study as load_study
 from .survival import kaplan_meier as kaplan_meier
 from .survival import passed_share as passed_share
 from .survival_summary import survival_summary as survival_summary
 from .survival_tests import logrank as logrank
+from .transport import Platform as Platform

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
+from toolkit.config import platform_settings
 from toolkit.sandbox.app import create_app
 from toolkit.sandbox.faults import Behaviour, read_faults
 from toolkit.sandbox.middleware import add_fault
@@ -16,13 +16,13 @@ from toolkit.sandbox.records import Source
 from toolkit.sandbox.server import Server
 from toolkit.sandbox.simulation import Simulation
 from toolkit.sandbox.truth import Truth
+from toolkit.transport import Platform
 
 
-class SandboxPlatform:
+class SandboxPlatform(Platform):
     """A platform served from this process; see `sandbox`. A context manager that closes it.
 
     Attributes:
-        base_url: Its address on loopback.
         token: Its throw-away bearer token.
         label: What the data are, "sandbox: 5,000 simulated learners (seed 7)".
         clock: The platform's present, UTC; its `Date` header says so.
@@ -43,7 +43,7 @@ class SandboxPlatform:
         self._server = Server(
             app, source.clock, port=port, close_delimited=behaviour.close_delimited
         )
-        self.base_url = self._server.base_url
+        super().__init__(platform_settings(self._server.base_url, self.token), source=self.label)
 
     def earlier(self, clock: datetime) -> SandboxPlatform:
         """Start another sandbox: the same learners as they stood at an earlier moment (UTC).
@@ -56,19 +56,9 @@ class SandboxPlatform:
         return SandboxPlatform(source, Behaviour())
 
     def close(self) -> None:
-        """Stop the server; a second time does nothing."""
+        """Close the connections and stop the server; a second time does nothing."""
+        super().close()
         self._server.stop()
-
-    def __enter__(self) -> SandboxPlatform:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<{self.label} at {self.base_url}>"

@@ -1,0 +1,135 @@
+"""Compressed bodies → their bytes, a little at a time.
+
+A few compressed bytes can stand for gigabytes. So each decoder is asked for small portions, and
+a body that grows beyond all measure is refused.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+
+import brotli
+import zstandard
+
+from toolkit.errors import TransportError
+
+ACCEPTED = "gzip, deflate, br, zstd"
+_PORTION = 1 << 20
+_ZSTD_INPUT = 512  # one block of 4 bytes can stand for 128 kB; this many bytes for 16 MB
+_ZSTD_WINDOW = 8 << 20  # what RFC 9659 allows in HTTP
+_UNSUSPECTED = 64 << 20
+_LARGEST_RATIO = 500  # records of learners compress to a tenth, the most alike to a fiftieth
+
+
+def decoded(chunks: Iterable[bytes], encodings: str) -> Iterator[bytes]:
+    """The body as it was before the encodings of a Content-Encoding header were applied.
+
+    Raises:
+        TransportError: An encoding is unknown, or the body is corrupt, cut off or explodes.
+    """
+    stream = iter(chunks)
+    for encoding in reversed([name.strip().lower() for name in encodings.split(",")]):
+        if encoding in {"", "identity"}:
+            continue
+        decoder = _DECODERS.get(encoding)
+        if decoder is None:
+            raise TransportError(
+                f"the body is encoded as {encoding!r}, which was not asked for ({ACCEPTED})"
+            )
+        stream = _guarded(decoder, stream, encoding)
+    return stream
+
+
+def _guarded(
+    decoder: Callable[[Iterator[bytes]], Iterator[bytes]], chunks: Iterator[bytes], encoding: str
+) -> Iterator[bytes]:
+    taken = given = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal taken
+        for chunk in chunks:
+            taken += len(chunk)
+            yield chunk
+
+    try:
+        for portion in decoder(counted()):
+            given += len(portion)
+            if given > _UNSUSPECTED and given > _LARGEST_RATIO * taken:
+                raise TransportError(
+                    f"the {encoding} body explodes: {taken:,} bytes became more than {given:,}"
+                )
+            yield portion
+    except (zlib.error, brotli.error, zstandard.ZstdError, EOFError) as error:
+        raise TransportError(f"the {encoding} body is corrupt or cut off: {error}") from None
+
+
+def _inflated(chunks: Iterator[bytes], wbits: int) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(wbits)
+    for chunk in chunks:
+        data = chunk
+        while data:
+            if decoder.eof:  # gzip bodies may be several, one behind the other
+                decoder = zlib.decompressobj(wbits)
+            yield decoder.decompress(data, _PORTION)
+            data = decoder.unconsumed_tail or decoder.unused_data
+    yield decoder.flush()
+    if not decoder.eof:
+        raise EOFError("it ends too early")
+
+
+def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    return _inflated(chunks, zlib.MAX_WBITS | 16)
+
+
+def _undeflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """`deflate` means zlib's format, but some servers send it without zlib's two first bytes."""
+    start = b""
+    while len(start) < 2:
+        chunk = next(chunks, None)
+        if chunk is None:
+            break
+        start += chunk
+    wrapped = start[:1] and start[0] & 0x0F == 8 and int.from_bytes(start[:2]) % 31 == 0
+    wbits = zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
+
+    def whole() -> Iterator[bytes]:
+        yield start
+        yield from chunks
+
+    return _inflated(whole(), wbits)
+
+
+def _unbrotlied(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = brotli.Decompressor()
+    for chunk in chunks:
+        yield decoder.process(chunk, output_buffer_limit=_PORTION)
+        while not decoder.can_accept_more_data():
+            yield decoder.process(b"", output_buffer_limit=_PORTION)
+    if not decoder.is_finished():
+        raise EOFError("it ends too early")
+
+
+def _unzstandarded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+    for chunk in chunks:
+        for start in range(0, len(chunk), _ZSTD_INPUT):
+            data = chunk[start : start + _ZSTD_INPUT]
+            while data:
+                if decoder.eof:
+                    decoder = zstandard.ZstdDecompressor(
+                        max_window_size=_ZSTD_WINDOW
+                    ).decompressobj()
+                yield decoder.decompress(data)
+                data = decoder.unused_data
+    if not decoder.eof:
+        raise EOFError("it ends too early")
+
+
+_DECODERS: dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = {
+    "gzip": _gunzipped,
+    "x-gzip": _gunzipped,
+    "deflate": _undeflated,
+    "br": _unbrotlied,
+    "zstd": _unzstandarded,
+}

@@ -1,0 +1,58 @@
+"""When a failed request is tried again: decisions only, no waiting and no clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
+LONGEST_WAIT = 300.0
+_FIRST_WAIT = 0.5
+_LONGEST_BACKOFF = 30.0
+
+
+def retry_delay(
+    attempt: int, response: httpx.Response | None, now: datetime, *, jitter: float
+) -> float:
+    """Seconds to wait before the next try.
+
+    What the server asks for in `Retry-After`, where that lies ahead; else exponential backoff.
+    Nothing is cut: who finds the wait too long gives up instead.
+
+    Args:
+        attempt: How many tries have failed, from 1.
+        response: The answer that failed, None where there was none.
+        now: The moment of the decision, with a time zone.
+        jitter: 0–1, at random, so that many clients do not come back at once.
+
+    Examples:
+        >>> now = datetime(2026, 1, 1, tzinfo=UTC)
+        >>> [retry_delay(n, None, now, jitter=1.0) for n in (1, 2, 3)]
+        [0.5, 1.0, 2.0]
+        >>> retry_delay(1, httpx.Response(429, headers={"Retry-After": "20"}), now, jitter=0.5)
+        20.0
+    """
+    asked = _retry_after(response, now) if response is not None else 0.0
+    if asked > 0:
+        return asked
+    backoff = min(_FIRST_WAIT * 2.0 ** min(attempt - 1, 16), _LONGEST_BACKOFF)
+    return backoff * (1 + jitter) / 2
+
+
+def _retry_after(response: httpx.Response, now: datetime) -> float:
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value[:12])
+    moment = http_date(value)
+    return (moment - now).total_seconds() if moment else 0.0
+
+
+def http_date(value: str) -> datetime | None:
+    """The moment an HTTP date names, None where it is none."""
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
