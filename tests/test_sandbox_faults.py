@@ -51,6 +51,8 @@ def test_the_documentation_lists_each_fault_with_its_parameters() -> None:
     [
         ("sloww", "there is no fault 'sloww'; there are array"),
         ("slow:fast", "slow: seconds must be a number like 0.1"),
+        ("paged:0", "paged: size must be a number like 100, not 0"),
+        ("rate-limit:times=-1", "times must be a number like 1, not -1"),
         ("slow:speed=1", "slow: no parameter 'speed=1'; it has seconds"),
         ("gzip:9", "gzip: no parameter '9'; it has none"),
         (["rate-limit:1:2:3"], "no parameter '3'; it has seconds, times"),

@@ -1,5 +1,7 @@
 """The simulated learners follow the stated truth, and their records agree with each other."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -209,3 +211,21 @@ def test_the_truth_is_read_from_the_running_sandbox() -> None:
             0.70 * 0.22 + 0.24 * 0.78 + 0.06 * 0.35
         )
         assert platform.clock == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.slow
+def test_a_million_learners_are_served_in_little_memory() -> None:
+    code = """
+import resource, httpx, toolkit as tk
+headers = {"Content-Type": "application/json", "Access-Control-Request-Headers": "authorization"}
+with tk.sandbox(learners=1_000_000) as platform:
+    headers["Authorization"] = f"Bearer {platform.token}"
+    url = f"{platform.base_url}/api/so2/v1/completion"
+    with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+        records = sum(piece.count(b'"username"') for piece in answer.iter_raw())
+print(records, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    records, kilobytes = map(int, said.stdout.split())
+    assert 1_700_000 < records < 1_800_000
+    assert kilobytes < 300_000

@@ -44,6 +44,7 @@ from toolkit.sandbox.framing import FRAMINGS, Framing
 from toolkit.sandbox.middleware import Fault
 
 _CLOSE_DELIMITED = "drop-clean"
+_MAY_BE_ZERO = {"times", "seconds"}
 
 FAULTS: dict[str, Callable[..., Fault]] = {
     "gzip": bodies.gzip,
@@ -130,10 +131,15 @@ def _arguments(name: str, parameters: list[str]) -> dict[str, int | float]:
             raise ConfigurationError(
                 f"{name}: no parameter {parameter!r}; it has {', '.join(defaults) or 'none'}"
             )
-        try:
-            arguments[key] = type(defaults[key])(value)
-        except ValueError:
-            raise ConfigurationError(
-                f"{name}: {key} must be a number like {defaults[key]}, not {value}"
-            ) from None
+        arguments[key] = _number(name, key, value, like=defaults[key])
     return arguments
+
+
+def _number(name: str, key: str, value: str, *, like: int | float) -> int | float:
+    try:
+        number = type(like)(value)
+    except ValueError:
+        number = -1
+    if number < 0 or (number == 0 and key not in _MAY_BE_ZERO):
+        raise ConfigurationError(f"{name}: {key} must be a number like {like}, not {value}")
+    return number

@@ -25,6 +25,7 @@ _REPEAT_AFTER_DAYS = 190  # longer than a run takes enrollments, so a repeat is 
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,36 +16,22 @@ import polars as pl
 from toolkit.errors import ConfigurationError
 from toolkit.sandbox import courses as catalogue
 from toolkit.sandbox.courses import COURSES, MODES, RUNS
-from toolkit.sandbox.journeys import Floats, Integers, Journeys, draw_journeys, exponential, pick
+from toolkit.sandbox.journeys import draw_journeys
+from toolkit.sandbox.progress import LETTERS, draw_progress
 from toolkit.sandbox.records import Filters
 from toolkit.sandbox.truth import Truth, stated_truth
 
 CHUNK = 4_096
 MOST_LEARNERS = 10_000_000
 
-_ADJECTIVES = (
-    "amber",
-    "brisk",
-    "calm",
-    "dusky",
-    "eager",
-    "fair",
-    "glad",
-    "hazel",
-    "ivory",
-    "jolly",
-)
-_ANIMALS = ("badger", "crane", "dormouse", "egret", "finch", "gecko", "heron", "ibis", "jackdaw")
+_ADJECTIVES = ("amber", "brisk", "calm", "eager", "fair", "glad", "hazel", "ivory", "jolly")
+_ANIMALS = ("badger", "crane", "dormouse", "egret", "finch", "gecko", "heron", "ibis")
 _CALLED = [f"{adjective}_{animal}" for adjective in _ADJECTIVES for animal in _ANIMALS]
 _USERNAME = re.compile(r"[a-z]+_[a-z]+_([0-9]{6,8})", re.ASCII)
 
 _COURSE_IDS = [catalogue.course_id(course, run) for course in COURSES for run in RUNS]
-_TITLES = [course.title for course in COURSES for _ in RUNS]
-_LETTERS = ["", *dict.fromkeys(letter for c in COURSES for letter, _ in c.grading)]
+_TITLES = [course.title for course in COURSES]
 _HUNDREDTHS = [f"{share / 100:.2f}" for share in range(101)]
-_MINUTE = 60_000_000  # microseconds
-_DAY = 1_440 * _MINUTE
-_NEVER = catalogue.WINDOW_DAYS * _DAY  # no simulated present is later
 
 
 class Simulation:
@@ -100,7 +86,7 @@ class Simulation:
         # All learners of the chunk are drawn, so that a learner is the same in any population.
         journeys = draw_journeys(CHUNK, rng)
         present = (self.clock - catalogue.OPENING) // timedelta(microseconds=1)
-        records = _records(journeys, rng, present).lazy()
+        records = draw_progress(journeys, rng, present).lazy()
         shown = (pl.col("created") < present) & (pl.col("learner") < self.learners - start)
         return _notation(records.filter(shown).with_columns(pl.col("learner") + start))
 
@@ -108,77 +94,6 @@ class Simulation:
 def _number_of(username: str) -> int | None:
     match = _USERNAME.fullmatch(username)
     return int(match[1]) if match else None
-
-
-def _records(journeys: Journeys, rng: np.random.Generator, present: int) -> pl.DataFrame:
-    """What the platform shows of these enrollments at its clock, as small numbers.
-
-    Enrollments after `present` (microseconds since the opening) hold no meaning.
-    """
-    n = journeys.size
-    pass_mark = np.array([course.pass_mark for course in COURSES])[journeys.course]
-    mode = _modes(journeys.course, rng.random(n))
-    passes_after = _days_to_pass(journeys, mode, rng.random(n), rng.random(n))
-    created = journeys.enrolled_minute * _MINUTE
-    passed_at = created + np.where(np.isinf(passes_after), _NEVER, passes_after * _DAY).astype(int)
-    passed = passed_at < present
-    will_pass = np.isfinite(passes_after)
-
-    # How far along a learner is: all the way if passed, else the share of the way gone.
-    idle = ~will_pass & (rng.random(n) < 0.4)
-    elapsed = np.maximum(present - created, 0) / _DAY
-    active_days = np.where(will_pass, passes_after, exponential(rng.random(n), 40.0))
-    gone = np.where(idle, 0.0, np.minimum(elapsed / active_days, 1.0))
-    reach = np.where(will_pass, 1.0, rng.random(n))
-    before = np.floor(gone * reach * (pass_mark - 1))
-    after = np.rint(pass_mark + (100 - pass_mark) * rng.random(n) ** 0.7)
-    percent = np.where(passed, after, before)
-    content = np.where(will_pass, 70 + 30 * rng.random(n), 65 * reach)
-    completion = np.where(idle, 0, np.maximum(np.rint(gone * content), percent > 0))
-
-    lingering = np.where(passed, exponential(rng.random(n), 20.0), 0.0) * _DAY
-    active_until = created + np.where(idle, 0.0, np.minimum(active_days, elapsed) * _DAY)
-    last = np.minimum(np.where(passed, passed_at, active_until) + lingering, present - 1)
-
-    leaves_after = exponential(rng.random(n), 45.0)
-    left = ~will_pass & (rng.random(n) < 0.15) & (leaves_after < elapsed)
-    return pl.DataFrame(
-        {
-            "learner": journeys.learner,
-            "course": (journeys.course * len(RUNS) + journeys.run).astype(np.uint8),
-            "mode": mode.astype(np.uint8),
-            "created": created,
-            "passed_at": pl.Series(passed_at).set(pl.Series(~passed), None),
-            "percent": percent.astype(np.uint8),
-            "letter": _letters(journeys.course, percent).astype(np.uint8),
-            "completion": completion.astype(np.uint8),
-            "last_day": (last // _DAY).astype(np.int32),
-            "is_active": ~left,
-        }
-    )
-
-
-def _days_to_pass(journeys: Journeys, mode: Integers, whether: Floats, when: Floats) -> Floats:
-    """Days from enrollment to the pass by the stated law; infinite for those who never pass."""
-    probability = np.array(
-        [[course.pass_probabilities(run) for run in range(len(RUNS))] for course in COURSES]
-    )[journeys.course, journeys.run, mode]
-    shape = np.array([course.shape for course in COURSES])[journeys.course]
-    scale = np.array([course.scale_days for course in COURSES])[journeys.course]
-    days = scale * exponential(when, 1.0) ** (1 / shape)
-    return np.where(whether < probability, days, np.inf)
-
-
-def _modes(course: Integers, uniform: Floats) -> Integers:
-    return pick(np.cumsum([c.mode_shares for c in COURSES], axis=1)[course], uniform)
-
-
-def _letters(course: Integers, percent: Floats) -> Integers:
-    letters = np.zeros(course.size, dtype=np.int64)
-    for index, graded in enumerate(COURSES):
-        for letter, lowest in reversed(graded.grading):
-            letters[(course == index) & (percent >= lowest)] = _LETTERS.index(letter)
-    return letters
 
 
 def _notation(records: pl.LazyFrame) -> pl.LazyFrame:
@@ -194,9 +109,9 @@ def _notation(records: pl.LazyFrame) -> pl.LazyFrame:
         username=username,
         email=username + "@example.com",
         course_id=pl.col("course").cat.to(pl.Enum(_COURSE_IDS)),
-        display_name=(pl.col("course") // len(RUNS)).cat.to(pl.Enum(list(dict.fromkeys(_TITLES)))),
+        display_name=(pl.col("course") // len(RUNS)).cat.to(pl.Enum(_TITLES)),
         percent_grade=pl.col("percent").cat.to(pl.Enum(_HUNDREDTHS)),
-        letter_grade=pl.col("letter").cat.to(pl.Enum(_LETTERS)),
+        letter_grade=pl.col("letter").cat.to(pl.Enum(LETTERS)),
         passed_timestamp=opening + pl.col("passed_at").cast(pl.Duration("us")),
         last_date=opening.dt.date() + pl.duration(days=pl.col("last_day")),
         is_active=pl.col("is_active"),
