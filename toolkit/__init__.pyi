@@ -11,6 +11,7 @@ from .charts.survival_charts import chart_kaplan_meier as chart_kaplan_meier
 from .charts.tables import show_table as show_table
 from .charts.theme import use_offline_charts as use_offline_charts
 from .cohorts import cohort_progress as cohort_progress
+from .cohorts import completion_progress as completion_progress
 from .comparisons import Comparison as Comparison
 from .comparisons import compare_groups as compare_groups
 from .connecting import connect as connect
