@@ -18,6 +18,7 @@ LEFT_TO_RIGHT = [
     {"survival_summary"},
     {"competing_risks", "hazards", "survival_tests"},
     {"key_figures"},
+    {"batches"},
     {"loader"},
     {"study"},
     {"sandbox", "snapshots"},

@@ -1,4 +1,4 @@
-"""Which platform: the one that the settings name, or the embedded sandbox."""
+"""Which source to read: a platform, a snapshot, or the sandbox where there is neither."""
 
 from __future__ import annotations
 
@@ -8,27 +8,41 @@ from toolkit.transport import Platform
 
 
 def connect(base_url: str | None = None, token: str | None = None) -> Platform:
-    """Connect to a platform; nothing is sent yet.
+    """A platform, from the arguments, else SO2_BASE_URL and SO2_TOKEN, else the file `.env`.
 
-    Args:
-        base_url: Its address; else `SO2_BASE_URL`, else from `.env`.
-        token: The bearer token; else `SO2_TOKEN`, else from `.env`.
+    Nothing is sent before something is loaded.
 
     Raises:
-        ConfigurationError: Address or token is missing, or the token would travel unencrypted.
+        ConfigurationError: Address or token is missing or impossible. Says what to do.
+
+    Examples:
+        >>> connect("https://platform.example.com", token="from the platform's support")
+        Traceback (most recent call last):
+        toolkit.errors.ConfigurationError: the token has characters that no token has; copy it again
+        >>> connect("https://platform.example.com", token="secret")
+        Platform('https://platform.example.com')
     """
     return Platform(platform_settings(base_url, token))
 
 
 def connect_or_sandbox() -> Source:
-    """The source that the settings name: a platform, else the sandbox; says which."""
-    found = settings()
-    if found.base_url is not None:
-        platform = connect()
-        print(f"Reading {platform.source}.")  # noqa: T201  # what the function promises
-        return platform
-    from toolkit.sandbox.start import sandbox  # FastAPI only where it is served
+    """The source the settings name, else the embedded sandbox; prints which one it is.
 
-    embedded = sandbox(found.sandbox_learners, found.sandbox_seed, oulad=found.oulad)
-    print(f"No platform is set (SO2_BASE_URL). Reading the {embedded.label}.")  # noqa: T201
-    return embedded
+    SO2_SNAPSHOT names a snapshot, SO2_BASE_URL and SO2_TOKEN a platform; SO2_OULAD,
+    SO2_SANDBOX_LEARNERS and SO2_SANDBOX_SEED say whom the sandbox serves.
+
+    Raises:
+        ConfigurationError: Only one of SO2_BASE_URL and SO2_TOKEN is set, or a setting cannot be.
+    """
+    chosen = settings()
+    source: Source
+    if chosen.base_url is not None or chosen.token is not None:
+        source = connect()
+        what = "A LIVE PLATFORM"
+    else:
+        from toolkit.sandbox.start import sandbox
+
+        source = sandbox(chosen.sandbox_learners, chosen.sandbox_seed, oulad=chosen.oulad)
+        what = "THE SANDBOX, no platform is set"
+    print(f"This reads {what}: {source.source}")  # noqa: T201  # must not be missed in a notebook
+    return source

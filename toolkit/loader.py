@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 from urllib.parse import urljoin
 
 import polars as pl
 
-from toolkit.errors import TransportError
-from toolkit.normalize import Problem, normalize, problem_rows
-from toolkit.schemas import PROBLEMS, RESOURCES, Table
-from toolkit.strict_json import IncompleteError, RawBatch, next_page, read_strictly
-from toolkit.transport import Body, Platform
-from toolkit.wire import Cutter, Framing, Piece
+from toolkit.batches import Batch, BatchReader
+from toolkit.errors import ConfigurationError, ToolkitError, TransportError
+from toolkit.normalize import problem_rows
+from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, PROBLEMS, RESOURCES, Table
+from toolkit.transport import Body, BodyChangedError, Platform
+
+_AT_ONCE = 4
+_MOST_PAGES = 100_000
+_READ_SIZE = 1 << 20
+
+Many = str | Iterable[str] | None
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,6 @@ class Load:
     provenance: Provenance
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Some consecutive records of a stream, and their problems."""
-
-    frame: pl.DataFrame
-    problems: pl.DataFrame
-
-
 class SavedSource(Protocol):
     """Records that were saved, such as a snapshot."""
 
@@ -87,256 +85,321 @@ class SavedSource(Protocol):
         """All records of a resource, as they were saved."""
         ...
 
+    def scan(self, resource: str) -> pl.LazyFrame:
+        """The same records, lazily."""
+        ...
+
 
 Source = Platform | SavedSource
-Many = str | Iterable[str] | None
-
-
-class _Reader:
-    """Chunks of one body → batches. Counts the records over all bodies of a load."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.records = 0
-        self.present: set[str] = set()
-        self.extra: dict[str, int] = {}
-
-    def read(self, chunks: Iterable[bytes]) -> Iterator[Batch | str]:
-        """Batches, and at the end the address of the next page where there is one."""
-        cutter, kept = Cutter(), None
-        for piece in _pieces(cutter, chunks):
-            kept = piece if kept is None else kept.join(piece)
-            try:
-                raw = read_strictly(kept, self.table, before=self.records)
-            except IncompleteError:
-                continue
-            if kept.last and kept.framing is Framing.ENVELOPE:
-                address = next_page(kept, raw.tail)
-                if address:
-                    yield address
-            kept = None
-            yield self._batch(raw)
-
-    def _batch(self, raw: RawBatch) -> Batch:
-        frame, problems = normalize(raw.frame, self.table, before=self.records)
-        rows: list[Problem] = [
-            (self.records + record, column, text, reason)
-            for record, column, text, reason in raw.problems
-        ]
-        for name, record in raw.extra.items():
-            self.extra.setdefault(name, self.records + record)
-        self.present |= raw.present
-        self.records += frame.height
-        return Batch(frame, pl.concat([problems, problem_rows(self.table.name, rows)]))
-
-    def closing_problems(self) -> pl.DataFrame:
-        """Fields that no record has, and fields that the toolkit does not know."""
-        rows: list[Problem] = [
-            (record, name, None, "a field the toolkit does not know; kept out")
-            for name, record in self.extra.items()
-        ]
-        if self.records:
-            rows += [
-                (None, name, None, "no record has this field")
-                for name in self.table.names
-                if name not in self.present
-            ]
-        return problem_rows(self.table.name, rows)
 
 
 class Stream:
-    """Records as they arrive: iterate for batches. A context manager.
+    """The records behind one query, page after page: iterate to get them as batches.
 
-    Attributes:
-        reader: Counts the records.
+    The last batch has no records; it tells what only the whole could tell.
     """
 
-    def __init__(
-        self, platform: Platform, table: Table, query: Mapping[str, str], reader: _Reader
-    ) -> None:
+    def __init__(self, platform: Platform, table: Table, parameters: dict[str, str]) -> None:
         self._platform = platform
         self._table = table
-        self._query = query
-        self._reader = reader
+        self._url = platform.url(table.name, parameters)
         self._bodies: list[Body] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        pass
+        self._records: int | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        url: str | None = self._platform.url(self._table.name, self._query)
-        seen: set[str] = set()
+        reader = BatchReader(self._table)
+        url: str | None = self._url
         while url is not None:
-            if url in seen:
-                raise TransportError(f"{self._bodies[0].place}: its pages lead back to themselves")
-            seen.add(url)
+            if url in {body.url for body in self._bodies}:
+                raise TransportError(
+                    f"{self._bodies[-1].place}: its pages go round in a circle; page "
+                    f"{len(self._bodies)} names an earlier one as the next"
+                )
             body = self._platform.body(url)
             self._bodies.append(body)
-            url = None
-            for item in self._reader.read(body):
-                if isinstance(item, str):
-                    url = urljoin(body.url, item)
-                else:
-                    yield item
-        yield Batch(self._table.empty(), self._reader.closing_problems())
+            yield from reader.read(body)
+            url = urljoin(url, reader.next_page) if reader.next_page else None
+        yield reader.ending()
+        self._records = reader.records
 
     @property
     def provenance(self) -> Provenance:
-        """Where the records came from; whole once the stream is at its end."""
+        """Where the records came from; complete once the stream is exhausted."""
+        if self._records is None:
+            raise RuntimeError("the stream is not exhausted yet; iterate over it first")
         first, last = self._bodies[0], self._bodies[-1]
-        digests = [body.sha256 for body in self._bodies]
         return Provenance(
             resource=self._table.name,
             url=first.place,
             source=self._platform.source,
             retrieved_from=first.started,
-            retrieved_to=datetime.now(UTC),
-            as_of=last.date,
+            retrieved_to=last.ended,
+            as_of=max(body.date for body in self._bodies),
             bytes=sum(body.size for body in self._bodies),
-            records=self._reader.records,
-            sha256=digests[0] if len(digests) == 1 else _digest(digests),
+            records=self._records,
+            sha256=_digest([body.sha256 for body in self._bodies]),
         )
 
 
 def open_stream(
-    platform: Platform, resource: str, query: Mapping[str, str] | None = None
+    platform: Platform,
+    resource: str,
+    *,
+    course_id: str | None = None,
+    username: str | None = None,
+    days: int | None = None,
 ) -> Stream:
-    """The records of a resource as they arrive.
+    """The records of one query as a stream of batches; nothing is asked before it is iterated.
 
     Args:
-        platform: Who is asked.
+        platform: Whom to ask.
         resource: grades, enrollments or completion.
-        query: Parameters of the request.
+        course_id: Only this course.
+        username: Only this learner.
+        days: Only enrollments created within so many days.
     """
-    table = RESOURCES[resource]
-    return Stream(platform, table, query or {}, _Reader(table))
+    given = {"course_id": course_id, "username": username, "days": days}
+    parameters = {name: str(value) for name, value in given.items() if value is not None}
+    return Stream(platform, RESOURCES[resource], parameters)
 
 
-def fetch_grades(source: Source, *, course_id: Many = None, username: Many = None) -> Load:
-    """Load grades with their problems and provenance; arguments as for `load_grades`."""
-    return _fetch(source, "grades", _queries(course_id, username))
+def fetch_grades(source: Source, course_id: Many = None, username: Many = None) -> Load:
+    """Grades with their problems and provenance, one row per learner per course.
+
+    Args:
+        source: A platform, or a snapshot.
+        course_id: One or several courses, else all. The rows come in this order.
+        username: One or several learners, else all.
+
+    Raises:
+        AuthenticationError: The platform refused the token.
+        TransportError: The platform gave no answer, or a broken one.
+        WireFormatError: A body is not well-formed.
+        SchemaError: A record has no username or course.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=50) as platform:
+        ...     load = tk.fetch_grades(platform)
+        >>> load.frame.height == load.provenance.records, load.problems.is_empty()
+        (True, True)
+    """
+    return _fetch(source, GRADES, course_id, username)
 
 
 def fetch_enrollments(
-    source: Source, *, course_id: Many = None, username: Many = None, days: int | None = None
+    source: Source, course_id: Many = None, username: Many = None, days: int | None = None
 ) -> Load:
-    """Load enrollments with their problems and provenance; see `load_enrollments`."""
-    return _fetch(source, "enrollments", _queries(course_id, username, days))
+    """Enrollments with their problems and provenance, one row per learner per course.
 
-
-def fetch_completion(source: Source, *, course_id: Many = None, username: Many = None) -> Load:
-    """Load completion with its problems and provenance; arguments as for `load_grades`."""
-    return _fetch(source, "completion", _queries(course_id, username))
-
-
-def load_grades(source: Source, *, course_id: Many = None, username: Many = None) -> pl.DataFrame:
-    """Load grades: one row per learner per course, the columns of `schemas.GRADES`.
-
-    Args:
-        source: A platform, or a snapshot.
-        course_id: Only this course, or these.
-        username: Only this learner, or these.
+    Arguments and errors as of `fetch_grades`; `days` keeps those created within so many days
+    before the platform's present.
     """
-    return _frame(fetch_grades(source, course_id=course_id, username=username))
+    return _fetch(source, ENROLLMENTS, course_id, username, days)
+
+
+def fetch_completion(source: Source, course_id: Many = None, username: Many = None) -> Load:
+    """Completion with its problems and provenance, one row per learner per course.
+
+    Arguments and errors as of `fetch_grades`.
+    """
+    return _fetch(source, COMPLETION, course_id, username)
+
+
+def load_grades(source: Source, course_id: Many = None, username: Many = None) -> pl.DataFrame:
+    """Grades, one row per learner per course; warns once where a value was not as it should be.
+
+    Arguments and errors as of `fetch_grades`, which gives the problems themselves.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=50) as platform:
+        ...     grades = tk.load_grades(platform)
+        >>> grades.columns
+        ['username', 'email', 'course_id', 'display_name', 'percent_grade', 'letter_grade',
+         'passed_timestamp', 'last_date']
+    """
+    return _frame(fetch_grades(source, course_id, username))
 
 
 def load_enrollments(
-    source: Source, *, course_id: Many = None, username: Many = None, days: int | None = None
+    source: Source, course_id: Many = None, username: Many = None, days: int | None = None
 ) -> pl.DataFrame:
-    """Load enrollments: one row per learner per course, the columns of `schemas.ENROLLMENTS`.
-
-    Args:
-        source: A platform, or a snapshot.
-        course_id: Only this course, or these.
-        username: Only this learner, or these.
-        days: Only those created within the last so many days, by the platform's clock.
-    """
-    return _frame(fetch_enrollments(source, course_id=course_id, username=username, days=days))
+    """Enrollments, one row per learner per course; as `load_grades`, with `days`."""
+    return _frame(fetch_enrollments(source, course_id, username, days))
 
 
-def load_completion(
-    source: Source, *, course_id: Many = None, username: Many = None
-) -> pl.DataFrame:
-    """Load completion: one row per learner per course, the columns of `schemas.COMPLETION`.
-
-    Args:
-        source: A platform, or a snapshot.
-        course_id: Only this course, or these.
-        username: Only this learner, or these.
-    """
-    return _frame(fetch_completion(source, course_id=course_id, username=username))
+def load_completion(source: Source, course_id: Many = None, username: Many = None) -> pl.DataFrame:
+    """Completion, one row per learner per course; as `load_grades`."""
+    return _frame(fetch_completion(source, course_id, username))
 
 
 def read_grades(body: str | Path | bytes) -> pl.DataFrame:
-    """Read grades from a saved body: a path, or the bytes."""
-    return _read("grades", body)
+    """Grades from a saved body of the API: the path of a file, or bytes.
+
+    Raises:
+        WireFormatError: The body is not well-formed. Says where.
+        SchemaError: A record has no username or course.
+    """
+    return _read(body, GRADES)
 
 
 def read_enrollments(body: str | Path | bytes) -> pl.DataFrame:
-    """Read enrollments from a saved body: a path, or the bytes."""
-    return _read("enrollments", body)
+    """Enrollments from a saved body; as `read_grades`."""
+    return _read(body, ENROLLMENTS)
 
 
 def read_completion(body: str | Path | bytes) -> pl.DataFrame:
-    """Read completion from a saved body: a path, or the bytes."""
-    return _read("completion", body)
+    """Completion from a saved body; as `read_grades`.
 
-
-def _pieces(cutter: Cutter, chunks: Iterable[bytes]) -> Iterator[Piece]:
-    for chunk in chunks:
-        yield from cutter.feed(chunk)
-    yield from cutter.finish()
-
-
-def _digest(digests: list[str]) -> str:
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def _queries(course_id: Many, username: Many, days: int | None = None) -> list[dict[str, str]]:
-    fixed = {} if days is None else {"days": str(days)}
-    courses = [course_id] if isinstance(course_id, str) or course_id is None else course_id
-    learners = [username] if isinstance(username, str) or username is None else username
-    return [
-        {k: v for k, v in (("course_id", c), ("username", u)) if v is not None} | fixed
-        for c in dict.fromkeys(courses)
-        for u in dict.fromkeys(learners)
-    ]
-
-
-def _fetch(source: Source, resource: str, queries: list[dict[str, str]]) -> Load:
-    if not isinstance(source, Platform):
-        return source.saved(resource)
-    table = RESOURCES[resource]
-    reader = _Reader(table)
-    batches = []
-    for query in queries:
-        stream = Stream(source, table, query, reader)
-        batches += list(stream)
-    frame = pl.concat([table.empty(), *(batch.frame for batch in batches)])
-    problems = pl.concat([PROBLEMS.empty(), *(batch.problems for batch in batches)])
-    return Load(frame, problems, stream.provenance)
-
-
-def _read(resource: str, body: str | Path | bytes) -> pl.DataFrame:
-    reader = _Reader(RESOURCES[resource])
-    data = body if isinstance(body, bytes) else Path(body).read_bytes()
-    batches = [item for item in reader.read([data]) if isinstance(item, Batch)]
-    return pl.concat([RESOURCES[resource].empty(), *(batch.frame for batch in batches)])
+    Examples:
+        >>> body = b'[{"username": "ada", "email": null, "course_id": "c", "completion": "80 %"}]'
+        >>> read_completion(body)["completion"].to_list()
+        [0.8]
+    """
+    return _read(body, COMPLETION)
 
 
 def _frame(load: Load) -> pl.DataFrame:
-    if load.problems.height:
-        warnings.warn(
-            f"{load.provenance.resource}: {load.problems.height:,} values could not be taken as "
-            f"they came; see tk.fetch_{load.provenance.resource}(…).problems",
-            stacklevel=3,
-        )
+    resource = load.provenance.resource
+    _warn(load.problems, f"tk.fetch_{resource}(…).problems lists them")
     return load.frame
+
+
+def _warn(problems: pl.DataFrame, advice: str) -> None:
+    if not problems.is_empty():
+        first = problems.row(0, named=True)
+        warnings.warn(
+            f"{first['resource']}: {problems.height:,} problems, the first in "
+            f"`{first['column']}`: {first['reason']}. {advice}.",
+            stacklevel=4,
+        )
+
+
+def _read(body: str | Path | bytes, table: Table) -> pl.DataFrame:
+    reader = BatchReader(table)
+    batches = list(reader.read([body] if isinstance(body, bytes) else _file_chunks(Path(body))))
+    frame, problems = _collected(table, [*batches, reader.ending()])
+    if reader.next_page:
+        more = problem_rows(
+            table.name, [(None, "next", None, "another page follows; it was not read")]
+        )
+        problems = problems.vstack(more)
+    _warn(problems, "They were kept or taken as null as it says")
+    return frame
+
+
+def _file_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_READ_SIZE):
+            yield chunk
+
+
+def _fetch(
+    source: Source, table: Table, course_id: Many, username: Many, days: int | None = None
+) -> Load:
+    courses, learners = _several("course_id", course_id), _several("username", username)
+    if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < 0):
+        raise ConfigurationError(f"days must be a whole number of days, not {days!r}")
+    if not isinstance(source, Platform):
+        return _of_saved(source.saved(table.name), courses, learners, days)
+    queries = list(product(courses or (None,), learners or (None,)))
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="toolkit-load") as pool:
+        futures = [pool.submit(_load_one, source, table, *query, days) for query in queries]
+        try:
+            loads = [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+    return _with_repeated_keys(table, loads[0] if len(loads) == 1 else _together(loads))
+
+
+def _several(name: str, value: Many) -> list[str] | None:
+    """The asked-for values, each once, in their order; None for all."""
+    if value is None:
+        return None
+    values = [value] if isinstance(value, str) else list(dict.fromkeys(value))
+    if not values or not all(isinstance(one, str) and one for one in values):
+        raise ConfigurationError(f"{name} must be a text or several, none of them empty")
+    return values
+
+
+def _load_one(
+    platform: Platform, table: Table, course: str | None, learner: str | None, days: int | None
+) -> Load:
+    while True:
+        stream = open_stream(platform, table.name, course_id=course, username=learner, days=days)
+        try:
+            frame, problems = _collected(table, list(stream))
+        except BodyChangedError:
+            continue
+        except ToolkitError as error:
+            asked = " of ".join(name for name in (learner, course) if name)
+            error.args = (f"{table.name}{' of ' if asked else ''}{asked}: {error}",)
+            raise
+        return Load(frame, problems, stream.provenance)
+
+
+def _collected(table: Table, batches: list[Batch]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    frames = [batch.frame for batch in batches if batch.frame.height]
+    frame = pl.concat(frames, rechunk=False) if frames else table.empty()
+    return frame, pl.concat([PROBLEMS.empty(), *(batch.problems for batch in batches)])
+
+
+def _together(loads: list[Load]) -> Load:
+    """Several loads as one; records are numbered through."""
+    problems, before = [], 0
+    for load in loads:
+        problems.append(load.problems.with_columns(pl.col("record") + before))
+        before += load.frame.height
+    parts = [load.provenance for load in loads]
+    provenance = replace(
+        parts[0],
+        retrieved_from=min(part.retrieved_from for part in parts),
+        retrieved_to=max(part.retrieved_to for part in parts),
+        as_of=max(part.as_of for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        records=before,
+        sha256=_digest([part.sha256 for part in parts]),
+    )
+    frame = pl.concat([load.frame for load in loads], rechunk=False)
+    return Load(frame, pl.concat(problems), provenance)
+
+
+def _with_repeated_keys(table: Table, load: Load) -> Load:
+    """The load with a problem for each record whose learner and course came before."""
+    keys = load.frame.select(table.key)
+    if keys.n_unique() == keys.height:
+        return load
+    repeated = (
+        keys.with_row_index("record")
+        .filter(~pl.struct(table.key).is_first_distinct())
+        .select(
+            resource=pl.lit(table.name),
+            record=pl.col("record").cast(pl.Int64),
+            column=pl.lit("course_id"),
+            raw=pl.col("course_id"),
+            reason=pl.lit("an earlier record has the same learner and course; both kept"),
+        )
+    )
+    return replace(load, problems=load.problems.vstack(repeated))
+
+
+def _of_saved(
+    load: Load, courses: list[str] | None, learners: list[str] | None, days: int | None
+) -> Load:
+    frame = load.frame
+    if courses is not None:
+        frame = frame.filter(pl.col("course_id").is_in(courses))
+    if learners is not None:
+        frame = frame.filter(pl.col("username").is_in(learners))
+    if days is not None:
+        frame = frame.filter(pl.col("created") >= load.provenance.as_of - timedelta(days=days))
+    return replace(load, frame=frame)
+
+
+def _digest(digests: list[str]) -> str:
+    """The digest of one body as it is; of several, that of their digests in a row."""
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from toolkit.errors import SchemaError
 from toolkit.schemas import PROBLEMS, TIMESTAMP, Column, Table
 
 Problem = tuple[int | None, str, str | None, str]
@@ -48,9 +47,6 @@ def normalize(
         table: The resource.
         before: Number of records that came before these.
 
-    Raises:
-        SchemaError: A record has no username or course. Names the field and the record.
-
     Examples:
         >>> from toolkit.schemas import COMPLETION
         >>> raw = pl.DataFrame({"username": ["ada", "bob"], "email": [None, None],
@@ -64,11 +60,6 @@ def normalize(
     problems = [PROBLEMS.empty()]
     for column in table:
         text = raw[column.name]
-        if column.required and text.null_count():
-            record = before + (text.is_null().arg_max() or 0)
-            raise SchemaError(
-                f"{table.name}: record {record} has no `{column.name}`, or it is null"
-            )
         if column.dtype == pl.String:
             typed.append(text.replace("", None) if column.name == "letter_grade" else text)
             continue

@@ -46,6 +46,7 @@ def _retry_after(response: httpx.Response, now: datetime) -> float:
     if value.isascii() and value.isdecimal():
         return float(value[:12])
     moment = http_date(value)
+    now = http_date(response.headers.get("date", "")) or now  # the server counts by its own clock
     return (moment - now).total_seconds() if moment else 0.0
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import polars as pl
 
-from toolkit.errors import WireFormatError
+from toolkit.errors import SchemaError, WireFormatError
 from toolkit.schemas import Table
 from toolkit.wire import Framing, Piece
 
@@ -84,8 +84,38 @@ def read_strictly(piece: Piece, table: Table, *, before: int) -> RawBatch:
     Raises:
         IncompleteError: The piece ends inside a record and is not the last one.
         WireFormatError: The piece is not what its framing says, or no JSON.
+        SchemaError: A record before that lacks a required field.
     """
-    return _Reader(piece, before).read(table)
+    reader = _Reader(piece, before)
+    try:
+        reader.read_records()
+    except WireFormatError:
+        require_fields(_batch(reader.records, table).frame, table, before)  # what comes first
+        raise
+    batch = _batch(reader.records, table)
+    batch.tail = reader.rest()
+    return batch
+
+
+def require_fields(raw: pl.DataFrame, table: Table, before: int) -> None:
+    """Raise `SchemaError` at the first record that lacks a required field.
+
+    Args:
+        raw: One column per field of the table, one row per record.
+        table: The resource.
+        before: Number of records that came before these.
+
+    Raises:
+        SchemaError: Names the field and the record.
+    """
+    lacking = [
+        (before + (raw[column.name].is_null().arg_max() or 0), column.name)
+        for column in table
+        if column.required and raw[column.name].null_count()
+    ]
+    if lacking:
+        record, name = min(lacking)
+        raise SchemaError(f"record {record} has no `{name}`, or it is null")
 
 
 class _Reader:
@@ -94,46 +124,54 @@ class _Reader:
     def __init__(self, piece: Piece, before: int) -> None:
         self._piece = piece
         self._before = before
-        self._records: list[tuple[tuple[str, object], ...]] = []
+        self.records: list[tuple[tuple[str, object], ...]] = []
         self._text, self._flaw = _decoded(piece.data)
         self._at = 0
         self._start = 0
 
-    def read(self, table: Table) -> RawBatch:
-        ended = self._read_records()
-        batch = _batch(self._records, table)
-        if ended:
-            batch.tail = self._text[self._at :].encode()
-        return batch
+    def rest(self) -> bytes:
+        """What follows the records."""
+        return self._text[self._at :].encode()
 
-    def _read_records(self) -> bool:  # noqa: C901
-        """Read to the end of the records; whether a `]` ended them."""
-        bracketed = self._piece.framing.bracketed
+    def read_records(self) -> None:
+        """Read to the end of the records, up to the `]` if one ends them."""
         self._skip_space()
-        if bracketed and self._piece.first and self._next() == "]":
-            return self._end_of_array()
-        while True:
+        if self._piece.framing.bracketed and self._piece.first and self._next() == "]":
+            self._end_array()
+            return
+        separate = self._end_line if self._piece.framing is Framing.LINES else self._pass_comma
+        more = True
+        while more:
             if self._next() != "{":
                 self._fail("a record must begin with {")
             self._read_record()
             self._start = self._at
-            newline = "\n" in self._skip_space()
-            if bracketed and self._next() == "]":
-                return self._end_of_array()
-            if self._piece.framing is Framing.LINES:
-                if not newline and not self._ended():
-                    self._fail("a record must end its line")
-                if self._ended():
-                    return False
-                continue
-            if self._ended() and not bracketed and self._piece.last:
-                return False
-            if self._next() != ",":
-                self._fail("a comma is missing between two records")
-            self._at += 1
-            self._skip_space()
-            if self._ended() and not self._piece.last:
-                return False
+            more = separate()
+        if self._next() == "]":
+            self._end_array()
+
+    def _end_line(self) -> bool:
+        """Go to the next record of newline-delimited ones; whether there is one."""
+        newline = "\n" in self._skip_space()
+        if self._ended():
+            return False
+        if not newline:
+            self._fail("a record must end its line")
+        return True
+
+    def _pass_comma(self) -> bool:
+        """Go past the comma to the next record; whether there is one in the piece."""
+        bracketed = self._piece.framing.bracketed
+        self._skip_space()
+        if (bracketed and self._next() == "]") or (
+            not bracketed and self._piece.last and self._ended()
+        ):
+            return False
+        if self._next() != ",":
+            self._fail("a comma is missing between two records")
+        self._at += 1
+        self._skip_space()
+        return self._piece.last or not self._ended()
 
     def _read_record(self) -> None:
         self._start = self._at
@@ -149,13 +187,13 @@ class _Reader:
         except RecursionError:
             self._at = self._find_depth()
             self._fail(f"brackets are nested more than {DEEPEST} deep")
-        self._records.append(record)
+        self.records.append(record)
 
-    def _end_of_array(self) -> bool:
+    def _end_array(self) -> None:
         if self._piece.framing is Framing.ENVELOPE:
             if not self._piece.last:
-                raise IncompleteError
-            return True
+                raise IncompleteError  # what follows may look like records
+            return
         tail = self._at
         self._at += 1
         self._skip_space()
@@ -163,7 +201,6 @@ class _Reader:
             self._start = self._at
             self._fail("something follows the end of the array")
         self._at = tail
-        return True
 
     def _skip_space(self) -> str:
         found = _SPACES.match(self._text, self._at)
@@ -187,7 +224,7 @@ class _Reader:
             reason, self._at = "the body is cut off", len(self._text)
         at, start = (len(self._text[:chars].encode()) for chars in (self._at, self._start))
         raise self._piece.error(
-            reason, at, record=self._before + len(self._records), start=start
+            reason, at, record=self._before + len(self.records), start=start
         ) from None
 
     def _find_constant(self) -> int:
@@ -251,11 +288,10 @@ def _batch(records: list[tuple[tuple[str, object], ...]], table: Table) -> RawBa
 def _repeated(
     number: int, record: tuple[tuple[str, object], ...]
 ) -> list[tuple[int, str, str | None, str]]:
-    last = dict(record)
     return [
         (number, name, _text(value), "the field comes twice in the record; the last was taken")
         for index, (name, value) in enumerate(record)
-        if name in (later for later, _ in record[index + 1 :]) and last
+        if name in (later for later, _ in record[index + 1 :])
     ]
 
 
@@ -279,22 +315,24 @@ def _plain(value: object) -> object:
 def next_page(piece: Piece, tail: bytes) -> str | None:
     """The address of the next page, from what stands around the records of an envelope.
 
+    Args:
+        piece: The last piece of a body.
+        tail: Its end, from the `]` on.
+
     Raises:
         WireFormatError: The envelope is no JSON, or its `next` is no address.
     """
-    envelope = Piece(piece.head + tail, Framing.LINES, b"", 0, 0, 0, last=True)
+    if piece.framing is not Framing.ENVELOPE:
+        return None
+    around = Piece(piece.head + tail, Framing.LINES, b"", 0, 0, 0, last=True)
+    reader = _Reader(around, 0)
     try:
-        (fields,) = (dict(record) for record in _envelope(envelope))
+        reader.read_records()
     except WireFormatError as error:
-        at = error.offset - len(piece.head) + len(piece.data) - len(tail)
-        raise piece.error("the envelope around the records is no JSON", at, record=None) from None
-    address = fields.get("next")
-    if address is None or isinstance(address, str):
-        return address or None
-    raise piece.error("`next` is no address", len(piece.data), record=None)
-
-
-def _envelope(piece: Piece) -> list[tuple[tuple[str, object], ...]]:
-    reader = _Reader(piece, 0)
-    reader._read_records()
-    return reader._records
+        at = len(piece.data) - len(tail) + max(0, error.offset - len(piece.head))
+        raise piece.error("the envelope is not JSON", at, record=None, start=at) from None
+    address = dict(reader.records[0]).get("next")
+    if len(reader.records) > 1 or not isinstance(address, str | None):
+        at = len(piece.data) - len(tail)
+        raise piece.error("the envelope is not one object", at, record=None, start=at)
+    return address or None

@@ -129,6 +129,7 @@ class Body:
         place: The address without what identifies learners, for messages.
         size: Bytes handed out, after decoding.
         started: When the first try began.
+        ended: When the last byte had come, so far.
         date: The platform's clock at the answer, ours where it does not tell.
     """
 
@@ -137,6 +138,7 @@ class Body:
         self.place = _place(url)
         self.size = 0
         self.started = datetime.now(UTC)
+        self.ended = self.started
         self.date = self.started
         self._platform = platform
         self._digest = hashlib.sha256()
@@ -233,6 +235,7 @@ class Body:
         except httpx.TransportError as error:
             raise _FailedError(str(error) or type(error).__name__) from None
         finally:
+            self.ended = datetime.now(UTC)
             seconds = time.monotonic() - began
             logger.info("GET %s %s %d bytes %.2f s", urlsplit(url).path, status, size, seconds)
         return None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from toolkit.errors import WireFormatError
@@ -72,17 +72,10 @@ class Piece:
         """Whether the body's records begin with it."""
         return self.offset == len(self.head)
 
-    def join(self, other: Piece) -> Piece:
-        """This piece and the one behind it as one."""
-        return Piece(
-            self.data + other.data,
-            self.framing,
-            self.head,
-            self.offset,
-            self.line,
-            self.line_start,
-            other.last,
-        )
+    def join(self, *others: Piece) -> Piece:
+        """This piece and those behind it as one."""
+        data = b"".join([self.data, *(other.data for other in others)])
+        return replace(self, data=data, last=others[-1].last)
 
     def error(self, reason: str, at: int, *, record: int | None, start: int = 0) -> WireFormatError:
         """The error that says where the body is wrong.
