@@ -16,7 +16,7 @@ LEFT_TO_RIGHT = [
     {"cohorts", "comparisons", "distributions", "event_counts", "outcomes", "paths", "quality"},
     {"curve_statistics", "durations", "survival"},
     {"survival_summary"},
-    {"competing_risks", "hazards", "survival_tests"},
+    {"competing_risks", "hazards", "survival_differences", "survival_tests"},
     {"key_figures"},
     {"batches"},
     {"loader"},

@@ -59,6 +59,9 @@ from .study import Study as Study
 from .study import load_study as load_study
 from .survival import kaplan_meier as kaplan_meier
 from .survival import passed_share as passed_share
+from .survival_differences import milestone_difference as milestone_difference
+from .survival_differences import rmst_difference as rmst_difference
 from .survival_summary import survival_summary as survival_summary
 from .survival_tests import logrank as logrank
 from .transport import Platform as Platform
+from .survival_tests import logrank_pairs as logrank_pairs

@@ -67,7 +67,7 @@ def survival_summary(
     curve = with_interval(product_limit(table, columns), level, ci)
     followed = with_interval(product_limit(_reversed(table), columns), level, ci)
     if horizon is None:
-        horizon = _common_horizon(curve, columns)
+        horizon = common_horizon(curve, columns)
     z = normal_quantile(level)
     rows = []
     for (key, part), (_, reverse) in zip(
@@ -102,7 +102,8 @@ def _reversed(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _common_horizon(curve: pl.DataFrame, by: list[str]) -> float:
+def common_horizon(curve: pl.DataFrame, by: list[str]) -> float:
+    """The longest observation of the group whose longest is shortest."""
     observed = curve.filter(pl.col("survival").is_not_null())
     return min((float(part["duration"][-1]) for _, part in groups(observed, by)), default=0.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from toolkit.event_counts import event_table, groups, names
-from toolkit.schemas.survival_results import LOGRANK
+from toolkit.schemas.survival_results import LOGRANK, LOGRANK_PAIRS
 
 Floats = NDArray[np.float64]
 
@@ -61,6 +62,67 @@ def logrank(
         degrees=pl.lit(degrees, pl.Int64),
         p_value=pl.lit(p_value, pl.Float64),
     ).select(*columns, *LOGRANK.names)
+
+
+def logrank_pairs(
+    durations: IntoFrame,
+    *,
+    by: str | Sequence[str],
+    strata: str | Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """Test each pair of groups on its own, and correct for testing many.
+
+    One row per pair of groups.
+
+    Args:
+        durations: As for `kaplan_meier`.
+        by: The columns whose values make the groups; several are joined by " · ".
+        strata: As for `logrank`.
+
+    Returns:
+        The columns of `schemas.survival_results.LOGRANK_PAIRS`.
+
+    Raises:
+        SchemaError: The durations lack a column or have impossible values.
+
+    Source: `logrank` of the two groups alone; Holm (1979), Scand. J. Stat. 6:65.
+
+    Examples:
+        >>> durations = pl.DataFrame({
+        ...     "mode": ["audit"] * 3 + ["verified"] * 3, "event": [True] * 6,
+        ...     "duration": [4.0, 5.0, 6.0, 1.0, 2.0, 3.0]})
+        >>> pairs = logrank_pairs(durations, by="mode")
+        >>> pairs.select("group", "other", pl.col("chi_squared").round(4)).rows()
+        [('audit', 'verified', 5.0517)]
+    """
+    columns, layers = names(by), names(strata)
+    table = event_table(durations, [*layers, *columns])
+    rows = []
+    for (one, _), (other, _) in combinations(groups(_learners(table, columns), columns), 2):
+        pair = table.join(
+            pl.DataFrame([one, other], schema=table.select(columns).schema),
+            on=columns,
+            nulls_equal=True,
+            maintain_order="left",
+        )
+        sizes = _learners(pair, columns)
+        observed, expected, variance = _scores(pair, columns, layers, sizes)
+        chi_squared, _, p_value = _chi_squared(observed - expected, variance)
+        labels = [" · ".join(str(value) for value in key.values()) for key in (one, other)]
+        rows.append((*labels, *sizes["n_learners"], chi_squared, p_value, None))
+    pairs = pl.DataFrame(rows, schema=LOGRANK_PAIRS.polars_schema, orient="row")
+    return pairs.with_columns(p_holm=pl.Series(_holm(pairs["p_value"].to_list()), dtype=pl.Float64))
+
+
+def _holm(p_values: list[float | None]) -> list[float | None]:
+    """Step-down correction; what was not tested counts for nothing."""
+    corrected: list[float | None] = [None] * len(p_values)
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    largest = 0.0
+    for rank, (p, i) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p))
+        corrected[i] = largest
+    return corrected
 
 
 def _learners(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:

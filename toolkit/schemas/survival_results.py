@@ -28,6 +28,7 @@ _AT_RISK = Column(
 _EVENTS = Column("n_events", pl.Int64, "Learners who passed at the time.", Role.COUNT)
 _CENSORED = Column("n_censored", pl.Int64, "Learners last seen at the time.", Role.COUNT)
 _LEARNERS = Column("n_learners", pl.Int64, "Learners in the analysis.", Role.COUNT)
+_OTHERS = Column("n_reference", pl.Int64, "Learners compared with.", Role.COUNT)
 _PASSED = Column("n_events", pl.Int64, "Learners among them who passed.", Role.COUNT)
 _EXCLUDED = Column("n_excluded", pl.Int64, "Learners who have no duration.", Role.COUNT)
 
@@ -120,6 +121,69 @@ LOGRANK = Table(
         ),
     ),
 )
+LOGRANK_PAIRS = Table(
+    "logrank_pairs",
+    "one row per pair of groups",
+    (
+        Column("group", pl.String, "One group.", Role.GROUP),
+        Column("other", pl.String, "The group it is compared with.", Role.GROUP),
+        _LEARNERS,
+        _OTHERS,
+        *_statistics(
+            ("chi_squared", "The statistic of the pair's own test, one degree of freedom."),
+            ("p_value", "Its probability were the two alike."),
+            ("p_holm", "The same, corrected for the number of pairs."),
+            rests_on=("n_learners", "n_reference"),
+        ),
+    ),
+)
+RMST_DIFFERENCE = Table(
+    "rmst_difference",
+    "one row per group other than the reference",
+    (
+        Column("reference", pl.String, "The group compared with.", Role.GROUP),
+        _LEARNERS,
+        _OTHERS,
+        Column("horizon", pl.Float64, "Where the means end.", Role.GROUP, unit="days"),
+        *_statistics(
+            ("restricted_mean", "Mean time without a pass up to the horizon."),
+            ("reference_mean", "The same in the reference group."),
+            ("difference", "Mean minus reference mean."),
+            ("ci_low", "Lower end of the difference's interval."),
+            ("ci_high", "Upper end of the difference's interval."),
+            rests_on=("n_learners", "n_reference"),
+            unit="days",
+        ),
+        *_statistics(
+            ("p_value", "Probability of at least this difference were there none."),
+            ("ratio", "Mean over reference mean."),
+            ("ratio_low", "Lower end of the ratio's interval."),
+            ("ratio_high", "Upper end of the ratio's interval."),
+            ("ratio_p_value", "Probability of at least this ratio were there none."),
+            rests_on=("n_learners", "n_reference"),
+        ),
+    ),
+)
+MILESTONE_DIFFERENCE = Table(
+    "milestone_difference",
+    "one row per group other than the reference",
+    (
+        Column("reference", pl.String, "The group compared with.", Role.GROUP),
+        _LEARNERS,
+        _OTHERS,
+        Column("at", pl.Float64, "The time.", Role.GROUP, unit="days"),
+        *_statistics(
+            ("passed_share", "Share that has passed by the time."),
+            ("reference_share", "The same in the reference group."),
+            ("difference", "Share minus reference share."),
+            ("ci_low", "Lower end of the difference's interval."),
+            ("ci_high", "Upper end of the difference's interval."),
+            ("p_value", "Probability of at least this difference were there none."),
+            rests_on=("n_learners", "n_reference"),
+            unit="fraction",
+        ),
+    ),
+)
 EXCLUSIONS = Table(
     "exclusions",
     "one row per reason, by group",
@@ -130,5 +194,14 @@ EXCLUSIONS = Table(
     ),
 )
 
-for _table in (KAPLAN_MEIER, PASSED_SHARE, SURVIVAL_SUMMARY, LOGRANK, EXCLUSIONS):
+for _table in (
+    KAPLAN_MEIER,
+    PASSED_SHARE,
+    SURVIVAL_SUMMARY,
+    LOGRANK,
+    LOGRANK_PAIRS,
+    RMST_DIFFERENCE,
+    MILESTONE_DIFFERENCE,
+    EXCLUSIONS,
+):
     RESULTS[_table.name] = _table
