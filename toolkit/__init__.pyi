@@ -16,6 +16,8 @@ from .comparisons import Comparison as Comparison
 from .comparisons import compare_groups as compare_groups
 from .connecting import connect as connect
 from .connecting import connect_or_sandbox as connect_or_sandbox
+from .competing_risks import cumulative_incidence as cumulative_incidence
+from .competing_risks import gray_test as gray_test
 from .disclosure import protect as protect
 from .distributions import completion_distribution as completion_distribution
 from .distributions import grade_distribution as grade_distribution
@@ -31,6 +33,8 @@ from .errors import SnapshotError as SnapshotError
 from .errors import ToolkitError as ToolkitError
 from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
+from .hazards import nelson_aalen as nelson_aalen
+from .hazards import smoothed_hazard as smoothed_hazard
 from .key_figures import key_figures as key_figures
 from .loader import Load as Load
 from .loader import Provenance as Provenance

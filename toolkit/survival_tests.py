@@ -55,7 +55,7 @@ def logrank(
     table = event_table(durations, [*layers, *columns])
     per_group = _learners(table, columns)
     observed, expected, variance = _scores(table, columns, layers, per_group)
-    chi_squared, degrees, p_value = _chi_squared(observed - expected, variance)
+    chi_squared, degrees, p_value = chi_squared_test(observed - expected, variance)
     return per_group.with_columns(
         expected_events=pl.Series(expected, dtype=pl.Float64),
         chi_squared=pl.lit(chi_squared, pl.Float64),
@@ -107,7 +107,7 @@ def logrank_pairs(
         )
         sizes = _learners(pair, columns)
         observed, expected, variance = _scores(pair, columns, layers, sizes)
-        chi_squared, _, p_value = _chi_squared(observed - expected, variance)
+        chi_squared, _, p_value = chi_squared_test(observed - expected, variance)
         labels = [" · ".join(str(value) for value in key.values()) for key in (one, other)]
         rows.append((*labels, *sizes["n_learners"], chi_squared, p_value, None))
     pairs = pl.DataFrame(rows, schema=LOGRANK_PAIRS.polars_schema, orient="row")
@@ -173,7 +173,7 @@ def _blocks(layer: pl.DataFrame, k: int) -> Iterator[tuple[Floats, Floats]]:
         yield at_risk, events
 
 
-def _chi_squared(score: Floats, variance: Floats) -> tuple[float | None, int, float | None]:
+def chi_squared_test(score: Floats, variance: Floats) -> tuple[float | None, int, float | None]:
     """Quadratic form of the score; its degrees are the rank of the covariance."""
     degrees = int(np.linalg.matrix_rank(variance, hermitian=True)) if variance.any() else 0
     if degrees == 0:

@@ -49,6 +49,15 @@ _INTERVAL = (
 )
 _STEP = ("n_at_risk", "n_events")
 
+_TEST = (
+    *_statistics(("chi_squared", "The test's statistic."), rests_on=("n_learners",)),
+    Column("degrees", pl.Int64, "Degrees of freedom.", Role.STATISTIC, rests_on=("n_learners",)),
+    *_statistics(
+        ("p_value", "Probability of at least this statistic were the groups alike."),
+        rests_on=("n_learners",),
+    ),
+)
+
 KAPLAN_MEIER = Table(
     "kaplan_meier",
     "one row per distinct time, by group, beginning at 0",
@@ -111,14 +120,7 @@ LOGRANK = Table(
             unit="learners",
         ),
         _EXCLUDED,
-        *_statistics(("chi_squared", "The test's statistic."), rests_on=("n_learners",)),
-        Column(
-            "degrees", pl.Int64, "Degrees of freedom.", Role.STATISTIC, rests_on=("n_learners",)
-        ),
-        *_statistics(
-            ("p_value", "Probability of at least this statistic were the groups alike."),
-            rests_on=("n_learners",),
-        ),
+        *_TEST,
     ),
 )
 LOGRANK_PAIRS = Table(
@@ -184,6 +186,66 @@ MILESTONE_DIFFERENCE = Table(
         ),
     ),
 )
+CUMULATIVE_INCIDENCE = Table(
+    "cumulative_incidence",
+    "one row per end and distinct time, by group, beginning at 0",
+    (
+        Column("end", pl.String, "The end.", Role.GROUP),
+        _DURATION,
+        _AT_RISK,
+        Column("n_events", pl.Int64, "Learners who came to this end at the time.", Role.COUNT),
+        _CENSORED,
+        *_statistics(
+            ("cumulative_incidence", "Probability to have come to this end by the time."),
+            *_INTERVAL,
+            rests_on=_STEP,
+            unit="fraction",
+        ),
+        _EXCLUDED,
+    ),
+)
+GRAY_TEST = Table(
+    "gray_test",
+    "one row per group; the columns of the test are the same in all of them",
+    (
+        _LEARNERS,
+        Column("n_events", pl.Int64, "Learners who came to the end compared.", Role.COUNT),
+        Column("n_other_ends", pl.Int64, "Learners who came to another end.", Role.COUNT),
+        _EXCLUDED,
+        *_TEST,
+    ),
+)
+NELSON_AALEN = Table(
+    "nelson_aalen",
+    "one row per distinct time, by group, beginning at 0",
+    (
+        _DURATION,
+        _AT_RISK,
+        _EVENTS,
+        _CENSORED,
+        *_statistics(
+            ("cumulative_hazard", "Passes to expect of a learner at risk until the time."),
+            *_INTERVAL,
+            rests_on=_STEP,
+        ),
+        _EXCLUDED,
+    ),
+)
+SMOOTHED_HAZARD = Table(
+    "smoothed_hazard",
+    "one row per stretch of time, by group",
+    (
+        Column("duration", pl.Float64, "The stretch's middle.", Role.GROUP, unit="days"),
+        Column("n_at_risk", pl.Int64, "Learners at risk when the stretch begins.", Role.COUNT),
+        Column("n_events", pl.Int64, "Learners who passed in the stretch.", Role.COUNT),
+        *_statistics(
+            ("hazard", "Passes per stretch and learner who has not yet passed, smoothed."),
+            *_INTERVAL,
+            rests_on=_STEP,
+        ),
+        _EXCLUDED,
+    ),
+)
 EXCLUSIONS = Table(
     "exclusions",
     "one row per reason, by group",
@@ -202,6 +264,10 @@ for _table in (
     LOGRANK_PAIRS,
     RMST_DIFFERENCE,
     MILESTONE_DIFFERENCE,
+    CUMULATIVE_INCIDENCE,
+    GRAY_TEST,
+    NELSON_AALEN,
+    SMOOTHED_HAZARD,
     EXCLUSIONS,
 ):
     RESULTS[_table.name] = _table
