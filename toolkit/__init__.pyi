@@ -14,10 +14,10 @@ from .cohorts import cohort_progress as cohort_progress
 from .cohorts import completion_progress as completion_progress
 from .comparisons import Comparison as Comparison
 from .comparisons import compare_groups as compare_groups
-from .connecting import connect as connect
-from .connecting import connect_or_sandbox as connect_or_sandbox
 from .competing_risks import cumulative_incidence as cumulative_incidence
 from .competing_risks import gray_test as gray_test
+from .connecting import connect as connect
+from .connecting import connect_or_sandbox as connect_or_sandbox
 from .disclosure import protect as protect
 from .distributions import completion_distribution as completion_distribution
 from .distributions import grade_distribution as grade_distribution
@@ -67,5 +67,5 @@ from .survival_differences import milestone_difference as milestone_difference
 from .survival_differences import rmst_difference as rmst_difference
 from .survival_summary import survival_summary as survival_summary
 from .survival_tests import logrank as logrank
-from .transport import Platform as Platform
 from .survival_tests import logrank_pairs as logrank_pairs
+from .transport import Platform as Platform
