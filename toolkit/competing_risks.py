@@ -46,8 +46,8 @@ def cumulative_incidence(
         SchemaError: The durations lack a column or have impossible values.
 
     Source: Aalen & Johansen (1978), Scand. J. Stat. 5:141; the variance by the delta method
-    with multinomial steps, Dinse & Larson (1986), Biometrika 73:379, eq. 6, which is Greenwood's where
-    there is one end only. All that happens at a tie happens to the same risk set.
+    with multinomial steps, Dinse & Larson (1986), Biometrika 73:379, eq. 6, which is
+    Greenwood's where there is one end only. All that happens at a tie happens to the same risk set.
 
     Examples:
         >>> durations = pl.DataFrame({
