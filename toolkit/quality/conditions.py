@@ -31,22 +31,42 @@ Kwargs = Mapping[str, Any]
 class MapQuestion:
     """A map metric asked of a frame.
 
+    That no two rows agree is a question that no row can answer alone, and a costly one. So it has
+    a cheap first answer: rows that agree have the same hash. Where no hash is shared nothing else
+    is computed, and where some are, only their rows are compared.
+
     Attributes:
         domain: What must be true of a row to be looked at (`row_condition`, `ignore_row_if`).
         unexpected: Whether a row is looked at and not as expected.
         columns: The columns it is about.
-        distinct: Whether it asks that no two rows agree, which no row can answer alone.
+        hashed: The hash of the columns, where the question is whether rows agree.
     """
 
     domain: tuple[pl.Expr, ...]
     unexpected: pl.Expr
     columns: list[str]
-    distinct: bool = False
+    hashed: pl.Expr | None = None
 
     @property
     def n_rows(self) -> pl.Expr:
         """The number of rows looked at."""
         return count(self.domain)
+
+    @property
+    def n_suspects(self) -> pl.Expr:
+        """The number of unexpected rows; of `hashed`, one that is 0 only if that number is."""
+        if self.hashed is None:
+            return self.unexpected.sum()
+        # Of all rows, since copying those of the domain costs more than a needless second look;
+        # sorting is as fast as n_unique, in half the memory.
+        return pl.len() - (self.hashed.sort().rle_id().last() + 1).fill_null(0)
+
+    def failing(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """The unexpected rows."""
+        if self.hashed is None:
+            return frame.filter(self.unexpected)
+        suspects = frame.filter(*self.domain).filter(self.hashed.is_duplicated())
+        return suspects.filter(self.unexpected)
 
 
 def count(conditions: tuple[pl.Expr, ...]) -> pl.Expr:
@@ -202,7 +222,8 @@ def _distinct(kwargs: Kwargs, schema: pl.Schema, rows: tuple[pl.Expr, ...]) -> M
     columns = [value(name, schema) for name in names]
     domain = (*rows, *_kept(columns, kwargs.get("ignore_row_if") or "all_values_are_missing"))
     shared = count(domain).over(columns) > 1
-    return MapQuestion(domain, pl.all_horizontal(*domain, shared), list(names), distinct=True)
+    hashed = pl.sum_horizontal(column.hash(seed) for seed, column in enumerate(columns))
+    return MapQuestion(domain, pl.all_horizontal(*domain, shared), list(names), hashed)
 
 
 def _kept(columns: list[pl.Expr], ignore_row_if: str | None) -> tuple[pl.Expr, ...]:

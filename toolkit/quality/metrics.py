@@ -7,7 +7,7 @@ metric `column_values.between`, `….unexpected_values` some of the values it co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,12 +64,23 @@ class Request:
         return cls(subject, part, {**metric.metric_domain_kwargs, **values}, result_format)
 
     @property
+    def number(self) -> Hashable:
+        """What must be counted for it; requests with the same number are counted once."""
+        part = "unexpected_count" if self.part in LISTS else self.part
+        return self.subject, part, repr(self.kwargs)
+
+    @property
     def limit(self) -> int:
         """The largest number of examples GX would take."""
         if self.result_format.get("result_format") == "COMPLETE":
             return MAX_RESULT_RECORDS
         wanted: int = self.result_format.get("partial_unexpected_count", 20)
         return min(wanted, MAX_RESULT_RECORDS)
+
+    @property
+    def index_columns(self) -> list[str]:
+        """The columns that name a row."""
+        return list(self.result_format.get("unexpected_index_column_names") or [])
 
 
 def answer(
@@ -89,25 +100,38 @@ def answer(
         streamed: Whether to compute in bounded memory rather than at once.
         hide: Replaces a value of a column by what may be shown of it.
     """
-    answers: list[Any] = [_plan(request, schema) for request in requests]
-    _fill(answers, frame, streamed=streamed)
-    examples = []
-    for place, request in enumerate(requests):
-        found = answers[place]
-        if request.part in LISTS and not isinstance(found, Exception):
-            if found == 0:
-                answers[place] = []
-            else:
-                examples.append(place)
-    queries = [_examples(frame, schema, requests[place]) for place in examples]
-    collected = pl.collect_all(queries, engine="streaming" if streamed else "auto")
-    for place, rows in zip(examples, collected, strict=True):
-        answers[place] = _shown(rows, requests[place], schema, hide)
+    engine: Engine = "streaming" if streamed else "auto"
+    planned = {request.number: _plan(request, schema) for request in requests}
+    counted = _values(frame, planned, engine)
+    repeated = {
+        number: question.failing(frame).select(pl.len())
+        for number, question in planned.items()
+        if isinstance(question, MapQuestion)
+        and question.hashed is not None
+        and isinstance(counted[number], int)
+        and counted[number] > 0
+    }
+    wanted = {
+        place: _examples(frame, schema, request)
+        for place, request in enumerate(requests)
+        if request.part in LISTS
+        and isinstance(counted[request.number], int)
+        and counted[request.number] > 0
+    }
+    collected = pl.collect_all([*repeated.values(), *wanted.values()], engine=engine)
+    for number, found in zip(repeated, collected[: len(repeated)], strict=True):
+        counted[number] = found.item()
+    answers = [
+        [] if request.part in LISTS and counted[request.number] == 0 else counted[request.number]
+        for request in requests
+    ]
+    for place, rows in zip(wanted, collected[len(repeated) :], strict=True):
+        answers[place] = _shown(rows, requests[place], hide)
     return answers
 
 
 def _plan(request: Request, schema: pl.Schema) -> Any:
-    """An expression, a count of duplicates, a value that is known, or an exception."""
+    """A question, an expression, a value that is known, or why there is none."""
     try:
         return _planned(request, schema)
     except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
@@ -120,9 +144,7 @@ def _planned(request: Request, schema: pl.Schema) -> Any:
         return None
     if part:
         question = map_question(subject, kwargs, schema)
-        if part == "filtered_row_count":
-            return question.n_rows
-        return question if question.distinct else question.unexpected.sum()
+        return question.n_rows if part == "filtered_row_count" else question
     if subject == "table.columns":
         return schema.names()
     if subject == "table.column_count":
@@ -133,63 +155,52 @@ def _planned(request: Request, schema: pl.Schema) -> Any:
     if subject == "table.row_count":
         return count(rows)
     column = value(kwargs["column"], schema)
-    return COLUMN_METRICS[subject](column.filter(pl.all_horizontal(*rows, column.is_not_null())))
+    return COLUMN_METRICS[subject](column.filter(*rows, column.is_not_null()))
 
 
-def _fill(answers: list[Any], frame: pl.LazyFrame, *, streamed: bool) -> None:
-    """Replace expressions and counts of duplicates by their values."""
-    scalars = {str(i): a for i, a in enumerate(answers) if isinstance(a, pl.Expr)}
-    repeated = {str(i): a for i, a in enumerate(answers) if isinstance(a, MapQuestion)}
-    queries = [_count_duplicates(frame, question, name) for name, question in repeated.items()]
-    if scalars:
-        queries.append(frame.select(**scalars))
-    engine: Engine = "streaming" if streamed else "auto"
+def _values(
+    frame: pl.LazyFrame, planned: Mapping[Hashable, Any], engine: Engine
+) -> dict[Hashable, Any]:
+    """What the plans come to, in one pass; an exception where one cannot be computed."""
+    values = dict(planned)
+    numbers = {
+        number: plan.n_suspects if isinstance(plan, MapQuestion) else plan
+        for number, plan in planned.items()
+        if isinstance(plan, MapQuestion | pl.Expr)
+    }
     try:
-        collected = pl.collect_all(queries, engine=engine)
-    except pl.exceptions.PolarsError:
-        collected = []
-    for row in collected:
-        for name, found in row.row(0, named=True).items():
-            answers[int(name)] = found
-    if collected:
-        return
-    for name in (*scalars, *repeated):  # one of them cannot be computed: find out which
-        query = (
-            frame.select(**{name: scalars[name]})
-            if name in scalars
-            else _count_duplicates(frame, repeated[name], name)
-        )
-        try:
-            answers[int(name)] = query.collect(engine=engine).item()
-        except pl.exceptions.PolarsError as error:
-            answers[int(name)] = error
+        values |= _select(frame, numbers, engine)
+    except pl.exceptions.PolarsError:  # find out which
+        for number, expression in numbers.items():
+            try:
+                values |= _select(frame, {number: expression}, engine)
+            except pl.exceptions.PolarsError as error:
+                values[number] = error
+    return values
 
 
-def _count_duplicates(frame: pl.LazyFrame, question: MapQuestion, name: str) -> pl.LazyFrame:
-    size = pl.len().alias("__size__")
-    groups = frame.filter(*question.domain).group_by(question.columns).agg(size)
-    return groups.filter(pl.col("__size__") > 1).select(pl.col("__size__").sum().alias(name))
-
-
-def _index_columns(request: Request, schema: pl.Schema) -> list[str]:
-    wanted = request.result_format.get("unexpected_index_column_names") or []
-    return [name for name in wanted if name in schema]
+def _select(
+    frame: pl.LazyFrame, numbers: Mapping[Hashable, pl.Expr], engine: Engine
+) -> dict[Hashable, Any]:
+    named = [expression.alias(str(i)) for i, expression in enumerate(numbers.values())]
+    row = frame.select(named).collect(engine=engine).row(0) if named else ()
+    return dict(zip(numbers, row, strict=True))
 
 
 def _examples(frame: pl.LazyFrame, schema: pl.Schema, request: Request) -> pl.LazyFrame:
     question = map_question(request.subject, request.kwargs, schema)
-    names = dict.fromkeys([*_index_columns(request, schema), *question.columns])
-    rows = frame.with_row_index(_ROW).filter(question.unexpected).select(_ROW, *names)
+    index = [name for name in request.index_columns if name in schema]
+    names = dict.fromkeys([*index, *question.columns])
+    rows = question.failing(frame.with_row_index(_ROW)).select(_ROW, *names)
     return rows.head(request.limit)
 
 
-def _shown(rows: pl.DataFrame, request: Request, schema: pl.Schema, hide: Hide) -> list[Any]:
+def _shown(rows: pl.DataFrame, request: Request, hide: Hide) -> list[Any]:
     """Examples in the shapes of GX's pandas engine, without identities."""
-    index = _index_columns(request, schema)
     columns = [name for name in rows.columns if name != _ROW]
     shown = [{name: hide(name, row[name]) for name in columns} for row in rows.to_dicts()]
     if request.part == "unexpected_index_list":
-        return shown if index else rows.get_column(_ROW).to_list()
+        return shown if request.index_columns else rows.get_column(_ROW).to_list()
     if "column" in request.kwargs:
         return [row[request.kwargs["column"]] for row in shown]
     if "column_list" in request.kwargs:

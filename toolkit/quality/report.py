@@ -159,7 +159,7 @@ class QualityReport:
             )
         ]
         position = pl.int_range(pl.len(), dtype=pl.Int64).alias("__row__")
-        failing = rows.with_columns(position).filter(question.unexpected)
+        failing = question.failing(rows.with_columns(position))
         return failing.select(
             *said,
             pl.col("__row__").alias(RECORD),

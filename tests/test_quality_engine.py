@@ -1,0 +1,154 @@
+"""The Polars engine beside Great Expectations' own pandas engine, and as GX's users use it."""
+
+import json
+import math
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import toolkit.quality  # isort: skip  (imports Great Expectations, its warnings kept apart)
+
+import great_expectations as gx
+import pandas as pd
+import polars as pl
+import pytest
+from great_expectations.data_context.data_context.context_factory import project_manager
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.row_conditions import Column
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+E = gx.expectations
+ASKED = [
+    E.ExpectTableRowCountToBeBetween(min_value=1, max_value=5),
+    E.ExpectTableColumnCountToEqual(value=6),
+    E.ExpectTableColumnsToMatchSet(column_set=["text", "other", "x", "y", "at", "then"]),
+    E.ExpectColumnValuesToNotBeNull(column="text"),
+    E.ExpectColumnValuesToNotBeNull(column="x", mostly=0.5),
+    E.ExpectColumnValuesToBeNull(column="y"),
+    E.ExpectColumnValuesToBeBetween(column="x", min_value=0, max_value=1),
+    E.ExpectColumnValuesToBeBetween(column="x", min_value=0, strict_min=True, mostly=0.6),
+    E.ExpectColumnValuesToBeBetween(column="at", max_value=datetime(2026, 1, 2, tzinfo=UTC)),
+    E.ExpectColumnValuesToBeInSet(column="text", value_set=["a", "b"]),
+    E.ExpectColumnValuesToNotBeInSet(column="text", value_set=["b", ""]),
+    E.ExpectColumnValuesToMatchRegex(column="text", regex="^a"),
+    E.ExpectColumnValuesToNotMatchRegex(column="text", regex="b$"),
+    E.ExpectColumnValueLengthsToBeBetween(column="text", min_value=1, max_value=2),
+    E.ExpectColumnValueLengthsToEqual(column="text", value=1),
+    E.ExpectColumnValuesToBeUnique(column="text"),
+    E.ExpectColumnValuesToBeUnique(column="x"),
+    E.ExpectCompoundColumnsToBeUnique(column_list=["text", "other"]),
+    E.ExpectCompoundColumnsToBeUnique(
+        column_list=["text", "x"], ignore_row_if="any_value_is_missing"
+    ),
+    E.ExpectCompoundColumnsToBeUnique(column_list=["text", "x"], ignore_row_if="never"),
+    E.ExpectColumnPairValuesAToBeGreaterThanB(column_A="x", column_B="y", or_equal=True),
+    E.ExpectColumnPairValuesAToBeGreaterThanB(
+        column_A="at", column_B="then", ignore_row_if="either_value_is_missing"
+    ),
+    E.ExpectColumnPairValuesToBeEqual(
+        column_A="text", column_B="other", ignore_row_if="either_value_is_missing"
+    ),
+    E.ExpectColumnMaxToBeBetween(column="x", min_value=-1, max_value=1),
+    E.ExpectColumnMinToBeBetween(column="x", min_value=0),
+    E.ExpectColumnMeanToBeBetween(column="x", min_value=0, max_value=1),
+    E.ExpectColumnSumToBeBetween(column="x", min_value=0, max_value=2),
+    *(
+        E.ExpectColumnValuesToNotBeNull(column="y", row_condition=condition)
+        for condition in (
+            Column("text").is_null(),
+            Column("x").is_not_null(),
+            Column("x") > 0,
+            Column("text") != "a",
+            (Column("x") <= 1) & Column("text").is_not_null(),
+            (Column("x") == 1) | (Column("text") == "b"),
+            Column("text").is_in(["a", "b"]),
+            Column("text").is_not_in(["a"]),
+        )
+    ),
+]
+
+TEXT = st.none() | st.sampled_from(["a", "b", "ab", ""])
+NUMBER = st.none() | st.sampled_from([0.0, 0.5, 1.0, 80.0, -0.0, math.nan])
+MOMENT = st.none() | st.sampled_from([datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)])
+SCHEMA = {
+    "text": pl.String,
+    "other": pl.String,
+    "x": pl.Float64,
+    "y": pl.Float64,
+    "at": pl.Datetime("us", "UTC"),
+    "then": pl.Datetime("us", "UTC"),
+}
+ROWS = st.lists(st.tuples(TEXT, TEXT, NUMBER, NUMBER, MOMENT, MOMENT), min_size=0, max_size=30)
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[gx.data_context.EphemeralDataContext]:
+    """A GX context as a user makes one."""
+    made = gx.get_context(mode="ephemeral")
+    made.variables.progress_bars = ProgressBarsConfig(globally=False)
+    made.suites.add(gx.ExpectationSuite("asked", expectations=ASKED))
+    for name, source, asset in (
+        ("polars", made.data_sources.add_polars("polars"), "add_frame_asset"),
+        ("pandas", made.data_sources.add_pandas("pandas"), "add_dataframe_asset"),
+    ):
+        batch = getattr(source, asset)("frame").add_batch_definition("whole")
+        definition = gx.ValidationDefinition(name=name, data=batch, suite=made.suites.get("asked"))
+        made.validation_definitions.add(definition)
+    yield made
+    project_manager.set_project(None)
+
+
+def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
+    columns = {}
+    for name, dtype in frame.schema.items():
+        values = frame[name].to_list()
+        if isinstance(dtype, pl.Datetime):
+            columns[name] = pd.Series(pd.to_datetime(values, utc=True), dtype="datetime64[ns, UTC]")
+        else:
+            columns[name] = pd.Series(values, dtype="float64" if dtype.is_float() else "object")
+    return pd.DataFrame(columns)
+
+
+def verdicts(context: Any, name: str, frame: Any) -> list[tuple[Any, ...]]:
+    result = context.validation_definitions.get(name).run(
+        batch_parameters={"dataframe": frame}, result_format="BASIC"
+    )
+    found = []
+    for one in result.results:
+        assert not one.exception_info.get("raised_exception"), one
+        counts = (one.result.get(k) for k in ("element_count", "missing_count", "unexpected_count"))
+        observed = one.result.get("observed_value")
+        if isinstance(observed, float):
+            observed = None if math.isnan(observed) else round(observed, 9)
+        if isinstance(observed, list):
+            observed = sorted(observed)
+        kwargs = {k: v for k, v in one.expectation_config.kwargs.items() if k != "batch_id"}
+        found.append((one.expectation_config.type, repr(kwargs), one.success, *counts, observed))
+    return sorted(found, key=lambda one: one[:2])
+
+
+def agree(context: Any, rows: list[tuple[Any, ...]], *, lazy: bool) -> None:
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    ours = verdicts(context, "polars", frame.lazy() if lazy else frame)
+    assert ours == verdicts(context, "pandas", as_pandas(frame))
+
+
+@settings(max_examples=4, deadline=None)
+@given(rows=ROWS, lazy=st.booleans())
+def test_verdicts_and_counts_are_those_of_the_pandas_engine(
+    context: Any, rows: Any, lazy: bool
+) -> None:
+    agree(context, rows, lazy=lazy)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@given(rows=ROWS, lazy=st.booleans())
+def test_verdicts_and_counts_are_those_of_the_pandas_engine_often(
+    context: Any, rows: Any, lazy: bool
+) -> None:
+    agree(context, rows, lazy=lazy)
