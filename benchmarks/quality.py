@@ -122,12 +122,10 @@ def suite() -> Any:
             e.ExpectColumnValuesToNotBeNull(
                 column="passed_timestamp",
                 row_condition=Column("letter_grade").is_not_null(),
-                **when,
             ),
             e.ExpectColumnValuesToNotBeNull(
                 column="letter_grade",
                 row_condition=Column("passed_timestamp").is_not_null(),
-                **when,
             ),
             e.ExpectColumnValuesToBeBetween(column="passed_timestamp", max_value=AS_OF),
             e.ExpectColumnPairValuesAToBeGreaterThanB(

@@ -1,15 +1,9 @@
 """The Polars engine beside Great Expectations' own pandas engine, and as GX's users use it."""
 
-import json
 import math
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-
-import toolkit.quality  # isort: skip  (imports Great Expectations, its warnings kept apart)
 
 import great_expectations as gx
 import pandas as pd

@@ -83,8 +83,9 @@ def check(
     moment = None if as_of is None else _utc(as_of)
     frames = checked_frames(given, as_of=moment, course_starts=course_starts)
     if problems is not None:
-        frames.append(Checked(PROBLEMS.name, problems, ("resource", "record", "column"), {}))
-    return run(frames, _parameters(moment, [f for f in given.values() if f is not None]), suites)
+        frames.append(Checked(PROBLEMS.name, problems, ("resource", "record", "column")))
+    n_records = sum(frame.n_records or 0 for frame in frames)
+    return run(frames, _parameters(moment, n_records), suites)
 
 
 def run(
@@ -167,7 +168,8 @@ def _sorted_out(
     runnable, left_out = [], []
     there = set(frame.data.lazy().collect_schema())
     for check in asked:
-        wrong = [frame.wrong[name] for name in sorted(check.columns & frame.wrong.keys())]
+        wrong = ["no record"] if frame.n_records == 0 and check.about_records else []
+        wrong += [frame.wrong[name] for name in sorted(check.columns & frame.wrong.keys())]
         wrong += [
             f"no column `{name}`" for name in sorted(check.columns - there - frame.wrong.keys())
         ]
@@ -179,9 +181,8 @@ def _sorted_out(
     return runnable, left_out
 
 
-def _parameters(as_of: datetime | None, frames: Sequence[AnyFrame]) -> dict[str, Any]:
-    records = sum(frame.lazy().select(pl.len()).collect().item() for frame in frames)
-    parameters: dict[str, Any] = {"problem_limit": math.ceil(PROBLEM_SHARE * records)}
+def _parameters(as_of: datetime | None, n_records: int) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"problem_limit": math.ceil(PROBLEM_SHARE * n_records)}
     if as_of is not None:
         parameters |= {
             "latest_moment": as_of + GRACE,

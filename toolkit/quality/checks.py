@@ -50,6 +50,11 @@ class Check:
         return set(_columns(self.kwargs))
 
     @property
+    def about_records(self) -> bool:
+        """Whether it asks something of records, so that without any there is nothing to ask."""
+        return not self.type.startswith("expect_table_")
+
+    @property
     def parameters(self) -> set[str]:
         """The parameters of the run that it needs."""
         return {

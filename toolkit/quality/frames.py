@@ -7,13 +7,13 @@ checked for everything else. LazyFrames stay lazy; of DataFrames the derivation 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 import polars as pl
 
 from toolkit.person_course import person_course
-from toolkit.schemas import RESOURCES
+from toolkit.schemas import PERSON_COURSE, RESOURCES
 
 AnyFrame = pl.DataFrame | pl.LazyFrame
 
@@ -30,13 +30,17 @@ class Checked:
         name: As in the table of checks.
         data: The frame.
         key: The columns that name a row in the report.
+        n_records: How many rows it has; None where counting them would be a pass of its own.
         wrong: Why a column is not to be checked, such as "`created` is String".
+        is_given: Whether its rows are those that the caller gave, in their order.
     """
 
     name: str
     data: AnyFrame
     key: tuple[str, ...]
-    wrong: Mapping[str, str]
+    n_records: int | None = None
+    wrong: Mapping[str, str] = field(default_factory=dict)
+    is_given: bool = True
 
 
 def checked_frames(
@@ -48,7 +52,14 @@ def checked_frames(
     """The resources that are given and, of two or more, what joining them shows."""
     given = {name: frame for name, frame in resources.items() if frame is not None}
     found = [_resource(name, frame) for name, frame in given.items()]
-    if len(given) > 1 and all(not frame.wrong for frame in found):
+    broken = [frame.name for frame in found if frame.wrong]
+    if len(found) > 1 and broken:
+        reason = f"columns of {', '.join(broken)} are wrong"
+        wrong = dict.fromkeys(PERSON_COURSE.names, reason)
+        found.append(
+            Checked("person_course", PERSON_COURSE.empty(), PERSON_COURSE.key, wrong=wrong)
+        )
+    elif len(found) > 1:
         found.append(_joined(given, as_of, course_starts))
     return found
 
@@ -66,7 +77,8 @@ def _resource(name: str, frame: AnyFrame) -> Checked:
     moment = {"grades": "passed_timestamp", "enrollments": "created"}.get(name)
     if moment and not wrong.keys() & {"course_id", moment}:
         rows = with_heaps(rows, moment)
-    return Checked(name, _as_given(rows, frame), table.key, wrong)
+    n_records = frame.lazy().select(pl.len()).collect(engine="streaming").item()
+    return Checked(name, _as_given(rows, frame), table.key, n_records, wrong)
 
 
 def _joined(
@@ -91,7 +103,7 @@ def _joined(
         )
         rows = rows.with_columns(course_start=start)
     data = _as_given(rows, *given.values())
-    return Checked("person_course", data, ("username", "course_id"), {})
+    return Checked("person_course", data, PERSON_COURSE.key, is_given=False)
 
 
 def _as_given(rows: pl.LazyFrame, *frames: AnyFrame) -> AnyFrame:

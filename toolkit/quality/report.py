@@ -158,7 +158,8 @@ class QualityReport:
                 ("severity", outcome.severity),
             )
         ]
-        position = pl.int_range(pl.len(), dtype=pl.Int64).alias("__row__")
+        position = pl.int_range(pl.len(), dtype=pl.Int64) if checked.is_given else pl.lit(None)
+        position = position.cast(pl.Int64).alias("__row__")
         failing = question.failing(rows.with_columns(position))
         return failing.select(
             *said,
