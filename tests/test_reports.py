@@ -147,3 +147,17 @@ def test_an_output_with_an_identity_or_the_token_is_refused(
 def test_a_word_of_the_notebook_is_no_identity_even_if_a_learner_bears_it() -> None:
     output = shown(text_plain="mode audit")
     refuse_identities([executed(output, source="# mode audit")], identities=["audit"])
+
+
+def test_parameters_reach_the_names_that_the_parameters_cell_assigns(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path, "01-a", "course = None  # one course", "print(course)")
+    notebook = nbformat.read(path, 4)
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(notebook, path)
+    told: list[str] = []
+    [done] = execute_notebooks(
+        [path], parameters={"course": "A", "unknown": 1}, on_cell=told.append
+    )
+    assert done.notebook.cells[1].source == "course = 'A'"
+    assert done.notebook.cells[2].outputs[0].text == "A\n"
+    assert len(told) == count_code_cells([path])

@@ -5,6 +5,7 @@ from .charts.distribution_charts import (
     chart_completion_distribution as chart_completion_distribution,
 )
 from .charts.distribution_charts import chart_grade_distribution as chart_grade_distribution
+from .charts.explorer_chart import chart_course_explorer as chart_course_explorer
 from .charts.funnel_charts import chart_completion_funnel as chart_completion_funnel
 from .charts.outcome_charts import chart_outcomes as chart_outcomes
 from .charts.survival_charts import chart_kaplan_meier as chart_kaplan_meier
@@ -57,6 +58,9 @@ from .person_course import person_course as person_course
 from .privacy import pseudonymize as pseudonymize
 from .quality import QualityReport as QualityReport
 from .quality import check as check
+from .reports.library import copy_notebooks as copy_notebooks
+from .reports.report import Report as Report
+from .reports.report import write_report as write_report
 from .sandbox.start import SandboxPlatform as SandboxPlatform
 from .sandbox.start import sandbox as sandbox
 from .study import Study as Study

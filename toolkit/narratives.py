@@ -11,6 +11,7 @@ from toolkit.errors import SchemaError
 from toolkit.schemas.results import recognise
 
 Row = dict[str, object]
+STAGES = ("enrolled", "active", "half-way", "completed", "passed")
 
 
 class Narrative(str):
@@ -82,18 +83,25 @@ def _outcomes(table: pl.DataFrame, groups: list[str]) -> str:
 
 
 def _funnel(table: pl.DataFrame, groups: list[str]) -> str:
-    steps = table.filter(pl.col("rate_of_previous").is_not_null(), pl.col("n_previous") > 0)
+    steps = table.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
     if steps.is_empty():
         return _withheld(table.height, table.height)
-    worst = steps.sort("rate_of_previous", maintain_order=True).row(0, named=True)
-    where = f" in {_name(worst, groups)}" if groups else ""
+    before = dict(zip(STAGES[1:], STAGES, strict=False))
+    if groups:
+        largest = pl.col("n_dropped") == pl.col("n_dropped").max().over(groups)
+        worst = steps.filter(largest).unique(groups, keep="first", maintain_order=True)
+        counted = worst["stage"].value_counts(sort=True)
+        stage, n = counted.row(0)
+        return (
+            f"Most learners are lost between {before[stage]} and {stage} in "
+            f"{'all' if n == worst.height else f'{n} of'} {_groups(worst.height)}."
+        )
+    row = steps.sort("n_dropped", descending=True, maintain_order=True).row(0, named=True)
     sentence = (
-        f"The steepest step{where} is the one to “{worst['stage']}”: of {_n(worst['n_previous'])} "
-        f"learners at the stage before it, {_n(worst['n_reached'])} "
-        f"({_rate(worst, 'rate_of_previous')}) take it."
+        f"Most learners are lost between {before[row['stage']]} and {row['stage']}: of "
+        f"{_n(row['n_previous'])}, {_n(row['n_reached'])} ({_rate(row, 'rate_of_previous')}) go on."
     )
-    beside = table.filter(stage="passed without completing")
-    n_beside = beside["n_reached"].drop_nulls().sum()
+    n_beside = table.filter(stage="passed without completing")["n_reached"].sum()
     return f"{sentence} {_n(n_beside)} passed without completing." if n_beside else sentence
 
 

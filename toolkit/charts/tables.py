@@ -62,6 +62,7 @@ def show_table(
     *,
     min_n: int = 10,
     most_rows: int = 40,
+    percent: Sequence[str] = (),
 ) -> ShownTable:
     """Make a result table readable: protected, in percent, each estimate with its interval.
 
@@ -70,6 +71,7 @@ def show_table(
         columns: Which columns to show, all but intervals and status by default. An estimate
             brings its interval along.
         min_n: Smallest number of learners shown, as in `protect`.
+        percent: Columns that are fractions here, though the table leaves their unit open.
         most_rows: Rows beyond are counted below the table instead.
 
     Raises:
@@ -92,7 +94,10 @@ def show_table(
     require_columns(safe.columns, wanted, what="the table")
     intervals = {name: _interval(name, safe.columns) for name in wanted}
     rows = [
-        [_cell(row, name, intervals[name], _unit(known, name)) for name in wanted]
+        [
+            _cell(row, name, intervals[name], "fraction" if name in percent else _unit(known, name))
+            for name in wanted
+        ]
         for row in safe.head(most_rows).iter_rows(named=True)
     ]
     headings = {_heading(name): _meaning(known, name) for name in wanted}
@@ -159,7 +164,7 @@ def _is_numeric(cells: Sequence[str]) -> bool:
 
 
 def _note(table: pl.DataFrame, wanted: list[str], most_rows: int) -> str:
-    notes = []
+    notes = ["No rows."] if table.is_empty() else []
     if table.height > most_rows:
         notes.append(f"{most_rows} of {table.height:,} rows.")
     if "status" in table.columns:

@@ -18,7 +18,8 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 2, 1, 2], [1, 3], [
 INK, MUTED, RULE, GRID, PAPER = "#1A1A1A", "#555555", "#8A8A8A", "#E3E3E3", "#FFFFFF"
 WITHHELD = "#C4C4C4"
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
+# Of the same widths everywhere, so that what fits where a chart is drawn fits where it is seen.
+FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 
 # What each colour becomes on dark paper. Charts name only colours of this module, so that
 # exchanging them is all that a dark chart needs.

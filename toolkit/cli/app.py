@@ -13,6 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from toolkit.cli.demo_command import demo_command
+from toolkit.cli.lab_command import lab_command
+from toolkit.cli.report_command import report_command
+from toolkit.cli.sandbox_command import sandbox_command
 from toolkit.errors import ToolkitError
 
 app = typer.Typer(
@@ -37,6 +41,15 @@ def _options(
     ] = False,
 ) -> None:
     """Take the options that stand before the command."""
+
+
+for name, command in (
+    ("demo", demo_command),
+    ("sandbox", sandbox_command),
+    ("report", report_command),
+    ("lab", lab_command),
+):
+    app.command(name)(command)
 
 
 def main() -> None:

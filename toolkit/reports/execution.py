@@ -25,6 +25,7 @@ from toolkit.errors import ReportError
 OnCell = Callable[[str], None]
 
 CELL_TIMEOUT = 300  # seconds
+INJECTED = "injected-parameters"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def execute_notebooks(
     paths: Sequence[Path],
     *,
     environment: Mapping[str, str] | None = None,
+    parameters: Mapping[str, object] | None = None,
     workers: int = 2,
     on_cell: OnCell | None = None,
 ) -> list[Executed]:
@@ -66,13 +68,19 @@ def execute_notebooks(
     Args:
         paths: The notebook files, which stay as they are.
         environment: Variables the kernels get beside those of this process.
+        parameters: Values for names that a cell tagged "parameters" assigns.
         workers: How many run at a time.
         on_cell: Called with the notebook's name after each executed cell.
 
     Raises:
         ReportError: Names every notebook and cell that failed, and why.
     """
-    run = partial(_execute, environment=dict(environment or {}), on_cell=on_cell)
+    run = partial(
+        _execute,
+        environment=dict(environment or {}),
+        parameters=dict(parameters or {}),
+        on_cell=on_cell,
+    )
     with ThreadPoolExecutor(workers) as pool:
         results = list(pool.map(run, paths))
     failures = [result for result in results if isinstance(result, str)]
@@ -81,16 +89,23 @@ def execute_notebooks(
     return [result for result in results if isinstance(result, Executed)]
 
 
-def _execute(path: Path, *, environment: dict[str, str], on_cell: OnCell | None) -> Executed | str:
+def _execute(
+    path: Path,
+    *,
+    environment: dict[str, str],
+    parameters: dict[str, object],
+    on_cell: OnCell | None,
+) -> Executed | str:
     begun = time.monotonic()
     notebook = _read(path)
+    _set_parameters(notebook, parameters)
     started: list[int] = []
 
     def cell_started(cell_index: int, **_: Any) -> None:
         started.append(cell_index)
 
-    def cell_executed(**_: Any) -> None:
-        if on_cell is not None:
+    def cell_executed(cell: nbformat.NotebookNode, **_: Any) -> None:
+        if on_cell is not None and cell.id != INJECTED:
             on_cell(path.stem)
 
     # A kernel's debugger would warn about frozen modules on each start.
@@ -117,6 +132,22 @@ def _execute(path: Path, *, environment: dict[str, str], on_cell: OnCell | None)
         except DeadKernelError:
             return _failure(path, notebook, started, "the kernel died; is there memory enough?")
     return Executed(path.stem, notebook, time.monotonic() - begun)
+
+
+def _set_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, object]) -> None:
+    """Insert a cell after the parameters cell, with the values for the names it assigns."""
+    for place, cell in enumerate(notebook.cells):
+        if "parameters" in cell.metadata.get("tags", []):
+            assigned = {line.split("=")[0].strip() for line in cell.source.splitlines()}
+            given = [
+                f"{name} = {value!r}" for name, value in parameters.items() if name in assigned
+            ]
+            if given:
+                new = nbformat.v4.new_code_cell(  # type: ignore[no-untyped-call]
+                    "\n".join(given), id=INJECTED
+                )
+                notebook.cells.insert(place + 1, new)
+            return
 
 
 def _read(path: Path) -> nbformat.NotebookNode:

@@ -67,7 +67,10 @@ def read_page(executed: Executed) -> Page:
         if cell.cell_type == "markdown":
             parts.append(Part("prose", _markdown(cell.source)))
         elif cell.cell_type == "code" and cell.source.strip():
-            parts.append(Part("code", _code(cell.source)))
+            code = _code(cell.source)
+            if parts and parts[-1].kind == "code":  # nothing between them: one piece to unfold
+                code = parts.pop().html + code
+            parts.append(Part("code", code))
             for output in cell.outputs:
                 parts += _output(output, executed.name, sum(p.kind == "figure" for p in parts) + 1)
     title, summary = _opening(executed.notebook)

@@ -1,0 +1,39 @@
+"""`so2 lab`: the notebooks in JupyterLab, in a folder of the user's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import toolkit as tk
+from toolkit.cli.notebook_extra import require_notebook_extra
+
+
+def lab_command(
+    folder: Annotated[Path, typer.Option(help="The working folder.")] = Path("so2-notebooks"),
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    port: Annotated[int, typer.Option(help="The port on loopback.")] = 8888,
+) -> None:
+    """Copy the notebooks to a working folder and open JupyterLab on the first.
+
+    A notebook that is there and has been changed is left as it is.
+    """
+    require_notebook_extra("jupyterlab")
+    fresh, kept = tk.copy_notebooks(folder)
+    typer.echo(f"{len(fresh) + len(kept)} notebooks in {folder}")
+    for path in kept:
+        typer.echo(f"  {path.name}: yours, left as it is")
+    first = min([*fresh, *kept]).name
+    command = [sys.executable, "-m", "jupyter", "lab", f"--port={port}", first]
+    if not browser:
+        command.append("--no-browser")
+    try:
+        # Our own interpreter and a notebook that we copied.
+        done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+    raise typer.Exit(done.returncode)

@@ -1,0 +1,75 @@
+"""`so2 report`: execute the notebooks and write the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import toolkit as tk
+from toolkit.cli.notebook_extra import require_notebook_extra
+
+
+def report_command(
+    notebook: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names such as 02, or notebook files; all of ours if none."),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("report"),
+    course_id: Annotated[str | None, typer.Option(help="One course instead of all.")] = None,
+    title: Annotated[str, typer.Option(help="The report's name.")] = "Learner report",
+) -> None:
+    """Execute the notebooks and write them as pages that need no network.
+
+    Reads what the settings name: a platform (SO2_BASE_URL, SO2_TOKEN), a snapshot (SO2_SNAPSHOT),
+    else the sandbox. Ends with 1 and the name of the cell if one fails; then nothing is written.
+    """
+    parameters: dict[str, object] = {"course_id": course_id} if course_id else {}
+    show_report(write_with_progress(folder, notebook or None, parameters, title))
+
+
+def write_with_progress(
+    folder: Path,
+    notebooks: list[str] | None = None,
+    parameters: dict[str, object] | None = None,
+    title: str = "Learner report",
+) -> tk.Report:
+    """Write the report under a progress bar that counts executed cells."""
+    require_notebook_extra()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("Loading", total=None)
+
+        def begun(n_cells: int) -> None:
+            progress.update(task, description="Executing notebooks", total=n_cells)
+
+        def executed(name: str) -> None:
+            progress.update(task, description=name, advance=1)
+
+        return tk.write_report(
+            folder,
+            notebooks=notebooks,
+            parameters=parameters,
+            title=title,
+            on_start=begun,
+            on_cell=executed,
+        )
+
+
+def show_report(report: tk.Report) -> None:
+    """Print the key figures and where to look."""
+    console = Console()
+    table = Table(title=report.caption, title_justify="left")
+    table.add_column("Figure")
+    table.add_column("Value", justify="right")
+    table.add_column("Meaning")
+    for row in report.key_figures.iter_rows():
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"Open {report.index} in a browser ({report.seconds:.0f} s).")
+    if report.pdf is not None:
+        console.print(f"The overview as PDF: {report.pdf}")

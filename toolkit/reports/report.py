@@ -1,0 +1,171 @@
+"""`write_report`: from a source of data to a folder that opens in a browser."""
+
+from __future__ import annotations
+
+import platform as machine
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+from pydantic import SecretStr
+
+from toolkit.config import settings
+from toolkit.connecting import connect_or_sandbox
+from toolkit.key_figures import key_figures
+from toolkit.reports.definitions import DEFINITIONS
+from toolkit.reports.execution import Executed, OnCell, count_code_cells, execute_notebooks
+from toolkit.reports.guard import refuse_identities
+from toolkit.reports.library import find_notebooks
+from toolkit.reports.pages import read_page
+from toolkit.reports.pdf import write_pdf
+from toolkit.reports.site import Site, write_site
+from toolkit.study import Study, load_study
+from toolkit.transport import Platform
+
+_PACKAGES = ("polars", "altair", "great-expectations", "nbclient")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written report.
+
+    Attributes:
+        index: The page to open first.
+        caption: Which data it shows.
+        key_figures: The figures it begins with.
+        pdf: The overview as PDF; None where no browser could print it.
+        seconds: How long it took.
+    """
+
+    index: Path
+    caption: str
+    key_figures: pl.DataFrame
+    pdf: Path | None
+    seconds: float
+
+
+def write_report(
+    folder: str | Path = "report",
+    *,
+    notebooks: Iterable[str | Path] | None = None,
+    parameters: Mapping[str, object] | None = None,
+    title: str = "Learner report",
+    on_cell: OnCell | None = None,
+    on_start: Callable[[int], None] | None = None,
+) -> Report:
+    """Execute the notebooks and write them as a site that needs no network.
+
+    Which data are read is settings' choice, as for `connect_or_sandbox`.
+
+    Args:
+        folder: Where to write; files of an earlier report there are replaced.
+        notebooks: Notebook files, or names of the toolkit's own such as "02"; all when None.
+        parameters: Values for the notebooks' parameters, such as course_id.
+        title: The report's name.
+        on_cell: Called with the notebook's name after each executed cell.
+        on_start: Called with the number of cells before the first is executed.
+
+    Raises:
+        ReportError: A notebook failed; names every failing notebook and cell.
+        DisclosureError: An output would name a learner or hold the token; nothing is written.
+    """
+    begun = time.monotonic()
+    paths = _paths(notebooks)
+    study = _study(parameters or {})
+    if on_start is not None:
+        on_start(count_code_cells(paths))
+    executed = execute_notebooks(
+        paths, environment=_environment(), parameters=parameters, on_cell=on_cell
+    )
+    _refuse(executed, study)
+    figures = key_figures(study.person_course)
+    site = Site(
+        title=title,
+        caption=study.caption,
+        kind="sandbox" if study.source.startswith("sandbox") else "learners",
+        pages=[read_page(one) for one in executed],
+    )
+    methods = {
+        "provenance": _provenance(study),
+        "resources": _resources(study),
+        "definitions": DEFINITIONS,
+    }
+    target = Path(folder)
+    index = write_site(target, site, key_figures=figures.to_dicts(), methods=methods)
+    pdf = target / "overview.pdf"
+    printed = write_pdf(index, pdf)
+    return Report(index, study.caption, figures, pdf if printed else None, time.monotonic() - begun)
+
+
+def _study(parameters: Mapping[str, object]) -> Study:
+    source = connect_or_sandbox()
+    course = parameters.get("course_id")
+    study = load_study(source, course_id=None if course is None else str(course))
+    if isinstance(source, Platform):
+        source.close()
+    return study
+
+
+def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
+    if notebooks is None:
+        return find_notebooks()
+    return [
+        path
+        for given in notebooks
+        for path in (
+            [Path(given)] if str(given).endswith(".ipynb") else find_notebooks([str(given)])
+        )
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """The settings as variables, for kernels that run in a folder of their own."""
+    variables = {}
+    for name, value in settings():
+        if isinstance(value, SecretStr):
+            variables[f"SO2_{name.upper()}"] = value.get_secret_value()
+        elif value is not None:
+            text = value.resolve() if isinstance(value, Path) else value
+            variables[f"SO2_{name.upper()}"] = str(text)
+    return variables
+
+
+def _refuse(executed: list[Executed], study: Study) -> None:
+    frames = (study.grades, study.enrollments, study.completion)
+    identities = {
+        value
+        for frame in frames
+        for name in ("username", "email")
+        if name in frame.columns
+        for value in frame[name].unique().drop_nulls().to_list()
+    }
+    token = settings().token
+    refuse_identities(
+        executed, identities=identities, token=token.get_secret_value() if token else None
+    )
+
+
+def _provenance(study: Study) -> list[tuple[str, str]]:
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return [
+        ("Source", study.source),
+        ("As of", f"{study.as_of:%Y-%m-%d %H:%M} UTC, by the platform's clock"),
+        ("Toolkit", f"so2-toolkit {version('so2-toolkit')}"),
+        ("Packages", packages),
+        ("Python", f"{machine.python_version()} on {machine.system()}"),
+        ("Values that could not be taken as they came", f"{study.problems.height:,}"),
+    ]
+
+
+def _resources(study: Study) -> list[dict[str, str]]:
+    return [
+        {"Resource": name, "Records": f"{frame.height:,}"}
+        for name, frame in (
+            ("grades", study.grades),
+            ("enrollments", study.enrollments),
+            ("completion", study.completion),
+        )
+    ]
