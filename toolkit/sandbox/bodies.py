@@ -195,7 +195,7 @@ def _in_pages(size: int, choose: Callable[[URL, URL | None], URL | None]) -> Fau
         following = asked.include_query_params(page=page + 1) if more else None
         link = choose(asked.remove_query_params("page"), following)
         results = b",\n".join(of_page)
-        answer = b'{"next": %s, "results": [%s]}' % (_json(link), results)
+        answer = b'{"results": [%s], "next": %s}' % (results, _json(link))
         return Response(answer, media_type="application/json")
 
     return fault

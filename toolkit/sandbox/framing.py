@@ -20,7 +20,7 @@ FRAMINGS = {
     "array": Framing(b"[", b",\n", b"]"),
     "ndjson": Framing(b"", b"\n", b"\n", "application/x-ndjson"),
     "commas": Framing(b"", b",\n", b""),
-    "envelope": Framing(b'{"next": null, "results": [', b",\n", b"]}"),
+    "envelope": Framing(b'{"results": [', b",\n", b'], "next": null}'),
 }
 
 
