@@ -22,8 +22,9 @@ LEFT_TO_RIGHT = [
     {"batches"},
     {"loader"},
     {"study"},
+    {"manifests"},
     {"sandbox", "snapshots"},
-    {"connecting", "snapshot_changes"},
+    {"connecting", "exports", "snapshot_changes", "snapshot_writer"},
     {"reports"},
     {"cli"},
 ]

@@ -34,6 +34,7 @@ from .errors import SnapshotError as SnapshotError
 from .errors import ToolkitError as ToolkitError
 from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
+from .exports import export_csv as export_csv
 from .hazards import nelson_aalen as nelson_aalen
 from .hazards import smoothed_hazard as smoothed_hazard
 from .key_figures import key_figures as key_figures
@@ -63,6 +64,12 @@ from .reports.report import Report as Report
 from .reports.report import write_report as write_report
 from .sandbox.start import SandboxPlatform as SandboxPlatform
 from .sandbox.start import sandbox as sandbox
+from .snapshot_changes import Changes as Changes
+from .snapshot_changes import compare_snapshots as compare_snapshots
+from .snapshot_writer import take_snapshot as take_snapshot
+from .snapshots import Snapshot as Snapshot
+from .snapshots import list_snapshots as list_snapshots
+from .snapshots import open_snapshot as open_snapshot
 from .study import Study as Study
 from .study import load_study as load_study
 from .survival import kaplan_meier as kaplan_meier

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from toolkit.config import platform_settings, settings
 from toolkit.loader import Source
+from toolkit.snapshots import open_snapshot
 from toolkit.transport import Platform
 
 
@@ -33,10 +34,14 @@ def connect_or_sandbox() -> Source:
 
     Raises:
         ConfigurationError: Only one of SO2_BASE_URL and SO2_TOKEN is set, or a setting cannot be.
+        SnapshotError: SO2_SNAPSHOT names a folder without a whole snapshot.
     """
     chosen = settings()
     source: Source
-    if chosen.base_url is not None or chosen.token is not None:
+    if chosen.snapshot is not None:
+        source = open_snapshot(chosen.snapshot)
+        what = "A SNAPSHOT"
+    elif chosen.base_url is not None or chosen.token is not None:
         source = connect()
         what = "A LIVE PLATFORM"
     else:

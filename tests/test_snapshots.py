@@ -1,0 +1,181 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import toolkit as tk
+
+KEY = "a key of no use elsewhere, 0123456789"
+
+
+@pytest.fixture(scope="module")
+def platform():
+    with tk.sandbox(learners=300) as served:
+        yield served
+
+
+def test_a_snapshot_holds_what_the_platform_says(platform, tmp_path: Path) -> None:
+    snapshot = tk.take_snapshot(platform, tmp_path / "s", identities="keep")
+
+    for resource, load in (
+        ("grades", tk.fetch_grades),
+        ("enrollments", tk.fetch_enrollments),
+        ("completion", tk.fetch_completion),
+    ):
+        assert_frame_equal(
+            snapshot.scan(resource).collect().drop("email"), load(platform).frame.drop("email")
+        )
+    assert snapshot.as_of == platform.clock
+
+
+def test_at_rest_a_snapshot_names_nobody(platform, tmp_path: Path) -> None:
+    tk.take_snapshot(platform, tmp_path, key=KEY)
+
+    names = tk.load_grades(platform)["username"].unique().to_list()
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    parquet = [pl.read_parquet(path) for path in tmp_path.rglob("*.parquet")]
+    texts = {str(v) for frame in parquet for c in frame for v in c.unique().to_list()}
+    assert platform.token.encode() not in written
+    assert b"@example.com" not in written
+    assert not texts & set(names)
+    assert not any(name.encode() in written for name in names)
+
+
+def test_analyses_run_from_a_snapshot_as_from_the_platform(platform, tmp_path: Path) -> None:
+    saved = tk.load_study(tk.take_snapshot(platform, tmp_path, key=KEY))
+    live = tk.load_study(platform)
+
+    assert saved.as_of == live.as_of
+    assert_frame_equal(
+        tk.outcomes(saved.person_course, by="course_id"),
+        tk.outcomes(live.person_course, by="course_id"),
+    )
+
+
+def test_a_cut_off_file_is_named(platform, tmp_path: Path) -> None:
+    tk.take_snapshot(platform, tmp_path, key=KEY)
+    (path,) = tmp_path.rglob("grades.parquet")
+    path.write_bytes(path.read_bytes()[:-10])
+
+    with pytest.raises(tk.SnapshotError, match=r"grades\.parquet.*bytes instead of"):
+        tk.open_snapshot(tmp_path)
+
+
+def test_a_changed_file_is_found_on_demand(platform, tmp_path: Path) -> None:
+    tk.take_snapshot(platform, tmp_path, key=KEY)
+    (path,) = tmp_path.rglob("completion.parquet")
+    changed = bytearray(path.read_bytes())
+    changed[100] ^= 1
+    path.write_bytes(changed)
+
+    tk.open_snapshot(tmp_path)
+    with pytest.raises(tk.SnapshotError, match=r"completion\.parquet.*checksum"):
+        tk.open_snapshot(tmp_path, verify=True)
+
+
+def test_a_folder_without_a_snapshot_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(tk.SnapshotError, match="holds no snapshot"):
+        tk.open_snapshot(tmp_path)
+
+
+def test_a_changed_manifest_is_refused(platform, tmp_path: Path) -> None:
+    tk.take_snapshot(platform, tmp_path, key=KEY)
+    path = tmp_path / "manifest.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"schema_version": 2}))
+
+    with pytest.raises(tk.SnapshotError, match="schema_version"):
+        tk.open_snapshot(tmp_path)
+
+
+def test_a_folder_of_other_things_is_left_alone(platform, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+
+    with pytest.raises(tk.SnapshotError, match=r"thesis\.txt"):
+        tk.take_snapshot(platform, tmp_path, key=KEY)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_failed_run_leaves_the_earlier_snapshot(platform, tmp_path: Path) -> None:
+    before = tk.take_snapshot(platform, tmp_path, key=KEY)
+    with (
+        tk.sandbox(learners=300, faults="login-page") as broken,
+        pytest.raises(tk.AuthenticationError),
+    ):
+        tk.take_snapshot(broken, tmp_path, key=KEY)
+
+    assert tk.open_snapshot(tmp_path, verify=True).manifest == before.manifest
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+def test_a_second_writer_is_refused(platform, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    tk.take_snapshot(platform, tmp_path, key=KEY)
+    with (
+        FileLock(tmp_path / ".lock"),
+        pytest.raises(tk.SnapshotError, match="another run is writing"),
+    ):
+        tk.take_snapshot(platform, tmp_path, key=KEY)
+
+
+def test_a_new_snapshot_replaces_the_old_one(platform, tmp_path: Path) -> None:
+    tk.take_snapshot(platform, tmp_path, key=KEY)
+    tk.take_snapshot(platform, tmp_path, key=KEY)
+
+    assert len(list(tmp_path.glob("data-*"))) == 1
+    tk.open_snapshot(tmp_path, verify=True)
+
+
+def test_snapshots_in_a_folder_are_listed_by_date(platform, tmp_path: Path) -> None:
+    with platform.earlier(datetime(2025, 7, 1, tzinfo=UTC)) as before:
+        tk.take_snapshot(before, tmp_path / "b", key=KEY)
+    tk.take_snapshot(platform, tmp_path / "a", key=KEY)
+
+    listed = tk.list_snapshots(tmp_path)
+    assert [Path(folder).name for folder in listed["folder"]] == ["b", "a"]
+    assert listed["grades"].is_sorted()
+
+
+def test_changes_between_two_dates_are_told(platform, tmp_path: Path) -> None:
+    with platform.earlier(datetime(2025, 7, 1, tzinfo=UTC)) as earlier:
+        a = tk.take_snapshot(earlier, tmp_path / "a", key=KEY)
+    b = tk.take_snapshot(platform, tmp_path / "b", key=KEY)
+
+    changes = tk.compare_snapshots(a, b)
+
+    added = changes.records.filter(pl.col("resource") == "grades", pl.col("change") == "added")
+    assert added.height == b.manifest.resources["grades"].file.rows - (
+        a.manifest.resources["grades"].file.rows
+    )
+    n_passed = [s.grades().filter(pl.col("letter_grade").is_not_null()).collect() for s in (a, b)]
+    newly = changes.outcomes.filter(pl.col("outcome") == "newly passed").height
+    assert newly == n_passed[1].height - n_passed[0].height
+    assert changes.outcomes.filter(pl.col("outcome") == "pass withdrawn").is_empty()
+
+
+def test_snapshots_under_two_keys_are_not_compared(platform, tmp_path: Path) -> None:
+    a = tk.take_snapshot(platform, tmp_path / "a", key=KEY)
+    b = tk.take_snapshot(platform, tmp_path / "b", key=KEY + "!")
+
+    with pytest.raises(tk.SnapshotError, match="name learners differently"):
+        tk.compare_snapshots(a, b)
+
+
+def test_a_csv_runs_no_formula(platform, tmp_path: Path) -> None:
+    snapshot = tk.take_snapshot(platform, tmp_path / "s", key=KEY)
+
+    files = tk.export_csv(snapshot, tmp_path / "csv")
+
+    assert sorted(path.name for path in files) == [
+        "completion.csv",
+        "enrollments.csv",
+        "grades.csv",
+        "problems.csv",
+    ]
+    assert pl.read_csv(tmp_path / "csv" / "grades.csv").height == (
+        snapshot.manifest.resources["grades"].file.rows
+    )

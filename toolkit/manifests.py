@@ -1,0 +1,179 @@
+"""What a snapshot says of itself: `manifest.json`, checked when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform as machine
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolkit.errors import SnapshotError
+
+MANIFEST = "manifest.json"
+
+Identities = Literal["pseudonymous", "keep"]
+ResourceName = Literal["grades", "enrollments", "completion"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File(_Model):
+    """A file of a snapshot.
+
+    Attributes:
+        name: Its path below the snapshot's folder, with forward slashes.
+        rows: How many rows it has.
+        bytes: Its size.
+        sha256: Of its bytes.
+    """
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, folder: Path, *, name: str, rows: int) -> Self:
+        """Measure a written file."""
+        return cls(
+            name=f"{name}/{path.relative_to(folder).as_posix()}",
+            rows=rows,
+            bytes=path.stat().st_size,
+            sha256=file_sha256(path),
+        )
+
+
+class Received(_Model):
+    """A body, or the pages of one, as it came from the platform.
+
+    Attributes:
+        url: Its address without the query.
+        course_id: The course it was asked for, null for all.
+        retrieved_from: When the first request was sent (UTC).
+        retrieved_to: When the last byte had come (UTC).
+        bytes: Its size after decoding.
+        records: How many records it had.
+        sha256: Of its decoded bytes.
+    """
+
+    url: str
+    course_id: str | None
+    retrieved_from: datetime
+    retrieved_to: datetime
+    bytes: int
+    records: int
+    sha256: str
+
+
+class Resource(_Model):
+    """One of the three resources."""
+
+    file: File
+    problems: int
+    received: list[Received]
+
+
+class Manifest(_Model):
+    """Everything that is to be known of a snapshot, without its records.
+
+    Attributes:
+        schema_version: Of this manifest and the files; another one is refused.
+        source: What the records are, such as the platform's host.
+        course_id: The courses asked for, null for all.
+        as_of: The platform's clock: the moment the records speak of (UTC).
+        retrieved_from: When the first request was sent (UTC).
+        retrieved_to: When the last byte had come (UTC).
+        identities: "pseudonymous", or "keep": it names learners.
+        key_fingerprint: Which pseudonym key was used; null where identities are kept.
+        resources: grades, enrollments and completion.
+        problems: The file of what could not be taken as it came.
+        versions: Of the software that wrote it.
+    """
+
+    schema_version: Literal[1] = 1
+    source: str
+    course_id: list[str] | None
+    as_of: datetime
+    retrieved_from: datetime
+    retrieved_to: datetime
+    identities: Identities
+    key_fingerprint: str | None
+    resources: dict[ResourceName, Resource]
+    problems: File
+    versions: dict[str, str] = Field(
+        default_factory=lambda: {
+            "so2-toolkit": version("so2-toolkit"),
+            "polars": version("polars"),
+            "python": machine.python_version(),
+        }
+    )
+
+    def files(self) -> list[File]:
+        """All files but the manifest."""
+        return [*(resource.file for resource in self.resources.values()), self.problems]
+
+    def write(self, folder: Path) -> None:
+        """Put the manifest in place in one step, surviving a crash at any moment."""
+        aside = folder / f".{MANIFEST}.new"
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(self.model_dump_json(indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(folder / MANIFEST)
+        sync_folder(folder)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in a folder.
+
+    Raises:
+        SnapshotError: There is none, or it is no manifest that this version reads.
+    """
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SnapshotError(
+            f"{folder} holds no snapshot: it has no {MANIFEST}. Take one with "
+            "tk.take_snapshot(platform, folder) or `so2 fetch FOLDER`."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SnapshotError(f"{path} cannot be read: {error}") from None
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise SnapshotError(
+            f"{path} is no manifest that so2-toolkit {version('so2-toolkit')} reads: {where}: "
+            f"{first['msg']}. Was it changed, or written by another version?"
+        ) from None
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def day(moment: datetime) -> str:
+    """The UTC date of a moment."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
