@@ -213,6 +213,21 @@ def test_the_truth_is_read_from_the_running_sandbox() -> None:
         assert platform.clock == datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def test_the_toolkit_s_estimates_over_http_agree_with_the_truth() -> None:
+    with tk.sandbox(learners=8_000, seed=20) as platform:
+        truth, study = platform.truth, tk.load_study(platform)
+    assert truth is not None
+    assert study.problems.is_empty()
+    curves = tk.kaplan_meier(tk.time_to_pass(study.person_course), by=["course_id"])
+    off = []
+    for (course,), curve in curves.group_by("course_id"):
+        last = curve.filter(pl.col("duration") <= 60, pl.col("n_events") > 0)[-1]
+        expected = truth.survival(course, last["duration"].item())
+        off.append((last["survival"].item() - float(expected)) / last["std_error"].item())
+    assert len(off) == 24
+    assert np.abs(off).max() < SIGMAS
+
+
 @pytest.mark.slow
 def test_a_million_learners_are_served_in_little_memory() -> None:
     code = """
