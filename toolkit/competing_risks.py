@@ -12,7 +12,7 @@ from narwhals.typing import IntoFrame
 
 from toolkit.counting import grouped, lazily
 from toolkit.errors import SchemaError
-from toolkit.event_counts import event_table, names
+from toolkit.event_counts import GROUP, event_table, layers, names, renumbered
 from toolkit.grays_score import Group, grays_score
 from toolkit.schemas import require_columns
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST
@@ -58,7 +58,7 @@ def cumulative_incidence(
         [('passed', 0.5), ('unenrolled', 0.25)]
     """
     columns = names(by)
-    each = [*columns, "end"]
+    each = [GROUP, "end"]
     steps = _incidence(_end_table(durations, columns), each)
     f = pl.col("cumulative_incidence")
     anyone = pl.col("n_at_risk").max().over(each) > 0
@@ -108,8 +108,8 @@ def gray_test(
     """
     if "entry" in lazily(durations).collect_schema().names():
         raise SchemaError("Gray's test has no form for late entry; leave out the column `entry`")
-    columns, layers = names(by), names(strata)
-    steps = _end_table(durations, [*layers, *columns]).filter(end=end)
+    columns, within = names(by), names(strata)
+    steps = _end_table(durations, [*within, *columns]).filter(end=end)
     steps = steps.with_columns(
         n_other_ends=pl.col("n_any") - pl.col("n_events"),
         n_learners=pl.col("n_any") + pl.col("n_censored"),
@@ -123,12 +123,9 @@ def gray_test(
         )
         .sort(columns)
     )
-    numbered = steps.join(
-        per_group.select(*columns, _group=pl.int_range(pl.len())), on=columns, nulls_equal=True
-    )
     score = np.zeros(per_group.height)
     variance = np.zeros((per_group.height, per_group.height))
-    for layer in numbered.partition_by(layers) if layers else [numbered]:
+    for layer in layers(renumbered(steps, columns), within):
         own_score, own_variance = grays_score(_groups(layer), per_group.height)
         score += own_score
         variance += own_variance
@@ -143,13 +140,13 @@ def gray_test(
 def _groups(layer: pl.DataFrame) -> list[Group]:
     return [
         Group(
-            number=int(part["_group"][0]),
+            number=int(part[GROUP][0]),
             times=part["duration"].to_numpy(),
             leaving=part["n_learners"].to_numpy().astype(float),
             ends=part["n_events"].to_numpy().astype(float),
             others=part["n_other_ends"].to_numpy().astype(float),
         )
-        for part in layer.partition_by("_group")
+        for part in layer.partition_by(GROUP)
     ]
 
 

@@ -12,7 +12,7 @@ from narwhals.typing import IntoFrame
 
 from toolkit.counting import grouped, lazily
 from toolkit.errors import SchemaError
-from toolkit.event_counts import names, within
+from toolkit.event_counts import names
 from toolkit.schemas import TIMESTAMP, require_columns
 from toolkit.schemas.survival_results import EXCLUSIONS
 
@@ -123,9 +123,11 @@ def exclusions(durations: IntoFrame, *, by: str | Sequence[str] | None = None) -
     """
     columns = names(by)
     require_columns(lazily(durations).collect_schema().names(), ["excluded"], what="durations")
+    records = pl.col("n_excluded").sum()
+    records = records.over(columns) if columns else records
     return (
         grouped(durations, [*columns, "excluded"], [nw.len().alias("n_excluded")])
-        .with_columns(n_records=within(pl.col("n_excluded").sum(), columns))
+        .with_columns(n_records=records)
         .filter(pl.col("excluded").is_not_null())
         .rename({"excluded": "reason"})
         .select(*columns, *EXCLUSIONS.names)

@@ -9,9 +9,11 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.counting import grouped, lazily
+from toolkit.counting import counted, lazily
 from toolkit.errors import SchemaError
 from toolkit.schemas import require_columns
+
+GROUP = "_group"  # the group's number in the order of the group columns: quicker than its names
 
 
 def names(by: str | Sequence[str] | None) -> list[str]:
@@ -21,18 +23,21 @@ def names(by: str | Sequence[str] | None) -> list[str]:
     return [by] if isinstance(by, str) else list(by)
 
 
-def within(expression: pl.Expr, by: list[str]) -> pl.Expr:
-    """The expression taken in each group, or in the whole frame where there is no group."""
-    return expression.over(by) if by else expression
-
-
 def groups(table: pl.DataFrame, by: list[str]) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
     """Each group's values and its rows, in the table's order."""
-    if not by:
-        yield from [({}, table)] if table.height else []
-        return
-    for part in table.partition_by(by, maintain_order=True):
-        yield part.select(by).row(0, named=True), part
+    for part in table.partition_by(GROUP, maintain_order=True):
+        yield part.select(by).row(0, named=True) if by else {}, part
+
+
+def renumbered(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Number the groups by these columns alone, whatever else the table was grouped by."""
+    table = table.drop(GROUP)
+    return _with_number(table, _numbered(table, by), by)
+
+
+def layers(table: pl.DataFrame, strata: list[str]) -> list[pl.DataFrame]:
+    """The table cut by strata; whole where there are none."""
+    return table.partition_by(strata, maintain_order=True) if strata else [table]
 
 
 def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
@@ -47,8 +52,8 @@ def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
         by: The group columns.
 
     Returns:
-        The group columns, `duration`, `n_at_risk`, `n_events`, `n_censored`, and `n_excluded`
-        (the same in all rows of a group).
+        The group columns, `_group` (their number), `duration`, `n_at_risk`, `n_events`,
+        `n_censored`, and `n_excluded` (the same in all rows of a group).
 
     Raises:
         SchemaError: A column is missing or of a wrong type, a duration or an event is missing
@@ -57,20 +62,41 @@ def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
     """
     frame = lazily(durations)
     columns = _checked_columns(frame, by)
-    counted = _leaving(frame, by, columns)
-    _refuse_impossible(counted)
-    rows = counted.select(
-        *by,
-        pl.col("duration").cast(pl.Float64),
-        n_events=pl.col("n_events").cast(pl.Int64),
-        n_left=(pl.col("n") - pl.col("n_excluded")).cast(pl.Int64),
-        n_excluded=within(pl.col("n_excluded").cast(pl.Int64).sum(), by),
+    rows = _leaving(frame, by, columns).with_columns(pl.col("duration").cast(pl.Float64))
+    _refuse_impossible(rows)
+    keys = _numbered(rows, by)
+    rows = _with_number(rows, keys, by)
+    left_out = rows.group_by(GROUP).agg(pl.col("n_excluded").sum()).sort(GROUP)["n_excluded"]
+    steps = rows.filter(pl.col("n") > pl.col("n_excluded")).select(
+        GROUP, "duration", "n_events", n_left=pl.col("n") - pl.col("n_excluded")
     )
-    starts = rows.select(*by, "n_excluded", duration=pl.lit(0.0)).unique()
-    parts = [rows.filter(pl.col("n_left") > 0), starts]
     if "entry" in columns:
-        parts.append(_entering(frame, by, columns))
-    return _at_risk(pl.concat(parts, how="diagonal_relaxed"), by)
+        entering = _with_number(_entering(frame, by, columns), keys, by).drop(by)
+        steps = _merged(steps, entering)
+    steps = _at_risk(_from_zero(steps, keys))
+    of_group = steps[GROUP]
+    return pl.concat(
+        [
+            keys.select(pl.col(by).gather(of_group)),
+            steps,
+            left_out.gather(of_group).to_frame(),
+        ],
+        how="horizontal",
+    )
+
+
+def _numbered(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """The groups there are, in order, with their numbers; one where there are no columns."""
+    if by:
+        return rows.select(by).unique().sort(by).with_row_index(GROUP)
+    return pl.DataFrame({GROUP: [0] * min(rows.height, 1)}, schema={GROUP: pl.UInt32})
+
+
+def _with_number(rows: pl.DataFrame, keys: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Append the group's number to each row."""
+    if by:
+        return rows.join(keys, on=by, how="left", nulls_equal=True)
+    return rows.with_columns(pl.lit(0, pl.UInt32).alias(GROUP))
 
 
 def _checked_columns(frame: nw.LazyFrame[Any], by: list[str]) -> list[str]:
@@ -86,24 +112,29 @@ def _checked_columns(frame: nw.LazyFrame[Any], by: list[str]) -> list[str]:
 
 def _leaving(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
     """Count the learners, the events among them and what is wrong, by group and duration."""
-    event, excluded, late = nw.col("event"), nw.lit(0), nw.lit(0)
+    sums = []
     if "excluded" in columns:
         included = nw.col("excluded").is_null()
-        event, excluded = nw.when(included).then(event), (~included).cast(nw.Int64)
+        frame = frame.with_columns(
+            event=nw.when(included).then(nw.col("event")), excluded=(~included).cast(nw.Int64)
+        )
+        sums.append(nw.col("excluded").sum().alias("n_excluded"))
     if "entry" in columns:
-        entry = nw.col("entry")
-        late = ((entry > 0) & (entry >= nw.col("duration"))).cast(nw.Int64)
-    return grouped(
-        frame.with_columns(event=event, excluded=excluded, entry=late),
+        late = (nw.col("entry") > 0) & (nw.col("entry") >= nw.col("duration"))
+        frame = frame.with_columns(entry=late.cast(nw.Int64))
+        sums.append(nw.col("entry").sum().alias("n_late"))
+    found = counted(
+        frame,
         [*by, "duration"],
         [
             nw.len().alias("n"),
             nw.col("event").count().alias("n_known"),
             nw.col("event").cast(nw.Int64).sum().alias("n_events"),
-            nw.col("excluded").sum().alias("n_excluded"),
-            nw.col("entry").sum().alias("n_late"),
+            *sums,
         ],
     )
+    absent = [name for name in ("n_excluded", "n_late") if name not in found.columns]
+    return found.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent)
 
 
 def _entering(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
@@ -111,7 +142,8 @@ def _entering(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl
     if "excluded" in columns:
         frame = frame.filter(nw.col("excluded").is_null())
     late = frame.filter(nw.col("entry") > 0).select(*by, nw.col("entry").alias("duration"))
-    return grouped(late, [*by, "duration"], [nw.len().alias("n_entered")])
+    found = counted(late, [*by, "duration"], [nw.len().alias("n_entered")])
+    return found.with_columns(pl.col("duration").cast(pl.Float64))
 
 
 def _refuse_impossible(counted: pl.DataFrame) -> None:
@@ -132,22 +164,30 @@ def _refuse_impossible(counted: pl.DataFrame) -> None:
         )
 
 
-def _at_risk(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    at = [*by, "duration"]
-    left, entered = pl.col("n_left"), pl.col("n_entered")
-    if "n_entered" not in rows.columns:
-        rows = rows.with_columns(n_entered=pl.lit(0, pl.Int64))
-    rows = (
-        rows.group_by(at)
-        .agg(left.sum(), pl.col("n_events").sum(), entered.sum(), pl.col("n_excluded").max())
-        .sort(at)
+def _merged(steps: pl.DataFrame, entering: pl.DataFrame) -> pl.DataFrame:
+    """Give the times of entry rows of their own, or put them with the rows there are."""
+    both = pl.concat([steps, entering], how="diagonal_relaxed")
+    return both.group_by(GROUP, "duration").agg(pl.col("n_events", "n_left", "n_entered").sum())
+
+
+def _from_zero(steps: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    """Add time 0 to the groups that lack it, and sort."""
+    there = steps.filter(pl.col("duration") == 0)
+    missing = keys.select(GROUP).join(there, on=GROUP, how="anti").with_columns(duration=0.0)
+    filled = pl.concat([steps, missing], how="diagonal").with_columns(
+        pl.exclude(GROUP, "duration").fill_null(0)
     )
-    to_leave = within(left.cum_sum(reverse=True), by)
-    to_enter = within(entered.cum_sum(reverse=True), by)
-    return rows.select(
-        *at,
-        (to_leave - to_enter).cast(pl.Int64).alias("n_at_risk"),
+    return filled.sort(GROUP, "duration")
+
+
+def _at_risk(steps: pl.DataFrame) -> pl.DataFrame:
+    at_risk = pl.col("n_left").cum_sum(reverse=True).over(GROUP)
+    if "n_entered" in steps.columns:
+        at_risk -= pl.col("n_entered").cum_sum(reverse=True).over(GROUP)
+    return steps.select(
+        GROUP,
+        "duration",
+        at_risk.alias("n_at_risk"),
         "n_events",
-        (left - pl.col("n_events")).alias("n_censored"),
-        within(pl.col("n_excluded").max(), by),
+        (pl.col("n_left") - pl.col("n_events")).alias("n_censored"),
     )

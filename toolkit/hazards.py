@@ -9,7 +9,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
-from toolkit.event_counts import event_table, groups, names, within
+from toolkit.event_counts import GROUP, event_table, groups, names
 from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD
 from toolkit.survival import normal_quantile
 
@@ -47,10 +47,10 @@ def nelson_aalen(
     hazard, error = pl.col("cumulative_hazard"), pl.col("std_error")
     factor = (z * error / hazard).exp()
     happens = pl.when(n > 0).then(d > 0)
-    anyone = within(n.max() > 0, columns)
+    anyone = n.max().over(GROUP) > 0
     steps = event_table(durations, columns).with_columns(
-        cumulative_hazard=within(pl.when(happens).then(d / n).otherwise(0.0).cum_sum(), columns),
-        std_error=within(pl.when(happens).then(d / n**2).otherwise(0.0).cum_sum().sqrt(), columns),
+        cumulative_hazard=pl.when(happens).then(d / n).otherwise(0.0).cum_sum().over(GROUP),
+        std_error=pl.when(happens).then(d / n**2).otherwise(0.0).cum_sum().over(GROUP).sqrt(),
     )
     return (
         steps.with_columns(

@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.event_counts import event_table, groups, names, within
+from toolkit.event_counts import GROUP, event_table, groups, names
 from toolkit.schemas.survival_results import KAPLAN_MEIER, PASSED_SHARE
 
 Interval = Literal["log-log", "log", "plain"]
@@ -59,7 +59,7 @@ def kaplan_meier(
         [(0.0, 4, 0, 1.0), (1.0, 4, 1, 0.75), (2.0, 3, 1, 0.5), (3.0, 1, 0, 0.5)]
     """
     columns = names(by)
-    curve = product_limit(event_table(durations, columns), columns)
+    curve = product_limit(event_table(durations, columns))
     if times is not None:
         curve = _at_times(curve, columns, times)
     return with_interval(curve, level, ci).select(*columns, *KAPLAN_MEIER.names)
@@ -89,15 +89,15 @@ def passed_share(curve: pl.DataFrame) -> pl.DataFrame:
     ).select(*by, *PASSED_SHARE.names)
 
 
-def product_limit(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+def product_limit(rows: pl.DataFrame) -> pl.DataFrame:
     """Append the product-limit estimate and Greenwood's sum to the counts."""
     d, n = pl.col("n_events"), pl.col("n_at_risk")
     stays = pl.when(d > 0).then((n - d) / n).otherwise(1.0)
     step = pl.when(d > 0).then(d / (n * (n - d))).otherwise(0.0)
-    anyone = within(n.max() > 0, by)
+    anyone = n.max().over(GROUP) > 0
     return rows.with_columns(
-        survival=pl.when(anyone).then(within(stays.cum_prod(), by)),
-        greenwood=pl.when(anyone).then(within(step.cum_sum(), by)),
+        survival=pl.when(anyone).then(stays.cum_prod().over(GROUP)),
+        greenwood=pl.when(anyone).then(step.cum_sum().over(GROUP)),
     )
 
 

@@ -61,7 +61,7 @@ def rmst_difference(
         [('verified', -4.0)]
     """
     columns = names(by)
-    curves = product_limit(event_table(durations, columns), columns)
+    curves = product_limit(event_table(durations, columns))
     curves = with_interval(curves, level, "log-log")
     tau = common_horizon(curves, columns) if horizon is None else horizon
     z = normal_quantile(level)
@@ -134,7 +134,7 @@ def milestone_difference(
         [(0.75, 0.5, 0.25)]
     """
     columns = names(by)
-    curves = product_limit(event_table(durations, columns), columns)
+    curves = product_limit(event_table(durations, columns))
     curves = with_interval(curves, level, "log-log")
 
     def compare(one: Curve, other: Curve) -> dict[str, float | None]:

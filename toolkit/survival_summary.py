@@ -64,8 +64,8 @@ def survival_summary(
     """
     columns = names(by)
     table = event_table(durations, columns)
-    curve = with_interval(product_limit(table, columns), level, ci)
-    followed = with_interval(product_limit(_reversed(table), columns), level, ci)
+    curve = with_interval(product_limit(table), level, ci)
+    followed = with_interval(product_limit(_reversed(table)), level, ci)
     if horizon is None:
         horizon = common_horizon(curve, columns)
     z = normal_quantile(level)

@@ -11,7 +11,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
-from toolkit.event_counts import event_table, groups, names
+from toolkit.event_counts import GROUP, event_table, layers, names, renumbered
 from toolkit.schemas.survival_results import LOGRANK, LOGRANK_PAIRS
 
 Floats = NDArray[np.float64]
@@ -51,10 +51,10 @@ def logrank(
         >>> logrank(durations, by="mode").select("mode", "n_events", "expected_events").rows()
         [('audit', 3, 4.85), ('verified', 3, 1.15)]
     """
-    columns, layers = names(by), names(strata)
-    table = event_table(durations, [*layers, *columns])
+    columns, within = names(by), names(strata)
+    table = event_table(durations, [*within, *columns])
     per_group = _learners(table, columns)
-    observed, expected, variance = _scores(table, columns, layers, per_group)
+    observed, expected, variance = _scores(table, columns, within, per_group)
     chi_squared, degrees, p_value = chi_squared_test(observed - expected, variance)
     return per_group.with_columns(
         expected_events=pl.Series(expected, dtype=pl.Float64),
@@ -95,20 +95,16 @@ def logrank_pairs(
         >>> pairs.select("group", "other", pl.col("chi_squared").round(4)).rows()
         [('audit', 'verified', 5.0517)]
     """
-    columns, layers = names(by), names(strata)
-    table = event_table(durations, [*layers, *columns])
+    columns, within = names(by), names(strata)
+    table = event_table(durations, [*within, *columns])
     rows = []
-    for (one, _), (other, _) in combinations(groups(_learners(table, columns), columns), 2):
-        pair = table.join(
-            pl.DataFrame([one, other], schema=table.select(columns).schema),
-            on=columns,
-            nulls_equal=True,
-            maintain_order="left",
-        )
+    for both in combinations(_learners(table, columns).select(columns).iter_rows(), 2):
+        two = pl.DataFrame(both, schema=table.select(columns).schema, orient="row")
+        pair = table.join(two, on=columns, nulls_equal=True, maintain_order="left")
         sizes = _learners(pair, columns)
-        observed, expected, variance = _scores(pair, columns, layers, sizes)
+        observed, expected, variance = _scores(pair, columns, within, sizes)
         chi_squared, _, p_value = chi_squared_test(observed - expected, variance)
-        labels = [" · ".join(str(value) for value in key.values()) for key in (one, other)]
+        labels = [" · ".join(str(value) for value in group) for group in both]
         rows.append((*labels, *sizes["n_learners"], chi_squared, p_value, None))
     pairs = pl.DataFrame(rows, schema=LOGRANK_PAIRS.polars_schema, orient="row")
     return pairs.with_columns(p_holm=pl.Series(_holm(pairs["p_value"].to_list()), dtype=pl.Float64))
@@ -142,11 +138,9 @@ def _scores(
     table: pl.DataFrame, by: list[str], strata: list[str], per_group: pl.DataFrame
 ) -> tuple[Floats, Floats, Floats]:
     """Add up observed and expected events and their covariance over the strata."""
-    number = per_group.select(*by, _group=pl.int_range(pl.len()))
-    numbered = table.join(number, on=by, nulls_equal=True)
     k = per_group.height
     observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
-    for _, layer in groups(numbered, strata):
+    for layer in layers(renumbered(table, by), strata):
         for at_risk, events in _blocks(layer, k):
             n, d = at_risk.sum(axis=0), events.sum(axis=0)
             observed += events.sum(axis=1)
@@ -160,11 +154,11 @@ def _blocks(layer: pl.DataFrame, k: int) -> Iterator[tuple[Floats, Floats]]:
     """Yield groups × times matrices of learners at risk and of events, a block of times each."""
     happened = layer.filter(pl.col("n_events") > 0)
     times = happened["duration"].unique().sort().to_numpy()
-    parts = {key["_group"]: part for key, part in groups(layer, ["_group"])}
+    parts = layer.partition_by(GROUP, as_dict=True)
     for start in range(0, len(times), _BLOCK):
         block = times[start : start + _BLOCK]
         at_risk, events = np.zeros((k, len(block))), np.zeros((k, len(block)))
-        for group, part in parts.items():
+        for (group,), part in parts.items():
             own = part["duration"].to_numpy()
             place = np.searchsorted(own, block, side="left")
             at_risk[group] = np.append(part["n_at_risk"].to_numpy(), 0)[place]
