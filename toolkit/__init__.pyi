@@ -35,6 +35,7 @@ from .errors import ToolkitError as ToolkitError
 from .errors import TransportError as TransportError
 from .errors import WireFormatError as WireFormatError
 from .exports import export_csv as export_csv
+from .exports import write_csv as write_csv
 from .hazards import nelson_aalen as nelson_aalen
 from .hazards import smoothed_hazard as smoothed_hazard
 from .key_figures import key_figures as key_figures
@@ -57,6 +58,7 @@ from .paths import learner_paths as learner_paths
 from .person_course import match_counts as match_counts
 from .person_course import person_course as person_course
 from .privacy import pseudonymize as pseudonymize
+from .privacy import reidentify as reidentify
 from .quality import QualityReport as QualityReport
 from .quality import check as check
 from .reports.library import copy_notebooks as copy_notebooks

@@ -40,7 +40,7 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
     if snapshot.manifest.identities == "pseudonymous":
         frames = {name: frame.drop("email") for name, frame in frames.items()}
     frames["problems"] = snapshot.problems().lazy()
-    return [_write(frame, target / f"{name}.csv") for name, frame in frames.items()]
+    return [write_csv(frame, target / f"{name}.csv") for name, frame in frames.items()]
 
 
 def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -56,9 +56,19 @@ def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _write(frame: pl.LazyFrame, path: Path) -> Path:
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
+    """Write a table as a CSV file, as a whole or not at all, harmless to a spreadsheet.
+
+    Args:
+        frame: Any table of plain columns.
+        path: The file; one that is there is replaced.
+    """
+    target = Path(path)
+    handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     os.close(handle)
-    harmless(frame).sink_csv(aside)
-    Path(aside).replace(path)
-    return path
+    try:
+        harmless(frame.lazy()).sink_csv(aside)
+        Path(aside).replace(target)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+    return target

@@ -17,6 +17,13 @@ from toolkit.cli.demo_command import demo_command
 from toolkit.cli.lab_command import lab_command
 from toolkit.cli.report_command import report_command
 from toolkit.cli.sandbox_command import sandbox_command
+from toolkit.cli.snapshot_commands import (
+    compare_command,
+    export_command,
+    fetch_command,
+    reidentify_command,
+    snapshots_command,
+)
 from toolkit.errors import ToolkitError
 
 app = typer.Typer(
@@ -48,6 +55,11 @@ for name, command in (
     ("sandbox", sandbox_command),
     ("report", report_command),
     ("lab", lab_command),
+    ("fetch", fetch_command),
+    ("snapshots", snapshots_command),
+    ("compare", compare_command),
+    ("export", export_command),
+    ("reidentify", reidentify_command),
 ):
     app.command(name)(command)
 

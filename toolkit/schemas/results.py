@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from toolkit.schemas.change_results import CHANGE_TABLES
 from toolkit.schemas.columns import Table
 from toolkit.schemas.outcome_results import OUTCOME_TABLES
 
-RESULTS: dict[str, Table] = {table.name: table for table in OUTCOME_TABLES}
+RESULTS: dict[str, Table] = {table.name: table for table in (*OUTCOME_TABLES, *CHANGE_TABLES)}
 
 
 def recognise(frame: pl.DataFrame) -> Table | None:

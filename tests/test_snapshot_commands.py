@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from toolkit.cli.app import app
+
+KEY = "a key of no use elsewhere, 0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _own_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SO2_PSEUDONYM_KEY", KEY)
+    monkeypatch.chdir(tmp_path)
+
+
+def so2(*arguments: str, stdin: str | None = None) -> str:
+    result = CliRunner().invoke(app, arguments, input=stdin, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_what_is_fetched_is_listed_compared_and_exported(tmp_path: Path) -> None:
+    so2("fetch", "snapshots/a", "--sandbox")
+    so2("fetch", "snapshots/b", "--sandbox")
+
+    assert "checksum" not in so2("snapshots", "--verify")
+    assert "Changes from" in so2("compare", "snapshots/a", "snapshots/b", "--output", "c.csv")
+    assert (tmp_path / "c.csv").read_text().startswith("resource,username")
+    assert "grades.csv" in so2("export", "snapshots/a", "csv")
+
+
+def test_the_holder_of_the_key_finds_a_pseudonym() -> None:
+    named = so2("reidentify", "ada")
+    piped = so2("reidentify", stdin="ada\n\n")
+    assert named == piped
+    assert named.startswith("ada\tp_")

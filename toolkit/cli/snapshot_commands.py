@@ -1,0 +1,116 @@
+"""`so2 fetch`, `snapshots`, `compare`, `export`, `reidentify`: records on disk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import toolkit as tk
+
+Folder = Annotated[Path, typer.Argument(help="The snapshot's folder.")]
+
+
+def fetch_command(
+    folder: Annotated[Path, typer.Argument(help="Where to put it, such as snapshots/2026-01-01.")],
+    course: Annotated[
+        list[str] | None, typer.Option(help="Only this course; may come several times.")
+    ] = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Save the embedded sandbox's learners instead.")
+    ] = False,
+    keep_identities: Annotated[
+        bool, typer.Option("--keep-identities", help="Write names and addresses to disk.")
+    ] = False,
+) -> None:
+    """Save what the platform says now as a snapshot.
+
+    Usernames become pseudonyms and addresses are left out, unless told otherwise.
+    """
+    with tk.sandbox() if sandbox else tk.connect() as platform:
+        tk.take_snapshot(
+            platform,
+            folder,
+            course_id=course,
+            identities="keep" if keep_identities else "pseudonymous",
+        )
+    snapshots_command(folder)
+
+
+def snapshots_command(
+    folder: Annotated[Path, typer.Argument(help="A folder of snapshots, or one of them.")] = Path(
+        "snapshots"
+    ),
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every file with its checksum.")
+    ] = False,
+) -> None:
+    """List the snapshots in a folder."""
+    listed = tk.list_snapshots(folder)
+    if listed.is_empty():
+        raise tk.SnapshotError(f"{folder} holds no snapshot; take one with `so2 fetch FOLDER`")
+    for place in listed["folder"] if verify else ():
+        tk.open_snapshot(place, verify=True)
+    _print(
+        listed.with_columns(
+            pl.col("as_of").dt.strftime("%Y-%m-%d %H:%M"), pl.col("key_fingerprint").fill_null("–")
+        ),
+        title="Snapshots, all files as written" if verify else "Snapshots",
+    )
+
+
+def compare_command(
+    earlier: Annotated[Path, typer.Argument(help="The earlier snapshot's folder.")],
+    later: Annotated[Path, typer.Argument(help="The later snapshot's folder.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Write every changed value there, as CSV.")
+    ] = None,
+) -> None:
+    """Tell what changed between two snapshots, counted by course.
+
+    Counts under 10 are withheld. The CSV has a row per changed value, under pseudonyms.
+    """
+    changes = tk.compare_snapshots(tk.open_snapshot(earlier), tk.open_snapshot(later))
+    _print(tk.protect(changes.counts), title=f"Changes from {earlier} to {later}")
+    if output is not None:
+        tk.write_csv(changes.values, output)
+        typer.echo(f"{changes.values.height:,} changed values in {output}")
+
+
+def export_command(
+    folder: Folder,
+    output: Annotated[Path, typer.Argument(help="A folder for the CSV files.")],
+) -> None:
+    """Write a snapshot as CSV files that are harmless to open in a spreadsheet."""
+    for path in tk.export_csv(tk.open_snapshot(folder), output):
+        typer.echo(path)
+
+
+def reidentify_command(
+    usernames: Annotated[
+        list[str] | None, typer.Argument(help="Usernames; read from standard input if none.")
+    ] = None,
+) -> None:
+    """Print the pseudonyms of usernames, for the holder of the key.
+
+    Two columns, tab between them. Nothing is written to disk.
+    """
+    names = usernames or [line.strip() for line in sys.stdin if line.strip()]
+    for username, pseudonym in tk.reidentify(names).iter_rows():
+        typer.echo(f"{username}\t{pseudonym}")
+
+
+def _print(frame: pl.DataFrame, *, title: str) -> None:
+    table = Table(title=title, title_justify="left")
+    for name, dtype in frame.schema.items():
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(
+            *(f"{v:,}" if isinstance(v, int) else "–" if v is None else str(v) for v in row)
+        )
+    Console().print(table)

@@ -1,0 +1,19 @@
+"""The result table of comparing two snapshots."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from toolkit.schemas.columns import Column, Role, Table
+
+CHANGE_COUNTS = Table(
+    "change_counts",
+    "one row per course and kind of change that occurs",
+    (
+        Column("course_id", pl.String, "The course run.", Role.GROUP),
+        Column("change", pl.String, "What happened, such as newly passed.", Role.GROUP),
+        Column("n_learners", pl.Int64, "To how many learners.", Role.COUNT, unit="learners", low=0),
+    ),
+    ("course_id", "change"),
+)
+CHANGE_TABLES = (CHANGE_COUNTS,)
