@@ -94,11 +94,7 @@ def test_the_truth_lies_in_its_intervals_as_often_as_they_say() -> None:
         course: 1 - float(truth.survival(course, days))
         for course in truth.parameters["course_id"].unique()
     }
-    # The courses' modes differ in chance, by the same law in each: a difference with a truth too.
-    course = "course-v1:DemoX+STAT101+2024_T1"
-    verified, audit = (
-        1 - float(truth.survival(course, days, mode=mode)) for mode in ("verified", "audit")
-    )
+    reference = "course-v1:DemoX+STAT101+2024_T1"
     rates, differences, ratios = [], [], []
     for seed in range(runs):
         pc = person_course_of(Simulation(2_000, seed))
@@ -109,14 +105,15 @@ def test_the_truth_lies_in_its_intervals_as_often_as_they_say() -> None:
             if row["status"] == "shown"
         ]
         # Only who was observed for so long, and whether they had passed by then.
-        timed = pc.filter(pl.col("course_id") == course, pl.col("observed_days") >= days)
-        early = timed.with_columns(early=(pl.col("days_to_pass") <= days).fill_null(value=False))
-        pairs = tk.compare_groups(early, "early", "mode", reference="audit").pairs
-        pair = pairs.row(by_predicate=pl.col("group_a") == "verified", named=True)
-        low, high = pair["difference_ci_low"], pair["difference_ci_high"]
-        differences.append(low <= verified - audit <= high)
-        if pair["ratio_ci_low"] is not None:
-            ratios.append(pair["ratio_ci_low"] <= verified / audit <= pair["ratio_ci_high"])
+        timed = pc.filter(pl.col("observed_days") >= days).with_columns(
+            early=(pl.col("days_to_pass") <= days).fill_null(value=False)
+        )
+        pairs = tk.compare_groups(timed, "early", "course_id", reference=reference).pairs
+        for row in pairs.iter_rows(named=True):
+            a, b = true[row["group_a"]], true[reference]
+            differences.append(row["difference_ci_low"] <= a - b <= row["difference_ci_high"])
+            if row["ratio_ci_low"] is not None:
+                ratios.append(row["ratio_ci_low"] <= a / b <= row["ratio_ci_high"])
     for covered in (rates, differences, ratios):
-        assert len(covered) > 0.9 * runs
+        assert len(covered) > 20 * runs
         assert 0.93 <= np.mean(covered) <= 0.97

@@ -1,6 +1,8 @@
 """The public API: every name here, and no other, is public."""
 
 from .charts.cohort_charts import chart_cohort_progress as chart_cohort_progress
+from .charts.comparison_charts import chart_comparison as chart_comparison
+from .charts.comparison_charts import chart_transitions as chart_transitions
 from .charts.distribution_charts import (
     chart_completion_distribution as chart_completion_distribution,
 )
