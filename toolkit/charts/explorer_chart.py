@@ -27,7 +27,7 @@ def chart_course_explorer(
     grades: pl.DataFrame,
     curve: pl.DataFrame,
     sentences: Mapping[tuple[str, str], str],
-    title: str = "Choose a course and a cohort below: every chart follows",
+    title: str = "Choose a course and a cohort: every chart follows",
     source: str | None = None,
     min_n: int = 10,
 ) -> alt.VConcatChart:
@@ -101,7 +101,7 @@ def _funnel(table: pl.DataFrame) -> alt.LayerChart:
     rows = table.select(*PAIR, "stage", "n_reached", pl.col("rate_of_enrolled").round(4))
     base = alt.Chart(rows, title="From enrollment to the pass", width=_PLOT_WIDTH - 110)
     base = base.transform_filter(_CHOSEN)
-    y = alt.Y("stage:N", sort=stages, title=None, axis=alt.Axis(labelLimit=140))
+    y = alt.Y("stage:N", sort=stages, title=None, axis=alt.Axis(labelLimit=180))
     share = alt.X(
         "rate_of_enrolled:Q",
         title="Share of the enrolled",
@@ -199,14 +199,14 @@ def _curve(table: pl.DataFrame) -> alt.LayerChart:
     y = alt.Y("passed:Q", title="Share passed", axis=alt.Axis(format="%"))
     others = (
         base.transform_filter("datum.cohort === cohort && datum.course !== course")
-        .mark_line(interpolate="step-after", strokeWidth=1, color=WITHHELD)
+        .mark_line(strokeWidth=1, color=WITHHELD)
         .encode(x=x, y=y, detail="course:N")
     )
     chosen = base.transform_filter(_CHOSEN)
-    band = chosen.mark_area(interpolate="step-after", opacity=0.25, color=PALETTE[5]).encode(
+    band = chosen.mark_area(opacity=0.25, color=PALETTE[5]).encode(
         x=x, y=alt.Y("low:Q"), y2="high:Q"
     )
-    line = chosen.mark_line(interpolate="step-after", color=PALETTE[5]).encode(
+    line = chosen.mark_line(color=PALETTE[5]).encode(
         x=x,
         y=y,
         tooltip=[

@@ -34,7 +34,12 @@ _TABLES: dict[str, _Columns] = {
         "date_registration": pl.Int64,
         "date_unregistration": pl.Int64,
     },
-    "assessments": {"id_assessment": pl.Int64, "assessment_type": pl.String, "weight": pl.Float64},
+    "assessments": {
+        "id_assessment": pl.Int64,
+        "assessment_type": pl.String,
+        "date": pl.Int64,
+        "weight": pl.Float64,
+    },
     "studentAssessment": {
         "id_assessment": pl.Int64,
         "id_student": pl.Int64,
@@ -84,22 +89,21 @@ def convert(folder: Path, before: datetime = datetime.max) -> pl.DataFrame:
     Args:
         folder: See `Oulad`.
         before: Leave out what happened at this moment or later. A final result counts as
-            published when the presentation's last submission is in.
+            published when the presentation's last assessment is due.
     """
     graded = _assessments(folder)
-    everything = _submissions(folder, graded)
-    submissions = everything.filter(_at("date_submitted") < before)
+    submissions = _submissions(folder, graded).filter(_at("date_submitted") < before)
     of_course = graded.group_by(_COURSE).agg(
-        weights=pl.col("weight").sum(), n_assessments=pl.len().cast(pl.Float64)
+        weights=pl.col("weight").sum(),
+        n_assessments=pl.len().cast(pl.Float64),
+        final_day=pl.col("date").max(),
     )
-    final = everything.group_by(_COURSE).agg(final_day=pl.col("date_submitted").max())
     learners = (
         _read(folder, "studentInfo")
         .join(_read(folder, "studentRegistration"), on=_LEARNER, how="left")
         .join(_last_days(folder), on=_LEARNER, how="left")
         .join(_results(submissions), on=_LEARNER, how="left")
         .join(of_course, on=_COURSE, how="left")
-        .join(final, on=_COURSE, how="left")
         .filter(_at("date_registration").fill_null(_at(0)) < before)
     )
     return learners.sort(_LEARNER).select(**_records(before)).collect()
