@@ -19,6 +19,7 @@ LEFT_TO_RIGHT = [
     {"hazards", "survival_differences", "survival_tests"},
     {"competing_risks"},
     {"key_figures"},
+    {"columnar_json"},
     {"batches"},
     {"loader"},
     {"study"},

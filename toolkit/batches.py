@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from toolkit.columnar_json import read_columns
 from toolkit.errors import SchemaError, WireFormatError
 from toolkit.normalize import Problem, normalize, problem_rows
 from toolkit.schemas import Table
@@ -137,7 +138,7 @@ _Parsed = tuple[Piece, RawBatch, pl.DataFrame, pl.DataFrame]
 
 
 def _parse(piece: Piece, table: Table, before: int) -> _Parsed:
-    raw = read_strictly(piece, table, before=before)
+    raw = read_columns(piece, table) or read_strictly(piece, table, before=before)
     require_fields(raw.frame, table, before)
     frame, problems = normalize(raw.frame, table, before=before)
     return piece, raw, frame, problems

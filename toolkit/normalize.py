@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
-from toolkit.schemas import PROBLEMS, TIMESTAMP, Column, Table
+from toolkit.schemas import PROBLEMS, RESOURCES, TIMESTAMP, Column, Table
 
 Problem = tuple[int | None, str, str | None, str]
 """Record, column, raw text, reason."""
-
-_TEXT = pl.col("text")
-_VALUE = pl.col("value")
-_GIVEN = _TEXT.is_not_null() & (_TEXT != "")
 
 _USUAL_TIMESTAMP = "%Y-%m-%d %H:%M:%S%.f"
 _ANY_TIMESTAMP = (
@@ -26,6 +23,7 @@ _ANY_TIMESTAMP = (
     r"(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?"
     r"\s?(?:[Zz]|(?<sign>[+-])(?<hours>[01]\d|2[0-3])(?::?(?<minutes>[0-5]\d))?)?)?\s*$"
 )
+_LENGTH_TO_MICROSECONDS = len("2020-03-28 23:21:24.354019")
 _FINER_THAN_MICROSECONDS = r"\.\d{6}\d*[1-9]"
 _ANY_NUMBER = r"^\s*(?<number>[+-]?\d*[.,]?\d+)\s*(?<percent>%?)\s*$"
 
@@ -56,35 +54,61 @@ def normalize(
         >>> frame["completion"].to_list(), problems["reason"].to_list()
         ([0.8, 1.2], ['outside 0–1; kept as it is'])
     """
-    typed = []
+    if raw.is_empty():
+        return table.empty(), PROBLEMS.empty()
+    values = raw.select(_usual(table.name))
+    columns = {column.name: values[column.name] for column in table}
     problems = [PROBLEMS.empty()]
     for column in table:
-        text = raw[column.name]
-        if column.dtype == pl.String:
-            typed.append(text.replace("", None) if column.name == "letter_grade" else text)
+        text, value = raw[column.name], values[column.name]
+        if column.dtype not in _RULES or _is_well(text, value, column):
             continue
         read = _read(text, column)
-        typed.append(read["value"].alias(column.name))
-        if "reason" in read.columns:
-            problems.append(_problems(read, column, table, before))
-    return pl.DataFrame(typed), pl.concat(problems)
+        columns[column.name] = read["value"].alias(column.name)
+        problems.append(_problems(read, column, table, before))
+    return pl.DataFrame(columns), pl.concat(problems)
+
+
+@cache
+def _usual(resource: str) -> list[pl.Expr]:
+    """Every column read in its usual form."""
+    expressions = []
+    for column in RESOURCES[resource]:
+        text = pl.col(column.name)
+        if column.dtype in _RULES:
+            expressions.append(_RULES[column.dtype].usual(text).alias(column.name))
+        elif column.name == "letter_grade":
+            expressions.append(pl.when(text != "").then(text))
+        else:
+            expressions.append(text)
+    return expressions
+
+
+def _is_well(text: pl.Series, value: pl.Series, column: Column) -> bool:
+    """Whether the usual form was enough and no value needs a word; looked at cheaply."""
+    if value.null_count() > text.null_count():
+        empty = text == ""
+        if value.null_count() > text.null_count() + (empty.sum() or 0):
+            return False
+    return not _RULES[column.dtype].suspicious(text, value, column)
+
+
+def _given(text: pl.Expr) -> pl.Expr:
+    return text.is_not_null() & (text != "")
 
 
 def _read(text: pl.Series, column: Column) -> pl.DataFrame:
-    """Columns text, value and, where some value needs a word, reason."""
+    """Columns text, value and reason, which is null where the value needs no word."""
     rule = _RULES[column.dtype]
-    frame = text.alias("text").to_frame().with_columns(rule.usual.alias("value"))
-    if frame.select((_GIVEN & _VALUE.is_null()).any()).item():
-        frame = frame.with_columns(value=pl.coalesce(_VALUE, rule.any))
-    doubtful, doubt = rule.doubt(column)
-    reason = (
-        pl.when(_GIVEN & _VALUE.is_null())
+    raw, value = pl.col("text"), pl.col("value")
+    frame = text.alias("text").to_frame()
+    frame = frame.with_columns(value=pl.coalesce(rule.usual(raw), rule.any(raw)))
+    return frame.with_columns(
+        reason=pl.when(_given(raw) & value.is_null())
         .then(pl.lit(f"{rule.unread}; taken as null"))
-        .when(doubtful)
-        .then(pl.lit(doubt))
+        .when(rule.doubtful(raw, value, column))
+        .then(pl.lit(rule.doubt))
     )
-    reasons = frame.select(reason=reason).to_series()
-    return frame if reasons.null_count() == len(reasons) else frame.with_columns(reasons)
 
 
 def _problems(read: pl.DataFrame, column: Column, table: Table, before: int) -> pl.DataFrame:
@@ -95,7 +119,7 @@ def _problems(read: pl.DataFrame, column: Column, table: Table, before: int) -> 
             resource=pl.lit(table.name),
             record=pl.col("record").cast(pl.Int64),
             column=pl.lit(column.name),
-            raw=_TEXT,
+            raw=pl.col("text"),
             reason=pl.col("reason"),
         )
     )
@@ -103,97 +127,105 @@ def _problems(read: pl.DataFrame, column: Column, table: Table, before: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """How `text` becomes `value`.
+    """How text becomes a value.
 
     Attributes:
         usual: Reads the form that nearly every value has, fast.
-        any: Reads every accepted form; asked only where `usual` left something unread.
+        any: Reads every accepted form; asked only where `usual` left something to be looked at.
         unread: What is said of a text that neither reads.
-        doubt: For a column, which values are read but need a word, and that word.
+        doubtful: From text, value and column, which values are read but need a word.
+        doubt: That word.
+        suspicious: Whether some value may be doubtful; cheap, and right when it says no.
     """
 
-    usual: pl.Expr
-    any: pl.Expr
+    usual: Callable[[pl.Expr], pl.Expr]
+    any: Callable[[pl.Expr], pl.Expr]
     unread: str
-    doubt: Callable[[Column], tuple[pl.Expr, str]]
+    doubtful: Callable[[pl.Expr, pl.Expr, Column], pl.Expr]
+    doubt: str = ""
+    suspicious: Callable[[pl.Series, pl.Series, Column], bool] = lambda *_: False
 
 
-def _finite(number: pl.Expr) -> pl.Expr:
+def _number(text: pl.Expr) -> pl.Expr:
+    number = text.cast(pl.Float64, strict=False)
     return pl.when(number.is_finite()).then(number)
 
 
-def _any_number() -> pl.Expr:
-    parts = _TEXT.str.extract_groups(_ANY_NUMBER).struct
-    number = _finite(
-        parts.field("number").str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-    )
+def _any_number(text: pl.Expr) -> pl.Expr:
+    parts = text.str.extract_groups(_ANY_NUMBER).struct
+    number = _number(parts.field("number").str.replace(",", ".", literal=True))
     return pl.when(parts.field("percent") == "%").then(number / 100).otherwise(number)
 
 
-def _any_timestamp() -> pl.Expr:
-    parts = _TEXT.str.extract_groups(_ANY_TIMESTAMP).struct
+def _timestamp(text: pl.Expr) -> pl.Expr:
+    local = text.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False)
+    return local.dt.replace_time_zone("UTC")
+
+
+def _any_timestamp(text: pl.Expr) -> pl.Expr:
+    parts = text.str.extract_groups(_ANY_TIMESTAMP).struct
     clock = parts.field("minute").fill_null("00:00") + parts.field("second").fill_null(":00")
-    local = (parts.field("day") + " " + clock).str.to_datetime(
-        _USUAL_TIMESTAMP, time_unit="us", strict=False
-    )
+    local = _timestamp(parts.field("day") + " " + clock)
     offset = pl.duration(
         hours=parts.field("hours").cast(pl.Int64).fill_null(0),
         minutes=parts.field("minutes").cast(pl.Int64).fill_null(0),
     )
-    east = parts.field("sign") == "+"
-    west = parts.field("sign") == "-"
-    utc = pl.when(east).then(local - offset).when(west).then(local + offset).otherwise(local)
-    return utc.dt.replace_time_zone("UTC")
+    east, west = parts.field("sign") == "+", parts.field("sign") == "-"
+    return pl.when(east).then(local - offset).when(west).then(local + offset).otherwise(local)
 
 
-def _out_of_range(column: Column) -> tuple[pl.Expr, str]:
-    outside = ~_VALUE.is_between(column.low, column.high)
-    return outside, f"outside {column.low:g}–{column.high:g}; kept as it is"
+def _boolean(text: pl.Expr) -> pl.Expr:
+    return pl.when(text == "true").then(True).when(text == "false").then(False)  # noqa: FBT003
 
 
-def _cut_to_microseconds(_: Column) -> tuple[pl.Expr, str]:
-    long = _TEXT.str.len_bytes() > len("2020-03-28 23:21:24.354019")
-    finer = pl.when(long).then(_TEXT).str.contains(_FINER_THAN_MICROSECONDS)
-    return finer, "finer than a microsecond; the rest was cut off"
+def _any_boolean(text: pl.Expr) -> pl.Expr:
+    plain = text.str.strip_chars().str.to_lowercase()
+    return _boolean(plain.replace({"1": "true", "0": "false"}))
 
 
-def _no_doubt(_: Column) -> tuple[pl.Expr, str]:
-    return pl.lit(value=False), ""
+def _out_of_range(_: pl.Expr, value: pl.Expr, column: Column) -> pl.Expr:
+    return ~value.is_between(column.low, column.high)
+
+
+def _finer_than_microseconds(text: pl.Expr, _: pl.Expr, __: Column) -> pl.Expr:
+    long = text.str.len_bytes() > _LENGTH_TO_MICROSECONDS
+    return pl.when(long).then(text).str.contains(_FINER_THAN_MICROSECONDS).fill_null(value=False)
+
+
+def _lies_within(value: pl.Series, column: Column) -> bool:
+    return bool(value.drop_nulls().is_between(column.low, column.high).all())
+
+
+def _longest(text: pl.Series) -> int:
+    return int(text.str.len_bytes().max() or 0)  # type: ignore[arg-type]  # of a number column
+
+
+def _never(_: pl.Expr, __: pl.Expr, ___: Column) -> pl.Expr:
+    return pl.lit(value=False)
 
 
 _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
     pl.Float64: _Rule(
-        usual=_finite(_TEXT.cast(pl.Float64, strict=False)),
-        any=_any_number(),
-        unread="not a number or a percentage",
-        doubt=_out_of_range,
+        _number,
+        _any_number,
+        "not a number or a percentage",
+        _out_of_range,
+        "outside 0–1; kept as it is",
+        lambda _, value, column: not _lies_within(value, column),
     ),
     TIMESTAMP: _Rule(
-        usual=_TEXT.str.to_datetime(
-            _USUAL_TIMESTAMP, time_unit="us", strict=False
-        ).dt.replace_time_zone("UTC"),
-        any=_any_timestamp(),
-        unread="not a point in time",
-        doubt=_cut_to_microseconds,
+        _timestamp,
+        _any_timestamp,
+        "not a point in time",
+        _finer_than_microseconds,
+        "finer than a microsecond; the rest was cut off",
+        lambda text, _, __: _longest(text) > _LENGTH_TO_MICROSECONDS,
     ),
     pl.Date: _Rule(
-        usual=_TEXT.str.to_date("%Y-%m-%d", strict=False),
-        any=_any_timestamp().dt.date(),
-        unread="not a date",
-        doubt=_no_doubt,
+        lambda text: text.str.to_date("%Y-%m-%d", strict=False),
+        lambda text: _any_timestamp(text).dt.date(),
+        "not a date",
+        _never,
     ),
-    pl.Boolean: _Rule(
-        usual=_TEXT.replace_strict(
-            {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
-        ),
-        any=_TEXT.str.strip_chars()
-        .str.to_lowercase()
-        .replace_strict(
-            {"true": True, "false": False, "1": True, "0": False},
-            default=None,
-            return_dtype=pl.Boolean,
-        ),
-        unread="neither true nor false",
-        doubt=_no_doubt,
-    ),
+    pl.Boolean: _Rule(_boolean, _any_boolean, "neither true nor false", _never),
 }

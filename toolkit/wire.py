@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+import numpy as np
+
 from toolkit.errors import WireFormatError
 
 PIECE_SIZE = 1 << 20
@@ -252,15 +254,15 @@ def _last_border(buffer: bytearray, framing: Framing) -> int:
     at = buffer.rfind(b"{")
     while at > 0:
         before = separator.search(buffer, max(0, at - _SEPARATOR_LENGTH), at)
-        if before and not _quotes(bytes(buffer[:at])) % 2:
+        if before and not _quotes(buffer, at) % 2:
             return at
         at = buffer.rfind(b"{", 0, at)
     return 0
 
 
-def _quotes(text: bytes) -> int:
-    """How many quotes begin or end a string."""
-    quotes = text.count(b'"')
-    if b"\\" in text:
-        quotes -= sum(escaped == b'"' for escaped in _ESCAPED.findall(text))
+def _quotes(buffer: bytearray, end: int) -> int:
+    """How many quotes before this position begin or end a string."""
+    quotes = int(np.count_nonzero(np.frombuffer(buffer, np.uint8, end) == ord('"')))
+    if buffer.find(b"\\", 0, end) >= 0:
+        quotes -= sum(escaped == b'"' for escaped in _ESCAPED.findall(buffer, 0, end))
     return quotes
