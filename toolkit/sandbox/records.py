@@ -39,7 +39,7 @@ class Filters:
         """The filter as an expression on a record frame."""
         wanted = pl.lit(value=True)
         if self.course_id is not None:
-            wanted &= pl.col("course_id").cast(pl.String) == self.course_id
+            wanted &= pl.col("course_id") == self.course_id
         if self.username is not None:
             wanted &= pl.col("username") == self.username
         if self.created_since is not None:

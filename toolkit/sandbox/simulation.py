@@ -86,9 +86,9 @@ class Simulation:
         # All learners of the chunk are drawn, so that a learner is the same in any population.
         journeys = draw_journeys(CHUNK, rng)
         present = (self.clock - catalogue.OPENING) // timedelta(microseconds=1)
-        records = draw_progress(journeys, rng, present).lazy()
+        progress = draw_progress(journeys, rng, present)
         shown = (pl.col("created") < present) & (pl.col("learner") < self.learners - start)
-        return _notation(records.filter(shown).with_columns(pl.col("learner") + start))
+        return _notation(progress.filter(shown).with_columns(pl.col("learner") + start))
 
 
 def _number_of(username: str) -> int | None:
@@ -96,26 +96,28 @@ def _number_of(username: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _notation(records: pl.LazyFrame) -> pl.LazyFrame:
-    """Record frame from small numbers; what a request does not select is never computed."""
+def _notation(progress: pl.DataFrame) -> pl.LazyFrame:
+    """Record frame from small numbers; what a request does not select is never put together."""
+    texts = {
+        "called": pl.Series(_CALLED).gather(progress["learner"] % len(_CALLED)),
+        "course_id": pl.Series(_COURSE_IDS).gather(progress["course"]),
+        "display_name": pl.Series(_TITLES).gather(progress["course"] // len(RUNS)),
+        "percent_grade": pl.Series(_HUNDREDTHS).gather(progress["percent"]),
+        "letter_grade": pl.Series(LETTERS).gather(progress["letter"]),
+        "mode": pl.Series(MODES).gather(progress["mode"]),
+        "completion": pl.Series(_HUNDREDTHS).gather(progress["completion"]),
+    }
     opening = pl.lit(catalogue.OPENING, dtype=pl.Datetime("us"))
-    called = (pl.col("learner") % len(_CALLED)).cast(pl.UInt8)
-    username = pl.concat_str(
-        called.cat.to(pl.Enum(_CALLED)).cast(pl.String),
-        pl.lit("_"),
-        pl.col("learner").cast(pl.String).str.zfill(6),
-    )
-    return records.select(
-        username=username,
-        email=username + "@example.com",
-        course_id=pl.col("course").cat.to(pl.Enum(_COURSE_IDS)),
-        display_name=(pl.col("course") // len(RUNS)).cat.to(pl.Enum(_TITLES)),
-        percent_grade=pl.col("percent").cat.to(pl.Enum(_HUNDREDTHS)),
-        letter_grade=pl.col("letter").cat.to(pl.Enum(LETTERS)),
-        passed_timestamp=opening + pl.col("passed_at").cast(pl.Duration("us")),
-        last_date=opening.dt.date() + pl.duration(days=pl.col("last_day")),
-        is_active=pl.col("is_active"),
-        mode=pl.col("mode").cat.to(pl.Enum(MODES)),
-        created=opening + pl.col("created").cast(pl.Duration("us")),
-        completion=pl.col("completion").cat.to(pl.Enum(_HUNDREDTHS)),
+    number = pl.col("learner").cast(pl.String).str.zfill(6)
+    username = pl.concat_str("called", pl.lit("_"), number)
+    return (
+        progress.with_columns(**texts)
+        .lazy()
+        .with_columns(
+            username=username,
+            email=username + "@example.com",
+            passed_timestamp=opening + pl.col("passed_at").cast(pl.Duration("us")),
+            last_date=opening.dt.date() + pl.duration(days=pl.col("last_day")),
+            created=opening + pl.col("created").cast(pl.Duration("us")),
+        )
     )
