@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toolkit as tk
@@ -178,6 +178,7 @@ def test_a_learner_is_the_same_in_any_population() -> None:
     assert lines(alone) == lines(among_many)
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     learners=st.integers(1, 2 * CHUNK),
     seed=st.integers(0, 2**64 - 1),
