@@ -32,7 +32,7 @@ def durations() -> pl.DataFrame:
         {
             "group": ["fast"] * 40 + ["slow"] * 40,
             "duration": [float(10 + i) for i in range(40)] + [float(50 + i) for i in range(40)],
-            "event": [True] * 40 + [i % 2 == 0 for i in range(40)],
+            "event": [i % 4 != 3 for i in range(40)] + [i % 2 == 0 for i in range(40)],
         }
     )
 

@@ -1,0 +1,156 @@
+"""Complementary suppression: what else must be withheld so that nothing small can be computed.
+
+A table's counts are cells, and what a reader knows of them are equations, each a sum that is zero:
+a total less its members; a whole less a part less the rest, a count too although not printed.
+Where the equations and the cells shown leave a cell one value, it is as good as printed. So
+further cells are withheld until no cell under the threshold is computable, and until what a
+total minus its shown members leaves over is itself no number under the threshold.
+
+Source: Hundepool et al. (2012), Statistical Disclosure Control, Wiley, chapter 4.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import gcd
+
+Equation = Mapping[int, int]
+
+
+@dataclass(slots=True)
+class Cell:
+    """One count.
+
+    Attributes:
+        value: The number; None where the table does not give it (any more).
+        cost: Of two cells that could be withheld, the one of lower cost goes.
+        printed: Whether the table has a place for it; else a reader can only compute it.
+        zero_ok: Whether 0 may be known. It names no one, but "none passed" says it of everyone.
+    """
+
+    value: int | None
+    cost: int = 0
+    printed: bool = True
+    zero_ok: bool = True
+
+    def may_be(self, value: int, min_n: int) -> bool:
+        """Whether the cell may be known to have this value."""
+        return value >= min_n or (value == 0 and self.zero_ok)
+
+
+class Cells:
+    """The cells of one table and the equations between them."""
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+        self.equations: list[Equation] = []
+
+    def add(self, value: int | None, *, cost: int = 0, zero_ok: bool = True) -> int:
+        """Add a printed cell; None is one withheld before."""
+        self.cells.append(Cell(value, cost, zero_ok=zero_ok))
+        return len(self.cells) - 1
+
+    def sums_to(self, total: int, members: Iterable[int]) -> None:
+        """Say that the members add up to the total."""
+        self.equations.append({total: 1} | dict.fromkeys(members, -1))
+
+    def rest(self, terms: Equation, *, zero_ok: bool = True) -> int:
+        """Add what the terms leave over, a count that is not printed."""
+        self.cells.append(Cell(None, printed=False, zero_ok=zero_ok))
+        rest = len(self.cells) - 1
+        self.equations.append({**terms, rest: -1})
+        return rest
+
+    def withheld(self, min_n: int) -> set[int]:
+        """The printed cells that may not be shown."""
+        known = {
+            c: cell.value
+            for c, cell in enumerate(self.cells)
+            if cell.value is not None and cell.may_be(cell.value, min_n)
+        }
+        for block in _blocks(self.equations):
+            self._suppress(block, known, min_n)
+        return {c for c, cell in enumerate(self.cells) if cell.printed and c not in known}
+
+    def _suppress(self, equations: list[Equation], known: dict[int, int], min_n: int) -> None:
+        """Take cells of one block out of `known` until it tells no more."""
+        while True:
+            gone: set[int] = set()
+            computed: dict[int, int] = {}
+            for row in [*equations, *_eliminated(equations, known)]:
+                unknown = [c for c in row if c not in known]
+                left = _left_for(row, unknown, known)
+                if left is None or gone & row.keys():
+                    continue
+                if len(unknown) == 1 and self.cells[unknown[0]].may_be(left, min_n):
+                    computed[unknown[0]] = left
+                elif len(unknown) == 1 or left < min_n:
+                    gone |= self._cheapest(row, known)
+            if not gone:
+                # What a reader can compute, and may, is shown as well.
+                known |= {c: n for c, n in computed.items() if self.cells[c].value is not None}
+                return
+            for cell in gone:
+                del known[cell]
+
+    def _cheapest(self, row: Equation, known: Mapping[int, int]) -> set[int]:
+        shown = [c for c in row if known.get(c)] or [c for c in row if c in known]
+        return {min(shown, key=lambda c: (self.cells[c].cost, known[c], c))} if shown else set()
+
+
+def _left_for(row: Equation, unknown: list[int], known: Mapping[int, int]) -> int | None:
+    """What the unknown cells of an equation add up to; None where it does not say."""
+    weights = {row[c] for c in unknown}
+    if not weights or min(weights) < 0 < max(weights):
+        return None
+    told = sum(weight * known[c] for c, weight in row.items() if c in known)
+    return abs(told) // max(abs(weight) for weight in weights)
+
+
+def _eliminated(equations: list[Equation], known: Mapping[int, int]) -> list[Equation]:
+    """The equations solved for the unknown cells as far as they go (Gauss and Jordan, exactly)."""
+    solved: dict[int, dict[int, int]] = {}
+    for equation in equations:
+        row = dict(equation)
+        for cell in [c for c in row if c in solved]:
+            row = _without(cell, row, solved[cell])
+        pivot = next((c for c in row if c not in known), None)
+        if pivot is None:
+            continue
+        for other in [p for p, earlier in solved.items() if pivot in earlier]:
+            solved[other] = _without(pivot, solved[other], row)
+        solved[pivot] = row
+    return list(solved.values())
+
+
+def _without(cell: int, row: dict[int, int], other: dict[int, int]) -> dict[int, int]:
+    """The row plus as much of the other as makes the cell vanish, in smallest whole numbers."""
+    mine, theirs = row.get(cell, 0), other[cell]
+    if mine == 0:
+        return row
+    mixed = {c: theirs * row.get(c, 0) - mine * other.get(c, 0) for c in row.keys() | other.keys()}
+    common = gcd(*mixed.values()) or 1
+    return {c: weight // common for c, weight in mixed.items() if weight}
+
+
+def _blocks(equations: Iterable[Equation]) -> list[list[Equation]]:
+    """The equations, those together that have cells in common (union and find)."""
+    parent: dict[int, int] = {}
+
+    def root(cell: int) -> int:
+        above = parent.setdefault(cell, cell)
+        while above != cell:
+            parent[cell] = parent[above]
+            cell, above = above, parent[above]
+        return cell
+
+    tied = [(equation, [root(cell) for cell in equation]) for equation in equations]
+    for _, roots in tied:
+        for other in roots[1:]:
+            parent[root(other)] = root(roots[0])
+    blocks: dict[int, list[Equation]] = defaultdict(list)
+    for equation, roots in tied:
+        blocks[root(roots[0])].append(equation)
+    return list(blocks.values())
