@@ -31,8 +31,8 @@ def reached(*counts: int, of: int = 50) -> list[int | None]:
 
 
 def test_every_result_table_has_a_rule() -> None:
-    assert RULES.keys() | CURVES.keys() == RESULTS.keys()
-    assert not RULES.keys() & CURVES.keys()
+    assert RULES.keys() | CURVES == RESULTS.keys()
+    assert not RULES.keys() & CURVES
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -172,6 +172,21 @@ def test_a_curve_at_chosen_times_says_no_more_than_the_whole() -> None:
     assert safe["n_at_risk"].to_list() == [40, 40, 28]
     with pytest.raises(tk.DisclosureError, match="from time 0"):
         tk.protect(tk.kaplan_meier(durations, times=[5, 10]))
+
+
+def test_curves_of_competing_ends_keep_the_same_times() -> None:
+    durations = pl.DataFrame(
+        {
+            "duration": [float(i) for i in range(1, 81)],
+            "event": [i % 2 == 0 for i in range(80)],
+            "end": ["passed" if i % 2 == 0 else "unenrolled" for i in range(80)],
+        }
+    )
+    safe = tk.protect(tk.cumulative_incidence(durations))
+    passed, unenrolled = safe.partition_by("end")
+    assert passed["duration"].to_list() == unenrolled["duration"].to_list() == [0, 20, 40, 60]
+    assert passed["n_at_risk"].to_list() == [80, 80, 60, 40]
+    assert tk.protect(safe).equals(safe)
 
 
 def test_shares_passed_by_a_time_must_lie_apart() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from toolkit.disclosure.curves import CURVES, coarsen, thin_summary
+from toolkit.disclosure.curves import CURVES, coarsen, thin_milestone_differences, thin_summary
 from toolkit.disclosure.rules import RULES, Board
 from toolkit.errors import DisclosureError
 from toolkit.schemas import Role, Table
@@ -71,11 +71,13 @@ def protect(table: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
     if min_n == 1:
         return table
     if known.name in CURVES:
-        return coarsen(table, known, CURVES[known.name], min_n, withheld(min_n))
+        return coarsen(table, known, min_n, withheld(min_n))
     safe = _withhold(table, known, min_n)
     if known.name == "survival_summary":
         by = [name for name in table.columns if name not in (*known.names, "status")]
         return thin_summary(safe, by, min_n, withheld(min_n))
+    if known.name == "milestone_difference":
+        return thin_milestone_differences(safe, min_n, withheld(min_n))
     return safe
 
 

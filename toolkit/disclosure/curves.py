@@ -8,8 +8,6 @@ the original ones; the counts are those of the whole step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -17,100 +15,98 @@ import polars as pl
 
 from toolkit.errors import DisclosureError
 from toolkit.schemas import Role, Table
+from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class CurveRule:
-    """Which counts of a curve's table are what.
-
-    Attributes:
-        flows: Counts of those who leave the risk set at a time, by how they leave.
-        constant: Counts that are the same in all rows of a curve.
-    """
-
-    flows: tuple[str, ...] = ("n_events", "n_censored")
-    constant: tuple[str, ...] = ("n_excluded",)
+COUNTS = ("n_at_risk", "n_events", "n_censored")
+CURVES = frozenset({"kaplan_meier", "passed_share", "nelson_aalen", "cumulative_incidence"})
 
 
-CURVES = {"kaplan_meier": CurveRule(), "passed_share": CurveRule()}
-
-
-def coarsen(
-    table: pl.DataFrame, known: Table, rule: CurveRule, min_n: int, reason: str
-) -> pl.DataFrame:
+def coarsen(table: pl.DataFrame, known: Table, min_n: int, reason: str) -> pl.DataFrame:
     """Keep of each curve the times that end a step of enough learners.
 
-    `n_at_risk` of a kept row is at the beginning of its step. A curve of which nothing can be
-    shown keeps its first row, all null. `status` speaks of the step, not of `n_excluded`.
+    `n_at_risk` of a kept row is at the beginning of its step. Curves of several ends of the same
+    learners keep the same times. A curve of which nothing can be shown keeps its first row, all
+    null. `status` speaks of the step, not of `n_excluded`.
 
     Raises:
         DisclosureError: A curve does not begin at time 0, so its risk set is not known.
     """
     by = [name for name in table.columns if name not in (*known.names, "status")]
-    parts = table.partition_by(by, maintain_order=True) if by else [table]
     statistics = known.of_role(Role.STATISTIC)
     rows: list[Row] = []
-    for part in parts:
+    for part in table.partition_by(by, maintain_order=True) if by else [table]:
+        ends = part.partition_by("end", maintain_order=True) if "end" in part.columns else [part]
         if part.height:
-            rows += _coarsened(part.rows(named=True), rule, statistics, min_n, reason)
+            rows += _coarsened([end.rows(named=True) for end in ends], statistics, min_n, reason)
     frame = pl.DataFrame(rows, schema={**table.schema, "status": pl.String})
-    enough = {name: pl.col(name) >= min_n for name in rule.constant}
-    return frame.with_columns(pl.when(is_).then(name).alias(name) for name, is_ in enough.items())
+    excluded = pl.col("n_excluded")
+    return frame.with_columns(n_excluded=pl.when(excluded >= min_n).then(excluded))
 
 
 def _coarsened(
-    rows: list[Row], rule: CurveRule, statistics: list[str], min_n: int, reason: str
+    curves: list[list[Row]], statistics: list[str], min_n: int, reason: str
 ) -> list[Row]:
-    withheld = dict.fromkeys(("n_at_risk", *rule.flows, *statistics))
-    blank = [{**rows[0], **withheld, "status": reason}]
-    if rows[0]["n_at_risk"] is None:
+    """The rows kept of curves, one for each end, whose rows are at the same times."""
+    withheld = {**dict.fromkeys((*COUNTS, *statistics)), "status": reason}
+    blank = [{**rows[0], **withheld} for rows in curves]
+    first = curves[0]
+    if first[0]["n_at_risk"] is None:
         return blank
-    if rows[0]["duration"] != 0:
+    if first[0]["duration"] != 0:
         raise DisclosureError("a curve can be protected from time 0 on: ask for that time too")
-    left = [sum(row[name] for name in rule.flows) for row in rows]
-    before = _at_risk(rows, left)
-    after = [n - leaving for n, leaving in zip(before, left, strict=True)]
-    entered = [0, *(n - stayed for n, stayed in zip(before[1:], after, strict=False))]
-
-    def enough(numbers: Iterable[int]) -> bool:
-        return all(n == 0 or n >= min_n for n in numbers)
-
-    kept: list[Row] = []
-    first = 0
-    for end, row in enumerate(rows):
-        step = slice(first, end + 1)
-        flows = {name: sum(r[name] for r in rows[step]) for name in rule.flows}
-        is_last = end == len(rows) - 1 and after[end] == 0 and flows[rule.flows[-1]] > 0
-        if (
-            (end == 0 or any(flows.values()))
-            and enough([*flows.values(), sum(entered[step])])
-            and (after[end] >= min_n or is_last)
-        ):
-            known = end > 0 or row[statistics[0]] is not None
-            status = "shown" if known else reason
-            kept.append({**row, **flows, "n_at_risk": before[first], "status": status})
-            first = end + 1
-    if not kept:
+    flows = [[row["n_censored"] for row in first]]
+    flows += [[row["n_events"] for row in rows] for rows in curves]
+    at_risk = _at_risk(
+        [row["n_at_risk"] for row in first], [sum(f) for f in zip(*flows, strict=True)]
+    )
+    steps = _steps(flows, at_risk, min_n)
+    if not steps:
         return blank
-    if kept[0]["duration"] != 0:  # few left at once: they are part of the first step
-        start = {**dict.fromkeys(rule.flows, 0), "n_at_risk": before[0]}
-        kept.insert(0, {**blank[0], **start})
+    kept: list[Row] = []
+    for rows, empty in zip(curves, blank, strict=True):
+        if steps[0].stop > 1:  # few left at once: they are part of the first step
+            kept.append({**empty, "n_at_risk": at_risk[0], "n_events": 0, "n_censored": 0})
+        for step in steps:
+            last = rows[step.stop - 1]
+            unknown = step.stop == 1 and last[statistics[0]] is None
+            counts = {name: sum(row[name] for row in rows[step]) for name in COUNTS[1:]}
+            counts |= {"n_at_risk": at_risk[step.start]}
+            kept.append({**last, **counts, "status": reason if unknown else "shown"})
     return kept
 
 
-def _at_risk(rows: list[Row], left: list[int]) -> list[int]:
+def _steps(flows: list[list[int]], at_risk: list[int], min_n: int) -> list[slice]:
+    """The stretches of rows in which none or enough leave by each way, and enough go on."""
+    left = [sum(leaving) for leaving in zip(*flows, strict=True)]
+    goes_on = [n - leaving for n, leaving in zip(at_risk, left, strict=True)]
+    entered = [0, *(n - stayed for n, stayed in zip(at_risk[1:], goes_on, strict=False))]
+    steps: list[slice] = []
+    start = 0
+    for end in range(len(left)):
+        step = slice(start, end + 1)
+        ways = [sum(way[step]) for way in (*flows, entered)]
+        enough = all(n == 0 or n >= min_n for n in ways)
+        # The end of a curve where all have left shows that none was censored, or enough were.
+        over = end == len(left) - 1 and goes_on[end] == 0 and ways[0] > 0
+        if enough and (end == 0 or any(ways[:-1])) and (goes_on[end] >= min_n or over):
+            steps.append(step)
+            start = end + 1
+    return steps
+
+
+def _at_risk(given: list[int], left: list[int]) -> list[int]:
     """Who is at risk when the step to each row begins.
 
     A table of all times says it. One of chosen times gives those at risk just before each, while
     its counts go back to the time before; so there they are taken from the beginning.
     """
-    given = [row["n_at_risk"] for row in rows]
     stayed = [n - leaving for n, leaving in zip(given, left, strict=True)]
     if all(later >= stays for later, stays in zip(given[1:], stayed, strict=False)):
         return given
-    gone = [0, *accumulate(left)][: len(rows)]
+    gone = [0, *accumulate(left)][: len(given)]
     return [given[0] - n for n in gone]
 
 
@@ -158,3 +154,17 @@ def _too_close(milestones: pl.DataFrame, min_n: int) -> list[int]:
         else:
             close.append(row["_row"])
     return close
+
+
+def thin_milestone_differences(table: pl.DataFrame, min_n: int, reason: str) -> pl.DataFrame:
+    """Withhold differences of shares that stand for few learners who passed, or did not."""
+    few = pl.lit(value=False)
+    for share, n in (("passed_share", "n_learners"), ("reference_share", "n_reference")):
+        passed = (pl.col(share) * pl.col(n)).round(6)
+        few |= (passed < min_n) | (pl.col(n) - passed < min_n)
+    names = MILESTONE_DIFFERENCE.of_role(Role.STATISTIC)
+    goes = few.fill_null(value=False)
+    return table.with_columns(
+        *(pl.when(~goes).then(pl.col(name)).alias(name) for name in names),
+        pl.when(goes).then(pl.lit(reason)).otherwise("status").alias("status"),
+    )

@@ -211,6 +211,20 @@ def _exclusions(board: Board) -> None:
         board.cells.rest({board.cell(rows[0], "n_records"): 1, **reasons})
 
 
+def _gray_test(board: Board) -> None:
+    """Who came to neither end was censored."""
+    for row in range(len(board.rows)):
+        board.rest(row, {"n_learners": 1, "n_events": -1, "n_other_ends": -1})
+
+
+def _hazard(board: Board) -> None:
+    """From one stretch to the next go those at risk who neither passed nor were censored."""
+    for rows in board.groups():
+        for one, later in pairwise(rows):
+            before, after = board.cell(one, "n_at_risk"), board.cell(later, "n_at_risk")
+            board.cells.rest({before: 1, board.cell(one, "n_events"): -1, after: -1})
+
+
 _OF_ENROLLED = ("n_active", "n_completed", "n_passed", "n_graded")
 _PASSED_TOO = ("n_passed_active", "n_passed_graded", "n_passed_completed")
 _IN_ANALYSIS: Mapping[str, tuple[str, ...]] = {
@@ -286,6 +300,18 @@ RULES: Mapping[str, Rule] = {
         verdicts=frozenset({"n_events"}),
         rests=(("n_learners", "n_events"),),
         cost={"n_learners": 5},
+    ),
+    "logrank_pairs": Rule(),
+    "rmst_difference": Rule(),
+    "milestone_difference": Rule(),
+    "gray_test": Rule(
+        verdicts=frozenset({"n_events", "n_other_ends"}),
+        rests=(("n_learners", "n_events"), ("n_learners", "n_other_ends")),
+        cost={"n_learners": 5},
+        ties=_gray_test,
+    ),
+    "smoothed_hazard": Rule(
+        rests=(("n_at_risk", "n_events"),), cost={"n_at_risk": 5}, ties=_hazard
     ),
     "survival_summary": Rule(
         verdicts=frozenset({"n_events"}),
