@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from scipy.optimize import linprog
 
 import toolkit as tk
@@ -215,6 +216,63 @@ def test_no_step_of_a_curve_rests_on_few(rows: pl.DataFrame, min_n: int) -> None
     leaving = safe["n_events"] + safe["n_censored"]
     assert safe["n_at_risk"][1:].to_list() == (safe["n_at_risk"] - leaving)[:-1].to_list()
     assert tk.protect(safe, min_n=min_n).equals(safe)
+
+
+def records(seed: int) -> pl.DataFrame:
+    """Learners of three courses, drawn from the seed."""
+    draw = np.random.default_rng(seed)
+    n = int(draw.integers(20, 400))
+    passed = draw.random(n) < 0.3
+    days = np.round(draw.exponential(60, n), 1)
+    return pl.DataFrame(
+        {
+            "username": [f"u{i}" for i in draw.integers(0, n, n)],
+            "course_id": [f"course-v1:O+C{i}+R" for i in draw.integers(0, 3, n)],
+            "mode": draw.choice(["audit", "verified"], n, p=[0.8, 0.2]),
+            "in_enrollments": True,
+            "completion": np.round(draw.random(n), 2),
+            "percent_grade": np.where(draw.random(n) < 0.3, 0.0, np.round(draw.random(n), 2)),
+            "passed": passed,
+            "enrolled_day": draw.integers(19_000, 19_200, n),
+            "days_to_pass": np.where(passed, days, np.nan),
+            "observed_days": np.maximum(days, 150.0),
+            "duration": days,
+            "event": passed,
+        }
+    ).with_columns(pl.col("days_to_pass").fill_nan(None))
+
+
+def analyses(pc: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    course = ["course_id"]
+    return {
+        "outcomes": tk.outcomes(pc, by=["course_id", "mode"], totals=True),
+        "completion_funnel": tk.completion_funnel(pc, by=course),
+        "distribution": tk.grade_distribution(pc, by=course, bins=8),
+        "cohort_progress": tk.cohort_progress(pc),
+        "pairs": tk.compare_groups(pc, "passed", "course_id").pairs,
+        "kaplan_meier": tk.kaplan_meier(pc, by=course),
+        "survival_summary": tk.survival_summary(pc, by=course),
+        "logrank": tk.logrank(pc, by=course),
+        "smoothed_hazard": tk.smoothed_hazard(pc, by=course),
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_protecting_twice_is_protecting_once(seed: int) -> None:
+    for table in analyses(records(seed)).values():
+        once = tk.protect(table)
+        assert_frame_equal(tk.protect(once), once)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_small_count_is_left_and_no_shown_number_is_changed(seed: int) -> None:
+    for name, table in analyses(records(seed)).items():
+        safe = tk.protect(table)
+        for count in RESULTS[name].of_role(Role.COUNT):
+            assert safe.filter(pl.col(count).is_between(1, 9)).is_empty(), (name, count)
+            if name not in CURVES:
+                kept = safe[count].is_not_null()
+                assert safe[count].filter(kept).equals(table[count].filter(kept))
 
 
 # An attacker knows the published table, that its rows add up to its totals, and that no count is

@@ -72,7 +72,9 @@ def protect(table: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
         return table
     if known.name in CURVES:
         return coarsen(table, known, min_n, withheld(min_n))
-    safe = _withhold(table, known, min_n)
+    safe, before = _withhold(table, known, min_n), table
+    while not safe.equals(before):  # what is withheld now may tie cells together anew
+        safe, before = _withhold(safe, known, min_n), safe
     if known.name == "survival_summary":
         by = [name for name in table.columns if name not in (*known.names, "status")]
         return thin_summary(safe, by, min_n, withheld(min_n))
@@ -104,6 +106,9 @@ def _withhold(table: pl.DataFrame, known: Table, min_n: int) -> pl.DataFrame:
     for name in _ALL_OR_NONE.get(known.name, ()):
         statistics[name] = ~pl.lit(any_goes.any() or masked["n_events"].null_count() > 0)
     return masked.with_columns(
-        pl.when(any_goes).then(pl.lit(withheld(min_n))).otherwise("status").alias("status"),
+        pl.when(any_goes & (pl.col("status") == SHOWN))
+        .then(pl.lit(withheld(min_n)))
+        .otherwise("status")
+        .alias("status"),
         *(pl.when(rests).then(pl.col(name)).alias(name) for name, rests in statistics.items()),
     )

@@ -43,7 +43,8 @@ def coarsen(table: pl.DataFrame, known: Table, min_n: int, reason: str) -> pl.Da
             rows += _coarsened([end.rows(named=True) for end in ends], statistics, min_n, reason)
     frame = pl.DataFrame(rows, schema={**table.schema, "status": pl.String})
     excluded = pl.col("n_excluded")
-    return frame.with_columns(n_excluded=pl.when(excluded >= min_n).then(excluded))
+    may_be_known = (excluded >= min_n) | (excluded == 0)
+    return frame.with_columns(n_excluded=pl.when(may_be_known).then(excluded))
 
 
 def _coarsened(

@@ -57,10 +57,9 @@ class Board:
         self._rule = rule
         self._place: dict[tuple[object, ...], int] = {}
         self._rests: dict[tuple[int, ...], int] = {}
-        for row, values in enumerate(self.rows):
+        for row in range(len(self.rows)):
             for column in self.counts:
-                if values[column] is not None:
-                    self.cell(row, column)
+                self.cell(row, column)
             for whole, part in rule.rests:
                 judged = part in rule.verdicts and whole not in rule.verdicts
                 self.rest(row, {whole: 1, part: -1}, zero_ok=not judged)

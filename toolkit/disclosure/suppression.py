@@ -65,48 +65,54 @@ class Cells:
 
     def withheld(self, min_n: int) -> set[int]:
         """The printed cells that may not be shown."""
-        known = {
+        shown = {
             c: cell.value
             for c, cell in enumerate(self.cells)
             if cell.value is not None and cell.may_be(cell.value, min_n)
         }
         for block in _blocks(self.equations):
-            self._suppress(block, known, min_n)
-        return {c for c, cell in enumerate(self.cells) if cell.printed and c not in known}
+            self._suppress(block, shown, min_n)
+        return {c for c, cell in enumerate(self.cells) if cell.printed and c not in shown}
 
-    def _suppress(self, equations: list[Equation], known: dict[int, int], min_n: int) -> None:
-        """Take cells of one block out of `known` until it tells no more."""
+    def _suppress(self, equations: list[Equation], shown: dict[int, int], min_n: int) -> None:
+        """Take cells of one block out of `shown` until the others tell nothing small."""
         while True:
+            known = dict(shown)
+            because = {c: {c} for c in shown}  # the shown cells that a known one follows from
             gone: set[int] = set()
-            computed: dict[int, int] = {}
-            for row in [*equations, *_eliminated(equations, known)]:
-                unknown = [c for c in row if c not in known]
-                left = _left_for(row, unknown, known)
-                if left is None or gone & row.keys():
-                    continue
-                if len(unknown) == 1 and self.cells[unknown[0]].may_be(left, min_n):
-                    computed[unknown[0]] = left
-                elif len(unknown) == 1 or left < min_n:
-                    gone |= self._cheapest(row, known)
+            for row in _eliminated(equations, shown):
+                left, unknown = _left_for(row, shown)
+                if left is not None and len(unknown) == 1:
+                    [cell] = unknown
+                    known[cell], because[cell] = left, row.keys() & shown.keys()
+                    if not self.cells[cell].may_be(left, min_n) and not because[cell] & gone:
+                        gone |= self._cheapest(because[cell], shown)
+            for row in () if gone else [*equations, *_eliminated(equations, known)]:
+                left, unknown = _left_for(row, known)
+                if left is not None and unknown and left < min_n:
+                    told = {s for c in row if c in known for s in because[c]}
+                    gone |= self._cheapest(told, shown) if not told & gone else set()
             if not gone:
-                # What a reader can compute, and may, is shown as well.
-                known |= {c: n for c, n in computed.items() if self.cells[c].value is not None}
-                return
+                break
             for cell in gone:
-                del known[cell]
+                del shown[cell]
+        # What a reader can compute, and may know, is shown as well.
+        shown |= {c: n for c, n in known.items() if self.cells[c].value is not None}
 
-    def _cheapest(self, row: Equation, known: Mapping[int, int]) -> set[int]:
-        shown = [c for c in row if known.get(c)] or [c for c in row if c in known]
-        return {min(shown, key=lambda c: (self.cells[c].cost, known[c], c))} if shown else set()
+    def _cheapest(self, told: set[int], shown: Mapping[int, int]) -> set[int]:
+        """The cell to withhold of those that tell; a 0 only where there is no other."""
+        worth = [c for c in told if shown[c]] or told
+        return {min(worth, key=lambda c: (self.cells[c].cost, shown[c], c))} if worth else set()
 
 
-def _left_for(row: Equation, unknown: list[int], known: Mapping[int, int]) -> int | None:
-    """What the unknown cells of an equation add up to; None where it does not say."""
+def _left_for(row: Equation, known: Mapping[int, int]) -> tuple[int | None, list[int]]:
+    """What the unknown cells of an equation add up to, if it says so, and which they are."""
+    unknown = [c for c in row if c not in known]
     weights = {row[c] for c in unknown}
     if not weights or min(weights) < 0 < max(weights):
-        return None
+        return None, unknown
     told = sum(weight * known[c] for c, weight in row.items() if c in known)
-    return abs(told) // max(abs(weight) for weight in weights)
+    return abs(told) // max(abs(weight) for weight in weights), unknown
 
 
 def _eliminated(equations: list[Equation], known: Mapping[int, int]) -> list[Equation]:
