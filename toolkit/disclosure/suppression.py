@@ -76,18 +76,14 @@ class Cells:
 
     def _suppress(self, equations: list[Equation], shown: dict[int, int], min_n: int) -> None:
         """Take cells of one block out of `shown` until the others tell nothing small."""
+        solved = equations
         while True:
-            known = dict(shown)
-            because = {c: {c} for c in shown}  # the shown cells that a known one follows from
+            known, because, solved = self._computable(equations, solved, shown)
             gone: set[int] = set()
-            for row in _eliminated(equations, shown):
-                left, unknown = _left_for(row, shown)
-                if left is not None and len(unknown) == 1:
-                    [cell] = unknown
-                    known[cell], because[cell] = left, row.keys() & shown.keys()
-                    if not self.cells[cell].may_be(left, min_n) and not because[cell] & gone:
-                        gone |= self._cheapest(because[cell], shown)
-            for row in () if gone else [*equations, *_eliminated(equations, known)]:
+            for cell in known.keys() - shown.keys():
+                if not self.cells[cell].may_be(known[cell], min_n) and not because[cell] & gone:
+                    gone |= self._cheapest(because[cell], shown)
+            for row in () if gone else [*equations, *solved]:
                 left, unknown = _left_for(row, known)
                 if left is not None and unknown and left < min_n:
                     told = {s for c in row if c in known for s in because[c]}
@@ -98,6 +94,25 @@ class Cells:
                 del shown[cell]
         # What a reader can compute, and may know, is shown as well.
         shown |= {c: n for c, n in known.items() if self.cells[c].value is not None}
+
+    def _computable(
+        self, equations: list[Equation], solved: list[Equation], shown: dict[int, int]
+    ) -> tuple[dict[int, int], dict[int, set[int]], list[Equation]]:
+        """What can be known: the cells, the shown ones each follows from, the equations solved."""
+        known = dict(shown)
+        because = {c: {c} for c in shown}
+        while True:
+            solved = _eliminated(solved, known)
+            before = len(known)
+            for row in [*equations, *solved]:
+                left, unknown = _left_for(row, known)
+                none = left == 0 and all(self.cells[c].zero_ok for c in unknown)
+                if left is not None and (none or len(unknown) == 1):
+                    told = {s for c in row if c in known for s in because[c]}
+                    known |= dict.fromkeys(unknown, left)
+                    because |= dict.fromkeys(unknown, told)
+            if len(known) == before:
+                return known, because, solved
 
     def _cheapest(self, told: set[int], shown: Mapping[int, int]) -> set[int]:
         """The cell to withhold of those that tell; a 0 only where there is no other."""
@@ -115,30 +130,47 @@ def _left_for(row: Equation, known: Mapping[int, int]) -> tuple[int | None, list
     return abs(told) // max(abs(weight) for weight in weights), unknown
 
 
-def _eliminated(equations: list[Equation], known: Mapping[int, int]) -> list[Equation]:
-    """The equations solved for the unknown cells as far as they go (Gauss and Jordan, exactly)."""
-    solved: dict[int, dict[int, int]] = {}
+def _eliminated(equations: Iterable[Equation], known: Mapping[int, int]) -> list[Equation]:
+    """The same equations solved for the unknown cells (Gauss and Jordan, in whole numbers)."""
+    solved: dict[int, Equation] = {}
+    users: dict[int, set[int]] = defaultdict(set)  # the solved equations that a cell stands in
+    spent = []
     for equation in equations:
-        row = dict(equation)
+        row = equation
         for cell in [c for c in row if c in solved]:
             row = _without(cell, row, solved[cell])
         pivot = next((c for c in row if c not in known), None)
         if pivot is None:
+            spent.append(row)
             continue
-        for other in [p for p, earlier in solved.items() if pivot in earlier]:
+        for other in list(users[pivot]):
+            for cell in solved[other]:
+                users[cell].discard(other)
             solved[other] = _without(pivot, solved[other], row)
+            for cell in solved[other]:
+                users[cell].add(other)
         solved[pivot] = row
-    return list(solved.values())
+        for cell in row:
+            users[cell].add(pivot)
+    return [*solved.values(), *(row for row in spent if row)]
 
 
-def _without(cell: int, row: dict[int, int], other: dict[int, int]) -> dict[int, int]:
-    """The row plus as much of the other as makes the cell vanish, in smallest whole numbers."""
+def _without(cell: int, row: Equation, other: Equation) -> Equation:
+    """The row less as much of the other as makes the cell vanish."""
     mine, theirs = row.get(cell, 0), other[cell]
     if mine == 0:
         return row
-    mixed = {c: theirs * row.get(c, 0) - mine * other.get(c, 0) for c in row.keys() | other.keys()}
-    common = gcd(*mixed.values()) or 1
-    return {c: weight // common for c, weight in mixed.items() if weight}
+    unit = theirs in (1, -1)
+    mixed = dict(row) if unit else {c: theirs * weight for c, weight in row.items()}
+    factor = mine * theirs if unit else mine
+    for c, weight in other.items():
+        left = mixed.get(c, 0) - factor * weight
+        if left:
+            mixed[c] = left
+        else:
+            mixed.pop(c, None)
+    common = 1 if unit else gcd(*mixed.values()) or 1
+    return mixed if common == 1 else {c: weight // common for c, weight in mixed.items()}
 
 
 def _blocks(equations: Iterable[Equation]) -> list[list[Equation]]:
