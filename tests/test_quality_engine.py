@@ -1,9 +1,16 @@
 """The Polars engine beside Great Expectations' own pandas engine, and as GX's users use it."""
 
+import json
 import math
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import toolkit.quality  # isort: skip
 
 import great_expectations as gx
 import pandas as pd
@@ -14,6 +21,8 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.row_conditions import Column
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import toolkit as tk
 
 E = gx.expectations
 ASKED = [
@@ -146,3 +155,102 @@ def test_verdicts_and_counts_are_those_of_the_pandas_engine_often(
     context: Any, rows: Any, lazy: bool
 ) -> None:
     agree(context, rows, lazy=lazy)
+
+
+SECRETIVE = """
+import sys
+asked = []
+sys.addaudithook(lambda event, args: asked.append((event, args)) if event.startswith("socket.")
+                 and event not in {"socket.__new__", "socket.bind", "socket.gethostname"} else None)
+import polars as pl, toolkit as tk
+grades = pl.DataFrame({"username": ["zora", "zora"], "course_id": ["c", "c"]})
+report = tk.check(grades=grades)
+report.to_html(sys.argv[1])
+assert not report.ok
+assert asked == [], asked
+assert "pandas" in sys.modules  # Great Expectations was really there
+"""
+
+
+def test_nothing_is_contacted(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SECRETIVE, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_data_docs_ask_a_browser_for_nothing(tmp_path: Path) -> None:
+    faulty = pl.DataFrame({"username": ["zora"] * 2, "course_id": ["<script>1</script>"] * 2})
+    index = tk.check(grades=faulty).to_html(tmp_path)
+    pages = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert index.name in pages
+    assert set(pages) == {"index.html", "grades.html"}
+    for text in pages.values():
+        assert "default-src 'none'" in text
+        assert not re.findall(r"<script|<link|<img|<iframe|@import|url\(|//", text)
+        assert "zora" not in text
+    assert "a learner has one record in a course" in pages["grades.html"]
+
+
+def test_a_checkpoint_runs_on_polars_frames_and_builds_data_docs(
+    context: Any, tmp_path: Path
+) -> None:
+    site = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(tmp_path)}
+    context.add_data_docs_site(
+        site_name="ours",
+        site_config={
+            "class_name": "SiteBuilder",
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            "store_backend": site,
+        },
+    )
+    checkpoint = context.checkpoints.add(
+        gx.Checkpoint(
+            name="checkpoint",
+            validation_definitions=[context.validation_definitions.get("polars")],
+            actions=[gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["ours"])],
+        )
+    )
+    frame = pl.DataFrame([("a", "b", 0.5, 0.2, None, None)], schema=SCHEMA, orient="row")
+    result = checkpoint.run(batch_parameters={"dataframe": frame})
+    assert result.success is False
+    assert (tmp_path / "index.html").exists()
+    context.delete_data_docs_site("ours")
+
+
+def test_a_suite_of_ones_own_is_asked_too_and_survives_json() -> None:
+    suite = gx.ExpectationSuite(
+        "grades", expectations=[E.ExpectColumnValuesToBeInSet(column="course_id", value_set=["c"])]
+    )
+    read = gx.ExpectationSuite(**json.loads(json.dumps(suite.to_json_dict())))
+    grades = pl.DataFrame({"username": ["zora", "yan"], "course_id": ["c", "d"]})
+    report = tk.check(grades=grades, suites=[read])
+    own = next(o for o in report.outcomes if o.check == "column_values_to_be_in_set")
+    assert (own.severity, own.status, own.n_unexpected) == ("critical", "failed", 1)
+    assert report.failures.filter(check=own.check)["username"].to_list() == ["yan"]
+    with pytest.raises(tk.QualityError, match="named after no frame"):
+        tk.check(grades=grades, suites=[gx.ExpectationSuite("courses")])
+
+
+def test_what_cannot_be_computed_is_a_failure_that_says_why() -> None:
+    suite = gx.ExpectationSuite(
+        "grades",
+        expectations=[
+            E.ExpectColumnValuesToMatchRegex(column="username", regex="("),
+            E.ExpectColumnValuesToNotBeNull(column="nowhere", severity="info"),
+        ],
+    )
+    grades = pl.DataFrame({"username": ["zora"], "course_id": ["course-v1:Org+CS+R1"]})
+    found = tk.check(grades=grades, suites=[suite]).failed()
+    assert [(o.check, o.severity) for o in found if o.check != "columns"] == [
+        ("column_values_to_match_regex", "critical"),
+        ("column_values_to_not_be_null", "info"),
+    ]
+    assert "no column `nowhere`" in found[-1].detail
+    assert "regex" in found[-2].detail
+
+
+def test_the_callers_own_context_stays_current(context: Any) -> None:
+    project_manager.set_project(context)
+    tk.check(grades=pl.DataFrame({"username": ["zora"], "course_id": ["c"]}))
+    assert project_manager.get_current_project() is context

@@ -239,3 +239,65 @@ def test_oulads_traps_are_found_with_their_counts(oulad_dir: Path) -> None:
         pl.col("course_id").str.contains("GGG"), check="letter_has_pass_time"
     )
     assert of_ggg.height == 1_514
+
+
+class Saved:
+    """What `check_snapshots` needs of a snapshot."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame
+
+    def grades(self) -> pl.LazyFrame:
+        return self.frame.lazy()
+
+
+def busiest(frame: pl.DataFrame) -> str:
+    return str(frame.filter(PASSED)["course_id"].mode().sort()[0])
+
+
+def regraded(frame: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
+    """Change the records of the busiest course."""
+    of_course = pl.col("course_id") == busiest(frame)
+    return frame.with_columns(
+        pl.when(of_course).then(new).otherwise(name).cast(frame.schema[name]).alias(name)
+        for name, new in columns.items()
+    )
+
+
+def extra(frame: pl.DataFrame) -> pl.DataFrame:
+    """Thirty times as many learners without a pass in the busiest course."""
+    some = frame.filter(pl.col("course_id") == busiest(frame), pl.col("letter_grade").is_null())
+    copies = [some.with_columns(pl.col("username") + f"-{i}") for i in range(30)]
+    return pl.concat([frame, *copies])
+
+
+MARK = pl.col("percent_grade")
+SHIFTS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    "records_kept": lambda f: f.filter(
+        (pl.col("course_id") != busiest(f)) | (pl.int_range(pl.len()) % 10 > 0)
+    ),
+    "no_sudden_growth": extra,
+    "passes_kept": lambda f: regraded(
+        f, letter_grade=pl.when(pl.int_range(pl.len()) % 20 > 0).then("letter_grade")
+    ),
+    "pass_share_steady": lambda f: regraded(f, letter_grade=pl.lit("Pass")),
+    "grades_steady": lambda f: regraded(f, percent_grade=MARK.sqrt()),
+}
+
+
+@pytest.mark.parametrize("check", SHIFTS)
+def test_a_shift_between_snapshots_is_found_alone(check: str) -> None:
+    before = clean()["grades"]
+    after = SHIFTS[check](before)
+    report = tk.check_snapshots(Saved(before), Saved(after))
+    assert failing(report) == {("course_changes", check): 1}
+    assert report.failures["course_id"].to_list() == [busiest(before)]
+
+
+def test_a_running_platform_shifts_nothing() -> None:
+    source = Simulation(3_000, seed=11)
+    now = source.clock
+    for days in (0, 7, 30, 180):
+        earlier = typed(source.earlier(now - timedelta(days=days)))["grades"]
+        later = typed(source)["grades"]
+        assert failing(tk.check_snapshots(Saved(earlier), Saved(later))) == {}

@@ -63,6 +63,7 @@ from .privacy import pseudonymize as pseudonymize
 from .privacy import reidentify as reidentify
 from .quality import QualityReport as QualityReport
 from .quality import check as check
+from .quality import check_snapshots as check_snapshots
 from .reports.library import copy_notebooks as copy_notebooks
 from .reports.report import Report as Report
 from .reports.report import write_report as write_report

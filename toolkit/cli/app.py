@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from toolkit.cli.check_command import check_command
 from toolkit.cli.demo_command import demo_command
 from toolkit.cli.lab_command import lab_command
 from toolkit.cli.report_command import report_command
@@ -53,6 +54,7 @@ def _options(
 for name, command in (
     ("demo", demo_command),
     ("sandbox", sandbox_command),
+    ("check", check_command),
     ("report", report_command),
     ("lab", lab_command),
     ("fetch", fetch_command),

@@ -18,7 +18,8 @@ with warnings.catch_warnings():
 if warnings.showwarning is not _show:
     logging.captureWarnings(capture=False)
 
+from toolkit.quality.changes import check_snapshots  # noqa: E402
 from toolkit.quality.checking import check  # noqa: E402
 from toolkit.quality.report import QualityReport  # noqa: E402
 
-__all__ = ["QualityReport", "check"]
+__all__ = ["QualityReport", "check", "check_snapshots"]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
@@ -24,7 +25,7 @@ from great_expectations.exceptions.exceptions import DataContextRequiredError
 from great_expectations.expectations.expectation import Expectation
 
 from toolkit.errors import QualityError, SchemaError
-from toolkit.quality.checks import Check, checks
+from toolkit.quality.checks import Check, checks, read_suite
 from toolkit.quality.datasource import PolarsDatasource
 from toolkit.quality.frames import AnyFrame, Checked, checked_frames
 from toolkit.quality.report import QualityReport
@@ -44,7 +45,7 @@ def check(
     as_of: datetime | None = None,
     problems: pl.DataFrame | None = None,
     course_starts: Mapping[str, date] | None = None,
-    suites: Iterable[gx.ExpectationSuite] = (),
+    suites: Iterable[gx.ExpectationSuite | str | Path] = (),
 ) -> QualityReport:
     """Check the resources, each for itself and against each other.
 
@@ -61,12 +62,12 @@ def check(
             Without it nothing is compared with the present.
         problems: The `problems` of the loads, to see whether they are many.
         course_starts: The first day of courses by course_id, to see passes before it.
-        suites: More suites, of your own; a suite is asked of the frame that it is named after:
-            grades, enrollments, completion, person_course or problems.
+        suites: More suites, of your own, or the files of their JSON; a suite is asked of the
+            frame that it is named after: grades, enrollments, completion, person_course, problems.
 
     Raises:
         SchemaError: No frame was given.
-        QualityError: A suite is named after no frame that is checked.
+        QualityError: A suite is named after no frame that is checked, or its file is none.
 
     Examples:
         >>> grades = pl.DataFrame({"username": ["u1", "u1"], "percent_grade": [0.8, 80.0]})
@@ -85,7 +86,8 @@ def check(
     if problems is not None:
         frames.append(Checked(PROBLEMS.name, problems, ("resource", "record", "column")))
     n_records = sum(frame.n_records or 0 for frame in frames)
-    return run(frames, _parameters(moment, n_records), suites)
+    own = [s if isinstance(s, gx.ExpectationSuite) else read_suite(s) for s in suites]
+    return run(frames, _parameters(moment, n_records), own)
 
 
 def run(

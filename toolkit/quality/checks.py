@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
+from great_expectations.core.expectation_suite import ExpectationSuite
+from great_expectations.exceptions.exceptions import GreatExpectationsError
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.registry import get_expectation_impl
 
+from toolkit.errors import QualityError
 from toolkit.quality import expectations as _own  # noqa: F401  (registers it)
 from toolkit.schemas import RESOURCES
 
@@ -79,6 +84,19 @@ def checks(frame: str) -> tuple[Check, ...]:
     """The checks of a frame, in the table's order."""
     table = tomllib.loads((files("toolkit.quality") / "checks.toml").read_text(encoding="utf-8"))
     return tuple(_check(row, frame) for row in table["check"] if frame in row["frames"])
+
+
+def read_suite(path: str | Path) -> ExpectationSuite:
+    """A suite from GX's JSON.
+
+    Raises:
+        QualityError: The file is missing, no JSON, or no suite.
+    """
+    try:
+        said = json.loads(Path(path).read_text(encoding="utf-8"))
+        return ExpectationSuite(**said)
+    except (OSError, TypeError, ValueError, GreatExpectationsError) as error:
+        raise QualityError(f"{path} is no Great Expectations suite: {error}") from error
 
 
 def _check(row: Mapping[str, Any], frame: str) -> Check:

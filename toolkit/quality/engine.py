@@ -8,6 +8,7 @@ examples. A LazyFrame is streamed; nothing is converted to pandas.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable
@@ -43,6 +44,8 @@ from toolkit.quality.metrics import (
     Request,
     answer,
 )
+
+PSEUDONYM = re.compile(r"p_[0-9a-f]{32}")
 
 
 class PolarsBatchData(BatchData):
@@ -117,7 +120,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         return {metric.id: self._answers[metric.id] for metric in wanted}
 
     def _hide(self, column: str, value: Any) -> Any:
-        if column not in self._identities or value is None:
+        if column not in self._identities or value is None or PSEUDONYM.fullmatch(str(value)):
             return value
         return self._key.pseudonyms(pl.Series([str(value)])).item()
 

@@ -41,6 +41,7 @@ class ExpectTableColumnsToHaveTypes(BatchExpectation):
             "result": {
                 "element_count": len(self.types),
                 "unexpected_count": len(wrong),
+                "unexpected_percent": 100 * len(wrong) / len(self.types),
                 "observed_value": sorted(wrong),
                 "details": wrong,
             },

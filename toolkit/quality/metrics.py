@@ -198,7 +198,9 @@ def _examples(frame: pl.LazyFrame, schema: pl.Schema, request: Request) -> pl.La
 def _shown(rows: pl.DataFrame, request: Request, hide: Hide) -> list[Any]:
     """Examples in the shapes of GX's pandas engine, without identities."""
     columns = [name for name in rows.columns if name != _ROW]
-    shown = [{name: hide(name, row[name]) for name in columns} for row in rows.to_dicts()]
+    temporal = pl.selectors.temporal()
+    said = rows.with_columns(temporal.cast(pl.String)).to_dicts()
+    shown = [{name: hide(name, row[name]) for name in columns} for row in said]
     if request.part == "unexpected_index_list":
         return shown if request.index_columns else rows.get_column(_ROW).to_list()
     if "column" in request.kwargs:

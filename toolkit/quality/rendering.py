@@ -26,13 +26,6 @@ def summary(report: QualityReport) -> str:
     return ", ".join(said)
 
 
-def amount(outcome: Outcome) -> str:
-    """How many rows are not as expected, of how many."""
-    if outcome.n_unexpected is None:
-        return outcome.detail
-    return f"{outcome.n_unexpected:,} of {outcome.n_checked:,}"
-
-
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """The cells of a failed check, as in `HEADER`."""
     share = ""
@@ -74,10 +67,11 @@ def html(report: QualityReport) -> str:
 
 
 def _row(outcome: Outcome) -> str:
-    severity, *others = map(escape, cells(outcome))
-    title = escape(f"{outcome.why} {outcome.do}", quote=True)
-    first = f"<th scope='row' title='{title}'>{severity}</th>"
-    return f"<tr>{first}{''.join(f'<td>{cell}</td>' for cell in others)}</tr>"
+    severity, frame, expects, *others = map(escape, cells(outcome))
+    advice = escape(f"{outcome.why} {outcome.do}")
+    told = f"<td>{frame}</td><td>{expects}<br><small>{advice}</small></td>"
+    rest = "".join(f"<td>{cell}</td>" for cell in others)
+    return f"<tr><th scope='row'>{severity}</th>{told}{rest}</tr>"
 
 
 def _line(outcome: Outcome) -> str:
@@ -126,7 +120,7 @@ def _junit_case(outcome: Outcome) -> str:
         return f"{opening}/>"
     if outcome.status == "not run":
         return f"{opening}><skipped message={quoteattr(outcome.detail)}/></testcase>"
-    message = quoteattr(f"{outcome.expects}: {amount(outcome)}")
+    message = quoteattr(f"{outcome.expects}: {outcome.amount}")
     told = escape("\n".join([outcome.detail, outcome.why, outcome.do]))
     failure = f"<failure type={quoteattr(outcome.severity)} message={message}>{told}</failure>"
     return f"{opening}>{failure}</testcase>"

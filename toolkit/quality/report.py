@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import polars as pl
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -14,9 +14,10 @@ from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.registry import get_expectation_impl
 
 from toolkit.errors import QualityError
-from toolkit.quality import rendering
+from toolkit.quality import data_docs, rendering
 from toolkit.quality.checks import SEVERITIES, Check, Severity, checks
 from toolkit.quality.conditions import map_question
+from toolkit.quality.engine import PSEUDONYM
 from toolkit.quality.frames import Checked
 
 RECORD = "record"
@@ -30,7 +31,6 @@ NO_FAILURE = pl.DataFrame(
         "course_id": pl.String,
     }
 )
-PSEUDONYM = re.compile(r"p_[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,13 @@ class Outcome:
     do: str
     detail: str
     result: ExpectationValidationResult | None = None
+
+    @property
+    def amount(self) -> str:
+        """How many rows are not as expected, of how many; else what was found."""
+        if self.n_unexpected is None:
+            return self.detail
+        return f"{self.n_unexpected:,} of {self.n_checked:,}"
 
 
 class QualityReport:
@@ -104,8 +111,13 @@ class QualityReport:
         """
         failed = self.failed(severity)
         if failed:
-            named = "; ".join(f"{o.frame}: {o.expects} – {rendering.amount(o)}" for o in failed)
+            named = "; ".join(f"{o.frame}: {o.expects} – {o.amount}" for o in failed)
             raise QualityError(f"{len(failed)} checks failed: {named}")
+
+    @property
+    def summary(self) -> str:
+        """How many checks passed, failed by severity, and were not run."""
+        return rendering.summary(self)
 
     @property
     def table(self) -> pl.DataFrame:
@@ -172,6 +184,14 @@ class QualityReport:
 
     def _repr_html_(self) -> str:
         return rendering.html(self)
+
+    def to_html(self, folder: str | Path) -> Path:
+        """Write Great Expectations' Data Docs, which open without a network. No identities.
+
+        Returns:
+            The path of `index.html`; beside it is a page a frame.
+        """
+        return data_docs.write(self, Path(folder))
 
     def to_json(self) -> str:
         """Every check with its outcome, as JSON. No identities."""

@@ -1,0 +1,154 @@
+"""`so2 check`: check a platform, a snapshot or a saved body, for people and for CI."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import toolkit as tk
+from toolkit.config import settings
+from toolkit.errors import ToolkitError
+
+RESOURCES = ("grades", "enrollments", "completion")
+COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+class Format(StrEnum):
+    """How the outcome is written."""
+
+    table = "table"
+    json = "json"
+    junit = "junit"
+
+
+class Severity(StrEnum):
+    """How bad it is when a check fails."""
+
+    critical = "critical"
+    warning = "warning"
+    info = "info"
+
+
+def check_command(
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="A snapshot's folder or a saved body; the platform if none."),
+    ] = None,
+    resource: Annotated[
+        str | None, typer.Option(help="What the saved body holds, if its name does not tell.")
+    ] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="When the saved body was retrieved (UTC).")
+    ] = None,
+    course_id: Annotated[
+        list[str] | None, typer.Option(help="Only this course of the platform; repeatable.")
+    ] = None,
+    since: Annotated[
+        Path | None, typer.Option(help="An earlier snapshot: look for sudden shifts since then.")
+    ] = None,
+    suite: Annotated[
+        list[Path] | None, typer.Option(help="A GX suite of your own (JSON); repeatable.")
+    ] = None,
+    fail_on: Annotated[
+        Severity, typer.Option(help="End with 1 if a check of this severity, or worse, fails.")
+    ] = Severity.critical,
+    written: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
+    html: Annotated[
+        Path | None, typer.Option(help="Write Data Docs, for any browser, to this folder.")
+    ] = None,
+) -> None:
+    """Check the data: what failed, in how many records, what that means and what to do.
+
+    Ends with 0 if nothing at or above --fail-on failed, with 1 if something did, with 2 if the
+    data could not be checked. Learners are shown by pseudonyms of this run; to look them up, use
+    tk.check(…).failures.
+    """
+    try:
+        if since is not None:
+            report = tk.check_snapshots(tk.open_snapshot(since), _snapshot(data))
+        else:
+            report = _checked(data, resource, as_of, course_id, suite or [])
+    except ToolkitError as error:
+        Console(stderr=True).print(f"so2: {error}", style="bold red", markup=False, highlight=False)
+        raise typer.Exit(2) from None
+    if html is not None:
+        report.to_html(html)
+    if written is Format.table:
+        _print_table(report)
+    else:
+        typer.echo(report.to_json() if written is Format.json else report.to_junit())
+    raise typer.Exit(1 if report.failed(fail_on.value) else 0)
+
+
+def _checked(
+    data: Path | None,
+    resource: str | None,
+    as_of: datetime | None,
+    course_id: list[str] | None,
+    suites: list[Path],
+) -> tk.QualityReport:
+    if data is not None and data.is_file():
+        name = resource or next((name for name in RESOURCES if name in data.stem), None)
+        if name not in RESOURCES:
+            raise tk.ConfigurationError(f"say what {data} holds: --resource {'|'.join(RESOURCES)}")
+        frame = getattr(tk, f"read_{name}")(data)
+        return tk.check(
+            grades=frame if name == "grades" else None,
+            enrollments=frame if name == "enrollments" else None,
+            completion=frame if name == "completion" else None,
+            as_of=as_of,
+            suites=suites,
+        )
+    if data is not None or settings().snapshot is not None:
+        saved = _snapshot(data)
+        return tk.check(
+            grades=saved.grades(),
+            enrollments=saved.enrollments(),
+            completion=saved.completion(),
+            as_of=saved.as_of,
+            problems=saved.problems(),
+            suites=suites,
+        )
+    with tk.connect() as platform:
+        study = tk.load_study(platform, course_id=course_id or None)
+    return tk.check(
+        grades=study.grades,
+        enrollments=study.enrollments,
+        completion=study.completion,
+        as_of=study.as_of,
+        problems=study.problems,
+        suites=suites,
+    )
+
+
+def _snapshot(folder: Path | None) -> tk.Snapshot:
+    chosen = folder or settings().snapshot
+    if chosen is None:
+        raise tk.ConfigurationError("name the later snapshot too: so2 check FOLDER --since EARLIER")
+    return tk.open_snapshot(chosen)
+
+
+def _print_table(report: tk.QualityReport) -> None:
+    console = Console()
+    console.print(report.summary, style="bold", markup=False, highlight=False)
+    if report.ok:
+        return
+    table = Table()
+    for name in ("severity", "data", "expected, but is not", "records", "for example"):
+        table.add_column(name, overflow="fold")
+    for failed in report.failed():
+        table.add_row(
+            Text(failed.severity, COLOURS[failed.severity]),
+            failed.frame,
+            Text.assemble(failed.expects, "\n", (f"{failed.why} {failed.do}", "dim")),
+            failed.amount,
+            Text(failed.detail.replace(", ", "\n")),
+        )
+    console.print(table)
