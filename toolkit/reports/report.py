@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform as machine
+import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 from pydantic import SecretStr
@@ -20,8 +23,9 @@ from toolkit.reports.execution import Executed, OnCell, count_code_cells, execut
 from toolkit.reports.guard import refuse_identities
 from toolkit.reports.library import find_notebooks
 from toolkit.reports.pages import read_page
-from toolkit.reports.pdf import write_pdf
-from toolkit.reports.site import Site, write_site
+from toolkit.reports.site import PDF, Site, write_site
+from toolkit.sandbox.start import SandboxPlatform
+from toolkit.snapshot_writer import take_snapshot
 from toolkit.study import Study, load_study
 from toolkit.transport import Platform
 
@@ -74,12 +78,13 @@ def write_report(
     """
     begun = time.monotonic()
     paths = _paths(notebooks)
-    study = _study(parameters or {})
-    if on_start is not None:
-        on_start(count_code_cells(paths))
-    executed = execute_notebooks(
-        paths, environment=_environment(), parameters=parameters, on_cell=on_cell
-    )
+    course = (parameters or {}).get("course_id")
+    with _read_once(None if course is None else str(course)) as (study, variables):
+        if on_start is not None:
+            on_start(count_code_cells(paths))
+        executed = execute_notebooks(
+            paths, environment=variables, parameters=parameters, on_cell=on_cell
+        )
     _refuse(executed, study)
     figures = key_figures(study.person_course)
     site = Site(
@@ -95,18 +100,9 @@ def write_report(
     }
     target = Path(folder)
     index = write_site(target, site, key_figures=figures.to_dicts(), methods=methods)
-    pdf = target / "overview.pdf"
-    printed = write_pdf(index, pdf)
-    return Report(index, study.caption, figures, pdf if printed else None, time.monotonic() - begun)
-
-
-def _study(parameters: Mapping[str, object]) -> Study:
-    source = connect_or_sandbox()
-    course = parameters.get("course_id")
-    study = load_study(source, course_id=None if course is None else str(course))
-    if isinstance(source, Platform):
-        source.close()
-    return study
+    pdf = target / PDF
+    took = time.monotonic() - begun
+    return Report(index, study.caption, figures, pdf if pdf.exists() else None, took)
 
 
 def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
@@ -119,6 +115,28 @@ def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
             [Path(given)] if str(given).endswith(".ipynb") else find_notebooks([str(given)])
         )
     ]
+
+
+@contextmanager
+def _read_once(course_id: str | None) -> Iterator[tuple[Study, dict[str, str]]]:
+    """The data, and the settings with which every kernel reads the same.
+
+    A live platform is asked once, for a snapshot that lives as long as the report is made and
+    whose pseudonym key is thrown away. The kernels see neither the token nor a name.
+    """
+    source = connect_or_sandbox()
+    with ExitStack() as until_done:
+        if isinstance(source, Platform):
+            until_done.callback(source.close)
+        variables = _environment()
+        if isinstance(source, Platform) and not isinstance(source, SandboxPlatform):
+            folder = until_done.enter_context(TemporaryDirectory(prefix="so2-"))
+            source = take_snapshot(
+                source, Path(folder, "snapshot"), course_id=course_id, key=secrets.token_hex(32)
+            )
+            variables |= {"SO2_BASE_URL": "", "SO2_TOKEN": ""}
+            variables["SO2_SNAPSHOT"] = str(source.folder)
+        yield load_study(source, course_id=course_id), variables
 
 
 def _environment() -> dict[str, str]:

@@ -16,7 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from toolkit.charts.theme import DARK
 from toolkit.reports.figures import chart_script, write_figure
 from toolkit.reports.pages import Page
+from toolkit.reports.pdf import write_pdf
 
+PDF = "overview.pdf"
 _HERE = Path(__file__).parent
 
 
@@ -49,7 +51,7 @@ def write_site(
     key_figures: Sequence[dict[str, Any]],
     methods: dict[str, Any],
 ) -> Path:
-    """Write index, pages, methods, figures and scripts; returns the index.
+    """Write index, pages, methods, figures, scripts and the PDF; returns the index.
 
     Args:
         folder: Made if missing. Files of an earlier report there are replaced.
@@ -57,6 +59,7 @@ def write_site(
         key_figures: Rows with `figure`, `value`, `meaning`.
         methods: What the methods page tells: `provenance`, `resources`, `definitions`.
     """
+    (folder / PDF).unlink(missing_ok=True)
     assets, figures = folder / "assets", folder / "figures"
     for part in (assets, figures):
         shutil.rmtree(part, ignore_errors=True)
@@ -88,4 +91,7 @@ def write_site(
     for page, previous, following in zip(pages, [None, *pages], [*pages[1:], None], strict=False):
         write(page.name, "page", page=page, previous=previous, next=following)
     write("methods", "methods", **methods)
-    return write("index", "index", key_figures=key_figures)
+    index = write("index", "index", key_figures=key_figures, pdf=None)
+    if write_pdf(index, folder / PDF):
+        write("index", "index", key_figures=key_figures, pdf=PDF)
+    return index
