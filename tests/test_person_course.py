@@ -3,6 +3,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import toolkit as tk
@@ -187,3 +189,24 @@ def test_no_record_at_all_is_an_empty_frame() -> None:
     pc = tk.person_course(grades(), enrollments(), completion(), as_of=AS_OF)
     assert_frame_equal(pc, PERSON_COURSE.empty())
     assert tk.match_counts(pc).is_empty()
+
+
+KEYS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "course-v1:O+N+R"])), unique=True
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.tuples(KEYS, KEYS, KEYS))
+def test_every_record_is_in_exactly_one_row(keys: tuple[list[tuple[str, str]], ...]) -> None:
+    parts = [
+        frame(*({"username": user, "course_id": course} for user, course in some))
+        for frame, some in zip((grades, enrollments, completion), keys, strict=True)
+    ]
+    pc = tk.person_course(*parts, as_of=AS_OF)
+    # In the order of grades, then of what only enrollments had, then of what only completion had.
+    expected = list(dict.fromkeys(key for some in keys for key in some))
+    assert pc.select("username", "course_id").rows() == expected
+    for name, some in zip(("grades", "enrollments", "completion"), keys, strict=True):
+        flagged = pc.filter(f"in_{name}").select("username", "course_id").rows()
+        assert sorted(flagged) == sorted(some)

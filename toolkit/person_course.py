@@ -56,7 +56,8 @@ def person_course(
     Args:
         grades: The frame of `load_grades`, or None; likewise the next two. Email is not needed.
         enrollments: The frame of `load_enrollments`, or None.
-        completion: The frame of `load_completion`, or None.
+        completion: The frame of `load_completion`, or None. What only a missing resource could
+            tell is false or null: without grades nobody has passed.
         as_of: The moment the data speak of, usually `provenance.as_of`; naive means UTC.
         duplicates: What to do where a resource has a learner and course twice. None refuses.
             "latest" takes the record with the latest `last_date` of grades (then the latest
@@ -88,8 +89,12 @@ def person_course(
         for frame, table in ((grades, GRADES), (enrollments, ENROLLMENTS), (completion, COMPLETION))
     )
     joined = _full_join(_full_join(scores, enrolled), seen)
-    named = joined.join(_course_names(scores), on="course_id", how="left", maintain_order="left")
-    rows = named.with_columns(*_derived(moment)).select(PERSON_COURSE.names)
+    courses = _courses([scores, enrolled, seen])
+    named = joined.join(courses, on="course_id", how="left")
+    # Sorting by place is much cheaper than joins that keep the order.
+    places = [f"place_in_{table.name}" for table in (GRADES, ENROLLMENTS, COMPLETION)]
+    ordered = named.sort(places, nulls_last=True)
+    rows = ordered.with_columns(*_derived(moment)).select(PERSON_COURSE.names)
     return rows if isinstance(given[0], pl.LazyFrame) else rows.collect()
 
 
@@ -140,7 +145,8 @@ def _resource(
         _refuse_duplicates(rows, table)
     else:
         raise SchemaError(f'duplicates must be None or "latest", not {duplicates!r}')
-    return rows.with_columns(pl.lit(value=True).alias(f"in_{table.name}"))
+    place = pl.int_range(pl.len(), dtype=pl.UInt32).alias(f"place_in_{table.name}")
+    return rows.with_columns(place, pl.lit(value=True).alias(f"in_{table.name}"))
 
 
 def _refuse_duplicates(rows: pl.LazyFrame, table: Table) -> None:
@@ -165,23 +171,29 @@ def _refuse_duplicates(rows: pl.LazyFrame, table: Table) -> None:
 
 
 def _full_join(left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
-    return left.join(right, on=KEY, how="full", coalesce=True, maintain_order="left_right")
+    return left.join(right, on=KEY, how="full", coalesce=True)
 
 
-def _course_names(scores: pl.LazyFrame) -> pl.LazyFrame:
-    return scores.group_by("course_id").agg(pl.col("display_name").min().alias("course_name"))
+def _courses(resources: list[pl.LazyFrame]) -> pl.LazyFrame:
+    """Each course once, with what its id and any of its records say of it."""
+    records = [frame.select(pl.col("^course_id|display_name$")) for frame in resources]
+    course, parts = pl.col("course_id"), ("org", "course_number", "course_run")
+    return (
+        pl.concat(records, how="diagonal")
+        .group_by("course_id")
+        .agg(pl.col("display_name").min().alias("course_name"))
+        .with_columns(
+            course.str.extract(COURSE_ID, part).alias(name) for part, name in enumerate(parts, 1)
+        )
+    )
 
 
 def _derived(moment: datetime) -> list[pl.Expr]:
     """The columns that person_course adds, from those of the resources."""
     created, passed_at = pl.col("created"), pl.col("passed_timestamp")
-    course = pl.col("course_id")
     as_of = pl.lit(moment, dtype=TIMESTAMP)
     return [
         pl.coalesce("display_name", "course_name").alias("display_name"),
-        course.str.extract(COURSE_ID, 1).alias("org"),
-        course.str.extract(COURSE_ID, 2).alias("course_number"),
-        course.str.extract(COURSE_ID, 3).alias("course_run"),
         pl.col("in_grades", "in_enrollments", "in_completion").fill_null(value=False),
         pl.col("letter_grade").is_not_null().alias("passed"),
         created.dt.date().cast(pl.Int32).alias("enrolled_day"),
