@@ -69,6 +69,9 @@ from .reports.report import Report as Report
 from .reports.report import write_report as write_report
 from .sandbox.start import SandboxPlatform as SandboxPlatform
 from .sandbox.start import sandbox as sandbox
+from .scan import scan_completion as scan_completion
+from .scan import scan_enrollments as scan_enrollments
+from .scan import scan_grades as scan_grades
 from .snapshot_changes import Changes as Changes
 from .snapshot_changes import compare_snapshots as compare_snapshots
 from .snapshot_writer import take_snapshot as take_snapshot

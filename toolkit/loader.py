@@ -19,6 +19,7 @@ import polars as pl
 from toolkit.batches import Batch, BatchReader
 from toolkit.errors import ConfigurationError, ToolkitError, TransportError
 from toolkit.normalize import problem_rows
+from toolkit.progress import Progress
 from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, PROBLEMS, RESOURCES, Table
 from toolkit.transport import Body, BodyChangedError, Platform
 
@@ -107,7 +108,10 @@ class Stream:
         self._records: int | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        reader = BatchReader(self._table)
+        with Progress(self._table.name) as progress:
+            yield from self._batches(BatchReader(self._table), progress)
+
+    def _batches(self, reader: BatchReader, progress: Progress) -> Iterator[Batch]:
         url: str | None = self._url
         while url is not None:
             if url in {body.url for body in self._bodies}:
@@ -117,10 +121,17 @@ class Stream:
                 )
             body = self._platform.body(url)
             self._bodies.append(body)
-            yield from reader.read(body)
+            for batch in reader.read(progress.counted(body)):
+                progress.show_records(reader.records)
+                yield batch
             url = urljoin(url, reader.next_page) if reader.next_page else None
         yield reader.ending()
         self._records = reader.records
+
+    @property
+    def as_of(self) -> datetime:
+        """The platform's clock, of the answers so far."""
+        return max(body.date for body in self._bodies)
 
     @property
     def provenance(self) -> Provenance:
@@ -134,7 +145,7 @@ class Stream:
             source=self._platform.source,
             retrieved_from=first.started,
             retrieved_to=last.ended,
-            as_of=max(body.date for body in self._bodies),
+            as_of=self.as_of,
             bytes=sum(body.size for body in self._bodies),
             records=self._records,
             sha256=_digest([body.sha256 for body in self._bodies]),
@@ -262,11 +273,12 @@ def read_completion(body: str | Path | bytes) -> pl.DataFrame:
 
 def _frame(load: Load) -> pl.DataFrame:
     resource = load.provenance.resource
-    _warn(load.problems, f"tk.fetch_{resource}(…).problems lists them")
+    warn_of_problems(load.problems, f"tk.fetch_{resource}(…).problems lists them")
     return load.frame
 
 
-def _warn(problems: pl.DataFrame, advice: str) -> None:
+def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:
+    """One warning for all problems, if there are any."""
     if not problems.is_empty():
         first = problems.row(0, named=True)
         warnings.warn(
@@ -285,7 +297,7 @@ def _read(body: str | Path | bytes, table: Table) -> pl.DataFrame:
             table.name, [(None, "next", None, "another page follows; it was not read")]
         )
         problems = problems.vstack(more)
-    _warn(problems, "They were kept or taken as null as it says")
+    warn_of_problems(problems, "They were kept or taken as null as it says")
     return frame
 
 

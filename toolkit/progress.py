@@ -1,0 +1,52 @@
+"""A progress bar for downloads that take longer than a second; silent where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+from tqdm.auto import tqdm
+
+_SECONDS_BEFORE = 1.0
+
+
+class Progress:
+    """Bytes, records and rate of one download; a context manager."""
+
+    def __init__(self, what: str) -> None:
+        self._bar = tqdm(
+            desc=what,
+            unit="B",
+            unit_scale=True,
+            delay=_SECONDS_BEFORE,
+            leave=False,
+            disable=not _somebody_watches(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same chunks, counted as they pass."""
+        for chunk in chunks:
+            yield chunk
+            self._bar.update(len(chunk))
+
+    def show_records(self, records: int) -> None:
+        """Say how many records there are so far."""
+        self._bar.set_postfix_str(f"{records:,} records", refresh=False)
+
+
+def _somebody_watches() -> bool:
+    """Whether standard error is a terminal, or this is a notebook's kernel."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
