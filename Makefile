@@ -55,7 +55,8 @@ bench: $(VENV)/.bench ## speed and memory beside peers, as one table
 lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
 	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
-	PYTHONPATH=. $(VENV)-lowest/bin/python -m pytest -n auto -m "not slow and not browser" tests
+	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --no-deps --no-build-isolation -e .
+	$(VENV)-lowest/bin/python -m pytest -n auto -m "not slow and not browser" tests
 
 wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
 	$(BIN)/python scripts/wheel_check.py
