@@ -1,6 +1,7 @@
 """Data flows one way: a room imports only rooms to its left; some libraries have one door."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def room_of(file: Path) -> str:
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
 def imports() -> list[tuple[str, str]]:
     """Each pair of a room and a dotted name that it imports."""
     found = []
