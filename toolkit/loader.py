@@ -310,7 +310,7 @@ def _file_chunks(path: Path) -> Iterator[bytes]:
 def _fetch(
     source: Source, table: Table, course_id: Many, username: Many, days: int | None = None
 ) -> Load:
-    courses, learners = _several("course_id", course_id), _several("username", username)
+    courses, learners = several("course_id", course_id), several("username", username)
     if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < 0):
         raise ConfigurationError(f"days must be a whole number of days, not {days!r}")
     if not isinstance(source, Platform):
@@ -326,7 +326,7 @@ def _fetch(
     return _with_repeated_keys(table, loads[0] if len(loads) == 1 else _together(loads))
 
 
-def _several(name: str, value: Many) -> list[str] | None:
+def several(name: str, value: Many) -> list[str] | None:
     """The asked-for values, each once, in their order; None for all."""
     if value is None:
         return None
@@ -381,20 +381,26 @@ def _together(loads: list[Load]) -> Load:
 def _with_repeated_keys(table: Table, load: Load) -> Load:
     """The load with a problem for each record whose learner and course came before."""
     keys = load.frame.select(table.key)
-    if keys.select(pl.struct(pl.all()).hash().n_unique()).item() == keys.height:
+    if keys.n_unique() == keys.height:
         return load
-    repeated = (
-        keys.with_row_index("record")
-        .filter(~pl.struct(table.key).is_first_distinct())
-        .select(  # no row, where only the hashes were alike
-            resource=pl.lit(table.name),
-            record=pl.col("record").cast(pl.Int64),
-            column=pl.lit("course_id"),
-            raw=pl.col("course_id"),
-            reason=pl.lit("an earlier record has the same learner and course; both kept"),
-        )
-    )
+    repeated = repeated_keys(table, keys.with_row_index("record"))
     return replace(load, problems=load.problems.vstack(repeated))
+
+
+def repeated_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
+    """A problem for each key that came before.
+
+    Args:
+        table: The resource.
+        keys: `record`, the record's number, and the columns of the resource's key.
+    """
+    return keys.filter(~pl.struct(table.key).is_first_distinct()).select(
+        resource=pl.lit(table.name),
+        record=pl.col("record").cast(pl.Int64),
+        column=pl.lit("course_id"),
+        raw=pl.col("course_id"),
+        reason=pl.lit("an earlier record has the same learner and course; both kept"),
+    )
 
 
 def _of_saved(

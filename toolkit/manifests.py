@@ -34,7 +34,7 @@ class File(_Model):
         sha256: Of its bytes.
     """
 
-    name: str
+    name: str = Field(pattern=r"^data-[0-9A-Za-z-]+/[a-z]+\.parquet$")
     rows: int
     bytes: int
     sha256: str

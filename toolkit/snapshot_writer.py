@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +17,7 @@ from filelock import FileLock, Timeout
 from polars.io.plugins import register_io_source
 
 from toolkit.errors import ConfigurationError, SnapshotError
-from toolkit.loader import Many, Provenance, Stream, open_stream
+from toolkit.loader import Many, Provenance, Stream, open_stream, repeated_keys, several
 from toolkit.manifests import (
     MANIFEST,
     File,
@@ -30,9 +32,10 @@ from toolkit.manifests import (
 from toolkit.privacy import PseudonymKey, pseudonym_key, pseudonymize
 from toolkit.schemas import PROBLEMS, RESOURCES, Table
 from toolkit.snapshots import Snapshot, stored_schema
-from toolkit.transport import Platform
+from toolkit.transport import BodyChangedError, Platform
 
 _LOCK = ".lock"
+_DATA = re.compile(r"(\.partial-)?data-\d{8}T\d{6}-[0-9a-f]{8}")
 
 
 def take_snapshot(
@@ -69,14 +72,10 @@ def take_snapshot(
     """
     if identities not in ("pseudonymous", "keep"):
         raise ConfigurationError(f'identities must be "pseudonymous" or "keep", not {identities!r}')
-    if identities == "keep":
-        secret = None
-    else:
-        secret = key if isinstance(key, PseudonymKey) else pseudonym_key(key)
+    secret = None if identities == "keep" else pseudonym_key(key)
     target = Path(folder)
-    courses: list[str | None] = [None]
-    if course_id is not None:
-        courses = [course_id] if isinstance(course_id, str) else list(dict.fromkeys(course_id))
+    asked = several("course_id", course_id)
+    courses: list[str | None] = [None] if asked is None else [*asked]
     with _alone(target):
         name = f"data-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         aside = target / f".partial-{name}"
@@ -115,7 +114,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _is_ours(name: str) -> bool:
-    return name in {MANIFEST, f".{MANIFEST}.new", _LOCK} or name.startswith((".partial-", "data-"))
+    return name in {MANIFEST, f".{MANIFEST}.new", _LOCK} or _DATA.fullmatch(name) is not None
 
 
 def _current(folder: Path) -> str | None:
@@ -129,7 +128,7 @@ def _sweep(folder: Path, *, keep: str | None) -> None:
     """Remove what a killed run left and what the new snapshot replaced."""
     for path in folder.iterdir():
         if path.is_dir() and _is_ours(path.name) and path.name != keep:
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # on Windows a reader may still hold a file
 
 
 class _Writer:
@@ -149,14 +148,15 @@ class _Writer:
         self._folder = folder
         self._name = name
         self._key = key
-        self._problems: list[pl.DataFrame] = [PROBLEMS.empty()]
+        self._problems: dict[str, list[pl.DataFrame]] = {}
 
     def write(self, courses: list[str | None]) -> Manifest:
         """Write everything but the manifest, and return that."""
         streams: dict[ResourceName, list[Provenance]] = {
             name: self._resource(RESOURCES[name], courses) for name in get_args(ResourceName)
         }
-        problems = pl.concat(self._problems)
+        found = [frame for frames in self._problems.values() for frame in frames]
+        problems = self._at_rest(pl.concat([PROBLEMS.empty(), *found]))
         path = self._folder / "problems.parquet"
         problems.lazy().sink_parquet(path, compression="zstd", sync_on_close="all")
         provenance = [part for kept in streams.values() for part in kept]
@@ -187,39 +187,54 @@ class _Writer:
 
     def _resource(self, table: Table, courses: list[str | None]) -> list[Provenance]:
         """Stream one resource to its file; where each course's records came from."""
-        streams = [open_stream(self._platform, table.name, course_id=one) for one in courses]
-        failures: list[Exception] = []
-
-        def frames(*_: object) -> Iterator[pl.DataFrame]:
-            try:
-                yield from self._frames(streams)
-            except Exception as error:
-                failures.append(error)  # Polars passes on only its text
-                raise
-
         schema = stored_schema(table, "keep" if self._key is None else "pseudonymous")
-        try:
-            register_io_source(frames, schema=schema).sink_parquet(
-                self._folder / f"{table.name}.parquet", compression="zstd", sync_on_close="all"
-            )
-        except pl.exceptions.PolarsError:
-            if failures:
-                raise failures[0] from None
-            raise
-        return [stream.provenance for stream in streams]
+        path = self._folder / f"{table.name}.parquet"
+        while True:
+            streams = [open_stream(self._platform, table.name, course_id=one) for one in courses]
+            hashes: list[pl.Series] = []
+            self._problems[table.name] = []
+            frames = partial(self._frames, table, streams, hashes)
+            try:
+                register_io_source(lambda *_, frames=frames: frames(), schema=schema).sink_parquet(
+                    path, compression="zstd", sync_on_close="all"
+                )
+            except BodyChangedError:
+                continue  # what was written is of two answers: from the start
+            self._problems[table.name].append(_repeated(table, path, hashes))
+            return [stream.provenance for stream in streams]
 
-    def _frames(self, streams: list[Stream]) -> Iterator[pl.DataFrame]:
+    def _frames(
+        self, table: Table, streams: list[Stream], hashes: list[pl.Series]
+    ) -> Iterator[pl.DataFrame]:
+        """The records as they are stored; notes their problems and a hash of each key."""
         before = 0
         for stream in streams:
             for batch in stream:
-                problems = batch.problems.with_columns(pl.col("record") + before)
-                self._problems.append(self._at_rest(problems))
+                if batch.problems.height:
+                    numbered = batch.problems.with_columns(pl.col("record") + before)
+                    self._problems[table.name].append(numbered)
                 if batch.frame.height:
-                    yield self._at_rest(batch.frame)
+                    stored = self._at_rest(batch.frame)
+                    hashes.append(stored.select(pl.struct(table.key).hash()).to_series())
+                    yield stored
             before += stream.provenance.records
 
     def _at_rest(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame if self._key is None else pseudonymize(frame, self._key)
+
+
+def _repeated(table: Table, path: Path, hashes: list[pl.Series]) -> pl.DataFrame:
+    """A problem for each record whose learner and course came before, as `fetch_*` tells it.
+
+    Only keys whose hash comes twice are read again, so that memory does not grow with the keys.
+    """
+    every = pl.concat([pl.Series(dtype=pl.UInt64), *hashes])
+    twice = every.filter(every.is_duplicated()).unique()
+    if twice.is_empty():
+        return PROBLEMS.empty()
+    keys = pl.scan_parquet(path).select(table.key).with_row_index("record")
+    candidates = keys.filter(pl.struct(table.key).hash().is_in(twice.implode())).collect()
+    return repeated_keys(table, candidates)
 
 
 def _received(part: Provenance, course: str | None) -> Received:

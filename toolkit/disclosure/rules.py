@@ -300,6 +300,7 @@ RULES: Mapping[str, Rule] = {
         rests=(("n_learners", "n_events"),),
         cost={"n_learners": 5},
     ),
+    "change_counts": Rule(),
     "logrank_pairs": Rule(),
     "rmst_difference": Rule(),
     "milestone_difference": Rule(),
