@@ -9,6 +9,8 @@ from .charts.distribution_charts import (
 from .charts.distribution_charts import chart_grade_distribution as chart_grade_distribution
 from .charts.explorer_chart import chart_course_explorer as chart_course_explorer
 from .charts.funnel_charts import chart_completion_funnel as chart_completion_funnel
+from .charts.incidence_charts import chart_cumulative_incidence as chart_cumulative_incidence
+from .charts.incidence_charts import chart_hazard as chart_hazard
 from .charts.outcome_charts import chart_outcomes as chart_outcomes
 from .charts.survival_charts import chart_kaplan_meier as chart_kaplan_meier
 from .charts.tables import show_table as show_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import altair as alt
 import polars as pl
@@ -27,41 +27,41 @@ class Plot:
     Attributes:
         names: The curves of a panel, in the order of their colours.
         end: The right end of the time axis.
-        x_title: The time axis' title.
+        time: The time axis' title.
         y_title: The other axis' title.
         top: The upper end of the other axis; None for a share, which goes to 100 %.
         width: Pixels.
         height: Pixels, of the curves.
-        n_ticks: About how many ticks the time axis has.
-        legend: Whether a legend names the curves.
+        is_small: One of many panels: no room for the time axis' title, nor for labels at the
+            curves' ends, so that a legend names them.
+        interpolate: How the curves run between two times.
     """
 
     names: list[str]
     end: float
-    x_title: str
+    time: str
     y_title: str
     top: float | None = None
     width: int = 560
     height: int = 300
-    n_ticks: int = 8
-    legend: bool = False
+    is_small: bool = False
+    interpolate: Literal["step-after", "monotone"] = "step-after"
 
     @classmethod
     def small(cls, **shared: Any) -> Plot:
-        """One of many panels: no room for the time axis' title."""
-        legend = len(shared["names"]) > 1
-        return cls(**shared | {"x_title": ""}, width=230, height=130, n_ticks=5, legend=legend)
+        """One of many panels."""
+        return cls(**shared, width=230, height=130, is_small=True)
 
     @property
     def ticks(self) -> list[float]:
         """Where the time axis has ticks and the table below has its columns."""
-        return axis_ticks(self.end, about=self.n_ticks)
+        return axis_ticks(self.end, about=5 if self.is_small else 8)
 
     def x(self, *, drawn: bool = True) -> alt.X:
         """The time axis."""
         axis = alt.Axis(
             values=self.ticks,
-            title=self.x_title or None if drawn else None,
+            title=self.time if drawn and not self.is_small else None,
             labels=drawn,
             ticks=drawn,
             domain=drawn,
@@ -77,7 +77,9 @@ class Plot:
 
     def color(self) -> alt.Color:
         """One colour a curve."""
-        legend = alt.Legend(title=None, orient="top") if self.legend else None
+        legend = (
+            alt.Legend(title=None, orient="top") if self.is_small and len(self.names) > 1 else None
+        )
         scale = alt.Scale(domain=self.names, range=PALETTE)
         return alt.Color("series:N", legend=legend, scale=scale)
 
@@ -144,7 +146,7 @@ def many_panels(
 
 def _long(curves: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:
     """All rows of a chart in one frame, told apart by `kind`."""
-    frames = {"step": _thinned(curves.drop_nulls("value")), **others}
+    frames = {"step": _thinned(curves), **others}
     kinds = [frame.with_columns(kind=pl.lit(kind)) for kind, frame in frames.items()]
     return pl.concat(kinds, how="diagonal_relaxed")
 
@@ -174,10 +176,10 @@ def _layers(plot: Plot) -> list[Any]:
 
     steps, points = of("step"), of("median")
     return [
-        steps.mark_area(interpolate="step-after", opacity=0.16).encode(
+        steps.mark_area(interpolate=plot.interpolate, opacity=0.16, clip=True).encode(
             plot.y("low:Q"), alt.Y2("high:Q")
         ),
-        steps.mark_line(interpolate="step-after", strokeWidth=2).encode(
+        steps.mark_line(interpolate=plot.interpolate, strokeWidth=2, clip=plot.top is not None).encode(
             plot.y(), strokeDash=plot.dash(), tooltip=plot.tooltip()
         ),
         steps.mark_tick(orient="vertical", thickness=1, size=8, opacity=0.6)
