@@ -179,9 +179,9 @@ def _layers(plot: Plot) -> list[Any]:
         steps.mark_area(interpolate=plot.interpolate, opacity=0.16, clip=True).encode(
             plot.y("low:Q"), alt.Y2("high:Q")
         ),
-        steps.mark_line(interpolate=plot.interpolate, strokeWidth=2, clip=plot.top is not None).encode(
-            plot.y(), strokeDash=plot.dash(), tooltip=plot.tooltip()
-        ),
+        steps.mark_line(
+            interpolate=plot.interpolate, strokeWidth=2, clip=plot.top is not None
+        ).encode(plot.y(), strokeDash=plot.dash(), tooltip=plot.tooltip()),
         steps.mark_tick(orient="vertical", thickness=1, size=8, opacity=0.6)
         .encode(plot.y())
         .transform_filter("datum.n_censored > 0"),
