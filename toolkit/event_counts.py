@@ -173,14 +173,14 @@ def _merged(steps: pl.DataFrame, entering: pl.DataFrame) -> pl.DataFrame:
 def _from_zero(steps: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
     """Add time 0 to the groups that lack it, and sort."""
     there = steps.filter(pl.col("duration") == 0)
-    missing = keys.select(GROUP).join(there, on=GROUP, how="anti").with_columns(duration=0.0)
-    all_steps = pl.concat([steps, missing], how="diagonal")
-    return _sorted(all_steps).with_columns(pl.exclude(GROUP, "duration").fill_null(0))
+    lacking = keys.select(GROUP).join(there, on=GROUP, how="anti")
+    nothing = [pl.lit(0, steps.schema[name]).alias(name) for name in steps.columns[1:]]
+    return _sorted(pl.concat([steps, lacking.with_columns(nothing)]))
 
 
 def _sorted(steps: pl.DataFrame) -> pl.DataFrame:
     """Sort by group and time: group by group where they are long, as two keys take much longer."""
-    if steps[GROUP].n_unique() * 1_000 > steps.height:
+    if steps[GROUP].n_unique() * 1_000 >= steps.height:
         return steps.sort(GROUP, "duration")
     parts = steps.partition_by(GROUP, as_dict=True)
     return pl.concat([parts[key].sort("duration") for key in sorted(parts)])
