@@ -28,13 +28,13 @@ def numbers_at_risk(
     panels: list[str], ticks: list[float], curves: pl.DataFrame, min_n: int
 ) -> pl.DataFrame:
     """Who is at risk at each tick: what the first row at or after it counts."""
-    few = "0" if min_n == 1 else f"<{min_n}"
+    unknown = "0" if min_n == 1 else "–"
     rows = []
     for panel in panels:
         own = curves.filter(panel=panel)
         for tick in ticks:
             ahead = own.filter(pl.col("duration") >= tick)["n_at_risk"].head(1).to_list()
-            text = f"{ahead[0]:,}" if ahead and ahead[0] is not None else few
+            text = f"{ahead[0]:,}" if ahead and ahead[0] is not None else unknown
             rows.append((panel, tick, text))
     schema = {"panel": pl.String, "duration": pl.Float64, "text": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -58,6 +58,8 @@ def basis(
         parts.append(f"{_people(left_out, min_n)} left out")
     line = " · ".join([*parts, *([source] if source else [])])
     marks = ", short marks censored learners" if plot.interpolate == "step-after" else ""
+    if min_n > 1:
+        marks += f"; steps are merged until none speaks of fewer than {min_n}"
     note = f"\nBelow each axis ({plot.time}) stands the number at risk" if plot.is_small else ""
     return f"{line}\nBands are pointwise confidence intervals{marks}{note}"
 

@@ -145,7 +145,7 @@ def chart_hazard(
         interpolate="monotone",
     )
     learners = int(exact.unique("panel", keep="first", maintain_order=True)["n_at_risk"].sum())
-    words = title or _peaks(shown, unit.removesuffix("s"))
+    words = title or _peaks(exact, unit.removesuffix("s"))
     drawing = (one_panel if together else many_panels)(
         plot, curves, _NO_POINTS, numbers_at_risk(groups, plot.ticks, curves, min_n)
     )

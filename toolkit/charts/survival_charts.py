@@ -73,11 +73,13 @@ def chart_kaplan_meier(
         time=time,
         y_title="passed" if show == "passed" else "not yet passed",
     )
-    medians = _medians(exact, min_n)
+    medians = _medians(shown)
     numbers = numbers_at_risk(groups, plot.ticks, curves, min_n)
     series = pl.col("panel") if together else pl.lit("")
     draw = one_panel if together else many_panels
-    words = title or _finding(exact, medians, time.split()[0].removesuffix("s"))
+    words = title or _finding(
+        exact, _medians(exact, at_least=2 * min_n), time.split()[0].removesuffix("s")
+    )
     learners = int(exact.select(pl.sum("n_events") + pl.sum("n_censored")).item())
     drawing = draw(
         plot, curves.with_columns(series=series), medians.with_columns(series=series), numbers
@@ -91,12 +93,11 @@ def chart_kaplan_meier(
     )
 
 
-def _medians(curves: pl.DataFrame, min_n: int) -> pl.DataFrame:
-    """The first step of each curve at or below a half, of groups that may be shown."""
+def _medians(curves: pl.DataFrame, *, at_least: int = 0) -> pl.DataFrame:
+    """The first step of each curve at or below a half, of groups with so many learners."""
     learners = (pl.col("n_events") + pl.col("n_censored")).sum().over("panel")
     return (
-        curves.filter(learners >= min_n)
-        .filter(pl.col("survival") <= 0.5 + 1e-9)
+        curves.filter(learners >= at_least, pl.col("survival") <= 0.5 + 1e-9)
         .group_by("panel", maintain_order=True)
         .agg(pl.col("duration").first())
         .with_columns(value=pl.lit(0.5))
