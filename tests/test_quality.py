@@ -138,3 +138,28 @@ def test_junit_counts_failures_and_what_was_not_run() -> None:
     assert suite is not None
     assert (suite.get("failures"), suite.get("skipped")) == ("1", "3")
     assert len(suite.findall("testcase/failure[@type='critical']")) == 1
+
+
+def test_the_chart_has_a_bar_for_each_failed_check() -> None:
+    report = tk.check(grades=grades(ZORA, BEN, ZORA, (*BEN[:4], None, *BEN[5:])), as_of=AS_OF)
+    spec = tk.chart_quality(report.table, source="made up").to_dict()
+    assert spec["title"]["text"] == ["2 of 19 checks fail, 1 of them critical"]
+    assert spec["title"]["subtitle"] == ["n = 19 checks · made up"]
+    (data,) = spec["datasets"].values()
+    assert [(bar["severity"], bar["label"]) for bar in data] == [
+        ("critical", "4 of 4 (100.00%)"),
+        ("info", "1 of 4 (25.00%)"),
+    ]
+    assert "a learner has one record in a course: 4 of 4 (100.00%)" in spec["description"]
+
+
+def test_the_chart_of_clean_data_counts_what_passed() -> None:
+    spec = tk.chart_quality(tk.check(grades=grades(ZORA, BEN), as_of=AS_OF).table).to_dict()
+    assert spec["title"]["text"] == ["All 19 checks pass"]
+    (data,) = spec["datasets"].values()
+    assert data == [{"frame": "grades", "n_passed": 19}]
+
+
+def test_the_chart_refuses_another_table() -> None:
+    with pytest.raises(tk.SchemaError, match="no columns"):
+        tk.chart_quality(pl.DataFrame({"frame": ["grades"]}))

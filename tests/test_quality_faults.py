@@ -191,7 +191,6 @@ def test_a_stopped_export_is_found_alone() -> None:
 def test_a_pass_before_the_course_starts_is_found_alone() -> None:
     frames = dict(clean())
     starts = dict.fromkeys(frames["grades"]["course_id"].unique(), date(2015, 1, 1))
-    assert tk.check(**frames, course_starts=starts).ok
     late = frames["grades"].filter(TIMED)["course_id"][0]
     early = frames["grades"].filter(TIMED, pl.col("course_id") == late)
     report = tk.check(**frames, course_starts=starts | {late: date(2100, 1, 1)})
@@ -296,8 +295,7 @@ def test_a_shift_between_snapshots_is_found_alone(check: str) -> None:
 
 def test_a_running_platform_shifts_nothing() -> None:
     source = Simulation(3_000, seed=11)
-    now = source.clock
-    for days in (0, 7, 30, 180):
-        earlier = typed(source.earlier(now - timedelta(days=days)))["grades"]
-        later = typed(source)["grades"]
+    later = typed(source)["grades"]
+    for days in (0, 14, 180):
+        earlier = typed(source.earlier(source.clock - timedelta(days=days)))["grades"]
         assert failing(tk.check_snapshots(Saved(earlier), Saved(later))) == {}

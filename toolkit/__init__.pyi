@@ -12,6 +12,7 @@ from .charts.funnel_charts import chart_completion_funnel as chart_completion_fu
 from .charts.incidence_charts import chart_cumulative_incidence as chart_cumulative_incidence
 from .charts.incidence_charts import chart_hazard as chart_hazard
 from .charts.outcome_charts import chart_outcomes as chart_outcomes
+from .charts.quality_chart import chart_quality as chart_quality
 from .charts.survival_charts import chart_kaplan_meier as chart_kaplan_meier
 from .charts.tables import show_table as show_table
 from .charts.theme import use_offline_charts as use_offline_charts

@@ -1,0 +1,109 @@
+"""The outcome of the quality checks in a picture."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import altair as alt
+import polars as pl
+
+from toolkit.charts.theme import INK, MUTED, PALETTE, finish
+from toolkit.schemas import require_columns
+
+SEVERITIES = {"critical": PALETTE[5], "warning": PALETTE[1], "info": PALETTE[4]}
+NEEDED = ["frame", "severity", "status", "n_checked", "n_unexpected", "expects", "detail"]
+
+
+def chart_quality(
+    table: pl.DataFrame, *, title: str | None = None, source: str | None = None
+) -> alt.LayerChart:
+    """Draw each failed check as a bar: the share of records that are not as expected.
+
+    The worst severity is on top, in it the largest share. Where nothing failed, the bars are the
+    numbers of checks that passed, by frame. The counts are of records by check; they tell nothing
+    of a group of learners, so that no cell is withheld.
+
+    Args:
+        table: The `table` of a quality report.
+        title: Instead of the finding that the table gives.
+        source: Where the data are from, and as of when; goes into the subtitle.
+
+    Raises:
+        SchemaError: The table is no quality report's.
+    """
+    require_columns(table.columns, NEEDED, what="the table of a quality report")
+    failed = table.filter(status="failed")
+    n_run = table.filter(pl.col("status") != "not run").height
+    said = title or _finding(failed, n_run)
+    subtitle = f"n = {n_run:,} checks" + (f" · {source}" if source else "")
+    chart = _failed(failed) if failed.height else _passed(table)
+    lines = [f"{row['expects']}: {row['label']}" for row in _labelled(failed).iter_rows(named=True)]
+    return finish(chart, title=said, subtitle=subtitle, description="; ".join([said, *lines]))
+
+
+def _finding(failed: pl.DataFrame, n_run: int) -> str:
+    if failed.is_empty():
+        return f"All {n_run} checks pass"
+    critical = failed.filter(severity="critical").height
+    worst = f"{critical} of them critical" if critical else "none of them critical"
+    return f"{failed.height} of {n_run} checks fail, {worst}"
+
+
+def _labelled(failed: pl.DataFrame) -> pl.DataFrame:
+    """The bars, in order from the top, with what is written beside each."""
+    rank = pl.col("severity").replace_strict(
+        list(SEVERITIES), list(range(len(SEVERITIES))), return_dtype=pl.Int8
+    )
+    beside = [
+        detail if n is None else f"{n:,} of {of:,} ({n / of:.2%})"
+        for n, of, detail in failed.select("n_unexpected", "n_checked", "detail").iter_rows()
+    ]
+    return failed.select(
+        pl.format("{}: {}", "frame", "expects").alias("check"),
+        "severity",
+        "expects",
+        share=pl.col("n_unexpected") / pl.col("n_checked"),
+        label=pl.Series(beside, dtype=pl.String),
+        rank=rank,
+    ).sort("rank", "share", descending=[False, True], nulls_last=True)
+
+
+def _failed(failed: pl.DataFrame) -> alt.LayerChart:
+    bars = _labelled(failed)
+    y = alt.Y(
+        "check:N",
+        sort=bars["check"].to_list(),
+        title=None,
+        axis=alt.Axis(labelLimit=460, labelPadding=8),
+    )
+    # Room on the right for what is written beside the longest bar.
+    most = max([0.01, *bars["share"].drop_nulls()])
+    x = alt.X(
+        "share:Q",
+        title="share of the records looked at that are not as expected",
+        axis=alt.Axis(format="%", tickCount=4),
+        scale=alt.Scale(domain=[0, most * 1.9], nice=False),
+    )
+    colour = alt.Color(
+        "severity:N",
+        scale=alt.Scale(domain=list(SEVERITIES), range=list(SEVERITIES.values())),
+        legend=alt.Legend(title="severity", orient="top"),
+    )
+    base = alt.Chart(bars).encode(y=y)
+    bar = base.mark_bar(size=16).encode(x=x, color=colour, tooltip=["check", "severity", "label"])
+    written = base.mark_text(align="left", dx=5, color=INK, fontSize=12).encode(
+        x=alt.X("at:Q"), text="label:N"
+    )
+    labelled = written.transform_calculate(at="isValid(datum.share) ? datum.share : 0")
+    return cast("alt.LayerChart", alt.layer(bar, labelled, height=alt.Step(26), width=420))
+
+
+def _passed(table: pl.DataFrame) -> alt.LayerChart:
+    counts = (
+        table.filter(status="passed").group_by("frame", maintain_order=True).agg(n_passed=pl.len())
+    )
+    y = alt.Y("frame:N", sort=counts["frame"].to_list(), title=None)
+    base = alt.Chart(counts).encode(y=y, x=alt.X("n_passed:Q", title="checks passed"))
+    bar = base.mark_bar(size=16, color=PALETTE[2])
+    written = base.mark_text(align="left", dx=5, color=MUTED).encode(text="n_passed:Q")
+    return cast("alt.LayerChart", alt.layer(bar, written, height=alt.Step(26), width=420))
