@@ -170,7 +170,7 @@ def _title(rows: pl.DataFrame, measure: str) -> str:
         for part in ("missing", "zero", "bin")
     }
     if rows["group"].n_unique() > 1:
-        zero = parts["zero"]
+        zero = parts["zero"].filter(pl.col("n_valued") > 0)
         if zero.height < 2:
             return f"{measure} by group, zero and missing apart"
         low, high = zero.row(0, named=True), zero.row(-1, named=True)
