@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from html import escape
@@ -13,6 +14,8 @@ from toolkit.errors import DisclosureError
 from toolkit.schemas import Table, require_columns
 from toolkit.schemas.results import recognise
 
+_NUMBER = re.compile(r"[-−]?[0-9]")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NAMES_A_PERSON = {"username", "email", "raw"}
 
 
@@ -160,7 +163,7 @@ def _text(value: object, unit: str | None) -> str:
 
 def _is_numeric(cells: Sequence[str]) -> bool:
     told = [cell for cell in cells if cell not in {"–", "withheld"}]
-    return bool(told) and all(cell[0].isdigit() or cell[0] in "-−" for cell in told)
+    return bool(told) and all(_NUMBER.match(cell) and not _DATE.match(cell) for cell in told)
 
 
 def _note(table: pl.DataFrame, wanted: list[str], most_rows: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,8 @@ def lab_command(
     command = [sys.executable, "-m", "jupyter", "lab", f"--port={port}", first]
     if not browser:
         command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # containers; Jupyter refuses otherwise
+        command.append("--allow-root")
     try:
         # Our own interpreter and a notebook that we copied.
         done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603
