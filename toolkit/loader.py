@@ -24,7 +24,7 @@ from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, PROBLEMS, RESOURCES
 from toolkit.transport import Body, BodyChangedError, Platform
 
 _AT_ONCE = 4
-_MOST_PAGES = 100_000
+_MOST_CHANGES = 3  # bodies that became others while they were downloaded
 _READ_SIZE = 1 << 20
 
 Many = str | Iterable[str] | None
@@ -339,17 +339,18 @@ def several(name: str, value: Many) -> list[str] | None:
 def _load_one(
     platform: Platform, table: Table, course: str | None, learner: str | None, days: int | None
 ) -> Load:
-    while True:
+    for changes_left in reversed(range(_MOST_CHANGES)):
         stream = open_stream(platform, table.name, course_id=course, username=learner, days=days)
         try:
             frame, problems = _collected(table, list(stream))
-        except BodyChangedError:
-            continue
         except ToolkitError as error:
+            if isinstance(error, BodyChangedError) and changes_left:
+                continue
             asked = " of ".join(name for name in (learner, course) if name)
             error.args = (f"{table.name}{' of ' if asked else ''}{asked}: {error}",)
             raise
         return Load(frame, problems, stream.provenance)
+    raise AssertionError("the last change is raised")
 
 
 def _collected(table: Table, batches: list[Batch]) -> tuple[pl.DataFrame, pl.DataFrame]:
