@@ -198,7 +198,7 @@ def test_a_pass_before_the_course_starts_is_found_alone() -> None:
 
 
 def test_clean_learners_of_twenty_seeds_pass_every_check() -> None:
-    parts = [typed(Simulation(500, seed)) for seed in range(20)]
+    parts = [typed(Simulation(250, seed)) for seed in range(20)]
     assert len({part["as_of"] for part in parts}) == 1
     frames: Frames = {"as_of": parts[0]["as_of"]}
     for name in RESOURCES:
