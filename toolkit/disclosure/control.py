@@ -42,7 +42,8 @@ def protect(table: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
         min_n: Smallest number of learners that may be shown; 1 shows everything.
 
     Returns:
-        The table with `status`: "shown", or why a row has withheld cells, whichever they are.
+        The table with `status`: "shown", or why a row has withheld cells, whichever they are; a
+        status such as "not yet" stays.
 
     Raises:
         DisclosureError: The frame is no result table the toolkit knows, or `min_n` is under 1.

@@ -1,0 +1,108 @@
+"""A snapshot of a million records: peak memory, size on disk; and the speed of pseudonyms.
+
+The platform is the sandbox in this process; the snapshot is taken in another, whose peak memory is
+told as what it takes above that of the import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+
+import toolkit as tk
+
+RECORDS = 1_000_000
+KEY = "a key of no use elsewhere, 0123456789"
+MEGABYTE = 1 << 20
+
+
+def peak_megabytes() -> float:
+    """The most memory this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE
+
+
+def take(folder: str) -> None:
+    """Take a snapshot of the platform that the environment names, and tell what it took."""
+    platform = tk.connect()
+    take_snapshot = tk.take_snapshot  # imports what it needs
+    before, start = peak_megabytes(), time.perf_counter()
+    snapshot = take_snapshot(platform, folder)
+    files = [*snapshot.manifest.files()]
+    told = {
+        "seconds": time.perf_counter() - start,
+        "megabytes": peak_megabytes() - before,
+        "records": snapshot.manifest.resources["grades"].file.rows,
+        "stored": sum(file.bytes for file in files),
+        "received": sum(
+            part.bytes for kept in snapshot.manifest.resources.values() for part in kept.received
+        ),
+    }
+    print(json.dumps(told))
+
+
+def snapshot_of(records: int) -> dict[str, float]:
+    """Serve about so many records a resource, and have another process save them."""
+    with tk.sandbox(learners=2_000) as sample:
+        a_learner = tk.load_grades(sample).height / 2_000
+    with (
+        tk.sandbox(learners=round(records / a_learner)) as platform,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        settings = {
+            "SO2_BASE_URL": platform.base_url,
+            "SO2_TOKEN": platform.token,
+            "SO2_PSEUDONYM_KEY": KEY,
+        }
+        said = subprocess.run(
+            [sys.executable, "-m", "benchmarks.snapshots", str(Path(folder) / "s")],
+            env={**os.environ, **settings},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+    told: dict[str, float] = json.loads(said.splitlines()[-1])
+    return told
+
+
+def pseudonym_ratio(names: int = RECORDS, runs: int = 3) -> float:
+    """Time to pseudonymize distinct usernames over that of plain hashes of them, taking turns."""
+    usernames = [f"learner_{number:07}" for number in range(names)]
+    frame = pl.DataFrame({"username": usernames})
+    plain, ours = [], []
+    for _ in range(runs):
+        start = time.perf_counter()
+        for name in usernames:
+            hashlib.blake2b(name.encode()).hexdigest()
+        middle = time.perf_counter()
+        tk.pseudonymize(frame, KEY)
+        plain.append(middle - start)
+        ours.append(time.perf_counter() - middle)
+    return min(ours) / min(plain)
+
+
+def main() -> None:
+    """Measure, and print one table of figures and bars."""
+    told = snapshot_of(RECORDS)
+    rows = [
+        ("records a resource", f"{told['records']:,}", ""),
+        ("seconds for the three resources", f"{told['seconds']:.1f}", ""),
+        ("peak memory above the import, MB", f"{told['megabytes']:.0f}", "≤ 300"),
+        ("JSON received, MB", f"{told['received'] / MEGABYTE:.0f}", ""),
+        ("size on disk, share of the JSON", f"1/{told['received'] / told['stored']:.1f}", "≤ 1/10"),
+        ("1 million pseudonyms, × plain blake2b", f"{pseudonym_ratio():.2f}", "≤ 2"),
+    ]
+    for name, figure, bar in rows:
+        print(f"{name:<40} {figure:>12}  {bar}")
+
+
+if __name__ == "__main__":
+    take(sys.argv[1])
