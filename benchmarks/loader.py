@@ -170,7 +170,8 @@ def with_duckdb(url: str, folder: Path) -> Callable[[], pl.LazyFrame]:
         with httpx.stream("GET", url + PATH, timeout=600) as answer, path.open("wb") as file:
             file.writelines(answer.iter_raw())
         query = f"select * from read_json('{path}', format = 'array', columns = {{{columns}}})"  # noqa: S608
-        return typed(duckdb.sql(query).pl())
+        duckdb.sql(query).write_parquet(str(folder / "duckdb.parquet"))
+        return typed(pl.read_parquet(folder / "duckdb.parquet"))
 
     return load
 
@@ -178,6 +179,7 @@ def with_duckdb(url: str, folder: Path) -> Callable[[], pl.LazyFrame]:
 def with_dlt(url: str, folder: Path) -> Callable[[], pl.LazyFrame]:
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     import dlt
+    import duckdb
     from dlt.sources.rest_api import rest_api_source
 
     def load() -> pl.LazyFrame:
@@ -195,12 +197,13 @@ def with_dlt(url: str, folder: Path) -> Callable[[], pl.LazyFrame]:
             dataset_name="so2",
         )
         pipeline.run(source)
-        frame = pl.from_pandas(pipeline.dataset().grades.df())
+        with duckdb.connect(f"{stage}/grades.duckdb") as database:
+            database.sql("from so2.grades").write_parquet(f"{stage}/grades.parquet")
+        frame = pl.read_parquet(f"{stage}/grades.parquet")
         if frame["last_date"].dtype != pl.String:  # dlt guesses types
-            frame = frame.with_columns(
-                pl.col("last_date").dt.to_string("%F"),
-                pl.col("passed_timestamp").dt.convert_time_zone("UTC").dt.to_string("%F %T%.6f"),
-            )
+            frame = frame.with_columns(pl.col("last_date").dt.to_string("%F"))
+        if frame["passed_timestamp"].dtype != pl.String:
+            frame = frame.with_columns(pl.col("passed_timestamp").dt.to_string("%F %T%.6f"))
         return typed(frame)
 
     return load
