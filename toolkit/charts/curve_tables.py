@@ -57,9 +57,11 @@ def basis(
     elif left_out:
         parts.append(f"{_people(left_out, min_n)} left out")
     line = " · ".join([*parts, *([source] if source else [])])
-    marks = ", short marks censored learners" if plot.interpolate == "step-after" else ""
-    if min_n > 1:
-        marks += f"; steps are merged until none speaks of fewer than {min_n}"
+    marks = "" if plot.interpolate == "monotone" else ", short marks censored learners"
+    if plot.interpolate == "linear":
+        marks += (
+            f"\nStraight lines join the times between which no fewer than {min_n} learners left"
+        )
     note = f"\nBelow each axis ({plot.time}) stands the number at risk" if plot.is_small else ""
     return f"{line}\nBands are pointwise confidence intervals{marks}{note}"
 

@@ -45,7 +45,8 @@ def chart_cumulative_incidence(
         title: By default what the curves say.
         source: Whence the data come, for the subtitle.
         exclusions: What `exclusions` returns, for the subtitle to name the reasons.
-        min_n: Fewest learners a step may speak of; 1 switches the protection off.
+        min_n: Fewest learners a step may speak of: steps are merged until they do, and straight
+            lines join their ends. 1 switches the protection off.
         time: The title of the time axis; its first word is the unit.
 
     Raises:
@@ -78,6 +79,7 @@ def chart_cumulative_incidence(
         end=end_of(curves),
         time=time,
         y_title="have come to the end",
+        interpolate="step-after" if min_n == 1 else "linear",
     )
     of_one_end = exact.filter(pl.col("end") == pl.col("end").first().over("panel"))
     learners = int(exact["n_events"].sum()) + int(of_one_end["n_censored"].sum())

@@ -45,7 +45,7 @@ class Plot:
     width: int = 560
     height: int = 300
     is_small: bool = False
-    interpolate: Literal["step-after", "monotone"] = "step-after"
+    interpolate: Literal["step-after", "linear", "monotone"] = "step-after"
 
     @classmethod
     def small(cls, **shared: Any) -> Plot:
@@ -77,9 +77,8 @@ class Plot:
 
     def color(self) -> alt.Color:
         """One colour a curve."""
-        legend = (
-            alt.Legend(title=None, orient="top") if self.is_small and len(self.names) > 1 else None
-        )
+        named = alt.Legend(title=None, orient="top", symbolType="square", symbolOpacity=1)
+        legend = named if self.is_small and len(self.names) > 1 else None
         scale = alt.Scale(domain=self.names, range=PALETTE)
         return alt.Color("series:N", legend=legend, scale=scale)
 

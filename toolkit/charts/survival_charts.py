@@ -42,7 +42,8 @@ def chart_kaplan_meier(
         title: By default what the curves say.
         source: Whence the data come, for the subtitle.
         exclusions: What `exclusions` returns, for the subtitle to name the reasons.
-        min_n: Fewest learners a step may speak of; 1 switches the protection off.
+        min_n: Fewest learners a step may speak of: steps are merged until they do, and straight
+            lines join their ends. 1 switches the protection off.
         time: The title of the time axis; its first word is the unit.
 
     Raises:
@@ -72,8 +73,11 @@ def chart_kaplan_meier(
         end=end_of(curves),
         time=time,
         y_title="passed" if show == "passed" else "not yet passed",
+        interpolate="step-after" if min_n == 1 else "linear",
     )
-    medians = _medians(shown)
+    medians = _medians(exact, at_least=2 * min_n)
+    drawn = shown.drop_nulls("survival").group_by("panel").agg(end=pl.col("duration").max())
+    dots = medians.join(drawn, on="panel").filter(pl.col("duration") <= pl.col("end")).drop("end")
     numbers = numbers_at_risk(groups, plot.ticks, curves, min_n)
     series = pl.col("panel") if together else pl.lit("")
     draw = one_panel if together else many_panels
@@ -82,7 +86,7 @@ def chart_kaplan_meier(
     )
     learners = int(exact.select(pl.sum("n_events") + pl.sum("n_censored")).item())
     drawing = draw(
-        plot, curves.with_columns(series=series), medians.with_columns(series=series), numbers
+        plot, curves.with_columns(series=series), dots.with_columns(series=series), numbers
     )
     return finish(
         cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike
@@ -93,7 +97,7 @@ def chart_kaplan_meier(
     )
 
 
-def _medians(curves: pl.DataFrame, *, at_least: int = 0) -> pl.DataFrame:
+def _medians(curves: pl.DataFrame, *, at_least: int) -> pl.DataFrame:
     """The first step of each curve at or below a half, of groups with so many learners."""
     learners = (pl.col("n_events") + pl.col("n_censored")).sum().over("panel")
     return (

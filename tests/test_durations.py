@@ -1,0 +1,185 @@
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import toolkit as tk
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
+REASONS = ["username", "duration", "event", "excluded"]
+
+
+def learner(
+    name: str, *, created: float | None = 0, day: float | None = None, **other: object
+) -> dict[str, object]:
+    """One learner, enrolled and passed on these days after 2026-01-01."""
+
+    def at(day: float | None) -> datetime | None:
+        return None if day is None else START + timedelta(days=day)
+
+    row = {
+        "username": name,
+        "course_id": "course-v1:Org+CS101+2026",
+        "in_enrollments": True,
+        "created": at(created),
+        "passed": day is not None,
+        "passed_timestamp": at(day),
+        "as_of": AS_OF,
+    }
+    return row | other
+
+
+def person_course(*rows: dict[str, object]) -> pl.DataFrame:
+    times = dict.fromkeys(["created", "passed_timestamp", "as_of"], pl.Datetime("us", "UTC"))
+    return pl.DataFrame(rows, schema_overrides=times)
+
+
+def test_a_pass_ends_the_duration_and_the_others_are_censored_at_as_of() -> None:
+    pc = person_course(learner("ada", day=10.5), learner("bo", created=20))
+    assert tk.time_to_pass(pc).select(REASONS).rows() == [
+        ("ada", 10.5, True, None),
+        ("bo", 39.0, False, None),
+    ]
+
+
+def test_each_reason_for_having_no_duration_is_named() -> None:
+    pc = person_course(
+        learner("in"),
+        learner("stranger", created=None, in_enrollments=False),
+        learner("undated", created=None),
+        learner("early", created=5, day=2),
+        learner("untimed", passed=True),
+        learner("late", created=60),
+    )
+    durations = tk.time_to_pass(pc)
+    assert durations.select(REASONS).rows() == [
+        ("in", 59.0, False, None),
+        ("stranger", None, None, "not enrolled"),
+        ("undated", None, None, "no origin"),
+        ("early", None, None, "passed before origin"),
+        ("untimed", None, None, "passed without a pass time"),
+        ("late", None, None, "origin after as_of"),
+    ]
+    assert tk.exclusions(durations).rows() == [
+        ("no origin", 1, 6),
+        ("not enrolled", 1, 6),
+        ("origin after as_of", 1, 6),
+        ("passed before origin", 1, 6),
+        ("passed without a pass time", 1, 6),
+    ]
+    assert tk.kaplan_meier(durations)["n_excluded"].unique().to_list() == [5]
+
+
+def test_a_pass_after_an_earlier_as_of_is_not_yet_seen() -> None:
+    pc = person_course(learner("ada", day=10))
+    (row,) = tk.time_to_pass(pc, as_of=date(2026, 1, 6)).select("duration", "event").rows()
+    assert row == (5.0, False)
+
+
+def test_a_pass_at_the_origin_is_a_duration_of_0() -> None:
+    (row,) = tk.time_to_pass(person_course(learner("ada", day=0))).select(REASONS).rows()
+    assert row == ("ada", 0.0, True, None)
+
+
+def test_a_date_for_each_course_may_be_the_origin() -> None:
+    elsewhere = learner("bo", course_id="course-v1:Org+CS102+2026")
+    pc = person_course(learner("ada", created=-3, day=10), elsewhere)
+    durations = tk.time_to_pass(pc, {"course-v1:Org+CS101+2026": date(2026, 1, 2)})
+    assert durations.select(REASONS).rows() == [
+        ("ada", 9.0, True, None),
+        ("bo", None, None, "no origin"),
+    ]
+
+
+def test_a_column_of_dates_may_be_the_origin() -> None:
+    pc = person_course(learner("ada", day=10, opened=date(2026, 1, 4)))
+    assert tk.time_to_pass(pc, "opened")["duration"].to_list() == [7.0]
+
+
+def test_without_an_origin_it_refuses() -> None:
+    with pytest.raises(ValueError, match="needs an origin"):
+        tk.time_to_pass(person_course(learner("ada")), None)
+
+
+def test_a_missing_column_and_a_column_of_another_type_are_refused() -> None:
+    pc = person_course(learner("ada", day=10))
+    with pytest.raises(tk.SchemaError, match="no column `opened`"):
+        tk.time_to_pass(pc, "opened")
+    with pytest.raises(tk.SchemaError, match="must be a column of dates"):
+        tk.time_to_pass(pc, "username")
+
+
+def test_a_landmark_keeps_only_those_still_at_risk() -> None:
+    pc = person_course(
+        learner("passed before", day=10),
+        learner("passed at it", day=30),
+        learner("later", day=40),
+        learner("censored before", created=40),
+        learner("waits"),
+    )
+    durations = tk.time_to_pass(pc, entry=30)
+    gone = "no longer at risk at entry"
+    assert durations["excluded"].to_list() == [gone, gone, None, gone, None]
+    table = tk.kaplan_meier(durations)
+    assert table.select("duration", "n_at_risk", "survival").rows() == [
+        (0.0, 0, 1.0),
+        (30.0, 0, 1.0),
+        (40.0, 2, 0.5),
+        (59.0, 1, 0.5),
+    ]
+
+
+def test_learners_may_be_at_risk_from_their_enrollment_on() -> None:
+    pc = person_course(learner("before", created=-5), learner("after", created=12, day=20))
+    durations = tk.time_to_pass(
+        pc, {"course-v1:Org+CS101+2026": date(2026, 1, 1)}, entry="enrolled"
+    )
+    assert durations.select("duration", "entry").rows() == [(59.0, 0.0), (20.0, 12.0)]
+
+
+def test_the_first_of_competing_ends_counts_and_a_pass_wins_a_tie() -> None:
+    def left(day: float) -> dict[str, object]:
+        return {"left_at": START + timedelta(days=day)}
+
+    pc = person_course(
+        learner("passes", day=10, **left(20)),
+        learner("leaves", day=20, **left(10)),
+        learner("both", day=10, **left(10)),
+        learner("stays", left_at=None),
+        learner("left early", created=5, **left(2)),
+    )
+    durations = tk.time_to_pass(pc, competing={"unenrolled": "left_at"})
+    assert durations.select("duration", "event", "end", "excluded").rows() == [
+        (10.0, True, "passed", None),
+        (10.0, False, "unenrolled", None),
+        (10.0, True, "passed", None),
+        (59.0, False, None, None),
+        (None, None, None, "unenrolled before origin"),
+    ]
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("hours", 252.0), ("days", 10.5), ("weeks", 1.5)])
+def test_the_unit_scales_the_duration_exactly(unit: str, expected: float) -> None:
+    pc = person_course(learner("ada", day=10.5))
+    assert tk.time_to_pass(pc, unit=unit)["duration"].to_list() == [expected]  # type: ignore[arg-type]
+
+
+def test_an_unknown_unit_is_refused() -> None:
+    with pytest.raises(ValueError, match="unit must be one of"):
+        tk.time_to_pass(person_course(learner("ada")), unit="months")  # type: ignore[arg-type]
+
+
+def test_a_lazy_frame_stays_lazy_and_gives_the_same() -> None:
+    pc = person_course(learner("ada", day=10), learner("bo"))
+    lazy = tk.time_to_pass(pc.lazy())
+    assert isinstance(lazy, pl.LazyFrame)
+    assert_frame_equal(lazy.collect(), tk.time_to_pass(pc))
+    assert_frame_equal(tk.kaplan_meier(lazy), tk.kaplan_meier(tk.time_to_pass(pc)))
+
+
+def test_the_other_columns_stay_to_group_by() -> None:
+    durations = tk.time_to_pass(person_course(learner("ada", day=10, mode="audit")))
+    assert durations.columns[:5] == ["username", "course_id", "duration", "event", "excluded"]
+    assert durations["mode"].to_list() == ["audit"]

@@ -1,0 +1,159 @@
+"""Summaries, comparisons, competing ends and hazards: worked by hand, and beside the truth."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import toolkit as tk
+
+
+def rows(*durations: float, events: str, **columns: list[object]) -> pl.DataFrame:
+    """Durations; one letter each: x passed, o censored."""
+    return pl.DataFrame(
+        {"duration": durations, "event": [letter == "x" for letter in events], **columns},
+        schema_overrides={"duration": pl.Float64},
+    )
+
+
+def figure(frame: pl.DataFrame, statistic: str, **options: object) -> dict[str, object]:
+    summary = tk.survival_summary(frame, **options)  # type: ignore[arg-type]
+    return summary.filter(statistic=statistic).row(0, named=True)
+
+
+def test_the_median_is_the_first_time_at_which_half_have_passed() -> None:
+    assert figure(rows(1, 2, 3, 4, events="xxxx"), "median")["estimate"] == 2.0
+
+
+def test_a_median_that_is_not_reached_is_null() -> None:
+    assert figure(rows(1, 2, 3, 4, events="xooo"), "median")["estimate"] is None
+
+
+def test_a_milestone_after_the_last_observation_is_null() -> None:
+    summary = tk.survival_summary(rows(10, 40, events="xo"), milestones=[30, 60])
+    passed = summary.filter(statistic="passed by")
+    assert passed.select("at", "estimate").rows() == [(30.0, 0.5), (60.0, None)]
+
+
+def test_the_restricted_mean_is_the_area_below_the_curve() -> None:
+    # 2·1 + 2·(2/3) + 1·(1/3) up to 5; A(2) = 5/3, A(4) = 1/3, and Σ A² d / (n (n - d)).
+    found = figure(rows(2, 4, 6, events="xxo"), "restricted mean", horizon=5)
+    assert found["estimate"] == pytest.approx(2 + 4 / 3 + 1 / 3)
+    assert found["std_error"] == pytest.approx(np.sqrt((5 / 3) ** 2 / 6 + (1 / 3) ** 2 / 2))
+
+
+def test_a_restricted_mean_beyond_what_is_known_is_null() -> None:
+    assert figure(rows(2, 4, events="xo"), "restricted mean", horizon=5)["estimate"] is None
+    assert figure(rows(2, 4, events="xx"), "restricted mean", horizon=5)["estimate"] == 3.0
+
+
+def test_who_passes_is_not_at_risk_of_being_censored_at_that_time() -> None:
+    # At 2 one of the two who are left is censored; that one alone is at risk of it.
+    assert figure(rows(1, 2, 2, events="oxo"), "median follow-up")["estimate"] == 2.0
+
+
+def test_groups_that_are_the_same_do_not_differ() -> None:
+    both = rows(1, 2, 3, 1, 2, 3, events="xxoxxo", mode=list("aaabbb"))
+    assert tk.logrank(both, by="mode")["p_value"].to_list() == pytest.approx([1.0, 1.0])
+    difference = tk.rmst_difference(both, by="mode").row(0, named=True)
+    assert (difference["difference"], difference["p_value"]) == (0.0, 1.0)
+
+
+def test_nothing_is_tested_where_there_is_nothing_to_compare() -> None:
+    alone = rows(1, 2, events="xo", mode=["a", "a"])
+    assert tk.logrank(alone, by="mode")["p_value"].to_list() == [None]
+    nobody = rows(1, 2, events="oo", mode=["a", "b"])
+    assert tk.logrank(nobody, by="mode")["degrees"].to_list() == [0, 0]
+
+
+def test_a_reference_that_does_not_exist_is_refused() -> None:
+    both = rows(1, 2, events="xo", mode=["a", "b"])
+    with pytest.raises(ValueError, match="no group 'c'"):
+        tk.rmst_difference(both, by="mode", reference="c")
+
+
+def test_incidences_and_the_share_under_way_sum_to_1() -> None:
+    rng = np.random.default_rng(1)
+    frame = pl.DataFrame(
+        {
+            "duration": rng.integers(0, 12, 200).astype(float),
+            "end": rng.choice(["passed", "unenrolled", "none"], 200),
+        }
+    ).with_columns(pl.col("end").replace("none", None))
+    frame = frame.with_columns(event=pl.col("end").is_not_null())
+    incidence = tk.cumulative_incidence(frame)
+    total = incidence.group_by("duration").agg(pl.col("cumulative_incidence").sum())
+    both = tk.kaplan_meier(frame).join(total, on="duration")
+    np.testing.assert_allclose(both["survival"] + both["cumulative_incidence"], 1.0)
+
+
+def test_one_end_alone_gives_one_minus_kaplan_meier_and_greenwoods_error() -> None:
+    frame = rows(1, 2, 2, 3, 5, 8, events="xxoxox")
+    frame = frame.with_columns(end=pl.when("event").then(pl.lit("passed")))
+    curve = tk.kaplan_meier(frame).filter(pl.col("survival") > 0)
+    incidence = tk.cumulative_incidence(frame).head(curve.height)
+    np.testing.assert_allclose(incidence["cumulative_incidence"], 1 - curve["survival"])
+    np.testing.assert_allclose(incidence["std_error"], curve["std_error"], atol=1e-12)
+
+
+def test_grays_test_refuses_late_entry() -> None:
+    frame = rows(1, 2, events="xo", mode=["a", "b"], entry=[0.0, 1.0], end=["passed", None])
+    with pytest.raises(tk.SchemaError, match="late entry"):
+        tk.gray_test(frame, by="mode")
+
+
+def test_the_smoothed_hazard_finds_a_constant_rate_up_to_both_ends() -> None:
+    rng = np.random.default_rng(5)
+    frame = pl.DataFrame({"duration": rng.exponential(50, 200_000)}).with_columns(event=True)
+    early = tk.smoothed_hazard(frame, every=7).filter(pl.col("duration") < 100)
+    np.testing.assert_allclose(early["hazard"], 7 / 50, rtol=0.05)
+    capped = frame.with_columns(pl.col("duration").clip(0, 70), event=pl.col("duration") < 70)
+    np.testing.assert_allclose(tk.smoothed_hazard(capped)["hazard"], 7 / 50, rtol=0.05)
+
+
+def test_stretches_begin_at_0_and_count_what_lies_in_them() -> None:
+    table = tk.smoothed_hazard(rows(0, 3, 7, 13, 20, events="xxxxo"), every=7)
+    assert table.select("duration", "n_at_risk", "n_events").rows() == [(3.5, 5, 2), (10.5, 3, 2)]
+
+
+def cured(n: int, seed: int) -> pl.DataFrame:
+    """Three in ten never pass; the others at a Weibull time; follow-up is uniform."""
+    rng = np.random.default_rng(seed)
+    passed = np.where(rng.random(n) < 0.3, np.inf, 100 * rng.weibull(1.5, n))
+    censored = rng.uniform(0, 400, n)
+    return pl.DataFrame({"duration": np.minimum(passed, censored), "event": passed <= censored})
+
+
+TIMES = [20.0, 60.0, 100.0, 150.0, 250.0]
+
+
+def truth() -> np.ndarray:
+    return 0.3 + 0.7 * np.exp(-((np.array(TIMES) / 100) ** 1.5))
+
+
+@pytest.mark.slow
+def test_the_error_of_the_curve_shrinks_with_the_root_of_n() -> None:
+    sizes = [10**3, 10**4, 10**5, 10**6]
+    errors = []
+    for n in sizes:
+        runs = max(2, min(60, 10**6 // n))
+        found = [
+            np.abs(tk.kaplan_meier(cured(n, seed), times=TIMES)["survival"] - truth()).mean()
+            for seed in range(runs)
+        ]
+        errors.append(np.mean(found))
+    slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    assert -0.6 < slope < -0.4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [300, 1000, 3000])
+def test_intervals_cover_as_often_as_they_say(n: int) -> None:
+    covered = np.zeros(len(TIMES))
+    runs = 1500
+    frames = [cured(n, seed).with_columns(run=pl.lit(seed)) for seed in range(runs)]
+    tables = tk.kaplan_meier(pl.concat(frames), by="run", times=TIMES)
+    for _, table in tables.group_by("run"):
+        low, high = table["ci_low"].to_numpy(), table["ci_high"].to_numpy()
+        covered += (low <= truth()) & (truth() <= high)
+    assert (covered / runs >= 0.93).all()
+    assert (covered / runs <= 0.97).all()
