@@ -101,7 +101,7 @@ def _funnel(table: pl.DataFrame) -> alt.LayerChart:
     rows = table.select(*PAIR, "stage", "n_reached", pl.col("rate_of_enrolled").round(4))
     base = alt.Chart(rows, title="From enrollment to the pass", width=_PLOT_WIDTH - 110)
     base = base.transform_filter(_CHOSEN)
-    y = alt.Y("stage:N", sort=stages, title=None, axis=alt.Axis(labelLimit=180))
+    y = alt.Y("stage:N", sort=stages, title=None, axis=alt.Axis(labelLimit=260))
     share = alt.X(
         "rate_of_enrolled:Q",
         title="Share of the enrolled",
@@ -168,7 +168,7 @@ def _courses(table: pl.DataFrame) -> alt.LayerChart:
         rows, title="Passed, among all courses", width=_PLOT_WIDTH - 110, height=alt.Step(18)
     ).transform_filter("datum.cohort === cohort")
     colour = alt.condition("datum.course === course", alt.value(PALETTE[5]), alt.value(PALETTE[0]))
-    y = alt.Y("course:N", title=None, axis=alt.Axis(labelLimit=150))
+    y = alt.Y("course:N", title=None, axis=alt.Axis(labelLimit=260))
     x = alt.X(f"{rate}:Q", title="Passed of the enrolled", axis=alt.Axis(format=".0%", tickCount=5))
     interval = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(f"{rate}_ci_low:Q"), x2=f"{rate}_ci_high:Q", y=y, color=colour

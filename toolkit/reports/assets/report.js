@@ -22,6 +22,11 @@ async function draw(element) {
   views.get(element)?.finalize();
   const options = { renderer: "svg", actions: false, ast: false };
   views.set(element, await vegaEmbed(element, isDark ? exchanged(spec) : spec, options));
+  // A layer without a mark is announced as a picture without a name.
+  for (const layer of element.querySelectorAll('[role="graphics-symbol"]:empty:not([aria-label])')) {
+    layer.removeAttribute("role");
+    layer.removeAttribute("aria-roledescription");
+  }
   element.dataset.drawn = "true";
 }
 
