@@ -105,3 +105,18 @@ def test_an_unknown_view_is_refused() -> None:
     table = tk.kaplan_meier(learners(1))
     with pytest.raises(ValueError, match="show must be"):
         tk.chart_kaplan_meier(table, show="hazard")  # type: ignore[arg-type]
+
+
+def test_the_ends_of_a_course_share_a_panel_and_are_named() -> None:
+    rows = learners(1)
+    other = pl.when(pl.col("duration") > 200).then(pl.lit("unenrolled"))
+    rows = rows.with_columns(end=pl.when("event").then(pl.lit("passed")).otherwise(other))
+    spec = tk.chart_cumulative_incidence(tk.cumulative_incidence(rows), min_n=1).to_dict()
+    names = {row["series"] for row in data_with(spec, "_pixel")[0]}
+    assert names == {"passed", "unenrolled"}
+
+
+def test_a_hazard_chart_says_where_it_has_gaps() -> None:
+    table = tk.smoothed_hazard(learners(1, 400))
+    assert "Gaps" in " ".join(tk.chart_hazard(table).to_dict()["title"]["subtitle"])
+    assert "Gaps" not in " ".join(tk.chart_hazard(table, min_n=1).to_dict()["title"]["subtitle"])

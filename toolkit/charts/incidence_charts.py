@@ -147,6 +147,8 @@ def chart_hazard(
         interpolate="monotone",
     )
     learners = int(exact.unique("panel", keep="first", maintain_order=True)["n_at_risk"].sum())
+    is_cut = shown["hazard"].null_count() > exact["hazard"].null_count()
+    gaps = "\nGaps: too few learners to show; longer stretches show more" if is_cut else ""
     words = title or _peaks(exact, unit.removesuffix("s"))
     drawing = (one_panel if together else many_panels)(
         plot, curves, _NO_POINTS, numbers_at_risk(groups, plot.ticks, curves, min_n)
@@ -154,7 +156,7 @@ def chart_hazard(
     return finish(
         cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike
         title=words,
-        subtitle=basis(plot, learners, left_out_of(exact), None, min_n, source),
+        subtitle=basis(plot, learners, left_out_of(exact), None, min_n, source) + gaps,
         description=f"Smoothed hazard of passing, with numbers at risk. {words}.",
     )
 
