@@ -82,7 +82,7 @@ def test_the_subtitle_tells_who_is_left_out_and_why() -> None:
     )
     table = tk.kaplan_meier(rows)
     plain = tk.chart_kaplan_meier(table, source="a test").to_dict()
-    assert plain["title"]["subtitle"][0] == "n = 20 learners · 15 left out · a test"
+    assert plain["title"]["subtitle"][0] == "n = 20 enrollments · 15 left out · a test"
     told = tk.chart_kaplan_meier(table, exclusions=tk.exclusions(rows)).to_dict()
     assert "left out: 12 no origin, fewer than 10 passed before origin" in " ".join(
         told["title"]["subtitle"]

@@ -173,8 +173,8 @@ def _curve(column: str) -> Callable[[pl.DataFrame, list[str]], str]:
         if len(ends) == 1:
             n = shown["n_at_risk"][0]
             return (
-                f"Within {day:.0f} days of the origin, {_pc(ends[0][0])} of {_n(n)} learners are "
-                "estimated to pass, those not yet observed so long accounted for."
+                f"Within {day:.0f} days of the origin, {_pc(ends[0][0])} of {_n(n)} enrollments "
+                "are estimated to pass, those not yet observed so long accounted for."
             )
         return (
             f"Within {day:.0f} days of the origin, between {_pc(ends[0][0])} ({ends[0][1]}) and "

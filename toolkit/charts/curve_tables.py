@@ -49,7 +49,7 @@ def basis(
     source: str | None,
 ) -> str:
     """Tell how many learners the curves rest on, who is left out, and whence they come."""
-    parts = [f"n = {_people(learners, min_n)} learners"]
+    parts = [f"n = {_people(learners, min_n)} enrollments"]
     if exclusions is not None and exclusions.height:
         reasons = exclusions.group_by("reason").agg(pl.col("n_excluded").sum()).sort("reason")
         told = [f"{_people(n, min_n)} {reason}" for reason, n in reasons.iter_rows()]
