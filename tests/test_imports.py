@@ -32,6 +32,7 @@ LEFT_TO_RIGHT = [
     {"key_figures"},
     {"columnar_json"},
     {"batches"},
+    {"streams"},
     {"loader"},
     {"scan", "study"},
     {"manifests"},

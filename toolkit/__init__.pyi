@@ -45,7 +45,6 @@ from .hazards import nelson_aalen as nelson_aalen
 from .hazards import smoothed_hazard as smoothed_hazard
 from .key_figures import key_figures as key_figures
 from .loader import Load as Load
-from .loader import Provenance as Provenance
 from .loader import fetch_completion as fetch_completion
 from .loader import fetch_enrollments as fetch_enrollments
 from .loader import fetch_grades as fetch_grades
@@ -81,6 +80,7 @@ from .snapshot_writer import take_snapshot as take_snapshot
 from .snapshots import Snapshot as Snapshot
 from .snapshots import list_snapshots as list_snapshots
 from .snapshots import open_snapshot as open_snapshot
+from .streams import Provenance as Provenance
 from .study import Study as Study
 from .study import load_study as load_study
 from .survival import kaplan_meier as kaplan_meier

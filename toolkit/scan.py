@@ -13,8 +13,9 @@ from itertools import product
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.loader import Source, Stream, open_stream, warn_of_problems
+from toolkit.loader import Source, warn_of_problems
 from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, PROBLEMS, Table
+from toolkit.streams import Stream, open_stream
 from toolkit.transport import Platform
 
 _MOST_REQUESTS = 50  # beyond that, everything in one request is faster

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from polars.io.plugins import register_io_source
 
 from toolkit.errors import ConfigurationError, SnapshotError
-from toolkit.loader import Many, Provenance, Stream, open_stream, repeated_keys, several
+from toolkit.loader import Many, repeated_keys, several
 from toolkit.manifests import (
     MANIFEST,
     File,
@@ -32,6 +32,7 @@ from toolkit.manifests import (
 from toolkit.privacy import PseudonymKey, pseudonym_key, pseudonymize
 from toolkit.schemas import PROBLEMS, RESOURCES, Table
 from toolkit.snapshots import Snapshot, stored_schema
+from toolkit.streams import Provenance, Stream, open_stream
 from toolkit.transport import BodyChangedError, Platform
 
 _LOCK = ".lock"

@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from toolkit.errors import SnapshotError
-from toolkit.loader import Load, Provenance
+from toolkit.loader import Load
 from toolkit.manifests import (
     MANIFEST,
     Identities,
@@ -29,6 +29,7 @@ from toolkit.manifests import (
     read_manifest,
 )
 from toolkit.schemas import PROBLEMS, RESOURCES, Table
+from toolkit.streams import Provenance
 
 
 @dataclass(frozen=True)
