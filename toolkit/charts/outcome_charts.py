@@ -55,7 +55,7 @@ def chart_outcomes(
     y = alt.Y(
         "group:N", sort=order, title=None, axis=alt.Axis(grid=True, gridDash=[1, 3], labelPadding=8)
     )
-    axis = alt.Axis(format=".0%", grid=True)
+    axis = alt.Axis(format=".0%", grid=True, tickMinStep=0.01)
     scale = alt.Scale(zero=False, nice=True)
     title_x = f"{what}, with 95% interval"
     x, low = (alt.X(f"{end}:Q", title=title_x, axis=axis, scale=scale) for end in ("rate", "low"))

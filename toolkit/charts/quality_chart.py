@@ -15,24 +15,35 @@ NEEDED = ["frame", "severity", "status", "n_checked", "n_unexpected", "expects",
 
 
 def chart_quality(
-    table: pl.DataFrame, *, title: str | None = None, source: str | None = None
+    table: pl.DataFrame,
+    *,
+    title: str | None = None,
+    source: str | None = None,
+    min_n: int = 10,
 ) -> alt.LayerChart:
     """Draw each failed check as a bar: the share of records that are not as expected.
 
     The worst severity is on top, in it the largest share. Where nothing failed, the bars are the
-    numbers of checks that passed, by frame. The counts are of records by check; they tell nothing
-    of a group of learners, so that no cell is withheld.
+    numbers of checks that passed, by frame.
 
     Args:
         table: The `table` of a quality report.
         title: Instead of the finding that the table gives.
         source: Where the data are from, and as of when; goes into the subtitle.
+        min_n: Smallest number of records that is told; fewer have no bar.
 
     Raises:
         SchemaError: The table is no quality report's.
     """
     require_columns(table.columns, NEEDED, what="the table of a quality report")
-    failed = table.filter(status="failed")
+    few = pl.col("n_unexpected").is_between(1, min_n - 1)
+    failed = table.filter(status="failed").with_columns(
+        pl.when(few)
+        .then(pl.lit(f"fewer than {min_n} records"))
+        .otherwise("detail")
+        .alias("detail"),
+        pl.when(~few).then("n_unexpected").alias("n_unexpected"),
+    )
     n_run = table.filter(pl.col("status") != "not run").height
     said = title or _finding(failed, n_run)
     subtitle = f"n = {n_run:,} checks" + (f" · {source}" if source else "")
