@@ -11,7 +11,7 @@ import polars as pl
 
 from toolkit.disclosure import protect
 from toolkit.errors import DisclosureError
-from toolkit.schemas import Table, require_columns
+from toolkit.schemas import Role, Table, require_columns
 from toolkit.schemas.results import recognise
 
 _NUMBER = re.compile(r"[-−]?[0-9]")
@@ -98,7 +98,13 @@ def show_table(
     intervals = {name: _interval(name, safe.columns) for name in wanted}
     rows = [
         [
-            _cell(row, name, intervals[name], "fraction" if name in percent else _unit(known, name))
+            _cell(
+                row,
+                known,
+                name,
+                intervals[name],
+                "fraction" if name in percent else _unit(known, name),
+            )
             for name in wanted
         ]
         for row in safe.head(most_rows).iter_rows(named=True)
@@ -134,12 +140,22 @@ def _heading(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def _missing(row: dict[str, object], known: Table | None, name: str) -> str:
+    """What stands for a null: a group's own null, such as no date, is never withheld."""
+    is_figure = known is not None and name in known.of_role(Role.COUNT, Role.STATISTIC)
+    return "withheld" if is_figure and str(row.get("status")).startswith("withheld") else "–"
+
+
 def _cell(
-    row: dict[str, object], name: str, interval: tuple[str, str] | None, unit: str | None
+    row: dict[str, object],
+    known: Table | None,
+    name: str,
+    interval: tuple[str, str] | None,
+    unit: str | None,
 ) -> str:
     value = row[name]
     if value is None:
-        return "withheld" if str(row.get("status")).startswith("withheld") else "–"
+        return _missing(row, known, name)
     text = _text(value, unit)
     if interval is None or row[interval[0]] is None or row[interval[1]] is None:
         return text
