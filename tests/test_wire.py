@@ -76,9 +76,21 @@ SAMPLE = (
 )
 
 
-def test_the_documented_sample_loads_once_its_comma_is_mended() -> None:
-    reader = BatchReader(GRADES)
-    (batch,) = reader.read([SAMPLE.replace("{comma}", ",").encode()])
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        ("", ",\n", ""),
+        ("", "\n", "\n"),
+        ("[", ", ", "]"),
+        ('{"results": [', ", ", '], "next": null}'),
+    ],
+    ids=["commas", "lines", "array", "envelope"],
+)
+def test_the_documented_sample_loads_in_each_framing_once_its_comma_is_mended(
+    before: str, between: str, after: str
+) -> None:
+    records = SAMPLE.replace("{comma}\n", ", ").split(",\n")
+    (batch,) = BatchReader(GRADES).read([(before + between.join(records) + after).encode()])
 
     assert batch.frame.select(
         "username",
