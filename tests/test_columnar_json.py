@@ -89,7 +89,8 @@ def test_a_field_missing_here_and_doubled_there_is_noticed() -> None:
 
 values = st.sampled_from(
     ['"x"', '"y"', "null", "true", "1", "10", "1e1", "0.5", "0.50", '""', '":"', '"a,b"',
-     '"\\u00e9"', '"\\n"', '"\\""', '"null"', '"},{"', "-0", "[]", '"\\ud800"']
+     '"\\u00e9"', '"\\n"', '"\\""', '"null"', '"},{"', "-0", "[]", '"\\ud800"', '"\\":1"', '"\\\\"',
+     '"\\\\\\""', "01", "-", "nul", '"\x01"', '""""', '"x" ']
 )  # fmt: skip
 names = st.sampled_from(["username", "email", "course_id", "completion", "other"])
 
@@ -108,16 +109,48 @@ def test_the_fast_way_never_says_other_than_the_strict_way(
         "{" + ",".join(f'"{name}":{value}' for name, value in record) + ("}\n" if lines else "},")
         for record in alike
     )
-    one = piece(text, Framing.LINES if lines else Framing.ARRAY)
+    same_or_aside(piece(text, Framing.LINES if lines else Framing.ARRAY))
 
+
+ALIKE = "".join(
+    f'{{"username": "é{number}", "email": null, "course_id": "\\"\\\\", "completion": 0.{number}}},'
+    for number in range(4)
+).encode()
+
+
+def test_the_records_to_be_broken_are_read_fast_while_they_are_whole() -> None:
+    assert read_columns(piece(ALIKE), COMPLETION) is not None
+
+
+@settings(max_examples=2000, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(ALIKE) - 1),
+            st.sampled_from([bytes([byte]) for byte in b'"\\:,{}[] \n\t0e.-nul\xff\xc3a'] + [b""]),
+            st.integers(0, 2),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_no_broken_byte_gets_past_the_fast_way(changes: list[tuple[int, bytes, int]]) -> None:
+    data = ALIKE
+    for at, put, length in changes:
+        data = data[:at] + put + data[at + length :]
+
+    same_or_aside(piece(data))
+
+
+def same_or_aside(one: Piece) -> None:
+    """The fast way says what the strict way says, or nothing."""
     fast = read_columns(one, COMPLETION)
-
     if fast is None:
         return
     try:
         slow = read_strictly(one, COMPLETION, before=0)
     except (WireFormatError, IncompleteError) as error:
-        raise AssertionError(f"the strict way refuses {text!r}") from error
+        raise AssertionError(f"the strict way refuses {one.data!r}") from error
     assert_frame_equal(fast.frame, slow.frame)
     assert (fast.present, fast.extra) == (slow.present, slow.extra)
     assert slow.problems == []

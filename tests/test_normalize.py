@@ -100,12 +100,29 @@ def test_every_form_of_a_point_in_time_is_read_exactly_in_one_column() -> None:
     assert problems.is_empty()
 
 
-@pytest.mark.parametrize("text", ["2020-02-30 00:00:00", "28/03/2020", "2020-03-28 25:00", "soon"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2020-02-30 00:00:00",
+        "28/03/2020",
+        "2020-03-28 25:00",
+        "2020-03-28 23:59:60.000000",
+        "2020-03-28 23:59:60",
+        "20-03-28 23:21:24.354019",
+        "12020-3-28 23:21:24.354019",
+        "20-03-28",
+        "2020-3-28",
+        "2020-03-28 23:21+0٠",
+        "soon",
+    ],
+)
 def test_an_impossible_time_is_null_and_reported_with_its_text(text: str) -> None:
     values, problems = read(ENROLLMENTS, "created", [text])
+    dates, _ = read(GRADES, "last_date", [text, "2020-03-28"])
 
     assert values == [None]
     assert problems["raw"].to_list() == [text]
+    assert dates == [None, date(2020, 3, 28)]
 
 
 def test_what_is_finer_than_a_microsecond_is_cut_and_reported() -> None:

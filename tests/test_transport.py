@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import pickle
 from collections.abc import Callable
@@ -205,13 +206,32 @@ def test_several_courses_come_in_the_order_asked_each_once() -> None:
         tk.load_completion(platform(handler), course_id=[])
 
 
-def test_a_body_that_changes_between_two_tries_is_loaded_anew() -> None:
-    class Breaking(httpx.SyncByteStream):
-        def __iter__(self):  # type: ignore[no-untyped-def]
-            yield b'[{"username":"OLD",'
-            raise httpx.ReadError("broke off")
+class Breaking(httpx.SyncByteStream):
+    """Bytes enough to be handed on, and then no more."""
 
-    broken = httpx.Response(200, stream=Breaking())
+    def __init__(self, start: bytes) -> None:
+        self._start = start
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        yield self._start
+        raise httpx.ReadError("broke off")
+
+
+def test_what_came_before_a_break_is_not_kept_twice() -> None:
+    record = b'{"username":"ada","email":null,"course_id":"c","completion":"0.5"}'
+    body = b"[" + b",".join([record] * 10_000) + b"]"
+    broken = httpx.Response(200, stream=Breaking(body[:500_000]))
+    handler, requests = answering(broken, httpx.Response(200, content=body))
+
+    load = tk.fetch_completion(platform(handler))
+
+    assert load.frame.height == 10_000
+    assert load.provenance.sha256 == hashlib.sha256(body).hexdigest()
+    assert len(requests) == 2
+
+
+def test_a_body_that_changes_between_two_tries_is_loaded_anew() -> None:
+    broken = httpx.Response(200, stream=Breaking(b"[" + b" " * 500_000 + b'{"username":"OLD",'))
     handler, requests = answering(broken, ok(), ok())
 
     frame = tk.load_completion(platform(handler))

@@ -1,13 +1,13 @@
 """A piece whose records are all laid out alike → its columns, fast.
 
-Polars reads JSON fast, but lets pass what `strict_json` refuses or reports: a field that is
-missing, comes twice or is unknown, half of a surrogate pair. So the piece must account for
-every byte: laid out as the first record is, the values that were read give the place of every
-record, every null and every bare value; and there they must be. Then
+What stands around the values, names, colons, commas and braces, is taken from the first record.
+Where the quote behind a name is followed by what follows it there, a name ends; so the places of
+all values are known, and nothing is parsed. Then every byte of the piece is accounted for:
 
-- each record has each field: its value was read, or its null is seen in the record itself;
-- no record has anything else: that would take bytes, and its length is used up;
-- each text is as long as its shortest spelling, so it was spelled so.
+- around the values there stands exactly what stands around those of the first record;
+- a value that begins with a quote ends with one, and no other quote is left in the piece;
+- any other value is `null`, `true`, `false` or a number;
+- control characters stand between values only, and everything is UTF-8.
 
 Otherwise, or in any doubt, the answer is None and `strict_json` reads the piece. Both give the
 same.
@@ -15,10 +15,11 @@ same.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
+import nanoarrow
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -29,7 +30,7 @@ from toolkit.wire import Framing, Piece
 
 _S = rb"[ \t\n\r]*"
 _FIELD = re.compile(
-    rb'(?P<before>\{?' + _S + rb'"(?P<name>[^"\\]*)"' + _S + rb":" + _S + rb")"
+    rb'(?P<before>\{?' + _S + rb'"(?P<name>[^"\\\x00-\x1f]*)"(?P<colon>' + _S + rb":" + _S + rb"))"
     rb'(?P<value>"(?:[^"\\]|\\.)*+"|[-a-z0-9.]++)'
     rb"(?P<after>" + _S + rb"[,}])",
     re.DOTALL,
@@ -38,20 +39,52 @@ _SEPARATOR = {
     True: re.compile(rb"[ \t\r]*\n" + _S + rb"(?=\{)"),
     False: re.compile(_S + rb"," + _S + rb"(?=\{)"),
 }
-_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_BLOCK = 1 << 18  # bytes; arrays of this size stay in the processor's cache
+_BARE = r"^(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false)$"
 
-
+Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """A field as the first record has it: what stands before and after its value."""
+class _Layout:
+    """How each record is laid out.
 
-    name: str
-    before: bytes
-    after: bytes
-    quoted: bool  # unless it is null
+    Attributes:
+        names: Of the fields, in their order.
+        colon: What stands between a name and its value.
+        first: What stands before the first value of a record.
+        behind: What stands behind each value, up to the next one; behind the last of a record,
+            up to the next record.
+    """
+
+    names: tuple[str, ...]
+    colon: bytes
+    first: bytes
+    behind: tuple[bytes, ...]
+
+    @property
+    def controls(self) -> int:
+        """How many control characters a record has around its values."""
+        return sum(byte < ord(" ") for byte in self.first + b"".join(self.behind))
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """The values of a piece, one row per record and one column per field.
+
+    Attributes:
+        starts: Where each begins, behind its quote if it has one.
+        ends: Where each ends.
+        null: Which are null.
+        bare: Which are neither null nor in quotes.
+    """
+
+    starts: Positions
+    ends: Positions
+    null: Flags
+    bare: Flags
 
 
 def read_columns(piece: Piece, table: Table) -> RawBatch | None:
@@ -63,129 +96,147 @@ def read_columns(piece: Piece, table: Table) -> RawBatch | None:
     """
     if piece.last:  # no separator ends its last record
         return None
-    data = piece.data
-    if b"\\" in data:
-        data = _ESCAPE.sub(_plain, data)
-    lines = piece.framing is Framing.LINES
-    layout = _layout(data, lines=lines)
-    text = {field.name: pl.String for field in layout}
-    records = data[: data.rindex(b"}") + 1]
+    layout = _layout(piece.data, lines=piece.framing is Framing.LINES)
+    values = _values(piece.data, layout) if layout else None
+    if layout is None or values is None:
+        return None
     try:
-        frame = pl.read_json(
-            b"[" + (records.replace(b"\n", b",") if lines else records) + b"]", schema=text
-        )
-    except pl.exceptions.PolarsError:
+        texts = _texts(piece.data, layout.names, values)
+    except ValueError:
         return None
-    if not layout or not _accounts_for(data, frame, layout):
-        return None
-    missing = pl.Series([None], dtype=pl.String).new_from_index(0, len(frame))
-    columns = {name: frame[name] if name in text else missing for name in table.names}
+    for text, bare in zip(texts, values.bare.T, strict=True):
+        if bare.any() and not text.filter(pl.Series(bare)).str.contains(_BARE).all():
+            return None
+    missing = pl.Series([None], dtype=pl.String).new_from_index(0, texts.height)
+    columns = {name: texts[name] if name in layout.names else missing for name in table.names}
     return RawBatch(
         pl.DataFrame(columns),
-        set(text) & set(table.names),
-        {name: 0 for name in text if name not in table.names},
+        set(layout.names) & set(table.names),
+        {name: 0 for name in layout.names if name not in table.names},
     )
 
 
-def _plain(escape: re.Match[bytes]) -> bytes:
-    """The character of a Unicode escape that needs none; any other escape as it is."""
-    code = int(escape[1], 16) if escape[1] else 0
-    return chr(code).encode() if 0x80 <= code < 0xD800 or code >= 0xE000 else escape[0]
+def _layout(data: bytes, *, lines: bool) -> _Layout | None:
+    """The layout of the first record.
 
-
-def _layout(data: bytes, *, lines: bool) -> tuple[_Field, ...]:
-    """The fields of the first record, the separator behind it being part of the last.
-
-    Empty where the record is not made of single values, or is the only one.
+    None where it is not made of single values, is the only one, has a name twice, or its colons
+    are not all alike.
     """
-    fields: list[_Field] = []
-    at = 0
-    while found := _FIELD.match(data, at):
-        at = found.end()
-        after = found["after"]
-        last = after.endswith(b"}")
-        if last:
-            separator = _SEPARATOR[lines].match(data, at)
-            after += separator[0] if separator else b""
-        field = _Field(
-            found["name"].decode(errors="replace"),
-            found["before"],
-            after,
-            found["value"].startswith(b'"')
-            or (found["value"] == b"null" and found["before"] + b'"' in data),
-        )
-        fields.append(field)
-        if last:
-            names = {field.name for field in fields}
-            return tuple(fields) if separator and len(names) == len(fields) else ()
-    return ()
+    found: list[re.Match[bytes]] = []
+    at, ended = 0, False
+    while not ended and (field := _FIELD.match(data, at)):
+        found.append(field)
+        at, ended = field.end(), field["after"].endswith(b"}")
+    separator = _SEPARATOR[lines].match(data, at) if ended else None
+    names = tuple(field["name"].decode(errors="replace") for field in found)
+    colons = {field["colon"] for field in found}
+    if not separator or len({*names}) < len(names) or len(colons) > 1:
+        return None
+    befores = [*(field["before"] for field in found[1:]), separator[0]]
+    return _Layout(
+        names,
+        found[0]["colon"],
+        found[0]["before"],
+        tuple(field["after"] + before for field, before in zip(found, befores, strict=True)),
+    )
 
 
-def _accounts_for(data: bytes, frame: pl.DataFrame, layout: tuple[_Field, ...]) -> bool:
-    """Whether the records of the frame, in this layout, are the data."""
-    starts, ends = _places(frame, layout, escapes=b"\\" in data)
-    record_starts = starts[0] - len(layout[0].before)
-    braces = np.count_nonzero(np.frombuffer(data, np.uint8) == ord("{"))
-    if ends[-1][-1] + len(layout[-1].after) != len(data) or braces != len(frame):
-        return False
-    if not _stands(data, record_starts, b"{"):
-        return False
-    for field, start, end, column in zip(layout, starts, ends, frame, strict=True):
-        if column.null_count():
-            at = start[column.is_null().to_numpy()] - len(field.before)
-            if not _stands(data, at, field.before + b"null" + field.after[:1]):
-                return False
-        if not field.quoted:
-            found = pl.select(
-                pl.lit(pl.Series([data], dtype=pl.Binary))
-                .first()
-                .bin.slice(pl.lit(pl.Series(start)), pl.lit(pl.Series(end - start)))
-            ).to_series()
-            if not (found == column.fill_null("null").cast(pl.Binary)).all():
-                return False
-    return True
+def _values(data: bytes, layout: _Layout) -> _Values | None:
+    """Where the values lie, if every byte is one of a value or of the layout, else None."""
+    characters = np.frombuffer(data, np.uint8)
+    quotes, name_ends = _quotes(characters, layout.colon[0])
+    escaped = _escaped_quotes(characters) if b"\\" in data else np.empty(0, np.int64)
+    if len(escaped):
+        name_ends = name_ends[~np.isin(name_ends, escaped)]
+    fields = len(layout.names)
+    if len(name_ends) == 0 or len(name_ends) % fields:
+        return None
+    starts = name_ends.reshape(-1, fields) + (1 + len(layout.colon))
+    between = (*layout.behind[:-1], layout.behind[-1] + layout.first)
+    ends = np.empty_like(starts)  # a value ends where what stands before the next one begins
+    ends.reshape(-1)[:-1] = starts.reshape(-1)[1:]
+    ends -= np.array([len(text) for text in between])
+    ends[-1, -1] = len(data) - len(layout.behind[-1])
+    if starts[0, 0] != len(layout.first) or (ends <= starts).any():
+        return None
+    quoted = characters[starts] == ord('"')
+    null = ~quoted & (ends - starts == len(b"null"))
+    null[null] = _cuts(data, starts[null], len(b"null")).view("S4") == b"null"
+    accounted = (  # see the top of this file
+        data.endswith(layout.behind[-1])
+        and all(map(lambda at, text: _stands(data, at, text), ends.T[:-1], between[:-1]))
+        and _stands(data, ends[:-1, -1], between[-1])
+        and (ends - starts > quoted).all()
+        and (~quoted | (characters[ends - 1] == ord('"'))).all()
+        and not (len(escaped) and np.isin(escaped, ends - 1).any())
+        and quotes - len(escaped) == 2 * starts.size + 2 * np.count_nonzero(quoted)
+        and _controls(characters) == layout.controls * len(starts)
+    )
+    return _Values(starts + quoted, ends - quoted, null, ~quoted & ~null) if accounted else None
 
 
-def _places(
-    frame: pl.DataFrame, layout: tuple[_Field, ...], *, escapes: bool
-) -> tuple[list[Positions], list[Positions]]:
-    """Where the values of each field begin and end, spelled as short as can be."""
-    sizes = frame.select(_sizes(layout, escapes=escapes))
-    lengths = [column.to_numpy() for column in sizes]
-    around = sum(len(field.before) + len(field.after) for field in layout)
-    record = np.add.reduce(lengths) + around
-    at = np.cumsum(record) - record
-    starts, ends = [], []
-    for field, length in zip(layout, lengths, strict=True):
-        starts.append(at + len(field.before))
-        ends.append(starts[-1] + length)
-        at = ends[-1] + len(field.after)
-    return starts, ends
+def _controls(characters: Bytes) -> int:
+    """How many control characters there are; most bodies have none, which is seen faster."""
+    return int(np.count_nonzero(characters < ord(" "))) if characters.min() < ord(" ") else 0
 
 
-@lru_cache
-def _sizes(layout: tuple[_Field, ...], *, escapes: bool) -> list[pl.Expr]:
-    """The bytes that each field's value takes."""
-    sizes = []
-    for field in layout:
-        value = pl.col(field.name)
-        size = value.str.len_bytes().cast(pl.Int64)
-        if field.quoted:
-            size = size + 2
-            if escapes:
-                size = size + value.str.count_matches(r'["\\\x00-\x1f]')
-        sizes.append(size.fill_null(len("null")))
-    return sizes
+def _quotes(characters: Bytes, colon: int) -> tuple[int, Positions]:
+    """How many quotes there are, and those behind which a colon stands."""
+    quotes, before_colon = 0, []
+    for start in range(0, len(characters), _BLOCK):
+        block = characters[start : start + _BLOCK + 1]
+        quote = block[:_BLOCK] == ord('"')
+        quotes += np.count_nonzero(quote)
+        found = np.flatnonzero(quote[: len(block) - 1] & (block[1:] == colon))
+        before_colon.append(found + start)
+    return quotes, np.concatenate(before_colon)
+
+
+def _escaped_quotes(characters: Bytes) -> Positions:
+    """The quotes behind those backslashes that are not escaped themselves."""
+    slashes = np.flatnonzero(characters[:-1] == ord("\\"))
+    numbers = np.arange(len(slashes))
+    begins = np.diff(slashes, prepend=-2) > 1
+    in_run = numbers - np.maximum.accumulate(np.where(begins, numbers, 0))
+    escaped = slashes[in_run % 2 == 0] + 1
+    return escaped[characters[escaped] == ord('"')]
+
+
+def _cuts(data: bytes, at: Positions, length: int) -> npt.NDArray[np.void]:
+    """So many bytes from each of the positions on."""
+    return np.ndarray((len(data) - length + 1,), f"V{length}", buffer=data, strides=(1,))[at]
 
 
 def _stands(data: bytes, at: Positions, text: bytes) -> bool:
     """Whether the text stands at each of the positions."""
-    width = 8 if len(text) >= 8 else 1
-    kind = np.dtype(f"u{width}")
-    if at.min() < 0 or at.max() + len(text) > len(data):
-        return False
-    words = np.ndarray((len(data) - width + 1,), kind, buffer=data, strides=(1,))
-    return all(
-        bool((words[at + offset] == np.frombuffer(text, kind, 1, offset)[0]).all())
-        for offset in {*range(0, len(text) - width, width), len(text) - width}
+    return _cuts(data, at, len(text)).tobytes() == text * len(at)
+
+
+def _texts(data: bytes, names: tuple[str, ...], values: _Values) -> pl.DataFrame:
+    """The values as text, without a copy: the columns point into the piece.
+
+    Raises:
+        ValueError: The piece is not UTF-8, or a text has an escape that is no character.
+    """
+    edges = np.stack((values.starts, values.ends), axis=-1).reshape(-1)
+    if not data.isascii():
+        data.decode()  # Arrow takes it on trust that texts are UTF-8
+    texts = nanoarrow.c_array_from_buffers(  # values in turn with what stands between them
+        nanoarrow.large_string(), len(edges) - 1, [None, edges, data], null_count=0
     )
+    step = 2 * len(names)
+    frame = pl.DataFrame(pl.Series(texts)).select(
+        pl.nth(0).gather_every(step, 2 * number).alias(name) for number, name in enumerate(names)
+    )
+    frame = frame.with_columns(
+        pl.when(pl.Series(~null)).then(pl.col(name))
+        for name, null in zip(names, values.null.T, strict=True)
+        if null.any()
+    )
+    return frame.with_columns(map(_unescaped, frame)) if b"\\" in data else frame
+
+
+def _unescaped(text: pl.Series) -> pl.Series:
+    escaped = text.filter(text.str.contains("\\", literal=True)).unique()
+    plain = [json.loads(f'"{one}"') for one in escaped]
+    return text.replace(escaped, pl.Series(plain, dtype=pl.String))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Protocol
@@ -179,7 +181,8 @@ def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:
 
 def _read(body: str | Path | bytes, table: Table) -> pl.DataFrame:
     reader = BatchReader(table)
-    batches = list(reader.read([body] if isinstance(body, bytes) else _file_chunks(Path(body))))
+    with BytesIO(body) if isinstance(body, bytes) else Path(body).open("rb") as file:
+        batches = list(reader.read(iter(partial(file.read, _READ_SIZE), b"")))
     frame, problems = _collected(table, [*batches, reader.ending()])
     if reader.next_page:
         more = problem_rows(
@@ -188,12 +191,6 @@ def _read(body: str | Path | bytes, table: Table) -> pl.DataFrame:
         problems = problems.vstack(more)
     warn_of_problems(problems, "They were kept or taken as null as it says")
     return frame
-
-
-def _file_chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_READ_SIZE):
-            yield chunk
 
 
 def _fetch(

@@ -17,15 +17,20 @@ from toolkit.schemas import PROBLEMS, RESOURCES, TIMESTAMP, Column, Table
 Problem = tuple[int | None, str, str | None, str]
 """Record, column, raw text, reason."""
 
-_USUAL_TIMESTAMP = "%Y-%m-%d %H:%M:%S%.f"
+# Polars reads more than its formats say ("20-3-28", "23:59:60"), so a pattern looks first.
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = "[0-9]{2}:[0-9]{2}:[0-5][0-9]"
+_DATE = f"^{_DAY}$", "%Y-%m-%d"
+_EXACT_TIMESTAMP = rf"^{_DAY} {_CLOCK}\.[0-9]{{6}}$", "%Y-%m-%d %H:%M:%S.%6f"
+_USUAL_TIMESTAMP = rf"^{_DAY} {_CLOCK}(?:\.[0-9]+)?$", "%Y-%m-%d %H:%M:%S%.f"
 _ANY_TIMESTAMP = (
-    r"^\s*(?<day>\d{4}-\d{2}-\d{2})"
-    r"(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?"
-    r"\s?(?:[Zz]|(?<sign>[+-])(?<hours>[01]\d|2[0-3])(?::?(?<minutes>[0-5]\d))?)?)?\s*$"
+    rf"^\s*(?<day>{_DAY})"
+    r"(?:[T ](?<minute>[0-9]{2}:[0-9]{2})(?<second>:[0-5][0-9](?:\.[0-9]+)?)?"
+    r"\s?(?:[Zz]|(?<sign>[+-])(?<hours>[01][0-9]|2[0-3])(?::?(?<minutes>[0-5][0-9]))?)?)?\s*$"
 )
 _LENGTH_TO_MICROSECONDS = len("2020-03-28 23:21:24.354019")
-_FINER_THAN_MICROSECONDS = r"\.\d{6}\d*[1-9]"
-_ANY_NUMBER = r"^\s*(?<number>[+-]?\d*[.,]?\d+)\s*(?<percent>%?)\s*$"
+_FINER_THAN_MICROSECONDS = r"\.[0-9]{6}[0-9]*[1-9]"
+_ANY_NUMBER = r"^\s*(?<number>[+-]?[0-9]*[.,]?[0-9]+)\s*(?<percent>%?)\s*$"
 
 
 def problem_rows(resource: str, rows: Sequence[Problem]) -> pl.DataFrame:
@@ -57,31 +62,35 @@ def normalize(
     if raw.is_empty():
         return table.empty(), PROBLEMS.empty()
     values = raw.select(_usual(table.name))
-    columns = {column.name: values[column.name] for column in table}
-    problems = [PROBLEMS.empty()]
+    columns, problems = {}, [PROBLEMS.empty()]
     for column in table:
         text, value = raw[column.name], values[column.name]
-        if column.dtype not in _RULES or _is_well(text, value, column):
-            continue
-        read = _read(text, column)
-        columns[column.name] = read["value"].alias(column.name)
-        problems.append(_problems(read, column, table, before))
+        if column.dtype in _RULES and not _is_well(text, value, column):
+            read = _read(text, column)
+            value = read["value"].alias(column.name)
+            problems.append(_problems(read, column, table, before))
+        columns[column.name] = value
     return pl.DataFrame(columns), pl.concat(problems)
 
 
 @cache
 def _usual(resource: str) -> list[pl.Expr]:
-    """Every column read in its usual form."""
+    """Every column read in the form that nearly all its values have."""
     expressions = []
     for column in RESOURCES[resource]:
         text = pl.col(column.name)
         if column.dtype in _RULES:
-            expressions.append(_RULES[column.dtype].usual(text).alias(column.name))
+            expressions.append(_RULES[column.dtype].usual[0](text).alias(column.name))
         elif column.name == "letter_grade":
-            expressions.append(pl.when(text != "").then(text))
+            expressions.append(pl.when(text != "").then(_own(text)))
         else:
-            expressions.append(text)
+            expressions.append(_own(text))
     return expressions
+
+
+def _own(text: pl.Expr) -> pl.Expr:
+    """The texts in memory of their own; raw ones may point into the body and would keep it."""
+    return text.str.strip_prefix("")  # copies, unlike `slice`
 
 
 def _is_well(text: pl.Series, value: pl.Series, column: Column) -> bool:
@@ -102,7 +111,10 @@ def _read(text: pl.Series, column: Column) -> pl.DataFrame:
     rule = _RULES[column.dtype]
     raw, value = pl.col("text"), pl.col("value")
     frame = text.alias("text").to_frame()
-    frame = frame.with_columns(value=pl.coalesce(rule.usual(raw), rule.any(raw)))
+    for read in (*rule.usual, lambda text: pl.coalesce(value, rule.any(text))):
+        frame = frame.with_columns(value=read(raw))
+        if _is_well(text, frame["value"], column):
+            break
     return frame.with_columns(
         reason=pl.when(_given(raw) & value.is_null())
         .then(pl.lit(f"{rule.unread}; taken as null"))
@@ -119,7 +131,7 @@ def _problems(read: pl.DataFrame, column: Column, table: Table, before: int) -> 
             resource=pl.lit(table.name),
             record=pl.col("record").cast(pl.Int64),
             column=pl.lit(column.name),
-            raw=pl.col("text"),
+            raw=_own(pl.col("text")),
             reason=pl.col("reason"),
         )
     )
@@ -130,15 +142,16 @@ class _Rule:
     """How text becomes a value.
 
     Attributes:
-        usual: Reads the form that nearly every value has, fast.
-        any: Reads every accepted form; asked only where `usual` left something to be looked at.
+        usual: Each reads a form that nearly every value of a body may have, fast; the later the
+            more forms.
+        any: Reads every accepted form; asked only where these left something to be looked at.
         unread: What is said of a text that neither reads.
         doubtful: From text, value and column, which values are read but need a word.
         doubt: That word.
         suspicious: Whether some value may be doubtful; cheap, and right when it says no.
     """
 
-    usual: Callable[[pl.Expr], pl.Expr]
+    usual: tuple[Callable[[pl.Expr], pl.Expr], ...]
     any: Callable[[pl.Expr], pl.Expr]
     unread: str
     doubtful: Callable[[pl.Expr, pl.Expr, Column], pl.Expr]
@@ -157,15 +170,28 @@ def _any_number(text: pl.Expr) -> pl.Expr:
     return pl.when(parts.field("percent") == "%").then(number / 100).otherwise(number)
 
 
-def _timestamp(text: pl.Expr) -> pl.Expr:
-    local = text.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False)
-    return local.dt.replace_time_zone("UTC")
+def _date(text: pl.Expr) -> pl.Expr:
+    pattern, form = _DATE
+    return pl.when(text.str.contains(pattern)).then(text.str.to_date(form, strict=False))
+
+
+def _exact_timestamp(text: pl.Expr) -> pl.Expr:
+    return _timestamp(text, *_EXACT_TIMESTAMP)
+
+
+def _usual_timestamp(text: pl.Expr) -> pl.Expr:
+    return _timestamp(text, *_USUAL_TIMESTAMP)
+
+
+def _timestamp(text: pl.Expr, pattern: str, form: str) -> pl.Expr:
+    local = text.str.to_datetime(form, time_unit="us", strict=False)
+    return pl.when(text.str.contains(pattern)).then(local.dt.replace_time_zone("UTC"))
 
 
 def _any_timestamp(text: pl.Expr) -> pl.Expr:
     parts = text.str.extract_groups(_ANY_TIMESTAMP).struct
     clock = parts.field("minute").fill_null("00:00") + parts.field("second").fill_null(":00")
-    local = _timestamp(parts.field("day") + " " + clock)
+    local = _usual_timestamp(parts.field("day") + " " + clock)
     offset = pl.duration(
         hours=parts.field("hours").cast(pl.Int64).fill_null(0),
         minutes=parts.field("minutes").cast(pl.Int64).fill_null(0),
@@ -193,7 +219,8 @@ def _finer_than_microseconds(text: pl.Expr, _: pl.Expr, __: Column) -> pl.Expr:
 
 
 def _lies_within(value: pl.Series, column: Column) -> bool:
-    return bool(value.drop_nulls().is_between(column.low, column.high).all())
+    low, high = value.min(), value.max()
+    return low is None or (column.low <= low and high <= column.high)
 
 
 def _longest(text: pl.Series) -> int:
@@ -206,7 +233,7 @@ def _never(_: pl.Expr, __: pl.Expr, ___: Column) -> pl.Expr:
 
 _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
     pl.Float64: _Rule(
-        _number,
+        (_number,),
         _any_number,
         "not a number or a percentage",
         _out_of_range,
@@ -214,7 +241,7 @@ _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
         lambda _, value, column: not _lies_within(value, column),
     ),
     TIMESTAMP: _Rule(
-        _timestamp,
+        (_exact_timestamp, _usual_timestamp),
         _any_timestamp,
         "not a point in time",
         _finer_than_microseconds,
@@ -222,10 +249,10 @@ _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
         lambda text, _, __: _longest(text) > _LENGTH_TO_MICROSECONDS,
     ),
     pl.Date: _Rule(
-        lambda text: text.str.to_date("%Y-%m-%d", strict=False),
+        (_date,),
         lambda text: _any_timestamp(text).dt.date(),
         "not a date",
         _never,
     ),
-    pl.Boolean: _Rule(_boolean, _any_boolean, "neither true nor false", _never),
+    pl.Boolean: _Rule((_boolean,), _any_boolean, "neither true nor false", _never),
 }

@@ -21,6 +21,7 @@ from toolkit.retries import LONGEST_WAIT, RETRIED_STATUS, http_date, retry_delay
 
 API_PATH = "/api/so2/v1/"
 _MOST_REDIRECTS = 5
+_PORTION = 256 << 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ADVICE = "Check SO2_TOKEN, or ask the platform's support for a new token."
 
@@ -241,13 +242,21 @@ class Body:
         return None
 
     def _arriving(self, response: httpx.Response, deadline: float) -> Iterator[bytes]:
+        """The bytes as they were sent, several chunks at once: every hand-over has its cost."""
+        portion: list[bytes] = []
+        size = 0
         for chunk in response.iter_raw():
             if time.monotonic() > deadline:
                 raise TransportError(
                     f"{self.place}: not done after {self._platform._settings.total_timeout:,.0f} s "
                     "(SO2_TOTAL_TIMEOUT)"
                 )
-            yield chunk
+            portion.append(chunk)
+            size += len(chunk)
+            if size >= _PORTION:
+                yield b"".join(portion)
+                portion, size = [], 0
+        yield b"".join(portion)
 
     def _redirected(self, target: str) -> str:
         if _origin(target) == _origin(self.url):

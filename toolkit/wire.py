@@ -20,7 +20,8 @@ import numpy as np
 
 from toolkit.errors import WireFormatError
 
-PIECE_SIZE = 1 << 20
+PIECE_SIZE = 4 << 20  # smaller ones cost more calls, larger ones only memory
+_FIRST_SIZE = PIECE_SIZE >> 4  # then each twice as large, so that the first few come soon
 LARGEST_RECORD = 64 << 20
 BOM = b"\xef\xbb\xbf"
 
@@ -119,8 +120,10 @@ class Cutter:
 
     def __init__(self, piece_size: int = PIECE_SIZE) -> None:
         self._piece_size = piece_size
-        self._wanted = 1  # bytes in the buffer that make another look worth while
-        self._buffer = bytearray()
+        self._next_size = min(_FIRST_SIZE, piece_size)
+        self._wanted = 1  # bytes to have arrived before another look is worth while
+        self._arrived: list[bytes] = []
+        self._size = 0
         self._framing: Framing | None = None
         self._head = b""
         self._offset = 0
@@ -134,33 +137,52 @@ class Cutter:
             WireFormatError: The body begins with what no framing begins with, or a record is
                 larger than any real one.
         """
-        self._buffer += data
-        if self._framing is None and len(self._buffer) >= self._wanted:
+        self._keep(data)
+        if self._size < self._wanted:
+            return
+        if self._framing is None:
             self._find_framing(ended=False)
-        while self._framing is not None and len(self._buffer) >= self._wanted:
-            cut = _last_border(self._buffer, self._framing)
-            if not cut:
-                self._grow()
-                return
-            yield self._take(cut, last=False)
-            self._wanted = self._piece_size
+        if self._framing is not None and self._size >= self._wanted:
+            yield from self._bordered(self._framing)
 
     def finish(self) -> Iterator[Piece]:
-        """The last piece.
+        """The last pieces: all records that seem whole but one, and the rest.
 
         Raises:
             WireFormatError: The body is empty or ends before its first record.
         """
         if self._framing is None:
             self._find_framing(ended=True)
-        yield self._take(len(self._buffer), last=True)
+        if self._framing is not None:
+            yield from self._bordered(self._framing)
+        yield self._piece(self._buffer(), last=True)
+
+    def _keep(self, data: bytes) -> None:
+        self._arrived.append(data)
+        self._size += len(data)
+
+    def _buffer(self) -> bytes:
+        """All that arrived and was not handed out."""
+        if len(self._arrived) != 1:
+            self._arrived = [b"".join(self._arrived)]
+        return self._arrived[0]
+
+    def _bordered(self, framing: Framing) -> Iterator[Piece]:
+        """What has arrived up to the last border, if there is one."""
+        cut = _last_border(self._buffer(), framing)
+        if cut:
+            yield self._take(cut)
+            self._next_size = min(2 * self._next_size, self._piece_size)
+            self._wanted = self._next_size
+        else:
+            self._grow()
 
     def _grow(self) -> None:
-        if len(self._buffer) > LARGEST_RECORD:
+        if self._size > LARGEST_RECORD:
             raise self._piece(b"", last=False).error(
                 f"a record is larger than {LARGEST_RECORD >> 20} MB", 0, record=None
             )
-        self._wanted = 2 * len(self._buffer)
+        self._wanted = 2 * self._size
 
     def _piece(self, data: bytes, *, last: bool) -> Piece:
         return Piece(
@@ -173,18 +195,18 @@ class Cutter:
             last,
         )
 
-    def _take(self, size: int, *, last: bool) -> Piece:
-        piece = self._piece(bytes(self._buffer[:size]), last=last)
-        del self._buffer[:size]
-        lines = piece.data.count(b"\n")
-        if lines:
-            self._line += lines
+    def _take(self, size: int) -> Piece:
+        buffer = self._buffer()
+        piece = self._piece(buffer[:size], last=False)
+        self._arrived, self._size = [buffer[size:]], self._size - size
+        if b"\n" in piece.data:
+            self._line += _count(piece.data, "\n")
             self._line_start = self._offset + piece.data.rfind(b"\n") + 1
         self._offset += size
         return piece
 
     def _find_framing(self, *, ended: bool) -> None:
-        body = bytes(self._buffer)
+        body = self._buffer()
         found = _framing(body, ended=ended)
         if found is None:
             if ended:
@@ -197,9 +219,9 @@ class Cutter:
             raise self._piece(body, last=False).error(
                 "the body is no JSON array or object", -start - 1, record=None
             )
-        self._head = self._take(start, last=False).data
+        self._head = self._take(start).data
         self._framing = framing
-        self._wanted = self._piece_size
+        self._wanted = self._next_size
 
 
 def _framing(body: bytes, *, ended: bool) -> tuple[Framing, int] | None:
@@ -248,7 +270,7 @@ def _framing_between(rest: bytes, start: int, *, ended: bool) -> tuple[Framing, 
     return (Framing.COMMAS if behind == b"," else Framing.LINES), start
 
 
-def _last_border(buffer: bytearray, framing: Framing) -> int:
+def _last_border(buffer: bytes, framing: Framing) -> int:
     """Where the last record begins, if a whole one stands before it; else 0."""
     separator = _NEWLINE_BEFORE if framing is Framing.LINES else _COMMA_BEFORE
     at = buffer.rfind(b"{")
@@ -260,9 +282,14 @@ def _last_border(buffer: bytearray, framing: Framing) -> int:
     return 0
 
 
-def _quotes(buffer: bytearray, end: int) -> int:
+def _quotes(buffer: bytes, end: int) -> int:
     """How many quotes before this position begin or end a string."""
-    quotes = int(np.count_nonzero(np.frombuffer(buffer, np.uint8, end) == ord('"')))
+    quotes = _count(buffer, '"', end)
     if buffer.find(b"\\", 0, end) >= 0:
         quotes -= sum(escaped == b'"' for escaped in _ESCAPED.findall(buffer, 0, end))
     return quotes
+
+
+def _count(buffer: bytes, character: str, end: int = -1) -> int:
+    """How often an ASCII character stands before this position; `bytes.count` is slower."""
+    return int(np.count_nonzero(np.frombuffer(buffer, np.uint8, end) == ord(character)))
