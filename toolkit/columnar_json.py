@@ -186,7 +186,7 @@ def _quotes(characters: Bytes, colon: int) -> tuple[int, Positions]:
     for start in range(0, len(characters), _BLOCK):
         block = characters[start : start + _BLOCK + 1]
         quote = block[:_BLOCK] == ord('"')
-        quotes += np.count_nonzero(quote)
+        quotes += int(np.count_nonzero(quote))
         found = np.flatnonzero(quote[: len(block) - 1] & (block[1:] == colon))
         before_colon.append(found + start)
     return quotes, np.concatenate(before_colon)
@@ -198,8 +198,9 @@ def _escaped_quotes(characters: Bytes) -> Positions:
     numbers = np.arange(len(slashes))
     begins = np.diff(slashes, prepend=-2) > 1
     in_run = numbers - np.maximum.accumulate(np.where(begins, numbers, 0))
-    escaped = slashes[in_run % 2 == 0] + 1
-    return escaped[characters[escaped] == ord('"')]
+    behind: Positions = slashes[in_run % 2 == 0] + 1
+    is_quote: Flags = characters[behind] == ord('"')
+    return behind[is_quote]
 
 
 def _cuts(data: bytes, at: Positions, length: int) -> npt.NDArray[np.void]:

@@ -111,10 +111,12 @@ def _read(text: pl.Series, column: Column) -> pl.DataFrame:
     rule = _RULES[column.dtype]
     raw, value = pl.col("text"), pl.col("value")
     frame = text.alias("text").to_frame()
-    for read in (*rule.usual, lambda text: pl.coalesce(value, rule.any(text))):
-        frame = frame.with_columns(value=read(raw))
+    for usual in rule.usual:
+        frame = frame.with_columns(value=usual(raw))
         if _is_well(text, frame["value"], column):
             break
+    else:
+        frame = frame.with_columns(value=pl.coalesce(value, rule.any(raw)))
     return frame.with_columns(
         reason=pl.when(_given(raw) & value.is_null())
         .then(pl.lit(f"{rule.unread}; taken as null"))
@@ -219,8 +221,7 @@ def _finer_than_microseconds(text: pl.Expr, _: pl.Expr, __: Column) -> pl.Expr:
 
 
 def _lies_within(value: pl.Series, column: Column) -> bool:
-    low, high = value.min(), value.max()
-    return low is None or (column.low <= low and high <= column.high)
+    return bool(value.is_between(column.low, column.high).all())
 
 
 def _longest(text: pl.Series) -> int:
