@@ -108,8 +108,9 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
     survival, error = pl.col("survival"), pl.col("greenwood").sqrt()
     z = normal_quantile(level)
     if ci == "log-log":
-        shift = z * error / survival.log()
-        low, high = survival ** (-shift).exp(), survival ** shift.exp()
+        log = survival.log()
+        shift = z * error / log
+        low, high = (log * (-shift).exp()).exp(), (log * shift.exp()).exp()
     elif ci == "log":
         low, high = survival * (-z * error).exp(), survival * (z * error).exp()
     else:
