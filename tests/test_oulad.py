@@ -103,6 +103,11 @@ def test_the_running_score_of_learner_47061_passes_the_mark_at_the_third_submiss
     assert grades.filter(pl.col("username") == "ou-47061").to_dicts() == [grade]
 
 
+def test_submissions_without_a_score_are_counted(platform: tk.SandboxPlatform) -> None:
+    assert platform.remark is not None
+    assert platform.remark.startswith("173 of 168,953 graded submissions have no score")
+
+
 def test_what_is_missing_in_oulad_is_null(grades: pl.DataFrame, enrollments: pl.DataFrame) -> None:
     assert enrollments["created"].null_count() == 45
     assert grades["last_date"].null_count() == 3_365

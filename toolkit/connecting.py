@@ -38,6 +38,7 @@ def connect_or_sandbox() -> Source:
     """
     chosen = settings()
     source: Source
+    remark = None
     if chosen.snapshot is not None:
         source = open_snapshot(chosen.snapshot)
         what = "A SNAPSHOT"
@@ -47,7 +48,9 @@ def connect_or_sandbox() -> Source:
     else:
         from toolkit.sandbox.start import sandbox
 
-        source = sandbox(chosen.sandbox_learners, chosen.sandbox_seed, oulad=chosen.oulad)
+        platform = sandbox(chosen.sandbox_learners, chosen.sandbox_seed, oulad=chosen.oulad)
+        source, remark = platform, platform.remark
         what = "THE SANDBOX, no platform is set"
-    print(f"This reads {what}: {source.source}")  # noqa: T201  # must not be missed in a notebook
+    told = f" ({remark})" if remark else ""
+    print(f"This reads {what}: {source.source}{told}")  # noqa: T201  # not to be missed in a notebook
     return source

@@ -52,6 +52,7 @@ def connection(platform: tk.SandboxPlatform, *, windows: bool = os.name == "nt")
     return "\n".join(
         [
             platform.label,
+            *([f"  {platform.remark}"] if platform.remark else []),
             f"  documentation: {platform.base_url}/docs",
             "To read from it, set in another terminal:",
             *(f"  {prefix}{name}={quote}{value}{quote}" for name, value in settings.items()),

@@ -67,11 +67,13 @@ class Oulad:
     """
 
     label = "OULAD, real learners (CC BY 4.0)"
+    remark: str | None
     truth: Truth | None = None
 
     def __init__(self, folder: Path, clock: datetime | None = None) -> None:
         self._folder = folder
         self._records = convert(folder, clock or datetime.max)
+        self.remark = _told_of_scores(folder)
         self.clock = clock or _day_after(self._records)
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:  # noqa: ARG002
@@ -160,6 +162,15 @@ def _assessments(folder: Path) -> pl.LazyFrame:
 
 def _submissions(folder: Path, graded: pl.LazyFrame) -> pl.LazyFrame:
     return _read(folder, "studentAssessment").join(graded, on="id_assessment")
+
+
+def _told_of_scores(folder: Path) -> str | None:
+    """What the conversion made of submissions without a score, if there are any."""
+    scores = _submissions(folder, _assessments(folder)).select("score").collect()["score"]
+    without = scores.null_count()
+    if not without:
+        return None
+    return f"{without:,} of {len(scores):,} graded submissions have no score and count as 0 points"
 
 
 def _results(submissions: pl.LazyFrame) -> pl.LazyFrame:

@@ -54,11 +54,13 @@ class Source(Protocol):
         label: How outputs name the data, such as "5,000 simulated learners (seed 7)".
         clock: The platform's present moment, naive UTC: nothing in the data is later.
         truth: The law the records were drawn from, None for real learners.
+        remark: What was made of data that do not fit the platform's form, with counts, if any.
     """
 
     label: str
     clock: datetime
     truth: Truth | None
+    remark: str | None
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:
         """Record frames that hold at least what the filters ask for, in a fixed order."""

@@ -61,6 +61,7 @@ class Simulation:
         self.seed = seed
         self.label = f"{learners:,} simulated learners (seed {seed})"
         self.truth: Truth | None = stated_truth()
+        self.remark: str | None = None
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:
         """Record frames in the order of the learners' numbers, then of enrollment."""

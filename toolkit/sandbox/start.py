@@ -27,6 +27,7 @@ class SandboxPlatform(Platform):
         label: What the data are, "sandbox: 5,000 simulated learners (seed 7)".
         clock: The platform's present, UTC; its `Date` header says so.
         truth: The law the learners were drawn from; None for real learners.
+        remark: What was made of data that do not fit the platform's form, with counts, if any.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class SandboxPlatform(Platform):
         self.label = f"sandbox: {source.label}"
         self.clock: datetime = source.clock.replace(tzinfo=UTC)
         self.truth: Truth | None = source.truth
+        self.remark: str | None = source.remark
         self._source = source
         app = create_app(source, self.token, behaviour.framing)
         for fault in behaviour.faults:
