@@ -146,11 +146,16 @@ def _distribution(board: Board) -> None:
 
 
 def _funnel(board: Board) -> None:
-    """Each stage's learners reach the next or drop out; who passed aside did not complete."""
+    """Each stage's learners reach the next or drop out; who passed aside did not complete.
+
+    How many passed at all stands in every table of outcomes, so a reader knows it; and that
+    nobody passed aside, which there is no secret, is none here.
+    """
     add = board.cells.equations.append
     for rows in board.groups():
         enrolled = board.cell(rows[0], "n_enrolled")
         *stages, aside = (board.cell(row, "n_reached") for row in rows)
+        board.cells.cells[aside].zero_ok = True
         add({enrolled: 1, stages[0]: -1})
         for (before, reached), row in zip(pairwise(stages), rows[1:], strict=False):
             add({before: 1, board.cell(row, "n_previous"): -1})
@@ -159,6 +164,9 @@ def _funnel(board: Board) -> None:
             board.cells.rest({enrolled: 1, reached: -1}, zero_ok=False)
         if len(stages) > 1:
             board.cells.rest({enrolled: 1, stages[-2]: -1, aside: -1})
+        passed = [board.rows[row]["n_reached"] for row in rows[-2:]]
+        if None not in passed:
+            board.cells.sums_to(board.cells.told(sum(passed)), [stages[-1], aside])
 
 
 def _progress(board: Board) -> None:

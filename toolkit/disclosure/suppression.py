@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from math import gcd
 
 Equation = Mapping[int, int]
+_NOT_OURS = 1_000_000  # the cost of a count that another table shows
 
 
 @dataclass(slots=True)
@@ -50,6 +51,11 @@ class Cells:
     def add(self, value: int | None, *, cost: int = 0, zero_ok: bool = True) -> int:
         """Add a printed cell; None is one withheld before."""
         self.cells.append(Cell(value, cost, zero_ok=zero_ok))
+        return len(self.cells) - 1
+
+    def told(self, value: int) -> int:
+        """Add a count that stands in another table: known here, and not ours to withhold."""
+        self.cells.append(Cell(value, cost=_NOT_OURS, printed=False))
         return len(self.cells) - 1
 
     def sums_to(self, total: int, members: Iterable[int]) -> None:
