@@ -32,10 +32,11 @@ def protect(table: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
     - further counts, where a sum, in one dimension or two, would reveal those;
     - every rate, interval, mean and quantile that rests on a withheld count.
 
-    It does not see other tables, but takes it as known, in a funnel, how many passed. So do not publish margins of the same learners in a table of their
-    own, but as the table's totals. It bounds what arithmetic tells, not what one knows already,
-    and a withheld count may be bracketed by its neighbours. Counts are of records: over several
-    courses, ten records may be fewer learners.
+    It does not see other tables, but takes the number of passes as known in a funnel. So do not
+    publish margins of the same learners in a table of their own, but as the table's totals. It
+    bounds what arithmetic tells, not what one knows already, and a withheld count may be bracketed
+    by its neighbours. Counts are of records: over several courses, ten records may be fewer
+    learners.
 
     Args:
         table: A result table of the toolkit.
