@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from typing import Any
 
 import httpx
 import polars as pl
+
+from benchmarks import peak_megabytes
 
 RUNS = 3
 SIZES = {"small": 100_000, "million": 1_000_000, "five": 5_000_000}
@@ -86,7 +87,7 @@ def run(name: str, url: str, folder: str) -> None:
     started = time.perf_counter()
     frame = contestant()
     seconds = time.perf_counter() - started
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    megabytes = peak_megabytes()
     print(json.dumps({"seconds": seconds, "megabytes": megabytes, "facts": facts(frame)}))
 
 

@@ -8,7 +8,6 @@ again without the imports.
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+
+from benchmarks import peak_megabytes
 
 RECORDS, RUNS = 1_000_000, 5
 AS_OF = datetime(2026, 1, 31, tzinfo=UTC)
@@ -93,7 +94,7 @@ def contest(name: str, path: str) -> None:
     """One contestant: median seconds, peak megabytes, and the sum of unexpected counts."""
     if name != "polars":
         import toolkit.quality  # noqa: F401  (both run under Great Expectations, so both import it)
-    imports = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    imports = peak_megabytes()
     run = {"toolkit": toolkit_run, "pandas": pandas_run, "polars": polars_run}[name](path)
     run()
     seconds = []
@@ -101,7 +102,7 @@ def contest(name: str, path: str) -> None:
         start = time.perf_counter()
         unexpected = run()
         seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_megabytes()
     said = {"seconds": statistics.median(seconds), "megabytes": peak, "unexpected": unexpected}
     said["imports"] = imports
     print(json.dumps(said))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,16 +18,11 @@ from pathlib import Path
 import polars as pl
 
 import toolkit as tk
+from benchmarks import peak_megabytes
 
 RECORDS = 1_000_000
 KEY = "a key of no use elsewhere, 0123456789"
 MEGABYTE = 1 << 20
-
-
-def peak_megabytes() -> float:
-    """The most memory this process has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE
 
 
 def take(folder: str) -> None:
