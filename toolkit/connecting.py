@@ -51,6 +51,6 @@ def connect_or_sandbox() -> Source:
         platform = sandbox(chosen.sandbox_learners, chosen.sandbox_seed, oulad=chosen.oulad)
         source, remark = platform, platform.remark
         what = "THE SANDBOX, no platform is set"
-    told = f" ({remark})" if remark else ""
-    print(f"This reads {what}: {source.source}{told}")  # noqa: T201  # not to be missed in a notebook
+    told = "\n".join(filter(None, [f"This reads {what}: {source.source}", remark]))
+    print(told)  # noqa: T201  # must not be missed in a notebook
     return source
