@@ -52,15 +52,6 @@ class MapQuestion:
         """The number of rows looked at."""
         return count(self.domain)
 
-    @property
-    def n_suspects(self) -> pl.Expr:
-        """The number of unexpected rows; of `hashed`, one that is 0 only if that number is."""
-        if self.hashed is None:
-            return self.unexpected.sum()
-        # Of all rows, since copying those of the domain costs more than a needless second look;
-        # sorting is as fast as n_unique, in half the memory.
-        return pl.len() - (self.hashed.sort().rle_id().last() + 1).fill_null(0)
-
     def failing(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The unexpected rows."""
         if self.hashed is None:

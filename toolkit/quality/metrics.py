@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 from great_expectations.constants import MAX_RESULT_RECORDS
 from great_expectations.validator.metric_configuration import MetricConfiguration
@@ -33,6 +34,7 @@ LISTS = ("unexpected_values", "unexpected_index_list")
 NOT_OFFERED = ("unexpected_index_query",)  # GX asks for it, and takes None for "there is none"
 
 _ROW = "__row__"
+_PORTION = 1 << 16  # rows
 Hide = Callable[[str, Any], Any]
 Engine = Literal["streaming", "auto"]
 
@@ -103,6 +105,11 @@ def answer(
     engine: Engine = "streaming" if streamed else "auto"
     planned = {request.number: _plan(request, schema) for request in requests}
     counted = _values(frame, planned, engine)
+    counted |= {
+        number: _n_alike(frame, question.hashed, streamed=streamed)
+        for number, question in planned.items()
+        if isinstance(question, MapQuestion) and question.hashed is not None
+    }
     repeated = {
         number: question.failing(frame).select(pl.len())
         for number, question in planned.items()
@@ -161,12 +168,15 @@ def _planned(request: Request, schema: pl.Schema) -> Any:
 def _values(
     frame: pl.LazyFrame, planned: Mapping[Hashable, Any], engine: Engine
 ) -> dict[Hashable, Any]:
-    """What the plans come to, in one pass; an exception where one cannot be computed."""
+    """What the plans come to, in one pass; an exception where one cannot be computed.
+
+    Whether rows agree with others is no matter of single rows, so it is left out here.
+    """
     values = dict(planned)
     numbers = {
-        number: plan.n_suspects if isinstance(plan, MapQuestion) else plan
+        number: plan.unexpected.sum() if isinstance(plan, MapQuestion) else plan
         for number, plan in planned.items()
-        if isinstance(plan, MapQuestion | pl.Expr)
+        if isinstance(plan, pl.Expr) or (isinstance(plan, MapQuestion) and plan.hashed is None)
     }
     try:
         values |= _select(frame, numbers, engine)
@@ -185,6 +195,29 @@ def _select(
     named = [expression.alias(str(i)) for i, expression in enumerate(numbers.values())]
     row = frame.select(named).collect(engine=engine).row(0) if named else ()
     return dict(zip(numbers, row, strict=True))
+
+
+def _n_alike(
+    frame: pl.LazyFrame, hashed: pl.Expr, *, streamed: bool
+) -> int | pl.exceptions.PolarsError:
+    """How many rows have the hash of another: 0 only if no two rows agree.
+
+    Hashes are what takes the memory of a check, so they are sorted in place, and those of a
+    frame in memory are computed a portion at a time.
+    """
+    try:
+        if streamed:
+            hashes = np.array(frame.select(hashed).collect(engine="streaming").to_series())
+        else:
+            n_rows = frame.select(pl.len()).collect().item()
+            hashes = np.empty(n_rows, np.uint64)
+            for start in range(0, n_rows, _PORTION):
+                part = frame.slice(start, _PORTION).select(hashed).collect().to_series()
+                hashes[start : start + _PORTION] = part.to_numpy()
+    except pl.exceptions.PolarsError as error:
+        return error
+    hashes.sort()
+    return int(np.count_nonzero(hashes[1:] == hashes[:-1]))
 
 
 def _examples(frame: pl.LazyFrame, schema: pl.Schema, request: Request) -> pl.LazyFrame:
