@@ -2,8 +2,9 @@
 
 GX asks an engine for metrics: a count of unexpected rows, examples of them, a column's maximum.
 All that a suite asks for arrives together, since no metric registered here waits for another.
-The counts become one pass over the frame, whether keys repeat is seen in a pass over their hashes,
-and only where some counts are not zero another pass fetches examples. A LazyFrame is streamed; nothing is converted to pandas.
+The counts become one pass over the frame; whether keys repeat is seen in a pass over their
+hashes; and only where some counts are not zero another pass fetches examples. A LazyFrame is
+streamed; nothing is converted to pandas.
 """
 
 from __future__ import annotations
