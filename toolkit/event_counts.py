@@ -64,9 +64,9 @@ def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
     columns = _checked_columns(frame, by)
     rows = _leaving(frame, by, columns).with_columns(pl.col("duration").cast(pl.Float64))
     _refuse_impossible(rows)
-    keys = _numbered(rows, by)
+    excluded = _excluded(rows, by)
+    keys, left_out = _numbered(excluded, by), excluded["n_excluded"]
     rows = _with_number(rows, keys, by)
-    left_out = rows.group_by(GROUP).agg(pl.col("n_excluded").sum()).sort(GROUP)["n_excluded"]
     steps = rows.filter(pl.col("n") > pl.col("n_excluded")).select(
         GROUP, "duration", "n_events", n_left=pl.col("n") - pl.col("n_excluded")
     )
@@ -83,6 +83,14 @@ def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
         ],
         how="horizontal",
     )
+
+
+def _excluded(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """How many are excluded of each group, in order; no row where there are no groups."""
+    n_excluded = pl.col("n_excluded").sum()
+    if by:
+        return rows.lazy().group_by(by).agg(n_excluded).collect().sort(by)
+    return rows.select(n_excluded).head(rows.height)
 
 
 def _numbered(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
@@ -184,7 +192,8 @@ def _sorted(steps: pl.DataFrame) -> pl.DataFrame:
         in_order = steps.sort(GROUP, "duration")
     else:
         parts = steps.partition_by(GROUP, as_dict=True)
-        in_order = pl.concat([parts[key].sort("duration") for key in sorted(parts)])
+        by_time = [parts[key].sort("duration", multithreaded=False) for key in sorted(parts)]
+        in_order = pl.concat(by_time)
     return in_order.with_columns(pl.col(GROUP).set_sorted())  # quicker for what is done by group
 
 

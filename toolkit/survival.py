@@ -120,11 +120,12 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
         certain = pl.when(pl.col("greenwood") == 0).then(survival)
         return certain.when(survival > 0).then(bound.clip(0.0, 1.0))
 
-    return curve.with_columns(
+    bounded = curve.lazy().with_columns(  # lazily, so that what both bounds need is computed once
         std_error=pl.when(survival > 0).then(survival * error),
         ci_low=where_known(low),
         ci_high=where_known(high),
     )
+    return bounded.collect()
 
 
 def normal_quantile(level: float) -> float:
