@@ -294,6 +294,22 @@ def test_a_funnel_beside_a_table_of_outcomes_does_not_tell_who_passed_aside(n_as
     assert funnel["completed"] == 300
 
 
+def test_a_funnel_without_its_last_row_still_withholds_that_none_passed() -> None:
+    pc = pl.DataFrame(
+        {
+            "in_enrollments": True,
+            "completion": [0.9] * 50 + [0.6] * 50 + [0.1] * 50 + [0.0] * 50,
+            "percent_grade": None,
+            "passed": False,
+        }
+    )
+    stages = tk.completion_funnel(pc).filter(pl.col("stage") != "passed without completing")
+
+    passed = tk.protect(stages).filter(stage="passed")
+
+    assert passed["n_reached"].item() is None
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_funnel_and_outcomes_of_the_same_groups_leave_nothing_small(seed: int) -> None:
     pc = records(seed)

@@ -8,6 +8,7 @@ import polars as pl
 
 from toolkit.disclosure import protect
 from toolkit.errors import SchemaError
+from toolkit.schemas.outcome_results import PASSED_ASIDE
 from toolkit.schemas.results import recognise
 
 Row = dict[str, object]
@@ -101,8 +102,8 @@ def _funnel(table: pl.DataFrame, groups: list[str]) -> str:
         f"Most learners are lost between {before[row['stage']]} and {row['stage']}: of "
         f"{_n(row['n_previous'])}, {_n(row['n_reached'])} ({_rate(row, 'rate_of_previous')}) go on."
     )
-    n_beside = table.filter(stage="passed without completing")["n_reached"].sum()
-    return f"{sentence} {_n(n_beside)} passed without completing." if n_beside else sentence
+    n_beside = table.filter(stage=PASSED_ASIDE)["n_reached"].sum()
+    return f"{sentence} {_n(n_beside)} {PASSED_ASIDE}." if n_beside else sentence
 
 
 def _distribution(table: pl.DataFrame, groups: list[str]) -> str:

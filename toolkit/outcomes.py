@@ -10,7 +10,7 @@ from toolkit.counting import Frame, flag
 from toolkit.errors import SchemaError
 from toolkit.grouping import count_by, names_of, per_group
 from toolkit.intervals import rate
-from toolkit.schemas.outcome_results import COMPLETION_FUNNEL, OUTCOMES, RATES
+from toolkit.schemas.outcome_results import COMPLETION_FUNNEL, OUTCOMES, PASSED_ASIDE, RATES
 from toolkit.stages import (
     ACTIVE,
     COMPLETED,
@@ -169,14 +169,14 @@ def completion_funnel(
         "half-way": (f"completion of at least {HALF_WAY:.0%}", completed(HALF_WAY)),
         "completed": (f"completion of at least {completed_from:.0%}", completed(completed_from)),
         "passed": ("a passing letter grade, and completed", PASSED & completed(completed_from)),
-        "passed without completing": (
+        PASSED_ASIDE: (
             f"a passing letter grade at a completion below {completed_from:.0%}",
             PASSED,
         ),
     }
     counts = {name: flag(condition) for name, (_, condition) in stages.items()}
     counted = count_by(pc, groups, counts, need=NEEDED).with_columns(
-        pl.col("passed without completing") - pl.col("passed"), n_enrolled=pl.col("enrolled")
+        pl.col(PASSED_ASIDE) - pl.col("passed"), n_enrolled=pl.col("enrolled")
     )
     before = dict(zip(list(stages)[1:-1], list(stages), strict=False))
     rows = [

@@ -11,6 +11,7 @@ import polars as pl
 
 from toolkit.disclosure.suppression import Cells
 from toolkit.schemas import Role, Table
+from toolkit.schemas.outcome_results import PASSED_ASIDE
 
 Row = dict[str, Any]
 
@@ -154,16 +155,18 @@ def _funnel(board: Board) -> None:
     add = board.cells.equations.append
     for rows in board.groups():
         enrolled = board.cell(rows[0], "n_enrolled")
-        *stages, aside = (board.cell(row, "n_reached") for row in rows)
-        board.cells.cells[aside].zero_ok = True
+        stages = [board.cell(row, "n_reached") for row in rows]
+        aside = stages.pop() if board.rows[rows[-1]]["stage"] == PASSED_ASIDE else None
         add({enrolled: 1, stages[0]: -1})
         for (before, reached), row in zip(pairwise(stages), rows[1:], strict=False):
             add({before: 1, board.cell(row, "n_previous"): -1})
             add({before: 1, reached: -1, board.cell(row, "n_dropped"): -1})
         for reached in stages[2:]:
             board.cells.rest({enrolled: 1, reached: -1}, zero_ok=False)
-        if len(stages) > 1:
-            board.cells.rest({enrolled: 1, stages[-2]: -1, aside: -1})
+        if aside is None or len(stages) < 2:
+            continue
+        board.cells.cells[aside].zero_ok = True
+        board.cells.rest({enrolled: 1, stages[-2]: -1, aside: -1})
         passed = [board.rows[row]["n_reached"] for row in rows[-2:]]
         if None not in passed:
             board.cells.sums_to(board.cells.told(sum(passed)), [stages[-1], aside])

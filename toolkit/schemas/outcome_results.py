@@ -92,6 +92,8 @@ OUTCOMES = Table(
     ),
 )
 
+PASSED_ASIDE = "passed without completing"  # the last stage of a funnel
+
 COMPLETION_FUNNEL = Table(
     "completion_funnel",
     "one row per group and stage",
