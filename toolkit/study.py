@@ -8,8 +8,8 @@ from functools import cached_property
 
 import polars as pl
 
-from toolkit.loader import Many, Source, fetch_completion, fetch_enrollments, fetch_grades
-from toolkit.person_course import person_course
+from toolkit.analyses.person_course import person_course
+from toolkit.loading.load import Many, Source, fetch_completion, fetch_enrollments, fetch_grades
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from great_expectations.expectations.expectation import Expectation
 
 from toolkit.errors import QualityError, SchemaError
 from toolkit.quality.checks import Check, checks, read_suite
-from toolkit.quality.datasource import PolarsDatasource
 from toolkit.quality.frames import AnyFrame, Checked, checked_frames
+from toolkit.quality.gx.datasource import PolarsDatasource
 from toolkit.quality.report import QualityReport
 from toolkit.schemas import PROBLEMS
 

@@ -18,7 +18,7 @@ from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.registry import get_expectation_impl
 
 from toolkit.errors import QualityError
-from toolkit.quality import expectations as _own  # noqa: F401  (registers it)
+from toolkit.quality.gx import expectations as _own  # noqa: F401  (registers it)
 from toolkit.schemas import RESOURCES
 
 Severity = Literal["critical", "warning", "info"]

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from toolkit.person_course import person_course
+from toolkit.analyses.person_course import person_course
 from toolkit.schemas import PERSON_COURSE, RESOURCES
 
 AnyFrame = pl.DataFrame | pl.LazyFrame

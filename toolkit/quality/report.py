@@ -16,9 +16,9 @@ from great_expectations.expectations.registry import get_expectation_impl
 from toolkit.errors import QualityError
 from toolkit.quality import data_docs, rendering
 from toolkit.quality.checks import SEVERITIES, Check, Severity, checks
-from toolkit.quality.conditions import map_question
-from toolkit.quality.engine import PSEUDONYM
 from toolkit.quality.frames import Checked
+from toolkit.quality.gx.conditions import map_question
+from toolkit.quality.gx.engine import PSEUDONYM
 
 RECORD = "record"
 NO_FAILURE = pl.DataFrame(

@@ -16,18 +16,18 @@ import polars as pl
 from pydantic import SecretStr
 
 from toolkit.config import settings
-from toolkit.connecting import connect_or_sandbox
-from toolkit.key_figures import key_figures
+from toolkit.connect import connect_or_sandbox
+from toolkit.loading.platform import Platform
 from toolkit.reports.definitions import DEFINITIONS
 from toolkit.reports.execution import Executed, OnCell, count_code_cells, execute_notebooks
 from toolkit.reports.guard import refuse_identities
+from toolkit.reports.key_figures import key_figures
 from toolkit.reports.library import find_notebooks
 from toolkit.reports.pages import read_page
 from toolkit.reports.site import PDF, Site, write_site
 from toolkit.sandbox.start import SandboxPlatform
-from toolkit.snapshot_writer import take_snapshot
+from toolkit.snapshots.writer import take_snapshot
 from toolkit.study import Study, load_study
-from toolkit.transport import Platform
 
 _PACKAGES = ("polars", "altair", "great-expectations", "nbclient")
 

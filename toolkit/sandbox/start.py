@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit.config import platform_settings
-from toolkit.sandbox.app import create_app
-from toolkit.sandbox.faults import Behaviour, read_faults
-from toolkit.sandbox.middleware import add_fault
-from toolkit.sandbox.oulad import Oulad
-from toolkit.sandbox.records import Source
-from toolkit.sandbox.server import Server
-from toolkit.sandbox.simulation import Simulation
-from toolkit.sandbox.truth import Truth
-from toolkit.transport import Platform
+from toolkit.loading.platform import Platform
+from toolkit.sandbox.faults.catalogue import Behaviour, read_faults
+from toolkit.sandbox.http.app import create_app
+from toolkit.sandbox.http.middleware import add_fault
+from toolkit.sandbox.http.server import Server
+from toolkit.sandbox.learners.oulad import Oulad
+from toolkit.sandbox.learners.records import Source
+from toolkit.sandbox.learners.simulation import Simulation
+from toolkit.sandbox.learners.truth import Truth
 
 
 class SandboxPlatform(Platform):
@@ -85,7 +85,7 @@ def sandbox(
         oulad: A folder of OULAD tables (Parquet or the published CSV): serve its real learners
             instead of simulated ones.
         faults: What goes wrong, such as "slow:0.1" or ["rate-limit:2", "gzip"]; the module
-            `toolkit.sandbox.faults` lists what there is.
+            `toolkit.sandbox.faults.catalogue` lists what there is.
         token: The bearer token to ask for, else a random one.
         port: The port, else a free one.
 

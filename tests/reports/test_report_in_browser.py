@@ -1,0 +1,191 @@
+"""The report as a reader has it: opened from disk in a real browser, with no network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+import toolkit as tk
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SCREENSHOTS = Path(__file__).parents[2] / "artifacts"
+DRAWN = "html[data-drawn=true]"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=["sandbox", "oulad"])
+def report(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tk.Report]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SO2_BASE_URL", "SO2_TOKEN", "SO2_SNAPSHOT", "SO2_OULAD"):
+            patch.setenv(name, "")
+        if request.param == "oulad":
+            patch.setenv("SO2_OULAD", str(request.getfixturevalue("oulad_dir")))
+        yield tk.write_report(tmp_path_factory.mktemp(request.param) / "report")
+
+
+@dataclass
+class Opened:
+    """A page, and what went wrong while it was open."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+
+def open_page(context: BrowserContext, path: Path) -> Opened:
+    opened = Opened(context.new_page())
+    page, faults = opened.page, opened.faults
+    page.on("console", lambda m: faults.append(m.text) if m.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+    page.on(
+        "request",
+        lambda request: (
+            faults.append(f"asked: {request.url}")
+            if not request.url.startswith(("file:", "data:", "blob:"))
+            else None
+        ),
+    )
+    page.goto(path.as_uri())
+    page.wait_for_selector(DRAWN, state="attached")
+    return opened
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+def pages_of(report: tk.Report) -> list[Path]:
+    return sorted(report.index.parent.glob("*.html"))
+
+
+def test_every_page_opens_offline_and_draws_every_chart(
+    report: tk.Report, context: BrowserContext
+) -> None:
+    kind = "oulad" if "OULAD" in report.caption else "sandbox"
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for path in pages_of(report):
+        opened = open_page(context, path)
+        charts = opened.page.locator(".chart")
+        for i in range(charts.count()):
+            marks = charts.nth(i).locator("svg .mark-rect path, svg .mark-symbol path")
+            others = charts.nth(i).locator("svg .mark-line path, svg .mark-rule line")
+            assert marks.count() + others.count() > 3, f"{path.name}, chart {i + 1} is empty"
+        assert opened.faults == [], path.name
+        opened.page.screenshot(path=SCREENSHOTS / f"{kind}-{path.stem}.png", full_page=True)
+        opened.page.close()
+
+
+def test_no_page_is_wider_than_a_small_window_or_150_percent_zoom(
+    report: tk.Report, browser: Browser
+) -> None:
+    for width in (480, 853):  # 853 = 1280 at 150 %
+        context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
+        for path in pages_of(report):
+            page = open_page(context, path).page
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
+        context.close()
+
+
+def test_no_text_of_a_chart_is_cut(report: tk.Report, context: BrowserContext) -> None:
+    for path in pages_of(report):
+        page = open_page(context, path).page
+        cut = page.evaluate(
+            """() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
+                const frame = svg.getBoundingClientRect();
+                return [...svg.querySelectorAll('text')].filter(text => {
+                    const box = text.getBoundingClientRect();
+                    return box.width > 0 && (box.left < frame.left - 1 ||
+                        box.right > frame.right + 1 || box.bottom > frame.bottom + 1 ||
+                        text.textContent.endsWith('…'));
+                }).map(text => text.textContent);
+            })"""
+        )
+        assert cut == [], path.name
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(report: tk.Report, browser: Browser, scheme: str) -> None:
+    context = browser.new_context(offline=True, color_scheme=scheme)  # type: ignore[arg-type]
+    for path in pages_of(report):
+        found = Axe().run(open_page(context, path).page).response["violations"]
+        serious = [
+            (fault["id"], fault["nodes"][0]["html"])
+            for fault in found
+            if fault["impact"] in {"serious", "critical"}
+        ]
+        assert serious == [], path.name
+    context.close()
+
+
+def test_a_choice_in_the_explorer_changes_every_chart(
+    report: tk.Report, context: BrowserContext
+) -> None:
+    opened = open_page(context, report.index.parent / "05-course-explorer.html")
+    page = opened.page
+    select = page.locator(".vega-bind select").first
+    options = select.locator("option").all_text_contents()
+    assert len(options) >= 5
+
+    parts = ["concat_0", "concat_1_concat_0", "concat_1_concat_1", "concat_2_concat_1"]
+
+    def drawn() -> list[str]:
+        return [page.locator(f".chart svg .{part}_group").inner_html() for part in parts]
+
+    before = drawn()
+    select.select_option(options[-1])
+    page.wait_for_timeout(300)
+    after = drawn()
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert opened.faults == []
+
+
+def test_everything_can_be_reached_and_used_with_the_keyboard(
+    report: tk.Report, context: BrowserContext
+) -> None:
+    page = open_page(context, report.index.parent / "05-course-explorer.html").page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.tagName + document.activeElement.id"))
+    assert {"BUTTONtheme", "BUTTONcode", "SELECT", "SUMMARY"} <= reached
+    select = page.locator(".vega-bind select").first
+    first = select.input_value()
+    select.focus()
+    page.keyboard.press("ArrowDown")
+    assert select.input_value() != first
+    page.locator("#code").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details.code[open]").count() == page.locator("details.code").count()
+
+
+def test_light_turns_to_dark_with_the_charts(report: tk.Report, context: BrowserContext) -> None:
+    page = open_page(context, report.index.parent / "00-start-here.html").page
+    paper = "document.querySelector('.chart svg').style.backgroundColor"
+    assert page.evaluate(paper) == "rgb(255, 255, 255)"
+    page.click("#theme")
+    page.wait_for_function(f"{paper} === 'rgb(22, 24, 28)'")
+    assert page.locator("#theme").get_attribute("aria-pressed") == "true"

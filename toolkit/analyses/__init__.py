@@ -1,0 +1,1 @@
+"""Analyses: grouped counts where the data live, then exact statistics in Polars."""

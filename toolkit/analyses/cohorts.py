@@ -1,0 +1,267 @@
+"""How far each enrollment cohort has come, by time since enrollment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import narwhals as nw
+import polars as pl
+
+from toolkit.analyses.counting import Frame, flag, grouped, lazily
+from toolkit.analyses.grouping import COHORTS, count_by, names_of, per_group, start_of
+from toolkit.analyses.intervals import rate
+from toolkit.analyses.stages import COMPLETED, ENROLLED, completed
+from toolkit.errors import SchemaError
+from toolkit.schemas import require_columns
+from toolkit.schemas.outcome_results import COHORT_PROGRESS
+
+Cohort = Literal["1w", "1mo", "1q", "1y"]
+UNDATED = "in no cohort: no enrollment date"
+NOT_YET = "not yet"
+NO_SNAPSHOT = "no snapshot of this period"
+SECONDS_A_DAY = 86_400
+
+
+def cohort_progress(
+    pc: Frame,
+    *,
+    cohort: Cohort = "1mo",
+    step: str = "30d",
+    periods: int = 12,
+    by: str | Sequence[str] = (),
+) -> pl.DataFrame:
+    """Follow the share who passed, by cohort and time since enrollment.
+
+    One row per group, cohort and number of periods k. The denominator of a cell is the members
+    who had been observed for k periods at `as_of`; the numerator those of them who had passed by
+    then. So nobody counts as a failure for want of time. A cell that nobody has reached is null,
+    with status "not yet". Because later cells lose the youngest members, a share may fall.
+
+    Args:
+        pc: A person_course frame of any engine.
+        cohort: Span of enrollment that makes a cohort: "1w" (from Monday), "1mo", "1q" or "1y".
+        step: Length of a period in days or weeks, such as "30d" or "4w".
+        periods: How many periods to follow.
+        by: Further columns to group by.
+
+    Returns:
+        The group columns and those of `schemas.outcome_results.COHORT_PROGRESS`. n_excluded
+        counts passes before enrollment and passes whose time is unknown. The enrolled without a
+        date of enrollment are one row without cohort and period.
+
+    Raises:
+        SchemaError: A column is missing, or an argument has another form.
+
+    Source:
+        Wilson (1927), JASA 22, 209–212, for the intervals.
+
+    Examples:
+        >>> pc = pl.DataFrame({"in_enrollments": True, "passed": [True, False, True],
+        ...     "enrolled_day": [20454, 20455, 20490], "days_to_pass": [40.0, None, 5.0],
+        ...     "observed_days": [65.5, 64.5, 29.5]})
+        >>> cohort_progress(pc, periods=2).select("cohort", "period", "n_observed", "n_reached",
+        ...     "reach_rate", "status").rows()
+        [(datetime.date(2026, 1, 1), 1, 2, 0, 0.0, 'shown'),
+         (datetime.date(2026, 1, 1), 2, 2, 1, 0.5, 'shown'),
+         (datetime.date(2026, 2, 1), 1, None, None, None, 'not yet'),
+         (datetime.date(2026, 2, 1), 2, None, None, None, 'not yet')]
+    """
+    days = _days_of(step)
+    groups = _checked(cohort, periods, by)
+    need = ["in_enrollments", "passed", "enrolled_day", "days_to_pass", "observed_days"]
+    rows = lazily(pc)
+    require_columns(rows.collect_schema().names(), need, what="person_course")
+    to_pass = nw.col("days_to_pass")
+    excluded = (to_pass < 0) | (nw.col("passed") & to_pass.is_null())
+    periodic = rows.with_columns(
+        seen=_period((nw.col("observed_days") / days).floor(), periods),
+        # One more than the last period stands for "not within the periods".
+        reached=_period((to_pass / days).ceil(), periods + 1),
+        excluded=flag(excluded),
+    )
+    counts = {"n": flag(ENROLLED)}
+    within = ["enrolled_day", "seen", "reached", "excluded"]
+    counted = _in_cohorts(count_by(periodic, groups, counts, within=within), groups, cohort)
+    member = pl.col("excluded") == 0
+    n = pl.col("n")
+    cells = (
+        counted.join(pl.DataFrame({"period": range(1, periods + 1)}), how="cross")
+        .with_columns(is_seen=member & (pl.col("seen") >= pl.col("period")).fill_null(value=False))
+        .pipe(
+            per_group,
+            [*groups, "cohort", "period"],
+            [
+                n.filter(~member).sum().alias("n_excluded"),
+                n.filter(member).sum().alias("n_members"),
+                n.filter("is_seen").sum().alias("n_observed"),
+                n.filter("is_seen", pl.col("reached") <= pl.col("period")).sum().alias("n_reached"),
+            ],
+        )
+    )
+    return _table(cells.with_columns(unseen=pl.lit(NOT_YET)), groups, "passed", days)
+
+
+def completion_progress(
+    history: Sequence[Frame],
+    *,
+    cohort: Cohort = "1mo",
+    step: str = "30d",
+    periods: int = 12,
+    by: str | Sequence[str] = (),
+    completed_from: float = COMPLETED,
+) -> pl.DataFrame:
+    """Follow the share who completed, by cohort and time since enrollment, through snapshots.
+
+    One row per group, cohort and number of periods k. The platform says how much of a course is
+    completed, not since when; a history of snapshots does. A cell counts the members that a
+    snapshot saw in their k-th period, at the last such snapshot. Who completed later in the
+    period appears in the next, so the share is at most that at the period's end.
+
+    Args:
+        history: person_course frames of several moments, in any order and of any engine.
+        cohort: Span of enrollment that makes a cohort: "1w" (from Monday), "1mo", "1q" or "1y".
+        step: Length of a period in days or weeks, such as "30d" or "4w".
+        periods: How many periods to follow.
+        by: Further columns to group by.
+        completed_from: The completion, a fraction, from which a learner counts as completed.
+
+    Returns:
+        The table of `cohort_progress`. n_members are those of the latest snapshot. A cell is null
+        where no member was so long enrolled, "not yet", or no snapshot fell into the period.
+
+    Raises:
+        SchemaError: There is no snapshot, or two of the same moment, or a column is missing.
+
+    Examples:
+        >>> from datetime import datetime
+        >>> early, late = (pl.DataFrame({"in_enrollments": True, "completion": done,
+        ...     "enrolled_day": 20454, "observed_days": age, "as_of": datetime(2026, 1, day)})
+        ...     for done, age, day in (([0.1, 0.9], 5.0, 6), ([0.8, 0.9], 9.0, 10)))
+        >>> completion_progress([early, late], step="1w", periods=3).select("period",
+        ...     "n_observed", "n_reached", "status").rows()
+        [(1, 2, 1, 'shown'), (2, 2, 2, 'shown'), (3, None, None, 'not yet')]
+    """
+    days = _days_of(step)
+    groups = _checked(cohort, periods, by)
+    done = completed(completed_from)
+    need = ["in_enrollments", "completion", "enrolled_day", "observed_days", "as_of"]
+    snapshots = _in_time(history, need)
+    seen = []
+    for (moment, rows), later in zip(snapshots, [*snapshots[1:], None], strict=True):
+        age = nw.col("observed_days")
+        period = (age / days).ceil()
+        last = age > 0
+        if later is not None:
+            gap = (later[0] - moment).total_seconds() / SECONDS_A_DAY
+            last = last & (((age + gap) / days).ceil() > period)
+        placed = rows.with_columns(period=_period(period, periods + 1))
+        counts = {
+            "n": flag(ENROLLED),
+            "n_observed": flag(ENROLLED, last),
+            "n_reached": flag(done, last),
+        }
+        within = ["enrolled_day", "period"]
+        counted = _in_cohorts(count_by(placed, groups, counts, within=within), groups, cohort)
+        seen.append(counted)
+    key = [*groups, "cohort"]
+    members = (
+        seen[-1]
+        .group_by(key)
+        .agg(n_members=pl.col("n").sum(), oldest=pl.col("period").max().fill_null(0))
+    )
+    reached = pl.concat(seen).group_by(*key, "period").agg(pl.col("n_observed", "n_reached").sum())
+    cells = (
+        members.join(pl.DataFrame({"period": range(1, periods + 1)}), how="cross")
+        .join(
+            reached.with_columns(pl.col("period").cast(pl.Int64)),
+            on=[*key, "period"],
+            how="left",
+            nulls_equal=True,
+        )
+        .with_columns(
+            pl.col("n_observed", "n_reached").fill_null(0),
+            n_excluded=pl.lit(0, dtype=pl.Int64),
+            unseen=pl.when(pl.col("period") > pl.col("oldest"))
+            .then(pl.lit(NOT_YET))
+            .otherwise(pl.lit(NO_SNAPSHOT)),
+        )
+    )
+    return _table(cells, groups, "completed", days)
+
+
+def _in_time(
+    history: Sequence[Frame], need: Sequence[str]
+) -> list[tuple[datetime, nw.LazyFrame[Any]]]:
+    """The snapshots with their moments, oldest first; those without a row have none."""
+    moments: dict[datetime, nw.LazyFrame[Any]] = {}
+    for frame in history:
+        rows = lazily(frame)
+        require_columns(rows.collect_schema().names(), need, what="person_course")
+        [moment] = grouped(rows, [], [nw.col("as_of").max()])["as_of"]
+        if moment in moments:
+            raise SchemaError(f"two snapshots are of the same moment, {moment}")
+        if moment is not None:
+            moments[moment] = rows
+    if not moments:
+        raise SchemaError("completion_progress needs a snapshot with a learner or more")
+    return sorted(moments.items())
+
+
+def _period(value: nw.Expr, largest: int) -> nw.Expr:
+    """Whole periods, at most `largest`; null stays null."""
+    return nw.when(value > largest).then(nw.lit(float(largest))).otherwise(value)
+
+
+def _in_cohorts(counted: pl.DataFrame, groups: list[str], cohort: Cohort) -> pl.DataFrame:
+    """The count table with its days gathered to cohorts."""
+    counts = [name for name in counted.columns if name in {"n", "n_observed", "n_reached"}]
+    others = [name for name in counted.columns if name not in {"enrolled_day", *counts}]
+    return (
+        counted.filter(pl.col("n") > 0)
+        .with_columns(cohort=start_of(pl.col("enrolled_day"), cohort))
+        .group_by("cohort", *others)
+        .agg(pl.col(counts).sum())
+        .sort(*groups, "cohort")
+    )
+
+
+def _table(cells: pl.DataFrame, groups: list[str], outcome: str, days: int) -> pl.DataFrame:
+    """Rates and status of the counted cells."""
+    dated = pl.col("cohort").is_not_null()
+    return (
+        # The undated are one row, not one a period.
+        cells.filter(dated | (pl.col("period") == 1))
+        .with_columns(
+            *rate("reach_rate", "n_reached", "n_observed"),
+            pl.when(pl.col("n_observed") > 0).then(pl.col("n_observed", "n_reached")),
+            outcome=pl.lit(outcome),
+            period=pl.when(dated).then("period"),
+            days=pl.when(dated).then(pl.col("period") * days),
+            status=pl.when(~dated)
+            .then(pl.lit(UNDATED))
+            .when(pl.col("n_observed") == 0)
+            .then("unseen")
+            .otherwise(pl.lit("shown")),
+        )
+        .select(*groups, *COHORT_PROGRESS.names)
+        .sort(*groups, "cohort", "period", nulls_last=False)
+    )
+
+
+def _checked(cohort: str, periods: int, by: str | Sequence[str]) -> list[str]:
+    if cohort not in COHORTS.values():
+        raise SchemaError(f"cohort must be one of {', '.join(COHORTS.values())}, not {cohort!r}")
+    if not 1 <= periods <= 520:
+        raise SchemaError(f"periods must be from 1 to 520, not {periods}")
+    return names_of(by)
+
+
+def _days_of(step: str) -> int:
+    """Days in a step like "30d" or "4w"; months have no fixed length."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([dw])", step)
+    if not match:
+        raise SchemaError(f'step must be whole days or weeks, such as "30d" or "4w", not {step!r}')
+    return int(match[1]) * (7 if match[2] == "w" else 1)

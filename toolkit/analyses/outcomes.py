@@ -1,0 +1,205 @@
+"""How many enroll, start, complete and pass: rates with their denominators, and the funnel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from toolkit.analyses.counting import Frame, flag
+from toolkit.analyses.grouping import count_by, names_of, per_group
+from toolkit.analyses.intervals import rate
+from toolkit.analyses.stages import (
+    ACTIVE,
+    COMPLETED,
+    ENROLLED,
+    GRADED,
+    HALF_WAY,
+    NEEDED,
+    PASSED,
+    completed,
+)
+from toolkit.errors import SchemaError
+from toolkit.schemas.outcome_results import COMPLETION_FUNNEL, OUTCOMES, PASSED_ASIDE, RATES
+
+
+def outcomes(
+    pc: Frame,
+    by: str | Sequence[str] = (),
+    *,
+    completed_from: float = COMPLETED,
+    totals: bool = False,
+) -> pl.DataFrame:
+    """Count outcomes per group, with rates and the distribution of grades.
+
+    One row per group, ordered by group. Counts are records, one per learner per course: somebody
+    in three courses is three of `n_enrolled`. Only records that enrollments have are counted;
+    the others are `n_not_enrolled`. Each rate says in its name what it is a share of.
+
+    Args:
+        pc: A person_course frame: Polars, lazy or not, DuckDB, or what else Narwhals knows.
+        by: Columns to group by, or enrolled_week, enrolled_month, enrolled_quarter,
+            enrolled_year. Null is a group of its own.
+        completed_from: The completion, a fraction, from which a learner counts as completed.
+        totals: Add a last row over all groups. The column `is_total` tells it apart.
+
+    Returns:
+        The group columns and those of `schemas.outcome_results.OUTCOMES`. Rates have Wilson's
+        95 % interval. Grades are described by the mean and by the quartiles of Hyndman and
+        Fan's type 7 (linear between neighbours), as in NumPy and R, exactly.
+
+    Raises:
+        SchemaError: A column is missing, or `completed_from` is no share above 0.
+
+    Source:
+        Wilson (1927), JASA 22, 209–212. Hyndman and Fan (1996), Sample quantiles in statistical
+        packages, The American Statistician 50, 361–365.
+
+    Examples:
+        >>> pc = pl.DataFrame({"course_id": ["a", "a", "b"], "in_enrollments": True,
+        ...     "completion": [0.9, 0.0, 0.3], "percent_grade": [0.8, None, 0.2],
+        ...     "passed": [True, False, False]})
+        >>> outcomes(pc, by="course_id").select("course_id", "n_enrolled", "n_active",
+        ...     "pass_rate_of_enrolled").rows()
+        [('a', 2, 1, 0.5), ('b', 1, 1, 0.0)]
+    """
+    groups = names_of(by)
+    done = completed(completed_from)
+    counts = {
+        "n_not_enrolled": flag(~ENROLLED),
+        "n_enrolled": flag(ENROLLED),
+        "n_active": flag(ACTIVE),
+        "n_completed": flag(done),
+        "n_passed": flag(PASSED),
+        "n_graded": flag(GRADED),
+        "n_graded_active": flag(GRADED, ACTIVE),
+        "n_passed_active": flag(PASSED, ACTIVE),
+        "n_passed_graded": flag(PASSED, GRADED),
+        "n_passed_completed": flag(PASSED, done),
+    }
+    # One pass: the counts per grade give the sums and the exact quantiles.
+    counted = count_by(pc, groups, counts, within=["percent_grade"], need=NEEDED)
+    table = _described(counted, groups, list(counts))
+    if totals:
+        total = _described(counted, [], list(counts)).with_columns(
+            pl.lit(None, dtype=counted.schema[name]).alias(name) for name in groups
+        )
+        flagged = [
+            part.with_columns(is_total=pl.lit(value=part is total)) for part in (table, total)
+        ]
+        table, groups = pl.concat(flagged, how="diagonal"), ["is_total", *groups]
+    rates = [expr for r in RATES for expr in rate(r.name, r.k, r.n)]
+    return table.with_columns(*rates, completed_from=pl.lit(completed_from)).select(
+        *groups, *OUTCOMES.names
+    )
+
+
+def _described(counted: pl.DataFrame, by: list[str], counts: list[str]) -> pl.DataFrame:
+    """Sums of the counts and statistics of the grades, one row per group."""
+    table = per_group(counted, by, [pl.col(counts).sum()])
+    for whom in ("graded", "active"):
+        weight = "n_graded" if whom == "graded" else "n_graded_active"
+        grades = _grade_statistics(counted, by, weight)
+        named = grades.rename(
+            {name: f"{name}_of_{whom}" for name in grades.columns if name not in by}
+        )
+        table = (
+            table.join(named, on=by, how="left", nulls_equal=True, maintain_order="left")
+            if by
+            else pl.concat([table, named], how="horizontal")
+        )
+    return table
+
+
+def _grade_statistics(counted: pl.DataFrame, by: list[str], weight: str) -> pl.DataFrame:
+    """Mean and quartiles of percent_grade, each value as often as `weight` says."""
+    value, n = pl.col("percent_grade"), pl.col(weight)
+    values = (
+        per_group(
+            counted.filter(n > 0).select(*by, "percent_grade", weight),
+            [*by, "percent_grade"],
+            [n.sum()],
+        )
+        .sort(*by, "percent_grade")
+        .with_columns(up_to=n.cum_sum().over(by) if by else n.cum_sum())
+    )
+    total = n.sum()
+    aggregations = [((value * n).sum() / total).fill_nan(None).alias("grade_mean")]
+    for quarter, name in ((1, "q1"), (2, "median"), (3, "q3")):
+        rank = (total - 1) * quarter  # in quarters of a rank, whole numbers, so exactly
+        below = value.filter(pl.col("up_to") > rank // 4).min()
+        above = value.filter(pl.col("up_to") > rank // 4 + 1).min().fill_null(below)
+        aggregations.append((below + (above - below) * (rank % 4) / 4).alias(f"grade_{name}"))
+    return per_group(values, by, aggregations)
+
+
+def completion_funnel(
+    pc: Frame, by: str | Sequence[str] = (), *, completed_from: float = COMPLETED
+) -> pl.DataFrame:
+    """Follow the enrolled through active, half-way, completed and passed.
+
+    One row per group and stage, in that order. A learner is at a stage who meets its condition
+    and those of all stages before. The platform lets learners pass who have not completed, so a
+    last row per group, "passed without completing", counts those whom the stages leave out.
+
+    Args:
+        pc: A person_course frame of any engine.
+        by: Columns to group by, calendar cohorts included (see `outcomes`).
+        completed_from: The completion, a fraction of at least one half, that counts as completed.
+
+    Returns:
+        The group columns and those of `schemas.outcome_results.COMPLETION_FUNNEL`.
+
+    Raises:
+        SchemaError: A column is missing, or `completed_from` is not between one half and 1.
+
+    Examples:
+        >>> pc = pl.DataFrame({"in_enrollments": True, "completion": [0.9, 0.6, 0.0, 0.1],
+        ...     "percent_grade": [0.8, None, 0.9, 0.2], "passed": [True, False, True, False]})
+        >>> completion_funnel(pc).select("stage", "n_reached", "rate_of_previous").rows()
+        [('enrolled', 4, None), ('active', 4, 1.0), ('half-way', 2, 0.5), ('completed', 1, 0.5),
+         ('passed', 1, 1.0), ('passed without completing', 1, None)]
+    """
+    groups = names_of(by)
+    if completed_from < HALF_WAY:
+        raise SchemaError(f"the funnel needs completed_from of {HALF_WAY} or more")
+    stages = {
+        "enrolled": ("in enrollments", ENROLLED),
+        "active": ("completion or grade above 0", ACTIVE),
+        "half-way": (f"completion of at least {HALF_WAY:.0%}", completed(HALF_WAY)),
+        "completed": (f"completion of at least {completed_from:.0%}", completed(completed_from)),
+        "passed": ("a passing letter grade, and completed", PASSED & completed(completed_from)),
+        PASSED_ASIDE: (
+            f"a passing letter grade at a completion below {completed_from:.0%}",
+            PASSED,
+        ),
+    }
+    counts = {name: flag(condition) for name, (_, condition) in stages.items()}
+    counted = count_by(pc, groups, counts, need=NEEDED).with_columns(
+        pl.col(PASSED_ASIDE) - pl.col("passed"), n_enrolled=pl.col("enrolled")
+    )
+    before = dict(zip(list(stages)[1:-1], list(stages), strict=False))
+    rows = [
+        counted.select(
+            *groups,
+            pl.lit(name).alias("stage"),
+            pl.lit(definition).alias("definition"),
+            "n_enrolled",
+            (pl.col(before[name]) if name in before else pl.lit(None, pl.Int64)).alias(
+                "n_previous"
+            ),
+            pl.col(name).alias("n_reached"),
+            pl.lit(position).alias("position"),
+        )
+        for position, (name, (definition, _)) in enumerate(stages.items())
+    ]
+    return (
+        pl.concat(rows)
+        .sort(*groups, "position")
+        .with_columns(n_dropped=pl.col("n_previous") - pl.col("n_reached"))
+        .with_columns(
+            *rate("rate_of_enrolled", "n_reached", "n_enrolled"),
+            *rate("rate_of_previous", "n_reached", "n_previous"),
+        )
+        .select(*groups, *COMPLETION_FUNNEL.names)
+    )

@@ -1,0 +1,200 @@
+"""Who takes a course again, and which course comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+
+from toolkit.analyses.counting import Frame, flag, grouped, lazily
+from toolkit.analyses.intervals import rate
+from toolkit.analyses.stages import ENROLLED
+from toolkit.errors import SchemaError
+from toolkit.schemas import require_columns
+from toolkit.schemas.outcome_results import REPEATS, TRANSITIONS
+
+NEEDED = [
+    "username",
+    "course_id",
+    "org",
+    "course_number",
+    "in_enrollments",
+    "enrolled_day",
+    "passed_day",
+    "passed",
+    "percent_grade",
+    "as_of",
+]
+ANY_COURSE = "(any other course)"
+EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerPaths:
+    """What `learner_paths` found.
+
+    Attributes:
+        repeats: One row per course, over all its runs (`schemas.outcome_results.REPEATS`).
+        transitions: One row per pair of courses (`schemas.outcome_results.TRANSITIONS`).
+    """
+
+    repeats: pl.DataFrame
+    transitions: pl.DataFrame
+
+
+def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
+    """Count who repeats a course, and who goes on from one course to another.
+
+    A course is the organisation and number of the course id, over all runs; an id of another form
+    is a course of its own. The first run is the one enrolled in first; of several on that day,
+    the best result counts; without any date, no run is the first.
+
+    A transition is a learner who passed one course and enrolled in another on the day of a pass
+    or at most `within_days` later. Only passes that had been observed for so long count, so that
+    a missing transition is one that did not happen. A learner may go on to several courses.
+
+    Args:
+        pc: A person_course frame of any engine. No username leaves it.
+        within_days: The longest time from a pass to the next enrollment.
+
+    Raises:
+        SchemaError: A column is missing, or `within_days` is negative.
+
+    Source:
+        Wilson (1927), JASA 22, 209–212, for the intervals of transitions.
+    """
+    if within_days < 0:
+        raise SchemaError(f"within_days must not be negative, not {within_days}")
+    rows = lazily(pc)
+    require_columns(rows.collect_schema().names(), NEEDED, what="person_course")
+    [as_of] = grouped(rows, [], [nw.col("as_of").max()])["as_of"]
+    if as_of is None:
+        return LearnerPaths(REPEATS.empty(), TRANSITIONS.empty())
+    last_pass = (as_of.date() - EPOCH).days - within_days
+    named = nw.concat_str(nw.col("org"), nw.lit("+"), nw.col("course_number"))
+    enrolled = rows.filter(ENROLLED).with_columns(
+        course=nw.when(nw.col("org").is_null()).then(nw.col("course_id")).otherwise(named),
+        in_time=flag(nw.col("passed_day") <= last_pass),
+    )
+    courses = grouped(enrolled, ["course"], [nw.len().alias("n_records"), nw.col("in_time").sum()])
+    again = _repeaters(enrolled)
+    # Learners are records less the further records of those who repeat.
+    courses = courses.join(
+        again.group_by("course").agg(pl.col("further_records", "further_in_time").sum()),
+        on="course",
+        how="left",
+    ).select(
+        "course",
+        n_learners=pl.col("n_records") - pl.col("further_records").fill_null(0),
+        n_passed=pl.col("in_time") - pl.col("further_in_time").fill_null(0),
+    )
+    return LearnerPaths(
+        _repeats(courses, again), _transitions(courses, _moves(enrolled, within_days))
+    )
+
+
+def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
+    """Count the learners with several runs of a course, by what came of them."""
+    key = ["username", "course"]
+    again = (
+        enrolled.group_by(key)
+        .agg(n_runs=nw.len(), first_day=nw.col("enrolled_day").min())
+        .filter(nw.col("n_runs") > 1)
+    )
+    first = nw.col("enrolled_day") == nw.col("first_day")
+    # Only they need their single runs again; they are few.
+    learners = (
+        enrolled.join(again, on=key, how="inner")
+        .with_columns(
+            is_dated=flag(first),
+            first_passes=flag(first, nw.col("passed")),
+            passes=flag(nw.col("passed")),
+            first_grade=nw.when(first).then("percent_grade"),
+        )
+        .group_by(key)
+        .agg(
+            nw.col("n_runs", "is_dated", "first_passes", "passes", "first_grade").max(),
+            nw.col("percent_grade").max().alias("best_grade"),
+            nw.col("in_time").sum(),
+        )
+        .with_columns(
+            further=nw.col("n_runs") - 1,
+            further_in_time=nw.when(nw.col("in_time") > 1).then(nw.col("in_time") - 1).otherwise(0),
+        )
+    )
+    kinds = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
+    return grouped(
+        learners,
+        kinds,
+        [
+            nw.len().alias("n"),
+            nw.col("further").sum().alias("further_records"),
+            nw.col("further_in_time").sum(),
+        ],
+    )
+
+
+def _repeats(courses: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
+    n, dated = pl.col("n"), pl.col("is_dated") == 1
+    graded = dated & pl.col("first_grade").is_not_null()
+    repeaters = again.group_by("course").agg(
+        n_repeaters=n.sum(),
+        n_undated=n.filter(~dated).sum(),
+        n_passed_first=n.filter(dated, pl.col("first_passes") == 1).sum(),
+        n_passed_later=n.filter(dated, pl.col("first_passes") < pl.col("passes")).sum(),
+        n_never_passed=n.filter(dated, pl.col("passes") == 0).sum(),
+        n_graded_first=n.filter(graded).sum(),
+        grade_mean_first=_mean("first_grade", graded),
+        grade_mean_best=_mean("best_grade", graded),
+    )
+    return (
+        courses.join(repeaters, on="course", how="left")
+        .with_columns(pl.col("^n_.*$").fill_null(0))
+        .sort("course")
+        .select(REPEATS.names)
+    )
+
+
+def _mean(grade: str, rows: pl.Expr) -> pl.Expr:
+    n = pl.col("n").filter(rows)
+    return ((pl.col(grade).filter(rows) * n).sum() / n.sum()).fill_nan(None)
+
+
+def _moves(enrolled: nw.LazyFrame[Any], within_days: int) -> pl.DataFrame:
+    """Count the learners who went from one course to another, and each learner once."""
+    passes = enrolled.filter(nw.col("in_time") == 1).select(
+        "username", nw.col("course").alias("from_course"), "passed_day"
+    )
+    arrivals = enrolled.filter(~nw.col("enrolled_day").is_null()).select(
+        "username", nw.col("course").alias("to_course"), nw.col("enrolled_day").alias("came")
+    )
+    passed, came = nw.col("passed_day"), nw.col("came")
+    moves = (
+        passes.join(arrivals, on="username", how="inner")
+        .filter(
+            nw.col("from_course") != nw.col("to_course"),
+            came >= passed,
+            came <= passed + within_days,
+        )
+        .select("username", "from_course", "to_course")
+        .unique()
+        .with_columns(one=nw.col("to_course").min().over("username", "from_course"))
+    )
+    first = flag(nw.col("to_course") == nw.col("one")).sum().alias("n_first")
+    return grouped(moves, ["from_course", "to_course"], [nw.len().alias("n_moved"), first])
+
+
+def _transitions(courses: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
+    anywhere = moves.group_by("from_course").agg(
+        to_course=pl.lit(ANY_COURSE), n_moved=pl.col("n_first").sum()
+    )
+    return (
+        pl.concat([moves.drop("n_first"), anywhere])
+        .join(courses, left_on="from_course", right_on="course", how="left")
+        .with_columns(rate("move_rate", "n_moved", "n_passed"))
+        .sort("from_course", "n_moved", "to_course", descending=[False, True, False])
+        .select(TRANSITIONS.names)
+    )

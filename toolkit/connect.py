@@ -1,0 +1,56 @@
+"""Which source to read: a platform, a snapshot, or the sandbox where there is neither."""
+
+from __future__ import annotations
+
+from toolkit.config import platform_settings, settings
+from toolkit.loading.load import Source
+from toolkit.loading.platform import Platform
+from toolkit.snapshots.snapshot import open_snapshot
+
+
+def connect(base_url: str | None = None, token: str | None = None) -> Platform:
+    """A platform, from the arguments, else SO2_BASE_URL and SO2_TOKEN, else the file `.env`.
+
+    Nothing is sent before something is loaded.
+
+    Raises:
+        ConfigurationError: Address or token is missing or impossible. Says what to do.
+
+    Examples:
+        >>> connect("https://platform.example.com", token="from the platform's support")
+        Traceback (most recent call last):
+        toolkit.errors.ConfigurationError: the token has characters that no token has; copy it again
+        >>> connect("https://platform.example.com", token="secret")
+        Platform('https://platform.example.com')
+    """
+    return Platform(platform_settings(base_url, token))
+
+
+def connect_or_sandbox() -> Source:
+    """The source the settings name, else the embedded sandbox; prints which one it is.
+
+    SO2_SNAPSHOT names a snapshot, SO2_BASE_URL and SO2_TOKEN a platform; SO2_OULAD,
+    SO2_SANDBOX_LEARNERS and SO2_SANDBOX_SEED say whom the sandbox serves.
+
+    Raises:
+        ConfigurationError: Only one of SO2_BASE_URL and SO2_TOKEN is set, or a setting cannot be.
+        SnapshotError: SO2_SNAPSHOT names a folder without a whole snapshot.
+    """
+    chosen = settings()
+    source: Source
+    remark = None
+    if chosen.snapshot is not None:
+        source = open_snapshot(chosen.snapshot)
+        what = "A SNAPSHOT"
+    elif chosen.base_url is not None or chosen.token is not None:
+        source = connect()
+        what = "A LIVE PLATFORM"
+    else:
+        from toolkit.sandbox.start import sandbox
+
+        platform = sandbox(chosen.sandbox_learners, chosen.sandbox_seed, oulad=chosen.oulad)
+        source, remark = platform, platform.remark
+        what = "THE SANDBOX, no platform is set"
+    told = "\n".join(filter(None, [f"This reads {what}: {source.source}", remark]))
+    print(told)  # noqa: T201  # must not be missed in a notebook
+    return source

@@ -1,0 +1,132 @@
+"""One query's records as a stream of batches, and where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import version
+from urllib.parse import urljoin
+
+from toolkit.errors import TransportError
+from toolkit.loading.batches import Batch, BatchReader
+from toolkit.loading.platform import Body, Platform
+from toolkit.loading.progress import Progress
+from toolkit.schemas import RESOURCES, Table
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where records come from and when.
+
+    Attributes:
+        resource: grades, enrollments or completion.
+        url: Address without the query, which may name learners.
+        source: How captions call it: the platform's host, or which sandbox or snapshot.
+        retrieved_from: When the first request was sent (UTC).
+        retrieved_to: When the last byte had come (UTC).
+        as_of: The platform's clock then (UTC): the moment the records speak of.
+        bytes: Size of the decoded bodies.
+        records: How many records.
+        sha256: Of the decoded body; of several, of their digests in a row.
+        toolkit_version: Of the toolkit that read them.
+    """
+
+    resource: str
+    url: str
+    source: str
+    retrieved_from: datetime
+    retrieved_to: datetime
+    as_of: datetime
+    bytes: int
+    records: int
+    sha256: str
+    toolkit_version: str = field(default_factory=lambda: version("so2-toolkit"))
+
+
+class Stream:
+    """The records behind one query, page after page: iterate to get them as batches.
+
+    The last batch has no records; it tells what only the whole could tell.
+    """
+
+    def __init__(self, platform: Platform, table: Table, parameters: dict[str, str]) -> None:
+        self._platform = platform
+        self._table = table
+        self._url = platform.url(table.name, parameters)
+        self._bodies: list[Body] = []
+        self._records: int | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        with Progress(self._table.name) as progress:
+            yield from self._batches(BatchReader(self._table), progress)
+
+    def _batches(self, reader: BatchReader, progress: Progress) -> Iterator[Batch]:
+        url: str | None = self._url
+        while url is not None:
+            if url in {body.url for body in self._bodies}:
+                raise TransportError(
+                    f"{self._bodies[-1].place}: its pages go round in a circle; page "
+                    f"{len(self._bodies)} names an earlier one as the next"
+                )
+            body = self._platform.body(url)
+            self._bodies.append(body)
+            for batch in reader.read(progress.counted(body)):
+                progress.show_records(reader.records)
+                yield batch
+            url = urljoin(url, reader.next_page) if reader.next_page else None
+        yield reader.ending()
+        self._records = reader.records
+
+    @property
+    def as_of(self) -> datetime:
+        """The platform's clock, of the answers so far."""
+        return max(body.date for body in self._bodies)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the records came from; complete once the stream is exhausted."""
+        if self._records is None:
+            raise RuntimeError("the stream is not exhausted yet; iterate over it first")
+        first, last = self._bodies[0], self._bodies[-1]
+        return Provenance(
+            resource=self._table.name,
+            url=first.place,
+            source=self._platform.source,
+            retrieved_from=first.started,
+            retrieved_to=last.ended,
+            as_of=self.as_of,
+            bytes=sum(body.size for body in self._bodies),
+            records=self._records,
+            sha256=digest_of([body.sha256 for body in self._bodies]),
+        )
+
+
+def open_stream(
+    platform: Platform,
+    resource: str,
+    *,
+    course_id: str | None = None,
+    username: str | None = None,
+    days: int | None = None,
+) -> Stream:
+    """The records of one query as a stream of batches; nothing is asked before it is iterated.
+
+    Args:
+        platform: Whom to ask.
+        resource: grades, enrollments or completion.
+        course_id: Only this course.
+        username: Only this learner.
+        days: Only enrollments created within so many days.
+    """
+    given = {"course_id": course_id, "username": username, "days": days}
+    parameters = {name: str(value) for name, value in given.items() if value is not None}
+    return Stream(platform, RESOURCES[resource], parameters)
+
+
+def digest_of(digests: list[str]) -> str:
+    """The digest of one body as it is; of several, that of their digests in a row."""
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )

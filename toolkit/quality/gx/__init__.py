@@ -1,0 +1,1 @@
+"""Great Expectations: the only place that imports it."""

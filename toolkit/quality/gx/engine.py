@@ -1,0 +1,176 @@
+"""The Polars execution engine of Great Expectations.
+
+GX asks an engine for metrics: a count of unexpected rows, examples of them, a column's maximum.
+All that a suite asks for arrives together, since no metric registered here waits for another.
+The counts become one pass over the frame; whether keys repeat is seen in a pass over their
+hashes; and only where some counts are not zero another pass fetches examples. A LazyFrame is
+streamed; nothing is converted to pandas.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+from great_expectations.core.batch import BatchData, BatchMarkers
+from great_expectations.exceptions.exceptions import ExecutionEngineError, MetricResolutionError
+from great_expectations.execution_engine.execution_engine import ExecutionEngine
+from great_expectations.expectations import metrics as _  # noqa: F401  (registers GX's own)
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metrics.metric_provider import MetricProvider
+from great_expectations.expectations.registry import (
+    _registered_metrics,
+    get_metric_kwargs,
+    register_metric,
+)
+from great_expectations.expectations.row_conditions import Condition
+from great_expectations.validator.metric_configuration import (
+    MetricConfiguration,
+    MetricConfigurationID,
+)
+
+from toolkit.quality.gx.conditions import MAP_METRICS, row_condition
+from toolkit.quality.gx.metrics import (
+    COLUMN_METRICS,
+    COUNTS,
+    LISTS,
+    NOT_OFFERED,
+    TABLE_METRICS,
+    Request,
+    answer,
+)
+from toolkit.release.pseudonyms import PseudonymKey
+
+PSEUDONYM = re.compile(r"p_[0-9a-f]{32}")
+
+
+class PolarsBatchData(BatchData):
+    """A Polars frame as GX passes it around."""
+
+    def __init__(self, execution_engine: ExecutionEngine[Any], frame: pl.DataFrame | pl.LazyFrame):
+        super().__init__(execution_engine)
+        self.streamed = isinstance(frame, pl.LazyFrame)
+        self.frame = frame.lazy()
+        self.schema = self.frame.collect_schema()
+
+
+class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
+    """Computes GX's metrics on Polars frames.
+
+    Args:
+        identities: Columns that name a person; their values appear in results as pseudonyms.
+        **settings: What GX hands to each engine.
+    """
+
+    def __init__(self, identities: Iterable[str] = (), **settings: Any) -> None:
+        self._identities = frozenset(identities)
+        self._key = PseudonymKey(secrets.token_bytes(32))
+        self._answers: dict[MetricConfigurationID, Any] = {}
+        super().__init__(**settings)
+
+    def load_batch_data(self, batch_id: str, batch_data: Any) -> None:
+        """Take a frame under the batch's id."""
+        if isinstance(batch_data, pl.DataFrame | pl.LazyFrame):
+            batch_data = PolarsBatchData(self, batch_data)
+        self._answers = {}  # the id of a dataframe batch does not tell one frame from another
+        super().load_batch_data(batch_id=batch_id, batch_data=batch_data)
+
+    def get_batch_data_and_markers(self, batch_spec: Any) -> tuple[PolarsBatchData, BatchMarkers]:
+        """The frame of a batch specification, and when it was taken."""
+        frame = batch_spec.batch_data
+        batch_spec.batch_data = "PolarsFrame"  # GX writes the specification into the result
+        taken = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        return PolarsBatchData(self, frame), BatchMarkers({"ge_load_time": taken})
+
+    def resolve_metrics(
+        self,
+        metrics_to_resolve: Iterable[MetricConfiguration],
+        metrics: dict[MetricConfigurationID, Any] | None = None,  # noqa: ARG002  (GX's signature)
+        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> dict[MetricConfigurationID, Any]:
+        """Compute all of the metrics, in as few passes over each frame as they need.
+
+        Raises:
+            MetricResolutionError: Some cannot be computed; the others are kept for the next call.
+        """
+        wanted = list(metrics_to_resolve)
+        by_batch: defaultdict[str | None, list[MetricConfiguration]] = defaultdict(list)
+        for metric in wanted:
+            if metric.id not in self._answers:
+                by_batch[metric.metric_domain_kwargs.get("batch_id")].append(metric)
+        failed: dict[MetricConfiguration, str] = {}
+        for batch_id, of_batch in by_batch.items():
+            batch = self._batch(batch_id)
+            requests = [Request.of(metric) for metric in of_batch]
+            answers = answer(
+                batch.frame, batch.schema, requests, streamed=batch.streamed, hide=self._hide
+            )
+            for metric, found in zip(of_batch, answers, strict=True):
+                if isinstance(found, Exception):
+                    failed[metric] = str(found)
+                else:
+                    self._answers[metric.id] = found
+        if failed:
+            reasons = "; ".join(sorted(set(failed.values())))
+            raise MetricResolutionError(message=reasons, failed_metrics=tuple(failed))
+        return {metric.id: self._answers[metric.id] for metric in wanted}
+
+    def _hide(self, column: str, value: Any) -> Any:
+        if column not in self._identities or value is None or PSEUDONYM.fullmatch(str(value)):
+            return value
+        return self._key.pseudonyms(pl.Series([str(value)])).item()
+
+    def _batch(self, batch_id: str | None) -> PolarsBatchData:
+        batches: dict[str, Any] = self.batch_manager.batch_data_cache
+        batch = batches.get(batch_id or self.batch_manager.active_batch_data_id or "")
+        if not isinstance(batch, PolarsBatchData):
+            raise ExecutionEngineError(f"no Polars frame is loaded as batch {batch_id!r}")
+        return batch
+
+    def _clause(self, condition: Condition) -> pl.Expr:
+        return pl.all_horizontal(row_condition(condition, self._batch(None).schema))
+
+    _comparison_condition_to_filter_clause = _clause
+    _nullity_condition_to_filter_clause = _clause
+    _and_condition_to_filter_clause = _clause
+    _or_condition_to_filter_clause = _clause
+
+
+class _PolarsMetric(MetricProvider):
+    """What GX's registry holds of our metrics: that they wait for no other metric.
+
+    The engine computes them in `resolve_metrics`, all at once; so there is no function.
+    """
+
+    @classmethod
+    def get_evaluation_dependencies(
+        cls,
+        metric: MetricConfiguration,  # noqa: ARG003  (GX's signature)
+        configuration: ExpectationConfiguration | None = None,  # noqa: ARG003
+        execution_engine: ExecutionEngine[Any] | None = None,  # noqa: ARG003
+        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003
+    ) -> dict[str, MetricConfiguration]:
+        """No other metric."""
+        return {}
+
+
+def register_metrics() -> None:
+    """Tell GX's registry which metrics the engine computes, with the keys they have there."""
+    parts = (*COUNTS, *LISTS, *NOT_OFFERED)
+    names = [f"{metric}.{part}" for metric in MAP_METRICS for part in parts]
+    for name in (*TABLE_METRICS, *COLUMN_METRICS, *names):
+        if name in _registered_metrics:
+            keys = get_metric_kwargs(name)
+            register_metric(
+                metric_name=name,
+                metric_domain_keys=keys["metric_domain_keys"],
+                metric_value_keys=keys["metric_value_keys"],
+                execution_engine=PolarsExecutionEngine,
+                metric_class=_PolarsMetric,
+                metric_provider=None,
+            )

@@ -1,0 +1,1 @@
+"""The sandbox's faults: broken answers and bodies on request."""

@@ -1,0 +1,104 @@
+"""Faults that answer instead of the platform."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
+
+from toolkit.sandbox.http.middleware import Fault, instead
+
+_MEGABYTE = 1_000_000
+_LOGIN_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><title>Sign in or Register | Sandbox</title></head>
+<body><form method="post" action="/login"><input name="email"><input name="password"></form></body>
+</html>
+"""
+
+
+def rate_limit(seconds: int = 1, times: int = 1) -> Fault:
+    """429 with seconds to wait."""
+    return instead(lambda _: _too_many(str(seconds)), times)
+
+
+def rate_limit_date(seconds: int = 1, times: int = 1) -> Fault:
+    """429 with the date to come back, counted from the platform's own clock."""
+
+    def answer(request: Request) -> Response:
+        clock: datetime = request.app.state.clock
+        again = clock.replace(tzinfo=UTC) + timedelta(seconds=seconds)
+        return _too_many(format_datetime(again, usegmt=True))
+
+    return instead(answer, times)
+
+
+def rate_limit_zero(times: int = 1) -> Fault:
+    """429 that may be asked again at once."""
+    return rate_limit(0, times)
+
+
+def rate_limit_past(times: int = 1) -> Fault:
+    """429 with a date that is gone."""
+    return rate_limit_date(-60, times)
+
+
+def rate_limit_absurd(times: int = 1) -> Fault:
+    """429 for a year."""
+    return rate_limit(365 * 86_400, times)
+
+
+def rate_limit_silent(times: int = 1) -> Fault:
+    """429 that does not say for how long."""
+    return instead(lambda _: _too_many(None), times)
+
+
+def server_error(status: int = 503, times: int = 1) -> Fault:
+    """An answer of this status."""
+    return instead(lambda _: JSONResponse({"detail": "a fault of the sandbox"}, status), times)
+
+
+def login_page(times: int = 0) -> Fault:
+    """What platforms show to those whose token has expired."""
+    return instead(lambda _: HTMLResponse(_LOGIN_PAGE), times)
+
+
+def redirect_away(times: int = 0) -> Fault:
+    """A redirect to this server's other name, which is another origin; that one answers."""
+    return instead(
+        lambda asked: RedirectResponse(asked.url.replace(hostname="localhost")),
+        times,
+        when=lambda asked: asked.url.hostname != "localhost",
+    )
+
+
+def redirect_within(times: int = 1) -> Fault:
+    """A redirect to the same address."""
+    return instead(lambda asked: RedirectResponse(asked.url), times)
+
+
+def gzip_bomb(megabytes: int = 1_000) -> Fault:
+    """A small body that unpacks to a huge one."""
+
+    def bomb() -> Iterator[bytes]:
+        packer = zlib.compressobj(wbits=31)
+        yield packer.compress(b"[") + packer.flush(zlib.Z_FULL_FLUSH)
+        again = packer.compress(b" " * _MEGABYTE) + packer.flush(zlib.Z_FULL_FLUSH)
+        for _ in range(megabytes):
+            yield again
+
+    return instead(
+        lambda _: StreamingResponse(
+            bomb(), media_type="application/json", headers={"Content-Encoding": "gzip"}
+        ),
+        0,
+    )
+
+
+def _too_many(retry_after: str | None) -> Response:
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return JSONResponse({"detail": "too many requests"}, 429, headers)

@@ -1,0 +1,229 @@
+"""Faults and encodings of the platform's bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import brotli
+import zstandard
+from fastapi import Request, Response
+from starlette.datastructures import URL
+
+from toolkit.sandbox.http.middleware import (
+    Alter,
+    Body,
+    CallNext,
+    Fault,
+    altered,
+    body_of,
+    changed,
+    with_body,
+)
+from toolkit.sandbox.http.server import DroppedError
+
+_PIECE = 65_536
+
+
+class _Packer(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+@dataclass(slots=True)
+class _Brotli:
+    """Brotli under the names that the other packers use."""
+
+    packer: brotli.Compressor
+
+    def compress(self, data: bytes, /) -> bytes:
+        packed: bytes = self.packer.process(data)
+        return packed
+
+    def flush(self) -> bytes:
+        packed: bytes = self.packer.finish()
+        return packed
+
+
+def gzip() -> Fault:
+    """Packed by gzip."""
+    return altered(_packed(_gzip_packer), 0, content_encoding="gzip")
+
+
+def deflate() -> Fault:
+    """Packed by zlib, which HTTP calls deflate."""
+    return altered(_packed(zlib.compressobj), 0, content_encoding="deflate")
+
+
+def br() -> Fault:
+    """Packed by Brotli."""
+    packer = lambda: _Brotli(brotli.Compressor(quality=4))  # noqa: E731
+    return altered(_packed(packer), 0, content_encoding="br")
+
+
+def zstd() -> Fault:
+    """Packed by Zstandard."""
+    packer = zstandard.ZstdCompressor().compressobj
+    return altered(_packed(packer), 0, content_encoding="zstd")
+
+
+def corrupt_gzip(times: int = 0) -> Fault:
+    """Packed by gzip, with some bytes overwritten on the way."""
+
+    async def alter(body: Body) -> Body:
+        packed = await _whole(_packed(_gzip_packer)(body))
+        middle = len(packed) // 2
+        yield packed[:middle] + b"\xff\x00\xff\x00" * 4 + packed[middle + 16 :]
+
+    return altered(alter, times, content_encoding="gzip")
+
+
+def truncated_gzip(times: int = 0) -> Fault:
+    """Packed by gzip, the second half missing."""
+
+    async def alter(body: Body) -> Body:
+        packed = await _whole(_packed(_gzip_packer)(body))
+        yield packed[: len(packed) // 2]
+
+    return altered(alter, times, content_encoding="gzip")
+
+
+def pieces(bytes: int = 1_000) -> Fault:  # noqa: A002  # the parameter's name in `faults`
+    """Sent in small pieces."""
+    return altered(lambda body: _cut(body, bytes), 0)
+
+
+def slow(seconds: float = 0.1) -> Fault:
+    """Sent with a pause before each piece."""
+
+    async def alter(body: Body) -> Body:
+        async for piece in _cut(body, _PIECE):
+            await asyncio.sleep(seconds)
+            yield piece
+
+    return altered(alter, 0)
+
+
+def drop_mid_body(times: int = 1, after: int = 1_000) -> Fault:
+    """Broken off after so many bytes."""
+
+    async def alter(body: Body) -> Body:
+        left = after
+        async for piece in body:
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                raise DroppedError
+
+    return altered(alter, times)
+
+
+def truncated(missing: int = 10, times: int = 0) -> Fault:
+    """Lacking its end."""
+
+    async def alter(body: Body) -> Body:
+        held = b""
+        async for piece in body:
+            held += piece
+            yield held[:-missing]
+            held = held[-missing:]
+
+    return altered(alter, times)
+
+
+def wrong_content_length(times: int = 0, more: int = 10) -> Fault:
+    """Shorter than its `Content-Length` says."""
+
+    async def promise_more(response: Response) -> Response:
+        whole = await _whole(body_of(response))
+
+        async def send_less() -> Body:
+            yield whole
+            raise DroppedError
+
+        return with_body(response, send_less(), content_length=str(len(whole) + more))
+
+    return changed(promise_more, times)
+
+
+def invalid_utf8(times: int = 0) -> Fault:
+    """With a byte that is no UTF-8 instead of each record's first @."""
+
+    async def alter(body: Body) -> Body:
+        async for piece in body:
+            yield piece.replace(b"@", b"\xff", 1)
+
+    return altered(alter, times)
+
+
+def paged(size: int = 100) -> Fault:
+    """In pages."""
+    return _in_pages(size, lambda _url, following: following)
+
+
+def paged_loop(size: int = 100) -> Fault:
+    """In pages without an end."""
+    return _in_pages(size, lambda first, following: following or first)
+
+
+def paged_away(size: int = 100) -> Fault:
+    """In pages, each on another origin than the one before."""
+    return _in_pages(
+        size, lambda _first, following: following and following.replace(hostname="localhost")
+    )
+
+
+def _in_pages(size: int, choose: Callable[[URL, URL | None], URL | None]) -> Fault:
+    """Cut an array into pages; `choose` the next from the first and the following one."""
+
+    async def fault(request: Request, call_next: CallNext) -> Response:
+        asked = request.url
+        page = int(request.query_params.get("page", "1"))
+        # The API itself knows no pages.
+        request.scope["query_string"] = asked.remove_query_params("page").query.encode()
+        response = await call_next(request)
+        if response.status_code != 200:
+            return response
+        whole = await _whole(body_of(response))
+        records = whole[1:-1].split(b",\n") if len(whole) > 2 else []
+        of_page = records[(page - 1) * size : page * size]
+        more = page * size < len(records)
+        following = asked.include_query_params(page=page + 1) if more else None
+        link = choose(asked.remove_query_params("page"), following)
+        results = b",\n".join(of_page)
+        answer = b'{"results": [%s], "next": %s}' % (results, _json(link))
+        return Response(answer, media_type="application/json")
+
+    return fault
+
+
+def _json(link: URL | None) -> bytes:
+    return json.dumps(None if link is None else str(link)).encode()
+
+
+def _gzip_packer() -> _Packer:
+    return zlib.compressobj(wbits=31)
+
+
+def _packed(make: Callable[[], _Packer]) -> Alter:
+    async def alter(body: Body) -> Body:
+        packer = make()
+        async for piece in body:
+            yield packer.compress(piece)
+        yield packer.flush()
+
+    return alter
+
+
+async def _cut(body: Body, size: int) -> Body:
+    async for piece in body:
+        for start in range(0, len(piece), size):
+            yield piece[start : start + size]
+
+
+async def _whole(body: Body) -> bytes:
+    return b"".join([piece async for piece in body])

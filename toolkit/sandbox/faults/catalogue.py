@@ -1,0 +1,145 @@
+"""What can go wrong on a platform, by name: `tk.sandbox(faults="slow:0.1,rate-limit:2:times=3")`.
+
+Faults are separated by commas, a fault's parameters by colons, in the order shown or as
+`name=value`. They apply to the API in the order given, the first nearest to the data. `times`
+counts the requests that meet the fault; those after it are answered well; 0 means all.
+
+| fault | what the platform does |
+|---|---|
+| array, ndjson, commas, envelope | sends the records in this form, without any fault |
+| gzip, deflate, br, zstd | compresses the body |
+| paged:size=100 | answers pages `{"results": […], "next": url}` |
+| paged-loop:size=100 | its last page names the first as the next |
+| paged-away:size=100 | the next page lies on another origin |
+| pieces:bytes=1000 | sends the body in small pieces |
+| slow:seconds=0.1 | waits before each piece of the body |
+| drop-mid-body:times=1:after=1000 | breaks the connection off after so many bytes |
+| drop-clean:times=1:after=1000 | the same, where a client cannot tell it from the body's end |
+| truncated:missing=10:times=0 | leaves out the end, in an intact answer |
+| wrong-content-length:times=0:more=10 | promises more bytes than it sends |
+| corrupt-gzip:times=0, truncated-gzip:times=0 | sends a compressed body that cannot be unpacked |
+| gzip-bomb:megabytes=1000 | sends a small body that unpacks to white space of this size |
+| invalid-utf8:times=0 | sends a byte that is no UTF-8 within a text |
+| rate-limit:seconds=1:times=1 | 429 with `Retry-After` in seconds |
+| rate-limit-date:seconds=1:times=1 | 429 with `Retry-After` as a date, by its own `Date` |
+| rate-limit-zero:times=1 | 429 with `Retry-After: 0` |
+| rate-limit-past:times=1 | 429 with a date that is gone |
+| rate-limit-absurd:times=1 | 429 with `Retry-After` of a year |
+| rate-limit-silent:times=1 | 429 without `Retry-After` |
+| server-error:status=503:times=1 | this status, whichever it is |
+| login-page:times=0 | 200 with an HTML login page |
+| redirect-away:times=0 | redirects to another origin (the same server as `localhost`) |
+| redirect-within:times=0 | redirects once within the origin |
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from toolkit.errors import ConfigurationError
+from toolkit.sandbox.faults import answers, bodies
+from toolkit.sandbox.http.framing import FRAMINGS, Framing
+from toolkit.sandbox.http.middleware import Fault
+
+_CLOSE_DELIMITED = "drop-clean"
+_MAY_BE_ZERO = {"times", "seconds"}
+
+FAULTS: dict[str, Callable[..., Fault]] = {
+    "gzip": bodies.gzip,
+    "deflate": bodies.deflate,
+    "br": bodies.br,
+    "zstd": bodies.zstd,
+    "paged": bodies.paged,
+    "paged-loop": bodies.paged_loop,
+    "paged-away": bodies.paged_away,
+    "pieces": bodies.pieces,
+    "slow": bodies.slow,
+    "drop-mid-body": bodies.drop_mid_body,
+    _CLOSE_DELIMITED: bodies.drop_mid_body,
+    "truncated": bodies.truncated,
+    "wrong-content-length": bodies.wrong_content_length,
+    "corrupt-gzip": bodies.corrupt_gzip,
+    "truncated-gzip": bodies.truncated_gzip,
+    "gzip-bomb": answers.gzip_bomb,
+    "invalid-utf8": bodies.invalid_utf8,
+    "rate-limit": answers.rate_limit,
+    "rate-limit-date": answers.rate_limit_date,
+    "rate-limit-zero": answers.rate_limit_zero,
+    "rate-limit-past": answers.rate_limit_past,
+    "rate-limit-absurd": answers.rate_limit_absurd,
+    "rate-limit-silent": answers.rate_limit_silent,
+    "server-error": answers.server_error,
+    "login-page": answers.login_page,
+    "redirect-away": answers.redirect_away,
+    "redirect-within": answers.redirect_within,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How the platform answers.
+
+    Attributes:
+        framing: The form of its bodies.
+        faults: What befalls its answers, the first nearest to the data.
+        close_delimited: Whether the end of the connection is the end of a body.
+    """
+
+    framing: Framing = FRAMINGS["array"]
+    faults: list[Fault] = field(default_factory=list)
+    close_delimited: bool = False
+
+
+def read_faults(named: str | Iterable[str] | None) -> Behaviour:
+    """The behaviour that these faults ask for; none is good behaviour.
+
+    Raises:
+        ConfigurationError: A fault or a parameter does not exist; says which do.
+
+    Examples:
+        >>> read_faults("slow:fast")
+        Traceback (most recent call last):
+        toolkit.errors.ConfigurationError: slow: seconds must be a number like 0.1, not fast
+    """
+    texts = named.split(",") if isinstance(named, str) else list(named or ())
+    framing = FRAMINGS["array"]
+    faults = []
+    for text in texts:
+        name, *parameters = text.strip().split(":")
+        if name in FRAMINGS:
+            framing = FRAMINGS[name]
+        elif name in FAULTS:
+            faults.append(FAULTS[name](**_arguments(name, parameters)))
+        else:
+            known = ", ".join([*FRAMINGS, *FAULTS])
+            raise ConfigurationError(f"there is no fault {name!r}; there are {known}")
+    clean = any(text.strip().startswith(_CLOSE_DELIMITED) for text in texts)
+    return Behaviour(framing, faults, close_delimited=clean)
+
+
+def _arguments(name: str, parameters: list[str]) -> dict[str, int | float]:
+    """The named arguments of a fault, each of the type of its default."""
+    defaults = {key: p.default for key, p in inspect.signature(FAULTS[name]).parameters.items()}
+    arguments: dict[str, int | float] = {}
+    for position, parameter in enumerate(parameters):
+        key, equals, value = parameter.rpartition("=")
+        if not equals and position < len(defaults):
+            key = list(defaults)[position]
+        if key not in defaults:
+            raise ConfigurationError(
+                f"{name}: no parameter {parameter!r}; it has {', '.join(defaults) or 'none'}"
+            )
+        arguments[key] = _number(name, key, value, like=defaults[key])
+    return arguments
+
+
+def _number(name: str, key: str, value: str, *, like: int | float) -> int | float:
+    try:
+        number = type(like)(value)
+    except ValueError:
+        number = -1
+    if number < 0 or (number == 0 and key not in _MAY_BE_ZERO):
+        raise ConfigurationError(f"{name}: {key} must be a number like {like}, not {value}")
+    return number

@@ -1,0 +1,1 @@
+"""The sandbox's HTTP side: application, server, framing of bodies."""

@@ -1,0 +1,1 @@
+"""The sandbox's learners: simulated, or read from OULAD."""

@@ -1,0 +1,112 @@
+"""How far learners come: their passes, grades, completion and last activity at some moment."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from toolkit.sandbox.learners.courses import COURSES, RUNS, WINDOW_DAYS
+from toolkit.sandbox.learners.journeys import (
+    Booleans,
+    Floats,
+    Integers,
+    Journeys,
+    exponential,
+    pick,
+)
+
+LETTERS = ["", *dict.fromkeys(letter for course in COURSES for letter, _ in course.grading)]
+
+_MINUTE = 60_000_000  # microseconds
+_DAY = 1_440 * _MINUTE
+_NEVER = WINDOW_DAYS * _DAY  # no simulated present is later
+
+
+def draw_progress(journeys: Journeys, rng: np.random.Generator, present: int) -> pl.DataFrame:
+    """What the platform shows of these enrollments at its clock, as small numbers.
+
+    Args:
+        journeys: The enrollments. Those after `present` get a row without meaning.
+        rng: What to draw from; what is drawn does not depend on `present`.
+        present: The platform's clock in microseconds since the opening.
+
+    Returns:
+        One row per enrollment: learner, course (run), mode and letter as places in their lists,
+        percent and completion in hundredths, created and passed_at in microseconds since the
+        opening, last_day in days since then, is_active.
+    """
+    n = journeys.size
+    mode = _modes(journeys.course, rng.random(n))
+    passes_after = _days_to_pass(journeys, mode, rng.random(n), rng.random(n))
+    will_pass = np.isfinite(passes_after)
+    created = journeys.enrolled_minute * _MINUTE
+    passed_at = created + np.where(will_pass, passes_after * _DAY, _NEVER).astype(np.int64)
+    passed = passed_at < present
+
+    # Some never begin; the others go their way until they pass or give up.
+    idle = ~will_pass & (rng.random(n) < 0.4)
+    busy_days = np.where(will_pass, passes_after, exponential(rng.random(n), 40.0))
+    elapsed = np.maximum(present - created, 0) / _DAY
+    gone = np.where(idle, 0.0, np.minimum(elapsed / busy_days, 1.0))
+    percent, completion = _work(journeys.course, gone, will_pass, passed, rng.random((3, n)))
+
+    lingering = np.where(passed, exponential(rng.random(n), 20.0), 0.0) * _DAY
+    busy_until = created + np.where(idle, 0.0, np.minimum(busy_days, elapsed) * _DAY)
+    last = np.minimum(np.where(passed, passed_at, busy_until) + lingering, present - 1)
+    leaves_after = np.where(rng.random(n) < 0.15, exponential(rng.random(n), 45.0), np.inf)
+    return pl.DataFrame(
+        {
+            "learner": journeys.learner,
+            "course": (journeys.course * len(RUNS) + journeys.run).astype(np.uint8),
+            "mode": mode.astype(np.uint8),
+            "created": created,
+            "passed_at": pl.Series(passed_at).set(pl.Series(~passed), None),
+            "percent": percent.astype(np.uint8),
+            "letter": _letters(journeys.course, percent).astype(np.uint8),
+            "completion": completion.astype(np.uint8),
+            "last_day": (last // _DAY).astype(np.int32),
+            "is_active": will_pass | (leaves_after > elapsed),
+        }
+    )
+
+
+def _modes(course: Integers, uniform: Floats) -> Integers:
+    return pick(np.cumsum([c.mode_shares for c in COURSES], axis=1)[course], uniform)
+
+
+def _days_to_pass(journeys: Journeys, mode: Integers, whether: Floats, when: Floats) -> Floats:
+    """Days from enrollment to the pass by the stated law; infinite for those who never pass."""
+    probability = np.array(
+        [[course.pass_probabilities(run) for run in range(len(RUNS))] for course in COURSES]
+    )[journeys.course, journeys.run, mode]
+    shape = np.array([course.shape for course in COURSES])[journeys.course]
+    scale = np.array([course.scale_days for course in COURSES])[journeys.course]
+    days = scale * exponential(when, 1.0) ** (1 / shape)
+    return np.where(whether < probability, days, np.inf)
+
+
+def _work(
+    course: Integers, gone: Floats, will_pass: Booleans, passed: Booleans, uniform: Floats
+) -> tuple[Floats, Floats]:
+    """Grade and completion in hundredths, `gone` being the share of the way a learner has gone.
+
+    The grade reaches the pass mark just where the learner has passed.
+    """
+    talent, diligence, surplus = uniform
+    reach = np.where(will_pass, 1.0, talent)
+    mark = np.array([c.pass_mark for c in COURSES])[course]
+    percent = np.where(
+        passed,
+        np.rint(mark + (100 - mark) * surplus**0.7),
+        np.floor(gone * reach * (mark - 1)),
+    )
+    content = np.where(will_pass, 70 + 30 * diligence, 65 * reach)
+    return percent, np.maximum(np.rint(gone * content), percent > 0)
+
+
+def _letters(course: Integers, percent: Floats) -> Integers:
+    letters = np.zeros(course.size, dtype=np.int64)
+    for index, graded in enumerate(COURSES):
+        for letter, lowest in reversed(graded.grading):
+            letters[(course == index) & (percent >= lowest)] = LETTERS.index(letter)
+    return letters

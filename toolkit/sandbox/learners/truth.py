@@ -1,0 +1,93 @@
+"""The law the simulated records were drawn from, to hold estimates against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from toolkit.sandbox.learners.courses import COURSES, MODES, RUNS, course_id
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is true of the simulated learners.
+
+    A learner who enrolls in a course in some mode eventually passes with `pass_probability`;
+    if so, the days from enrollment (`created`) to the pass follow a Weibull distribution with
+    `shape` and `scale_days`, whenever the learner enrolled. Nothing but the platform's clock
+    hides a pass: censoring is administrative.
+
+    Attributes:
+        parameters: One row per course and mode: course_id, display_name, mode, mode_share,
+            pass_probability, shape, scale_days, pass_mark (a fraction).
+    """
+
+    parameters: pl.DataFrame
+
+    def pass_probability(self, course_id: str, mode: str | None = None) -> float:
+        """Probability of ever passing, in one mode or over the course's modes.
+
+        Raises:
+            KeyError: There is no such course or mode.
+        """
+        weight, cured = self._of(course_id, mode).select("mode_share", "pass_probability")
+        return float(np.average(cured, weights=weight))
+
+    def survival(
+        self, course_id: str, days: ArrayLike, mode: str | None = None
+    ) -> NDArray[np.float64]:
+        """Probability of not having passed, `days` after enrollment; same shape as `days`.
+
+        Raises:
+            KeyError: There is no such course or mode.
+
+        Examples:
+            >>> course = "course-v1:DemoX+STAT101+2024_T1"
+            >>> stated_truth().survival(course, [0, 75, 1e6], mode="verified").round(3)
+            array([1.   , 0.507, 0.22 ])
+        """
+        law = self._of(course_id, mode)
+        weight, probability, shape, scale = (
+            law[name].to_numpy()
+            for name in ("mode_share", "pass_probability", "shape", "scale_days")
+        )
+        elapsed = np.asarray(days, dtype=np.float64)[..., np.newaxis]
+        passed = probability * -np.expm1(-((elapsed / scale) ** shape))
+        return np.asarray(1.0 - np.average(passed, axis=-1, weights=weight))
+
+    def _of(self, course_id: str, mode: str | None) -> pl.DataFrame:
+        wanted = pl.col("course_id") == course_id
+        if mode is not None:
+            wanted &= pl.col("mode") == mode
+        law = self.parameters.filter(wanted)
+        if law.is_empty():
+            raise KeyError(f"{course_id} in mode {mode}" if mode else course_id)
+        return law
+
+
+def stated_truth() -> Truth:
+    """The truth of the catalogue."""
+    return Truth(
+        pl.DataFrame(
+            [
+                {
+                    "course_id": course_id(course, run),
+                    "display_name": course.title,
+                    "mode": mode,
+                    "mode_share": share,
+                    "pass_probability": probability,
+                    "shape": course.shape,
+                    "scale_days": course.scale_days,
+                    "pass_mark": course.pass_mark / 100,
+                }
+                for course in COURSES
+                for index, run in enumerate(RUNS)
+                for mode, share, probability in zip(
+                    MODES, course.mode_shares, course.pass_probabilities(index), strict=True
+                )
+            ]
+        )
+    )

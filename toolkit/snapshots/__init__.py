@@ -1,0 +1,1 @@
+"""Snapshots: pseudonymous Parquet files with a manifest, and what changed between two."""

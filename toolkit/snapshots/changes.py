@@ -1,0 +1,159 @@
+"""What changed between two snapshots: the history that the platform does not keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from toolkit.errors import SnapshotError
+from toolkit.schemas import RESOURCES, Table
+from toolkit.snapshots.snapshot import Snapshot
+
+KEY = ["username", "course_id"]
+_COMPARED = {
+    name: [c for c in table.names if c not in {*KEY, "email"}] for name, table in RESOURCES.items()
+}
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed from an earlier snapshot to a later one.
+
+    Attributes:
+        records: One row per resource, learner and course that was added, removed or changed:
+            resource, change, username, course_id.
+        values: One row per changed value: resource, username, course_id, column, before, after
+            (as text, null where there was or is none).
+        outcomes: One row per learner and course whose result moved: username, course_id, outcome
+            (newly passed, pass withdrawn, grade raised, grade lowered), before and after (the
+            grade, a fraction). A record may have two: newly passed and grade raised.
+        counts: One row per course and kind of change: course_id, change, n_learners.
+    """
+
+    records: pl.DataFrame
+    values: pl.DataFrame
+    outcomes: pl.DataFrame
+    counts: pl.DataFrame
+
+
+def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
+    """Compare two snapshots record by record; learners are matched by pseudonym.
+
+    Args:
+        earlier: The snapshot to start from.
+        later: The one to compare it with.
+
+    Raises:
+        SnapshotError: They use different pseudonym keys, or one names learners and the other
+            does not, so no learner could be matched; or a learner and course comes twice.
+
+    Examples:
+        >>> import tempfile, toolkit as tk
+        >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
+        ...     now = tk.take_snapshot(platform, folder, key="0123456789abcdef" * 2)
+        ...     compare_snapshots(now, now).counts.height
+        0
+    """
+    _require_same_names(earlier, later)
+    pairs = {name: _paired(earlier, later, table) for name, table in RESOURCES.items()}
+    records = pl.concat([_records(pair, name) for name, pair in pairs.items()])
+    values = pl.concat([_values(pair, name) for name, pair in pairs.items()])
+    outcomes = _outcomes(pairs["grades"])
+    counts = (
+        pl.concat(
+            [
+                records.select("course_id", change=pl.format("{} {}", "resource", "change")),
+                outcomes.select("course_id", change="outcome"),
+            ]
+        )
+        .group_by("course_id", "change")
+        .agg(n_learners=pl.len().cast(pl.Int64))
+        .sort("course_id", "change")
+    )
+    return Changes(records, values, outcomes, counts)
+
+
+def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
+    first, second = earlier.manifest, later.manifest
+    if (first.identities, first.key_fingerprint) != (second.identities, second.key_fingerprint):
+        raise SnapshotError(
+            f"{earlier.folder} and {later.folder} name learners differently (pseudonym keys "
+            f"{first.key_fingerprint or 'none'} and {second.key_fingerprint or 'none'}), so nobody "
+            "can be matched. Compare snapshots taken under one key."
+        )
+
+
+def _paired(earlier: Snapshot, later: Snapshot, table: Table) -> pl.DataFrame:
+    """One row per key of either; the later one's columns end in `_after`."""
+    before, after = (
+        snapshot.scan(table.name).drop("email").with_columns(_here=pl.lit(value=True)).collect()
+        for snapshot in (earlier, later)
+    )
+    for snapshot, frame in ((earlier, before), (later, after)):
+        twice = frame.height - frame.select(KEY).n_unique()
+        if twice:
+            raise SnapshotError(
+                f"{snapshot.folder}: {table.name} has {twice:,} records whose learner and course "
+                "come twice; which one to compare is not known"
+            )
+    return before.join(after, on=KEY, how="full", coalesce=True, suffix="_after").sort(KEY)
+
+
+def _records(pair: pl.DataFrame, resource: str) -> pl.DataFrame:
+    changed = pl.any_horizontal(_differs(column) for column in _COMPARED[resource])
+    return pair.select(
+        resource=pl.lit(resource),
+        change=pl.when(pl.col("_here").is_null())
+        .then(pl.lit("added"))
+        .when(pl.col("_here_after").is_null())
+        .then(pl.lit("removed"))
+        .when(changed)
+        .then(pl.lit("changed")),
+        username="username",
+        course_id="course_id",
+    ).filter(pl.col("change").is_not_null())
+
+
+def _values(pair: pl.DataFrame, resource: str) -> pl.DataFrame:
+    both = pair.filter(pl.col("_here") & pl.col("_here_after"))
+    parts = [
+        both.filter(_differs(column)).select(
+            resource=pl.lit(resource),
+            username="username",
+            course_id="course_id",
+            column=pl.lit(column),
+            before=pl.col(column).cast(pl.String),
+            after=pl.col(f"{column}_after").cast(pl.String),
+        )
+        for column in _COMPARED[resource]
+    ]
+    return pl.concat(parts).sort(*KEY, "column")
+
+
+def _differs(column: str) -> pl.Expr:
+    return pl.col(column).ne_missing(pl.col(f"{column}_after"))
+
+
+def _outcomes(grades: pl.DataFrame) -> pl.DataFrame:
+    """Results that moved, of those who are in both snapshots, and passes of those added."""
+    before, after = pl.col("percent_grade"), pl.col("percent_grade_after")
+    passed_before = pl.col("letter_grade").is_not_null()
+    passed_after = pl.col("letter_grade_after").is_not_null()
+    there = pl.col("_here_after").fill_null(value=False)
+    kinds = {
+        "newly passed": ~passed_before & passed_after,
+        "pass withdrawn": passed_before & ~passed_after & there,
+        "grade raised": after > before,
+        "grade lowered": after < before,
+    }
+    parts = [
+        grades.filter(condition).select(
+            *KEY,
+            outcome=pl.lit(name),
+            before=before,
+            after=after,
+        )
+        for name, condition in kinds.items()
+    ]
+    return pl.concat(parts).sort(*KEY, "outcome")

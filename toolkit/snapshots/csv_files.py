@@ -1,0 +1,74 @@
+"""Tables as CSV for spreadsheets, harmless to open there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from toolkit.errors import SnapshotError
+from toolkit.schemas import RESOURCES
+from toolkit.snapshots.snapshot import Snapshot
+
+# What a spreadsheet takes for the beginning of a formula, see OWASP, "CSV Injection".
+_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
+
+
+def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
+    """Write each resource and the problems of a snapshot as a CSV file.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front. Identities are
+    as in the snapshot. Files that are there already are replaced, each as a whole.
+
+    Args:
+        snapshot: What to write.
+        folder: Where to; made where it is not there.
+
+    Returns:
+        The files.
+
+    Raises:
+        SnapshotError: The folder is inside the snapshot.
+    """
+    target = Path(folder)
+    if snapshot.folder.resolve() in [target.resolve(), *target.resolve().parents]:
+        raise SnapshotError(f"{target} lies in the snapshot; name another folder for the CSV files")
+    target.mkdir(parents=True, exist_ok=True)
+    frames = {name: snapshot.scan(name) for name in RESOURCES}
+    if snapshot.manifest.identities == "pseudonymous":
+        frames = {name: frame.drop("email") for name, frame in frames.items()}
+    frames["problems"] = snapshot.problems().lazy()
+    return [write_csv(frame, target / f"{name}.csv") for name, frame in frames.items()]
+
+
+def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The frame with an apostrophe before each text that a spreadsheet would run.
+
+    Examples:
+        >>> harmless(pl.LazyFrame({"name": ["=1+1", "ada"]})).collect()["name"].to_list()
+        ["'=1+1", 'ada']
+    """
+    text = pl.col(pl.String)
+    return frame.with_columns(
+        pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep()
+    )
+
+
+def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
+    """Write a table as a CSV file, as a whole or not at all, harmless to a spreadsheet.
+
+    Args:
+        frame: Any table of plain columns.
+        path: The file; one that is there is replaced.
+    """
+    target = Path(path)
+    handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+    os.close(handle)
+    try:
+        harmless(frame.lazy()).sink_csv(aside)
+        Path(aside).replace(target)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+    return target

@@ -1,0 +1,212 @@
+"""Snapshots: what the platform said at one moment, on disk, to be read again without it.
+
+A snapshot is a folder with a `manifest.json` and a folder `data-…` of Parquet files:
+
+    manifest.json
+    data-20260101T000000-1f2e3d4c/grades.parquet, enrollments.parquet, …, problems.parquet
+
+The manifest names its data folder, and replacing it is the one step that makes a new snapshot
+count. Killed before that step, the old one stands whole; after it, the new one does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from toolkit.errors import SnapshotError
+from toolkit.loading.load import Load
+from toolkit.loading.streams import Provenance
+from toolkit.schemas import PROBLEMS, RESOURCES, Table
+from toolkit.snapshots.manifest import (
+    MANIFEST,
+    Identities,
+    Manifest,
+    Resource,
+    day,
+    file_sha256,
+    read_manifest,
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Saved records; takes the place of a platform in `load_*`, `scan_*` and `load_study`.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: What it says of itself.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment the records speak of (UTC)."""
+        return self.manifest.as_of
+
+    @property
+    def source(self) -> str:
+        """How captions call it."""
+        return f"snapshot of {day(self.as_of)}, {self.manifest.source}"
+
+    def grades(self) -> pl.LazyFrame:
+        """Grades, one row per learner per course."""
+        return self.scan("grades")
+
+    def enrollments(self) -> pl.LazyFrame:
+        """Enrollments, one row per learner per course."""
+        return self.scan("enrollments")
+
+    def completion(self) -> pl.LazyFrame:
+        """Completion, one row per learner per course."""
+        return self.scan("completion")
+
+    def problems(self) -> pl.DataFrame:
+        """What could not be taken as it came, of all three resources."""
+        return pl.read_parquet(self.folder / self.manifest.problems.name)
+
+    def scan(self, resource: str) -> pl.LazyFrame:
+        """The records of a resource, lazily, with the columns of its schema.
+
+        `email` is null where identities were not kept.
+        """
+        table = RESOURCES[resource]
+        stored = pl.scan_parquet(self.folder / self._resource(resource).file.name)
+        if self.manifest.identities == "pseudonymous":
+            stored = stored.with_columns(email=pl.lit(None, pl.String))
+        return stored.select(table.names)
+
+    def saved(self, resource: str) -> Load:
+        """A resource as `fetch_*` gives it."""
+        kept = self._resource(resource)
+        return Load(
+            self.scan(resource).collect(),
+            self.problems().filter(pl.col("resource") == resource),
+            Provenance(
+                resource=resource,
+                url=kept.received[0].url,
+                source=self.source,
+                retrieved_from=min(part.retrieved_from for part in kept.received),
+                retrieved_to=max(part.retrieved_to for part in kept.received),
+                as_of=self.as_of,
+                bytes=sum(part.bytes for part in kept.received),
+                records=kept.file.rows,
+                sha256=kept.file.sha256,
+                toolkit_version=self.manifest.versions["so2-toolkit"],
+            ),
+        )
+
+    def verify(self) -> None:
+        """Compare every file with its checksum.
+
+        Raises:
+            SnapshotError: A file was changed. Names it.
+        """
+        for file in self.manifest.files():
+            if file_sha256(self.folder / file.name) != file.sha256:
+                raise _damaged(self.folder / file.name, "its checksum is another")
+
+    def _resource(self, name: str) -> Resource:
+        for resource, kept in self.manifest.resources.items():
+            if resource == name:
+                return kept
+        raise SnapshotError(f"{self.folder}: the snapshot has no {name}")
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{kept.file.rows:,} {n}" for n, kept in self.manifest.resources.items())
+        return f"<{self.source}: {rows}; identities: {self.manifest.identities}>"
+
+
+def open_snapshot(folder: str | Path, *, verify: bool = False) -> Snapshot:
+    """Open a snapshot; nothing is asked of a platform, and no record is read yet.
+
+    Args:
+        folder: The folder that `take_snapshot` was given.
+        verify: Compare the checksum of every file too, not only sizes and columns.
+
+    Raises:
+        SnapshotError: There is no snapshot, or a file of it is missing, changed or cut off.
+    """
+    target = Path(folder)
+    manifest = read_manifest(target)
+    for file in manifest.files():
+        path = target / file.name
+        if not path.is_file():
+            raise _damaged(path, "it is missing")
+        if path.stat().st_size != file.bytes:
+            raise _damaged(path, f"it has {path.stat().st_size:,} bytes instead of {file.bytes:,}")
+    for name, kept in manifest.resources.items():
+        _require_schema(
+            target / kept.file.name, stored_schema(RESOURCES[name], manifest.identities)
+        )
+    _require_schema(target / manifest.problems.name, PROBLEMS.polars_schema)
+    snapshot = Snapshot(target, manifest)
+    if verify:
+        snapshot.verify()
+    return snapshot
+
+
+def list_snapshots(folder: str | Path) -> pl.DataFrame:
+    """List the snapshots in a folder and in the folders right below it.
+
+    One row per snapshot, the oldest first: folder, as_of, source, identities, key_fingerprint,
+    the number of records of each resource, problems, bytes on disk.
+
+    Raises:
+        SnapshotError: The folder is not there, or a manifest in it cannot be read.
+    """
+    top = Path(folder)
+    if not top.is_dir():
+        raise SnapshotError(f"there is no folder {top}")
+    found = [path.parent for path in [top / MANIFEST, *sorted(top.glob(f"*/{MANIFEST}"))]]
+    rows = [_listed(place) for place in found if (place / MANIFEST).exists()]
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "folder": pl.String,
+        "as_of": pl.Datetime("us", "UTC"),
+        "source": pl.String,
+        "identities": pl.String,
+        "key_fingerprint": pl.String,
+        **dict.fromkeys([*RESOURCES, "problems", "bytes"], pl.Int64),
+    }
+    return pl.DataFrame(rows, schema=schema).sort("as_of", "folder")
+
+
+def _listed(folder: Path) -> dict[str, object]:
+    manifest = read_manifest(folder)
+    return {
+        "folder": str(folder),
+        "as_of": manifest.as_of,
+        "source": manifest.source,
+        "identities": manifest.identities,
+        "key_fingerprint": manifest.key_fingerprint,
+        **{name: kept.file.rows for name, kept in manifest.resources.items()},
+        "problems": manifest.problems.rows,
+        "bytes": sum(file.bytes for file in manifest.files()),
+    }
+
+
+def stored_schema(table: Table, identities: Identities) -> pl.Schema:
+    """The columns of a file; an address is not stored with a pseudonym."""
+    dropped = {"email"} if identities == "pseudonymous" else set()
+    return pl.Schema({c.name: c.dtype for c in table if c.name not in dropped})
+
+
+def _require_schema(path: Path, expected: pl.Schema) -> None:
+    try:
+        found = pl.read_parquet_schema(path)
+    except pl.exceptions.PolarsError:
+        raise _damaged(path, "it is no Parquet file any more") from None
+    if dict(found) != dict(expected):
+        raise _damaged(path, f"its columns are {', '.join(found)}")
+
+
+def _damaged(path: Path, how: str) -> SnapshotError:
+    return SnapshotError(
+        f"{path} is not as the snapshot was written: {how}. Restore it from a copy, or take a "
+        "new snapshot."
+    )

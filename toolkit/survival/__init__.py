@@ -1,0 +1,1 @@
+"""Survival: durations, event tables, curves, tests and competing risks."""

@@ -1,0 +1,1 @@
+"""Text: words for numbers, tables for reading, sentences."""
