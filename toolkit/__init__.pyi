@@ -29,6 +29,7 @@ from .charts.quality import chart_quality as chart_quality
 from .charts.theme import use_offline_charts as use_offline_charts
 from .connect import connect as connect
 from .connect import connect_or_sandbox as connect_or_sandbox
+from .errors import ArgumentError as ArgumentError
 from .errors import AuthenticationError as AuthenticationError
 from .errors import ConfigurationError as ConfigurationError
 from .errors import DisclosureError as DisclosureError

@@ -6,6 +6,7 @@ ToolkitError
 ├── TransportError         no answer, a broken answer, an answer that is no success
 ├── WireFormatError        the body is not the JSON it should be; says where
 ├── SchemaError            a frame or a record lacks what it needs; says what exists
+├── ArgumentError          an argument that cannot be; a ValueError too
 ├── QualityError           a check failed and the caller asked to be stopped
 ├── DisclosureError        a table cannot be protected, or would give a person away
 ├── SnapshotError          a snapshot is missing, changed, in use or of another key
@@ -63,6 +64,10 @@ class WireFormatError(ToolkitError):
 
 class SchemaError(ToolkitError):
     """A frame or a record lacks a column, or a column has another type."""
+
+
+class ArgumentError(ToolkitError, ValueError):
+    """An argument of a function has a value that cannot be; says which values can."""
 
 
 class QualityError(ToolkitError):
