@@ -21,7 +21,7 @@ import toolkit as tk
 from benchmarks import peak_megabytes
 
 RECORDS = 1_000_000
-KEY = "a key of no use elsewhere, 0123456789"
+KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 MEGABYTE = 1 << 20
 
 

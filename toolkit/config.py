@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     sandbox_learners: int = Field(5_000, gt=0, description="How many learners it simulates.")
     sandbox_seed: int = Field(7, ge=0, description="The seed it simulates them from.")
     pseudonym_key: SecretStr | None = Field(None, description="Key of the pseudonyms at rest.")
+    release_secret: SecretStr | None = Field(None, description="Secret of the rounding of counts.")
     timeout: float = Field(30.0, gt=0, description="Seconds without a byte before giving up.")
     total_timeout: float = Field(
         3600.0, gt=0, description="Seconds for one request with all its retries."

@@ -79,6 +79,7 @@ def test_one_learner_in_all_three_resources_is_one_row() -> None:
                 "days_to_pass": 2.5,
                 "observed_days": 9.75,
                 "as_of": AS_OF,
+                "record_key": pc["record_key"].item(),
             }
         ],
         schema=PERSON_COURSE.polars_schema,

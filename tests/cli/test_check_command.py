@@ -103,7 +103,7 @@ def test_a_platform_and_its_snapshots_are_checked(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("SO2_BASE_URL", platform.base_url)
         monkeypatch.setenv("SO2_TOKEN", platform.token)
         live = check("--fail-on", "info", "--format", "json")
-        tk.take_snapshot(platform, "one", key="0123456789abcdef0123456789abcdef")
+        tk.take_snapshot(platform, "one", key="9d04c1f7ab35e86287f0d1c3b94e6a5f")
     assert live.exit_code == 0, live.stdout
     kept = check("one", "--fail-on", "info", "--format", "json")
     assert kept.exit_code == 0, kept.stdout

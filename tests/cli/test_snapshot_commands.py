@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from toolkit.cli.app import app
 
-KEY = "a key of no use elsewhere, 0123456789"
+KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from toolkit.reports.library import find_notebooks
 
 pytestmark = pytest.mark.slow
 
-KEY = "0123456789abcdef" * 2
+KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 # Python runs this at the start of every process: no connection leaves the kernel.
 CLOSED = """
 import socket

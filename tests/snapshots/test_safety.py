@@ -15,7 +15,7 @@ import toolkit as tk
 from toolkit.config import Settings
 from toolkit.loading.platform import Platform
 
-KEY = "a key of no use elsewhere, 0123456789"
+KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 COURSE = "course-v1:O+C+R"
 
 # Takes snapshots for ever, in turn of one course and of all, and says when it begins.

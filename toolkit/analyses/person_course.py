@@ -10,6 +10,8 @@ import polars as pl
 
 from toolkit.analyses.counting import Frame, grouped
 from toolkit.errors import SchemaError
+from toolkit.release.keys import release_secret
+from toolkit.release.pseudonyms import record_keys
 from toolkit.schemas import (
     COMPLETION,
     ENROLLMENTS,
@@ -66,7 +68,8 @@ def person_course(
 
     Returns:
         The columns of `schemas.PERSON_COURSE`. `passed` is the platform's verdict: there is a
-        letter grade; so it is False where grades had no record.
+        letter grade; so it is False where grades had no record. `record_key` keys the rounding of
+        what is released; see `release.pseudonyms.record_keys`.
 
     Raises:
         SchemaError: A column is missing, keys are duplicate, `as_of` is no moment, DataFrames
@@ -201,6 +204,7 @@ def _derived(moment: datetime) -> list[pl.Expr]:
         _days(passed_at - created).alias("days_to_pass"),
         _days(as_of - created).alias("observed_days"),
         as_of.alias("as_of"),
+        record_keys("username", "course_id", release_secret()),
     ]
 
 

@@ -9,90 +9,21 @@ them. What else is in a record, such as the second of a pass, can still single a
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-import platformdirs
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from toolkit.config import settings
-from toolkit.errors import ConfigurationError, DisclosureError
+from toolkit.errors import DisclosureError
+from toolkit.release.keys import PseudonymKey, ReleaseSecret, pseudonym_key
 from toolkit.schemas import require_columns
 
-_VARIABLE = "SO2_PSEUDONYM_KEY"
-_MAKE_ONE = (
-    "Make one with `python -c 'import secrets; print(secrets.token_hex(32))'`, set it as "
-    f"{_VARIABLE} and keep it apart from the data; or unset {_VARIABLE}, and the toolkit keeps "
-    "one in your configuration folder."
-)
 _PSEUDONYM = r"^p_[0-9a-f]{32}$"
 _COURSE = r"^course-v1:[^@\s]+$"
 _HARMLESS = r"^(?i:[0-9\s.,:;+\-/%tz]{1,40}|true|false|null|none|nan|[+-]?inf(inity)?|)$"
 
-
-@dataclass(frozen=True)
-class PseudonymKey:
-    """A key that was judged strong enough.
-
-    Attributes:
-        fingerprint: Tells two keys apart and gives neither away.
-    """
-
-    _secret: bytes = field(repr=False)
-    fingerprint: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        mark = hashlib.blake2b(key=self._secret, digest_size=8, person=b"so2 fingerprint")
-        object.__setattr__(self, "fingerprint", mark.hexdigest())
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a pseudonym key cannot be pickled: keep it apart from the data")
-
-    def pseudonyms(self, usernames: pl.Series) -> pl.Series:
-        """The pseudonym of each username, null for null."""
-        copy = hashlib.blake2b(key=self._secret, digest_size=16, person=b"so2 username").copy
-        digests: list[bytes | None] = []
-        for name in usernames.cast(pl.String).cast(pl.Binary).to_list():
-            if name is None:
-                digests.append(None)
-            else:
-                keyed = copy()
-                keyed.update(name)
-                digests.append(keyed.digest())
-        hexadecimal = pl.Series(usernames.name, digests, dtype=pl.Binary).bin.encode("hex")
-        return ("p_" + hexadecimal).alias(usernames.name)
-
-
-def pseudonym_key(text: PseudonymKey | str | None = None) -> PseudonymKey:
-    """The key: the argument, else `SO2_PSEUDONYM_KEY`, else a file made once for this user.
-
-    Raises:
-        ConfigurationError: The key is empty or weak, or others can read its file. Never shows it.
-    """
-    if isinstance(text, PseudonymKey):
-        return text
-    if text is not None:
-        return _strong(text, "the key given")
-    if os.environ.get(_VARIABLE) == "":
-        raise ConfigurationError(f"{_VARIABLE} is set but empty. {_MAKE_ONE}")
-    found = settings().pseudonym_key
-    if found is not None:
-        return _strong(found.get_secret_value(), _VARIABLE)
-    path = key_file()
-    if not path.exists():
-        _make(path)
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise ConfigurationError(f"others can read the pseudonym key: chmod 600 {path}")
-    return _strong(path.read_text(encoding="utf-8"), str(path))
-
-
-def key_file() -> Path:
-    """Where this user's key lies when none is set."""
-    return platformdirs.user_config_path("so2-toolkit") / "pseudonym.key"
+_Numbers = npt.NDArray[np.uint64]
 
 
 def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> pl.DataFrame:
@@ -111,8 +42,9 @@ def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> 
         ConfigurationError: The key is empty or weak.
 
     Examples:
+        >>> import secrets
         >>> names = pl.DataFrame({"username": ["ada"], "email": ["ada@example.com"]})
-        >>> pseudonymize(names, "0123456789abcdef0123456789abcdef").item()
+        >>> pseudonymize(names, secrets.token_hex(32)).item()
         'p_...'
     """
     if "raw" not in frame.columns:
@@ -123,14 +55,103 @@ def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> 
         names = hidden["username"]
         if names.len() > names.null_count() and bool(names.str.contains(_PSEUDONYM).all()):
             raise DisclosureError("the usernames are pseudonyms already")
-        hidden = hidden.with_columns(known.pseudonyms(names))
+        hidden = hidden.with_columns(pseudonyms(names, known))
     return _scrubbed(hidden) if "raw" in hidden.columns else hidden
 
 
 def reidentify(usernames: Iterable[str], key: PseudonymKey | str | None = None) -> pl.DataFrame:
     """The pseudonyms of given usernames, for the key's holder: one row a username."""
     names = pl.Series("username", list(usernames), dtype=pl.String)
-    return pl.DataFrame([names, pseudonym_key(key).pseudonyms(names).alias("pseudonym")])
+    return pl.DataFrame([names, pseudonyms(names, pseudonym_key(key)).alias("pseudonym")])
+
+
+def record_keys(username: str, course_id: str, secret: ReleaseSecret) -> pl.Expr:
+    """Return an expression of each record's key: 32 random bits that never change.
+
+    What is released of a set of records is drawn from the sum of their keys, so the same records
+    get the same draw in every table. The key depends on the learner, the course and the secret
+    alone, and is null where either is. Without the secret no key can be computed; with it, the
+    keys look random and independent, also those of one learner's courses.
+
+    The construction: a learner is a number of 64 bits, a keyed BLAKE2b of the username (RFC 7693);
+    a pseudonym is such a hash already, so its digits are only mixed with the secret, which numpy
+    does for all at once. A course is a keyed number too. The key is the upper half of the two
+    combined and mixed. To mix is SplitMix64's finalizer: Steele, Lea & Flood (2014), Fast
+    splittable pseudorandom number generators, OOPSLA.
+
+    Args:
+        username: The column of usernames or pseudonyms.
+        course_id: The column of courses.
+        secret: See `keys.release_secret`.
+
+    Examples:
+        >>> from toolkit.release.keys import release_secret
+        >>> frame = pl.DataFrame({"username": ["ada"], "course_id": ["course-v1:Org+CS+R1"]})
+        >>> frame.select(record_keys("username", "course_id", release_secret())).dtypes
+        [Int64]
+    """
+
+    def keys(records: pl.Series) -> pl.Series:
+        learners, courses = (records.struct.field(name) for name in ("learner", "course"))
+        mixed = _mixed(_learner_numbers(learners, secret) ^ _course_numbers(courses, secret))
+        return pl.Series((mixed >> np.uint64(32)).astype(np.int64))
+
+    learner, course = pl.col(username), pl.col(course_id)
+    known = learner.is_not_null() & course.is_not_null()
+    record = pl.struct(learner=learner.fill_null(""), course=course.fill_null(""))
+    key = record.map_batches(keys, return_dtype=pl.Int64, is_elementwise=True)
+    return pl.when(known).then(key).alias("record_key")
+
+
+def _learner_numbers(names: pl.Series, secret: ReleaseSecret) -> _Numbers:
+    """A keyed number for each username, from the digits if it is a pseudonym."""
+    start = np.frombuffer(secret.keyed(b"so2 pseudonym", 8).digest(), "<u8")[0]
+    hidden = (names.str.len_bytes() == 34) & names.str.starts_with("p_")
+    is_hidden = hidden.to_numpy()
+    numbers = np.empty(names.len(), np.uint64)
+    numbers[~is_hidden] = _hashes(names.filter(~hidden), secret.keyed(b"so2 learner", 8))
+    if is_hidden.any():
+        text = names.filter(hidden).str.join("").item().encode()
+        digits = np.frombuffer(text, np.uint8).reshape(-1, 34)[:, 2:].copy().view("<u8")
+        number = np.full(len(digits), start)
+        for word in digits.T:
+            number = _mixed(number ^ word)
+        numbers[is_hidden] = number
+    return numbers
+
+
+def _course_numbers(courses: pl.Series, secret: ReleaseSecret) -> _Numbers:
+    """A keyed number for each course."""
+    every = courses.unique()
+    places = courses.cast(pl.Enum(every)).to_physical().to_numpy()
+    return _hashes(every, secret.keyed(b"so2 course", 8)).take(places)
+
+
+def _hashes(texts: pl.Series, keyed: hashlib.blake2b) -> _Numbers:
+    return np.frombuffer(b"".join(_digests(texts, keyed)), "<u8").astype(np.uint64)
+
+
+def _digests(texts: pl.Series, keyed: hashlib.blake2b) -> Iterator[bytes]:
+    """The keyed hash of each text."""
+    for text in texts.cast(pl.Binary).to_list():
+        one = keyed.copy()
+        one.update(text)
+        yield one.digest()
+
+
+def _mixed(numbers: _Numbers) -> _Numbers:
+    """Each number, its bits stirred so that each depends on all."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+def pseudonyms(usernames: pl.Series, key: PseudonymKey) -> pl.Series:
+    """Return the pseudonym of each username, null for null."""
+    texts = usernames.cast(pl.String)
+    digests = [*_digests(texts.fill_null(""), key.keyed(b"so2 username", 16))]
+    hexadecimal = pl.Series(usernames.name, digests, dtype=pl.Binary).bin.encode("hex")
+    return ("p_" + hexadecimal).alias(usernames.name).set(texts.is_null(), None)
 
 
 def _scrubbed(problems: pl.DataFrame) -> pl.DataFrame:
@@ -144,27 +165,3 @@ def _scrubbed(problems: pl.DataFrame) -> pl.DataFrame:
     return problems.with_columns(
         pl.when(pl.col("raw").is_null() | harmless).then("raw").otherwise(withheld).alias("raw")
     )
-
-
-def _strong(text: str, where: str) -> PseudonymKey:
-    stripped = text.strip()
-    if len(stripped) < 32 or len(set(stripped)) < 8:
-        state = "is empty" if not stripped else "is too weak: 32 random characters are the least"
-        raise ConfigurationError(f"{where} {state}. {_MAKE_ONE}")
-    return PseudonymKey(hashlib.blake2b(stripped.encode(), digest_size=32).digest())
-
-
-def _make(path: Path) -> None:
-    """Make the key file whole, and only if there is none; of two at once, one wins."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".pseudonym-")  # mode 0600
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(secrets.token_hex(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        pass
-    finally:
-        os.unlink(aside)  # noqa: PTH108

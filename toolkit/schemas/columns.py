@@ -23,6 +23,7 @@ class Role(Enum):
     COUNT = "count"  # a number of people: what disclosure control looks at
     STATISTIC = "statistic"  # computed from the counts named in `rests_on`
     STATUS = "status"  # why a cell is null
+    DRAW = "draw"  # keys the rounding of what is released; shown to nobody
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,12 @@ PERSON_COURSE = Table(
         Column("days_to_pass", pl.Float64, "Enrollment to pass; negative if before.", unit="days"),
         Column("observed_days", pl.Float64, "Enrollment to as_of.", unit="days"),
         Column("as_of", TIMESTAMP, "The moment the data speak of, the same in every row."),
+        Column(
+            "record_key",
+            pl.Int64,
+            "A random number from 0 to 2³² − 1, of learner and course: keys the release.",
+            Role.DRAW,
+        ),
     ),
     _RECORD_KEY,
 )

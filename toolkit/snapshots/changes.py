@@ -49,9 +49,9 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
             does not, so no learner could be matched; or a learner and course comes twice.
 
     Examples:
-        >>> import tempfile, toolkit as tk
+        >>> import secrets, tempfile, toolkit as tk
         >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
-        ...     now = tk.take_snapshot(platform, folder, key="0123456789abcdef" * 2)
+        ...     now = tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
         ...     compare_snapshots(now, now).counts.height
         0
     """

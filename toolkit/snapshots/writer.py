@@ -20,7 +20,8 @@ from toolkit.errors import ConfigurationError, SnapshotError
 from toolkit.loading.load import Many, repeated_keys, several
 from toolkit.loading.platform import BodyChangedError, Platform
 from toolkit.loading.streams import Provenance, Stream, open_stream
-from toolkit.release.pseudonyms import PseudonymKey, pseudonym_key, pseudonymize
+from toolkit.release.keys import PseudonymKey, pseudonym_key
+from toolkit.release.pseudonyms import pseudonymize
 from toolkit.schemas import PROBLEMS, RESOURCES, Table
 from toolkit.snapshots.manifest import (
     MANIFEST,
@@ -57,7 +58,7 @@ def take_snapshot(
         course_id: Only this course, or these.
         identities: "pseudonymous" drops addresses and replaces usernames by keyed pseudonyms;
             "keep" writes the names of learners to disk.
-        key: The pseudonym key; see `privacy.pseudonym_key`.
+        key: The pseudonym key; see `release.keys.pseudonym_key`.
 
     Raises:
         SnapshotError: Another run writes into the folder, or it holds other things.
@@ -65,9 +66,9 @@ def take_snapshot(
         ToolkitError: Whatever `load_grades` raises. The folder is as it was.
 
     Examples:
-        >>> import tempfile, toolkit as tk
+        >>> import secrets, tempfile, toolkit as tk
         >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
-        ...     snapshot = tk.take_snapshot(platform, folder, key="0123456789abcdef" * 2)
+        ...     snapshot = tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
         ...     snapshot.manifest.identities, snapshot.grades().collect()["email"].unique().item()
         ('pseudonymous', None)
     """

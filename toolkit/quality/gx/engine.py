@@ -44,7 +44,8 @@ from toolkit.quality.gx.metrics import (
     Request,
     answer,
 )
-from toolkit.release.pseudonyms import PseudonymKey
+from toolkit.release.keys import PseudonymKey
+from toolkit.release.pseudonyms import pseudonyms
 
 PSEUDONYM = re.compile(r"p_[0-9a-f]{32}")
 
@@ -123,7 +124,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
     def _hide(self, column: str, value: Any) -> Any:
         if column not in self._identities or value is None or PSEUDONYM.fullmatch(str(value)):
             return value
-        return self._key.pseudonyms(pl.Series([str(value)])).item()
+        return pseudonyms(pl.Series([str(value)]), self._key).item()
 
     def _batch(self, batch_id: str | None) -> PolarsBatchData:
         batches: dict[str, Any] = self.batch_manager.batch_data_cache

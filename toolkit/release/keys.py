@@ -1,0 +1,260 @@
+"""Secrets of this user: the key of pseudonyms, and the secret that keys the rounding of counts.
+
+Each is an argument, else a setting, else a file made once in the user's configuration folder, for
+the user's eyes alone. A key that can be typed can be guessed, so it is stretched with scrypt (RFC
+7914; N = 2¹⁵, r = 8, p = 3, as OWASP's Password Storage Cheat Sheet recommends), and what looks
+guessable is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+
+from toolkit.config import settings
+from toolkit.errors import ConfigurationError
+
+_KEY_VARIABLE = "SO2_PSEUDONYM_KEY"
+_SECRET_VARIABLE = "SO2_RELEASE_SECRET"  # noqa: S105  # the name of one
+_LEAST_BITS = 80
+_ROWS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "01234567890",
+    "0123456789abcdef",
+)
+
+
+@dataclass(frozen=True)
+class PseudonymKey:
+    """A key that was judged strong enough.
+
+    Attributes:
+        fingerprint: Tells two keys apart. Testing a guess with it costs as much as stretching one.
+    """
+
+    _secret: bytes = field(repr=False)
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        mark = hashlib.blake2b(key=self._secret, digest_size=8, person=b"so2 fingerprint")
+        object.__setattr__(self, "fingerprint", mark.hexdigest())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a pseudonym key cannot be pickled: keep it apart from the data")
+
+    def keyed(self, person: bytes, size: int) -> hashlib.blake2b:
+        """Return an empty keyed hash of so many bytes, for one purpose (RFC 7693)."""
+        return hashlib.blake2b(key=self._secret, digest_size=size, person=person)
+
+
+@dataclass(frozen=True)
+class ReleaseSecret:
+    """What keys the random rounding of released counts.
+
+    Attributes:
+        remark: A sentence for the report: with which other reports its figures can be compared.
+    """
+
+    _secret: bytes = field(repr=False)
+    remark: str
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a release secret cannot be pickled: keep it apart from what is released")
+
+    def keyed(self, person: bytes, size: int) -> hashlib.blake2b:
+        """Return an empty keyed hash of so many bytes, for one purpose (RFC 7693)."""
+        return hashlib.blake2b(key=self._secret, digest_size=size, person=person)
+
+    def reveal(self) -> str:
+        """Return a text that `SO2_RELEASE_SECRET` takes, for processes that must round alike."""
+        return self._secret.hex()
+
+
+def pseudonym_key(text: PseudonymKey | str | None = None) -> PseudonymKey:
+    """Return the key: the argument, else `SO2_PSEUDONYM_KEY`, else a file made once for this user.
+
+    Raises:
+        ConfigurationError: The key is empty or guessable, or others can read its file. Never
+            shows it.
+    """
+    if isinstance(text, PseudonymKey):
+        return text
+    if text is not None:
+        return _stretched(text, "the key given", _KEY_VARIABLE)
+    if os.environ.get(_KEY_VARIABLE) == "":
+        raise ConfigurationError(f"{_KEY_VARIABLE} is set but empty. {_advice(_KEY_VARIABLE)}")
+    found = settings().pseudonym_key
+    if found is not None:
+        return _stretched(found.get_secret_value(), _KEY_VARIABLE, _KEY_VARIABLE)
+    path = key_file()
+    try:
+        return _stretched(_kept(path), str(path), _KEY_VARIABLE)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the pseudonym key cannot be kept: {error}. Set {_KEY_VARIABLE}."
+        ) from None
+
+
+def release_secret(text: str | None = None) -> ReleaseSecret:
+    """Return the secret of the rounding.
+
+    It is the argument, else `SO2_RELEASE_SECRET`, else made from `SO2_PSEUDONYM_KEY` where that is
+    set, else a file made once for this user beside the pseudonym key. Where no file can be
+    written, it is made for this process alone, and its remark says so.
+
+    Raises:
+        ConfigurationError: The secret is empty or guessable, or others can read its file. Never
+            shows it.
+    """
+    known = settings()
+    given = known.release_secret.get_secret_value() if known.release_secret else None
+    if text is not None or given is not None:
+        where = _SECRET_VARIABLE if text is None else "the release secret given"
+        digits = _strong(text or given or "", where, _SECRET_VARIABLE)
+        return ReleaseSecret(_bytes(digits), "Figures are rounded with the secret that is set.")
+    if known.pseudonym_key is not None:
+        made = pseudonym_key().keyed(b"so2 release", 32).digest()
+        return ReleaseSecret(made, "Figures are rounded with a secret of the pseudonym key.")
+    path = secret_file()
+    try:
+        digits = _strong(_kept(path), str(path), _SECRET_VARIABLE)
+        since = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return _passing()
+    return ReleaseSecret(
+        _bytes(digits),
+        f"Figures are rounded with a secret that this user has had since {since:%Y-%m-%d}; night "
+        "by night they can be compared with reports since then, not with those made elsewhere.",
+    )
+
+
+def key_file() -> Path:
+    """Return where this user's pseudonym key lies when none is set."""
+    return platformdirs.user_config_path("so2-toolkit") / "pseudonym.key"
+
+
+def secret_file() -> Path:
+    """Return where this user's release secret lies when none is set."""
+    return key_file().with_name("release.key")
+
+
+@cache
+def _passing() -> ReleaseSecret:
+    """A secret for as long as this process lives."""
+    return ReleaseSecret(
+        secrets.token_bytes(32),
+        "Figures are rounded with a secret made for this report alone, because none could be kept: "
+        "they cannot be compared night by night.",
+    )
+
+
+def _kept(path: Path) -> str:
+    """The content of a secret's file, which is made if there is none."""
+    if not path.exists():
+        _make(path)
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"others can read {path}: chmod 600 {path}")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            f"{path} is not text any more. Restore it from a copy; without it, pseudonyms change."
+        ) from None
+
+
+def _stretched(text: str, where: str, variable: str) -> PseudonymKey:
+    return PseudonymKey(_scrypt(_strong(text, where, variable)))
+
+
+@cache  # it takes a quarter of a second, as it shall for those who guess
+def _scrypt(text: str) -> bytes:
+    return hashlib.scrypt(
+        text.encode(), salt=b"so2-toolkit", n=2**15, r=8, p=3, maxmem=2**26, dklen=32
+    )
+
+
+def _bytes(text: str) -> bytes:
+    """The 32 bytes of a secret, so that `reveal` gives a text of the same secret."""
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        secret = b""
+    return secret if len(secret) == 32 else hashlib.blake2b(text.encode(), digest_size=32).digest()
+
+
+def _strong(text: str, where: str, variable: str) -> str:
+    stripped = text.strip()
+    if not stripped:
+        raise ConfigurationError(f"{where} is empty. {_advice(variable)}")
+    if len(stripped) < 32 or guess_bits(stripped) < _LEAST_BITS:
+        raise ConfigurationError(
+            f"{where} is too weak: 32 random characters are the least. {_advice(variable)}"
+        )
+    return stripped
+
+
+def guess_bits(text: str) -> int:
+    """Estimate how many bits a guesser must try: 80 and more resist.
+
+    A character counts 4 bits, but 2 if it goes on with a word (Shannon 1951, of English), 1 if it
+    is a space or a sign, and none if it repeats what came before or walks along the alphabet, the
+    digits or a row of the keyboard.
+
+    Examples:
+        >>> import secrets
+        >>> guess_bits("0123456789abcdef" * 2) < 20 < 80 < guess_bits(secrets.token_hex(32))
+        True
+    """
+    lower = text.lower()
+    is_hexadecimal = set(lower) <= set("0123456789abcdef")
+    bits = 0
+    for place, character in enumerate(lower):
+        before = lower[max(0, place - 2) : place]
+        if len(before) == 2 and (_walks(before + character) or before + character in lower[:place]):
+            continue
+        if not character.isalnum():
+            bits += 1
+        else:
+            goes_on = text[place].islower() and before[-1:].isalpha() and not is_hexadecimal
+            bits += 2 if goes_on else 4
+    return bits
+
+
+def _walks(three: str) -> bool:
+    """Whether three characters are alike, or neighbours in one direction."""
+    return len(set(three)) == 1 or any(three in row or three in row[::-1] for row in _ROWS)
+
+
+def _advice(variable: str) -> str:
+    return (
+        "Make one with `python -c 'import secrets; print(secrets.token_hex(32))'`, set it as "
+        f"{variable} and keep it apart from the data; or unset {variable}, and the toolkit keeps "
+        "one in your configuration folder."
+    )
+
+
+def _make(path: Path) -> None:
+    """Make a secret's file whole, and only if there is none; of two at once, one wins."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")  # mode 0600
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(secrets.token_hex(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(aside)  # noqa: PTH108
