@@ -69,10 +69,11 @@ COMPILE = echo 'hatchling>=1.27' | $(UV) pip compile --quiet --universal --pytho
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml -
 UV ?= $(BIN)/uv
 lock: ## write the lock files
-	$(COMPILE) --extra notebooks -o requirements.lock
-	$(COMPILE) --extra notebooks --extra test --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra all -o requirements.lock
+	$(COMPILE) --extra all --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --extra bench -c requirements-dev.lock -o requirements-bench.lock
-	$(COMPILE) --extra notebooks --extra test --resolution lowest-direct -o requirements-lowest.lock
+	$(COMPILE) --extra engines -c requirements-dev.lock -o requirements-engines.lock
+	$(COMPILE) --extra all --extra test --resolution lowest-direct -o requirements-lowest.lock
 
 clean: ## remove what make and the tests wrote
 	rm -rf $(VENV) $(VENV)-lowest report artifacts build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

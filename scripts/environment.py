@@ -25,7 +25,10 @@ def conda_requirement(requirement: str) -> str:
 def environment() -> str:
     """The text of environment.yml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = project["dependencies"] + project["optional-dependencies"]["notebooks"]
+    extras = project["optional-dependencies"]
+    (everything,) = extras["all"]
+    names = re.search(r"\[(.*)]", everything)[1].split(",")
+    needed = project["dependencies"] + [need for name in names for need in extras[name]]
     lines = [
         "# Made from pyproject.toml by scripts/environment.py; change it there.",
         "name: so2-toolkit",

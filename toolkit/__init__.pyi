@@ -33,6 +33,7 @@ from .errors import ArgumentError as ArgumentError
 from .errors import AuthenticationError as AuthenticationError
 from .errors import ConfigurationError as ConfigurationError
 from .errors import DisclosureError as DisclosureError
+from .errors import MissingExtraError as MissingExtraError
 from .errors import QualityError as QualityError
 from .errors import ReportError as ReportError
 from .errors import SchemaError as SchemaError

@@ -2,6 +2,7 @@
 
 ToolkitError
 ├── ConfigurationError     no platform, no token, a setting that cannot be
+│   └── MissingExtraError  an optional package is not installed; names the extra that brings it
 ├── AuthenticationError    the platform refused the token, or showed a login page
 ├── TransportError         no answer, a broken answer, an answer that is no success
 ├── WireFormatError        the body is not the JSON it should be; says where
@@ -24,6 +25,10 @@ class ToolkitError(Exception):
 
 class ConfigurationError(ToolkitError):
     """The platform, the token or another setting is missing or impossible."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """An optional package is not installed; names the extra that brings it."""
 
 
 class AuthenticationError(ToolkitError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 
@@ -72,3 +74,17 @@ def test_an_exploding_body_is_refused_in_bounded_memory(name: str) -> None:
 def test_an_unknown_encoding_is_named() -> None:
     with pytest.raises(TransportError, match="'compress'"):
         decoded([b""], "compress")
+
+
+def test_only_what_can_be_decoded_is_asked_for() -> None:
+    code = """
+import sys
+sys.modules |= {"brotli": None, "zstandard": None}
+from toolkit.loading.decoding import ACCEPTED, decoded
+print(ACCEPTED)
+list(decoded([b"body"], "br"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.stdout == "gzip, deflate\n"
+    assert "TransportError: the body is encoded as 'br', which was not asked for" in done.stderr

@@ -1,1 +1,19 @@
 """The `so2` command. It never does what Python cannot: each command is a thin call of the API."""
+
+import sys
+
+from toolkit.errors import MissingExtraError
+from toolkit.extras import extra
+
+
+def main() -> None:
+    """Run `so2`, or say what to install for it."""
+    try:
+        with extra("cli"):
+            import rich as _rich  # noqa: F401
+            import typer as _typer  # noqa: F401
+    except MissingExtraError as error:
+        sys.exit(f"so2: {error}")
+    from toolkit.cli.app import main as run
+
+    run()

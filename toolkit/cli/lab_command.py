@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import toolkit as tk
-from toolkit.cli.notebook_extra import require_notebook_extra
+from toolkit.extras import extra
 
 
 def lab_command(
@@ -23,7 +23,8 @@ def lab_command(
 
     A notebook that is there and has been changed is left as it is.
     """
-    require_notebook_extra("jupyterlab")
+    with extra("notebooks"):
+        import jupyterlab as _jupyterlab  # noqa: F401
     fresh, kept = tk.copy_notebooks(folder)
     typer.echo(f"{len(fresh) + len(kept)} notebooks in {folder}")
     for path in kept:

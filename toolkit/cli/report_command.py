@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import toolkit as tk
-from toolkit.cli.notebook_extra import require_notebook_extra
 
 
 def report_command(
@@ -39,7 +38,6 @@ def write_with_progress(
     title: str = "Learner report",
 ) -> tk.Report:
     """Write the report under a progress bar that counts executed cells."""
-    require_notebook_extra()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("Loading", total=None)

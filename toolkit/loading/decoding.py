@@ -9,12 +9,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
-import brotli
-import zstandard
-
 from toolkit.errors import TransportError
 
-ACCEPTED = "gzip, deflate, br, zstd"
+try:
+    import brotli
+except ModuleNotFoundError:  # the extra `compression`
+    brotli = None
+try:
+    import zstandard
+except ModuleNotFoundError:
+    zstandard = None  # type: ignore[assignment]
+
 _PORTION = 1 << 20
 _ZSTD_INPUT = 512  # one block of 4 bytes can stand for 128 kB; this many bytes for 16 MB
 _ZSTD_WINDOW = 8 << 20  # what RFC 9659 allows in HTTP
@@ -60,7 +65,7 @@ def _guarded(
                     f"the {encoding} body explodes: {taken:,} bytes became more than {given:,}"
                 )
             yield portion
-    except (zlib.error, brotli.error, zstandard.ZstdError, EOFError) as error:
+    except _CORRUPT as error:
         raise TransportError(f"the {encoding} body is corrupt or cut off: {error}") from None
 
 
@@ -130,6 +135,12 @@ _DECODERS: dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = {
     "gzip": _gunzipped,
     "x-gzip": _gunzipped,
     "deflate": _undeflated,
-    "br": _unbrotlied,
-    "zstd": _unzstandarded,
 }
+_CORRUPT: tuple[type[Exception], ...] = (zlib.error, EOFError)
+if brotli is not None:
+    _DECODERS["br"] = _unbrotlied
+    _CORRUPT += (brotli.error,)
+if zstandard is not None:
+    _DECODERS["zstd"] = _unzstandarded
+    _CORRUPT += (zstandard.ZstdError,)
+ACCEPTED = ", ".join(name for name in _DECODERS if name != "x-gzip")

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import vl_convert
+
+from toolkit.extras import extra
+
+with extra("notebooks"):
+    import vl_convert
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _VEGALITE = "6.4"

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterable
 
-import nbformat
-
 from toolkit.errors import DisclosureError
+from toolkit.extras import extra
 from toolkit.reports.execution import Executed
+
+with extra("notebooks"):
+    import nbformat
 
 # What a username or an address is made of.
 _WORD = re.compile(r"[\w.@+-]+")

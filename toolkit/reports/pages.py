@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import nbformat
-from nbconvert.filters.ansi import strip_ansi
-from nbconvert.filters.highlight import Highlight2HTML
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-
 from toolkit.charts.theme import MIME
+from toolkit.extras import extra
 from toolkit.reports.execution import Executed
 from toolkit.reports.figures import Figure, read_figure
+
+with extra("notebooks"):
+    import nbformat
+    from nbconvert.filters.ansi import strip_ansi
+    from nbconvert.filters.highlight import Highlight2HTML
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 Kind = Literal["prose", "code", "figure", "table", "text"]
 

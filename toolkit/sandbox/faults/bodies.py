@@ -7,13 +7,12 @@ import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import brotli
-import zstandard
 from fastapi import Request, Response
 from starlette.datastructures import URL
 
+from toolkit.extras import extra
 from toolkit.sandbox.http.middleware import (
     Alter,
     Body,
@@ -25,6 +24,9 @@ from toolkit.sandbox.http.middleware import (
     with_body,
 )
 from toolkit.sandbox.http.server import DroppedError
+
+if TYPE_CHECKING:
+    import brotli
 
 _PIECE = 65_536
 
@@ -61,12 +63,16 @@ def deflate() -> Fault:
 
 def br() -> Fault:
     """Packed by Brotli."""
+    with extra("compression"):
+        import brotli
     packer = lambda: _Brotli(brotli.Compressor(quality=4))  # noqa: E731
     return altered(_packed(packer), 0, content_encoding="br")
 
 
 def zstd() -> Fault:
     """Packed by Zstandard."""
+    with extra("compression"):
+        import zstandard
     packer = zstandard.ZstdCompressor().compressobj
     return altered(_packed(packer), 0, content_encoding="zstd")
 
