@@ -56,6 +56,13 @@ _TEST = (
         ("p_value", "Probability of at least this statistic were the groups alike."),
         rests_on=("n_learners",),
     ),
+    Column(
+        "is_compared",
+        pl.Boolean,
+        "Whether the group was ever at risk beside another; if not, it is not in the test.",
+        Role.STATISTIC,
+        rests_on=("n_learners",),
+    ),
 )
 
 KAPLAN_MEIER = Table(

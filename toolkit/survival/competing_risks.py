@@ -11,13 +11,15 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.counting import grouped, lazily
-from toolkit.errors import SchemaError
+from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import require_columns
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST
 from toolkit.survival.event_table import GROUP, event_table, layers, names, renumbered
 from toolkit.survival.gray import Group, grays_score
 from toolkit.survival.kaplan_meier import normal_quantile
-from toolkit.survival.logrank import chi_squared_test
+from toolkit.survival.score_test import score_test
+
+PASSED = "passed"
 
 
 def cumulative_incidence(
@@ -95,6 +97,7 @@ def gray_test(
     Raises:
         SchemaError: The durations lack a column, have impossible values, or late entry, for
             which the test is not made.
+        ArgumentError: No duration ends in `end`.
 
     Source: Gray (1988), Ann. Stat. 16:1141, ρ = 0, with the variance corrected at ties as in
     his R package cmprsk.
@@ -109,7 +112,7 @@ def gray_test(
     if "entry" in lazily(durations).collect_schema().names():
         raise SchemaError("Gray's test has no form for late entry; leave out the column `entry`")
     columns, within = names(by), names(strata)
-    steps = _end_table(durations, [*within, *columns]).filter(end=end)
+    steps = _end_table(durations, [*within, *columns], end)
     steps = steps.with_columns(
         n_other_ends=pl.col("n_any") - pl.col("n_events"),
         n_learners=pl.col("n_any") + pl.col("n_censored"),
@@ -124,16 +127,17 @@ def gray_test(
         .sort(columns)
     )
     score = np.zeros(per_group.height)
-    variance = np.zeros((per_group.height, per_group.height))
+    covariance = np.zeros((per_group.height, per_group.height))
     for layer in layers(renumbered(steps, columns), within):
-        own_score, own_variance = grays_score(_groups(layer), per_group.height)
+        own_score, own_covariance = grays_score(_groups(layer), per_group.height)
         score += own_score
-        variance += own_variance
-    chi_squared, degrees, p_value = chi_squared_test(score, variance)
+        covariance += own_covariance
+    test = score_test(score, covariance)
     return per_group.with_columns(
-        chi_squared=pl.lit(chi_squared, pl.Float64),
-        degrees=pl.lit(degrees, pl.Int64),
-        p_value=pl.lit(p_value, pl.Float64),
+        chi_squared=pl.lit(test.chi_squared, pl.Float64),
+        degrees=pl.lit(test.degrees, pl.Int64),
+        p_value=pl.lit(test.p_value, pl.Float64),
+        is_compared=pl.Series(test.is_compared, dtype=pl.Boolean),
     ).select(*columns, *GRAY_TEST.names)
 
 
@@ -150,8 +154,8 @@ def _groups(layer: pl.DataFrame) -> list[Group]:
     ]
 
 
-def _end_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
-    """Count each end by group and time: all times of the group, for each end there is."""
+def _end_table(durations: IntoFrame, by: list[str], end: str | None = None) -> pl.DataFrame:
+    """Count one end, or each, by group and time: all times of the group, for each end."""
     frame: Any = lazily(durations)
     present = frame.collect_schema().names()
     require_columns(present, ["end"], what="durations")
@@ -163,7 +167,7 @@ def _end_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
     counted = grouped(ended, at, [nw.len().alias("n_of_end")]).with_columns(
         pl.col("duration").cast(pl.Float64)
     )
-    ends = counted.select(pl.col("end").unique().sort())
+    ends = pl.DataFrame({"end": _ends(counted["end"], end)}, schema={"end": pl.String})
     return (
         any_end.rename({"n_events": "n_any"})
         .join(ends, how="cross")
@@ -171,6 +175,18 @@ def _end_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
         .with_columns(n_events=pl.col("n_of_end").fill_null(0))
         .sort(at)
     )
+
+
+def _ends(found: pl.Series, wanted: str | None) -> list[str]:
+    """The end wanted, else those found; nobody may have passed, but no other end is a guess."""
+    there = found.unique().sort().to_list()
+    if wanted is None:
+        return there or [PASSED]
+    if wanted not in {*there, PASSED}:
+        raise ArgumentError(
+            f"no duration ends in {wanted!r}; there is {', '.join(there) or 'no end at all'}"
+        )
+    return [wanted]
 
 
 def _incidence(steps: pl.DataFrame, each: list[str]) -> pl.DataFrame:

@@ -36,8 +36,10 @@ def renumbered(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
 
 
 def layers(table: pl.DataFrame, strata: list[str]) -> list[pl.DataFrame]:
-    """The table cut by strata; whole where there are none."""
-    return table.partition_by(strata, maintain_order=True) if strata else [table]
+    """The table cut by strata; whole where there are none, no part where it is empty."""
+    if strata:
+        return table.partition_by(strata, maintain_order=True)
+    return [table] if table.height else []
 
 
 def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:

@@ -94,9 +94,10 @@ def _step_variances(
     """
     safe_y = np.where(y > 0, y, 1)
     pooled = all_h * s_before
-    tie = np.where(total > 1, 1 - (total - 1) / np.where(pooled > 1, pooled - 1, 1), 1.0)
+    spared = np.where(pooled - total > 1e-9 * pooled, pooled - total, 0.0)  # not by rounding
+    tie = np.where(total > 1, spared / np.where(pooled > 1, pooled - 1, 1), 1.0)
     to_end = np.where(y > 0, tie * s_before * total / (all_h * safe_y), 0.0)
-    tie = np.where(d2 > 1, 1 - (d2 - 1) / np.where(y > 1, y - 1, 1), 1.0)
+    tie = np.where(d2 > 1, (y - d2) / np.where(y > 1, y - 1, 1), 1.0)
     to_other = np.where(s_after > 0, tie * s_before**2 * d2 / safe_y**2, 0.0)
     return to_end, to_other
 

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from toolkit.schemas.survival_results import LOGRANK, LOGRANK_PAIRS
 from toolkit.survival.event_table import GROUP, event_table, layers, names, renumbered
+from toolkit.survival.score_test import score_test
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,8 @@ def logrank(
         SchemaError: The durations lack a column or have impossible values.
 
     Source: Mantel (1966), Cancer Chemother. Rep. 50:163, with the hypergeometric variance at ties;
-    Kalbfleisch & Prentice (2002), 1.5. χ² with one degree fewer than there are groups.
+    Kalbfleisch & Prentice (2002), 1.5. χ² with one degree fewer than there are groups, not
+    counting a group that is never at risk beside another (`is_compared` is false).
 
     Examples:
         >>> durations = pl.DataFrame({
@@ -54,13 +55,14 @@ def logrank(
     columns, within = names(by), names(strata)
     table = event_table(durations, [*within, *columns])
     per_group = _learners(table, columns)
-    observed, expected, variance = _scores(table, columns, within, per_group)
-    chi_squared, degrees, p_value = chi_squared_test(observed - expected, variance)
+    observed, expected, covariance = _scores(table, columns, within, per_group)
+    test = score_test(observed - expected, covariance)
     return per_group.with_columns(
         expected_events=pl.Series(expected, dtype=pl.Float64),
-        chi_squared=pl.lit(chi_squared, pl.Float64),
-        degrees=pl.lit(degrees, pl.Int64),
-        p_value=pl.lit(p_value, pl.Float64),
+        chi_squared=pl.lit(test.chi_squared, pl.Float64),
+        degrees=pl.lit(test.degrees, pl.Int64),
+        p_value=pl.lit(test.p_value, pl.Float64),
+        is_compared=pl.Series(test.is_compared, dtype=pl.Boolean),
     ).select(*columns, *LOGRANK.names)
 
 
@@ -102,10 +104,10 @@ def logrank_pairs(
         two = pl.DataFrame(both, schema=table.select(columns).schema, orient="row")
         pair = table.join(two, on=columns, nulls_equal=True, maintain_order="left")
         sizes = _learners(pair, columns)
-        observed, expected, variance = _scores(pair, columns, within, sizes)
-        chi_squared, _, p_value = chi_squared_test(observed - expected, variance)
+        observed, expected, covariance = _scores(pair, columns, within, sizes)
+        test = score_test(observed - expected, covariance)
         labels = [" · ".join(str(value) for value in group) for group in both]
-        rows.append((*labels, *sizes["n_learners"], chi_squared, p_value, None))
+        rows.append((*labels, *sizes["n_learners"], test.chi_squared, test.p_value, None))
     pairs = pl.DataFrame(rows, schema=LOGRANK_PAIRS.polars_schema, orient="row")
     return pairs.with_columns(p_holm=pl.Series(_holm(pairs["p_value"].to_list()), dtype=pl.Float64))
 
@@ -137,17 +139,20 @@ def _learners(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
 def _scores(
     table: pl.DataFrame, by: list[str], strata: list[str], per_group: pl.DataFrame
 ) -> tuple[Floats, Floats, Floats]:
-    """Add up observed and expected events and their covariance over the strata."""
+    """Add up observed and expected events over the strata, and their covariances.
+
+    The variances, on the diagonal, are left to `score_test`.
+    """
     k = per_group.height
-    observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
+    observed, expected, covariance = np.zeros(k), np.zeros(k), np.zeros((k, k))
     for layer in layers(renumbered(table, by), strata):
         for at_risk, events in _blocks(layer, k):
             n, d = at_risk.sum(axis=0), events.sum(axis=0)
             observed += events.sum(axis=1)
             expected += at_risk @ (d / n)
             weight = d * (n - d) / np.maximum(n - 1, 1) / n
-            variance += np.diag(at_risk @ weight) - (at_risk * (weight / n)) @ at_risk.T
-    return observed, expected, variance
+            covariance -= (at_risk * (weight / n)) @ at_risk.T
+    return observed, expected, covariance
 
 
 def _blocks(layer: pl.DataFrame, k: int) -> Iterator[tuple[Floats, Floats]]:
@@ -165,12 +170,3 @@ def _blocks(layer: pl.DataFrame, k: int) -> Iterator[tuple[Floats, Floats]]:
             exact = np.append(own, np.nan)[place] == block
             events[group] = np.where(exact, np.append(part["n_events"].to_numpy(), 0)[place], 0)
         yield at_risk, events
-
-
-def chi_squared_test(score: Floats, variance: Floats) -> tuple[float | None, int, float | None]:
-    """Quadratic form of the score; its degrees are the rank of the covariance."""
-    degrees = int(np.linalg.matrix_rank(variance, hermitian=True)) if variance.any() else 0
-    if degrees == 0:
-        return None, 0, None
-    chi_squared = float(score @ np.linalg.pinv(variance, hermitian=True) @ score)
-    return chi_squared, degrees, float(chdtrc(degrees, chi_squared))
