@@ -74,11 +74,13 @@ def test_one_learner_in_all_three_resources_is_one_row() -> None:
                 "last_date": date(2026, 1, 9),
                 "completion": 0.5,
                 "passed": True,
+                "pass_time_unused": False,
                 "enrolled_day": 20454,
                 "passed_day": 20457,
                 "days_to_pass": 2.5,
                 "observed_days": 9.75,
                 "as_of": AS_OF,
+                "pass_rule": "a letter grade other than F, Fail, Failed, Not Passing or Not Passed",
                 "record_key": pc["record_key"].item(),
             }
         ],
@@ -101,9 +103,9 @@ def test_records_without_a_partner_are_kept_and_counted() -> None:
     ]
     assert pc["display_name"].to_list() == ["Computing", "Computing", None]
     assert tk.match_counts(pc).rows() == [
-        (False, False, True, 1),
-        (False, True, True, 1),
-        (True, False, False, 1),
+        (False, False, True, 1, 0, 0),
+        (False, True, True, 1, 0, 0),
+        (True, False, False, 1, 0, 0),
     ]
 
 
@@ -166,21 +168,35 @@ def test_the_latest_of_duplicates_is_taken_when_asked_for() -> None:
     ]
 
 
-def test_as_of_without_a_zone_is_utc_and_a_date_is_no_moment() -> None:
+def test_as_of_is_taken_as_a_person_writes_it_and_means_utc() -> None:
     row = completion({"username": "u", "course_id": COURSE})
-    naive = tk.person_course(None, None, row, as_of=AS_OF.replace(tzinfo=None))
-    assert naive["as_of"].to_list() == [AS_OF]
+
+    def as_of(when: Any) -> datetime:
+        read: datetime = tk.person_course(None, None, row, as_of=when)["as_of"].item()
+        return read
+
     east = AS_OF.astimezone(timezone(timedelta(hours=5)))
-    assert tk.person_course(None, None, row, as_of=east)["as_of"].to_list() == [AS_OF]
-    with pytest.raises(tk.SchemaError, match="a datetime; got date"):
-        tk.person_course(None, None, row, as_of=date(2026, 1, 1))  # type: ignore[arg-type]
+    for when in (AS_OF, AS_OF.replace(tzinfo=None), east, "2026-01-11T12:00Z", "2026-01-11 12:00"):
+        assert as_of(when) == AS_OF
+    for day in (date(2026, 1, 11), "2026-01-11"):
+        assert as_of(day) == datetime(2026, 1, 11, tzinfo=UTC)
+    for wrong in ("11/01/2026", "", None, 20_260_111, float("nan"), b"2026-01-11"):
+        with pytest.raises(tk.ArgumentError, match="as_of must be a date or a datetime"):
+            as_of(wrong)
+
+
+def test_an_as_of_still_to_come_is_refused() -> None:
+    row = completion({"username": "u", "course_id": COURSE})
+    tk.person_course(None, None, row, as_of=AS_OF, now=AS_OF - timedelta(hours=23))
+    with pytest.raises(tk.ArgumentError, match=r"is still to come \(today is 2025-12-22"):
+        tk.person_course(None, None, row, as_of=AS_OF, now=AS_OF - timedelta(days=20))
 
 
 def test_what_cannot_be_joined_is_refused() -> None:
     row = completion({"username": "u", "course_id": COURSE})
-    with pytest.raises(tk.SchemaError, match="one at least"):
+    with pytest.raises(tk.ArgumentError, match="one at least; got none"):
         tk.person_course(None, None, None, as_of=AS_OF)
-    with pytest.raises(tk.SchemaError, match="one kind"):
+    with pytest.raises(tk.ArgumentError, match="one kind"):
         tk.person_course(None, enrollments().lazy(), row, as_of=AS_OF)  # type: ignore[type-var]
     with pytest.raises(tk.SchemaError, match="completion has no column `completion`"):
         tk.person_course(None, None, row.drop("completion"), as_of=AS_OF)
@@ -190,6 +206,85 @@ def test_no_record_at_all_is_an_empty_frame() -> None:
     pc = tk.person_course(grades(), enrollments(), completion(), as_of=AS_OF)
     assert_frame_equal(pc, PERSON_COURSE.empty())
     assert tk.match_counts(pc).is_empty()
+
+
+LETTERS = ["Pass", "A", "F", " fail", "FAILED", "Not  Passing", "not\u00a0passed", "", " ", None]
+
+
+def graded(*marks: tuple[str | None, float | None], course: str = COURSE) -> pl.DataFrame:
+    """A learner for each letter and grade, who all have a pass time."""
+    return grades(
+        *(
+            {
+                "username": f"u{i}",
+                "course_id": course,
+                "letter_grade": letter,
+                "percent_grade": grade,
+                "passed_timestamp": datetime(2026, 1, 4, 6, tzinfo=UTC),
+            }
+            for i, (letter, grade) in enumerate(marks)
+        )
+    )
+
+
+def test_every_letter_but_the_failing_words_is_a_pass() -> None:
+    pc = tk.person_course(graded(*((x, None) for x in LETTERS)), None, None, as_of=AS_OF)
+    assert pc["passed"].to_list() == [True, True, *[False] * 8]
+    assert pc["pass_rule"].unique().to_list() == [
+        "a letter grade other than F, Fail, Failed, Not Passing or Not Passed"
+    ]
+
+
+def test_passing_letters_can_be_named() -> None:
+    rows = graded(*((x, None) for x in LETTERS))
+    pc = tk.person_course(rows, None, None, as_of=AS_OF, pass_rule={"a", "f"})
+    assert pc.filter("passed")["letter_grade"].to_list() == ["A", "F"]
+    assert pc["pass_rule"][0] == "the letter grade a or f"
+
+
+def test_a_mark_decides_on_the_grade_alone() -> None:
+    rows = graded(("F", 0.6), ("A", 0.599), ("A", None), (None, 1.0), ("A", float("nan")))
+    pc = tk.person_course(rows, None, None, as_of=AS_OF, pass_rule=0.6)
+    assert pc["passed"].to_list() == [True, False, False, True, False]
+    assert pc["pass_rule"][0] == "a grade of 60 % or more"
+
+
+def test_each_course_can_have_its_mark_and_none_may_lack_one() -> None:
+    rows = pl.concat([graded(("A", 0.5), course=name) for name in ("x", "y", "z")])
+    marks = {"x": 0.5, "y": 0.55, "z": 0.4, "elsewhere": 0.9}
+    pc = tk.person_course(rows, None, None, as_of=AS_OF, pass_rule=marks)
+    assert pc["passed"].to_list() == [True, False, True]
+    assert pc["pass_rule"][0] == "a grade of the course's mark or more (40 % to 90 %)"
+    with pytest.raises(tk.ArgumentError, match=r"pass_rule has no mark for y, z; give one"):
+        tk.person_course(rows, None, None, as_of=AS_OF, pass_rule={"x": 0.5})
+
+
+@pytest.mark.parametrize(
+    "rule", ["Pass", "", (), {}, {""}, True, 0, 60, -0.1, float("nan"), None, {"x": 60}, {1: 0.5}]
+)
+def test_what_is_no_pass_rule_is_refused(rule: Any) -> None:
+    with pytest.raises(tk.ArgumentError, match="pass"):
+        tk.person_course(graded(), None, None, as_of=AS_OF, pass_rule=rule)
+
+
+def test_the_time_of_a_pass_follows_the_rule_and_what_is_set_aside_is_counted() -> None:
+    rows = graded(("Pass", 0.8), ("F", 0.2), (None, 0.1)).vstack(
+        grades({"username": "undated", "course_id": COURSE, "letter_grade": "Pass"})
+    )
+    enrolled = enrollments(
+        {"username": "u0", "course_id": COURSE, "created": AS_OF},
+        {"username": "u1", "course_id": COURSE, "created": AS_OF},
+    )
+    pc = tk.person_course(rows, enrolled, None, as_of=AS_OF)
+    for name in ("passed_timestamp", "passed_day"):
+        assert pc[name].is_not_null().to_list() == [True, False, False, False]
+    assert pc["days_to_pass"].is_not_null().to_list() == [True, False, False, False]
+    assert pc["pass_time_unused"].to_list() == [False, True, True, False]
+    assert tk.match_counts(pc).rows() == [
+        # in grades, enrollments, completion: records, passes undated, pass times unused
+        (True, False, False, 2, 1, 1),
+        (True, True, False, 2, 0, 1),
+    ]
 
 
 KEYS = st.lists(

@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag, grouped, lazily
-from toolkit.analyses.grouping import COHORTS, count_by, names_of, per_group, start_of
+from toolkit.analyses.counting import Frame, flag, latest_moment, records, whole_steps
+from toolkit.analyses.grouping import (
+    COHORTS,
+    By,
+    Groups,
+    count_by,
+    first_day,
+    groups_of,
+    per_group,
+    with_spans,
+)
 from toolkit.analyses.intervals import rate
-from toolkit.analyses.stages import COMPLETED, ENROLLED, completed
-from toolkit.errors import SchemaError
-from toolkit.schemas import require_columns
+from toolkit.analyses.stages import COMPLETED, DAYS_TO_PASS, ENROLLED, completed
+from toolkit.errors import ArgumentError
 from toolkit.schemas.outcome_results import COHORT_PROGRESS
 
 Cohort = Literal["1w", "1mo", "1q", "1y"]
@@ -23,6 +31,7 @@ UNDATED = "in no cohort: no enrollment date"
 NOT_YET = "not yet"
 NO_SNAPSHOT = "no snapshot of this period"
 SECONDS_A_DAY = 86_400
+COHORT = " cohort"  # no column of a person_course is called so
 
 
 def cohort_progress(
@@ -31,7 +40,7 @@ def cohort_progress(
     cohort: Cohort = "1mo",
     step: str = "30d",
     periods: int = 12,
-    by: str | Sequence[str] = (),
+    by: By = None,
 ) -> pl.DataFrame:
     """Follow the share who passed, by cohort and time since enrollment.
 
@@ -53,7 +62,8 @@ def cohort_progress(
         date of enrollment are one row without cohort and period.
 
     Raises:
-        SchemaError: A column is missing, or an argument has another form.
+        SchemaError: A column is missing, or of another kind.
+        ArgumentError: An argument has another form.
 
     Source:
         Wilson (1927), JASA 22, 209–212, for the intervals.
@@ -72,19 +82,16 @@ def cohort_progress(
     days = _days_of(step)
     groups = _checked(cohort, periods, by)
     need = ["in_enrollments", "passed", "enrolled_day", "days_to_pass", "observed_days"]
-    rows = lazily(pc)
-    require_columns(rows.collect_schema().names(), need, what="person_course")
-    to_pass = nw.col("days_to_pass")
-    excluded = (to_pass < 0) | (nw.col("passed") & to_pass.is_null())
-    periodic = rows.with_columns(
-        seen=_period((nw.col("observed_days") / days).floor(), periods),
+    rows = with_spans(records(pc, need), {COHORT: cohort})
+    excluded = (DAYS_TO_PASS < 0) | (nw.col("passed") & DAYS_TO_PASS.is_null())
+    within = {
+        "cohort": nw.col(COHORT),
+        "seen": _at_most(whole_steps(nw.col("observed_days"), days), periods),
         # One more than the last period stands for "not within the periods".
-        reached=_period((to_pass / days).ceil(), periods + 1),
-        excluded=flag(excluded),
-    )
-    counts = {"n": flag(ENROLLED)}
-    within = ["enrolled_day", "seen", "reached", "excluded"]
-    counted = _in_cohorts(count_by(periodic, groups, counts, within=within), groups, cohort)
+        "reached": _at_most(_period(DAYS_TO_PASS, days), periods + 1),
+        "excluded": flag(excluded),
+    }
+    counted = _dated(count_by(rows, groups, {"n": flag(ENROLLED)}, within=within), cohort)
     member = pl.col("excluded") == 0
     n = pl.col("n")
     cells = (
@@ -92,7 +99,7 @@ def cohort_progress(
         .with_columns(is_seen=member & (pl.col("seen") >= pl.col("period")).fill_null(value=False))
         .pipe(
             per_group,
-            [*groups, "cohort", "period"],
+            [*groups.keys, "cohort", "period"],
             [
                 n.filter(~member).sum().alias("n_excluded"),
                 n.filter(member).sum().alias("n_members"),
@@ -110,7 +117,7 @@ def completion_progress(
     cohort: Cohort = "1mo",
     step: str = "30d",
     periods: int = 12,
-    by: str | Sequence[str] = (),
+    by: By = None,
     completed_from: float = COMPLETED,
 ) -> pl.DataFrame:
     """Follow the share who completed, by cohort and time since enrollment, through snapshots.
@@ -133,7 +140,9 @@ def completion_progress(
         where no member was so long enrolled, "not yet", or no snapshot fell into the period.
 
     Raises:
-        SchemaError: There is no snapshot, or two of the same moment, or a column is missing.
+        SchemaError: A column is missing, or of another kind.
+        ArgumentError: There is no snapshot, or two of the same moment, or an argument has another
+            form.
 
     Examples:
         >>> from datetime import datetime
@@ -148,25 +157,26 @@ def completion_progress(
     groups = _checked(cohort, periods, by)
     done = completed(completed_from)
     need = ["in_enrollments", "completion", "enrolled_day", "observed_days", "as_of"]
-    snapshots = _in_time(history, need)
     seen = []
+    snapshots = _in_time(history, need, cohort)
     for (moment, rows), later in zip(snapshots, [*snapshots[1:], None], strict=True):
         age = nw.col("observed_days")
-        period = (age / days).ceil()
+        period = _period(age, days)
         last = age > 0
         if later is not None:
             gap = (later[0] - moment).total_seconds() / SECONDS_A_DAY
-            last = last & (((age + gap) / days).ceil() > period)
-        placed = rows.with_columns(period=_period(period, periods + 1))
+            last = last & (_period(age + gap, days) > period)
         counts = {
             "n": flag(ENROLLED),
             "n_observed": flag(ENROLLED, last),
             "n_reached": flag(done, last),
         }
-        within = ["enrolled_day", "period"]
-        counted = _in_cohorts(count_by(placed, groups, counts, within=within), groups, cohort)
-        seen.append(counted)
-    key = [*groups, "cohort"]
+        within = {
+            "cohort": nw.col(COHORT),
+            "period": _at_most(period, periods + 1),
+        }
+        seen.append(_dated(count_by(rows, groups, counts, within=within), cohort))
+    key = [*groups.keys, "cohort"]
     members = (
         seen[-1]
         .group_by(key)
@@ -175,12 +185,7 @@ def completion_progress(
     reached = pl.concat(seen).group_by(*key, "period").agg(pl.col("n_observed", "n_reached").sum())
     cells = (
         members.join(pl.DataFrame({"period": range(1, periods + 1)}), how="cross")
-        .join(
-            reached.with_columns(pl.col("period").cast(pl.Int64)),
-            on=[*key, "period"],
-            how="left",
-            nulls_equal=True,
-        )
+        .join(reached, on=[*key, "period"], how="left", nulls_equal=True)
         .with_columns(
             pl.col("n_observed", "n_reached").fill_null(0),
             n_excluded=pl.lit(0, dtype=pl.Int64),
@@ -193,45 +198,46 @@ def completion_progress(
 
 
 def _in_time(
-    history: Sequence[Frame], need: Sequence[str]
+    history: Sequence[Frame], need: Sequence[str], cohort: Cohort
 ) -> list[tuple[datetime, nw.LazyFrame[Any]]]:
     """The snapshots with their moments, oldest first; those without a row have none."""
+    if isinstance(history, str | bytes) or not isinstance(history, Sequence):
+        raise ArgumentError(
+            f"history must be a list of person_course frames, not {type(history).__name__}"
+        )
     moments: dict[datetime, nw.LazyFrame[Any]] = {}
     for frame in history:
-        rows = lazily(frame)
-        require_columns(rows.collect_schema().names(), need, what="person_course")
-        [moment] = grouped(rows, [], [nw.col("as_of").max()])["as_of"]
+        rows = with_spans(records(frame, need), {COHORT: cohort})
+        moment = latest_moment(rows)
         if moment in moments:
-            raise SchemaError(f"two snapshots are of the same moment, {moment}")
+            raise ArgumentError(f"two snapshots are of the same moment, {moment}")
         if moment is not None:
             moments[moment] = rows
     if not moments:
-        raise SchemaError("completion_progress needs a snapshot with a learner or more")
+        raise ArgumentError("completion_progress needs a snapshot with a learner or more")
     return sorted(moments.items())
 
 
-def _period(value: nw.Expr, largest: int) -> nw.Expr:
-    """Whole periods, at most `largest`; null stays null."""
-    return nw.when(value > largest).then(nw.lit(float(largest))).otherwise(value)
+def _period(days: nw.Expr, step: int) -> nw.Expr:
+    """The period that ends at or after this time, the first being 1."""
+    return whole_steps(days * -1, step) * -1
 
 
-def _in_cohorts(counted: pl.DataFrame, groups: list[str], cohort: Cohort) -> pl.DataFrame:
-    """The count table with its days gathered to cohorts."""
-    counts = [name for name in counted.columns if name in {"n", "n_observed", "n_reached"}]
-    others = [name for name in counted.columns if name not in {"enrolled_day", *counts}]
-    return (
-        counted.filter(pl.col("n") > 0)
-        .with_columns(cohort=start_of(pl.col("enrolled_day"), cohort))
-        .group_by("cohort", *others)
-        .agg(pl.col(counts).sum())
-        .sort(*groups, "cohort")
-    )
+def _at_most(value: nw.Expr, largest: int) -> nw.Expr:
+    """A whole number, at most `largest`; null stays null."""
+    capped = nw.when(value > largest).then(nw.lit(float(largest))).otherwise(value)
+    return capped.cast(nw.Int64)
 
 
-def _table(cells: pl.DataFrame, groups: list[str], outcome: str, days: int) -> pl.DataFrame:
+def _dated(counted: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
+    """The count table of the enrolled, with the first day of each cohort."""
+    return counted.filter(pl.col("n") > 0).with_columns(cohort=first_day(pl.col("cohort"), cohort))
+
+
+def _table(cells: pl.DataFrame, groups: Groups, outcome: str, days: int) -> pl.DataFrame:
     """Rates and status of the counted cells."""
     dated = pl.col("cohort").is_not_null()
-    return (
+    table = (
         # The undated are one row, not one a period.
         cells.filter(dated | (pl.col("period") == 1))
         .with_columns(
@@ -246,22 +252,25 @@ def _table(cells: pl.DataFrame, groups: list[str], outcome: str, days: int) -> p
             .then("unseen")
             .otherwise(pl.lit("shown")),
         )
-        .select(*groups, *COHORT_PROGRESS.names)
-        .sort(*groups, "cohort", "period", nulls_last=False)
+        .select(*groups.keys, *COHORT_PROGRESS.names)
+        .sort(*groups.keys, "cohort", "period", nulls_last=False)
     )
+    return groups.named(table)
 
 
-def _checked(cohort: str, periods: int, by: str | Sequence[str]) -> list[str]:
+def _checked(cohort: str, periods: int, by: By) -> Groups:
     if cohort not in COHORTS.values():
-        raise SchemaError(f"cohort must be one of {', '.join(COHORTS.values())}, not {cohort!r}")
-    if not 1 <= periods <= 520:
-        raise SchemaError(f"periods must be from 1 to 520, not {periods}")
-    return names_of(by)
+        raise ArgumentError(f"cohort must be one of {', '.join(COHORTS.values())}, not {cohort!r}")
+    if not isinstance(periods, int) or isinstance(periods, bool) or not 1 <= periods <= 520:
+        raise ArgumentError(f"periods must be a whole number from 1 to 520, not {periods!r}")
+    return groups_of(by, COHORT_PROGRESS)
 
 
 def _days_of(step: str) -> int:
     """Days in a step like "30d" or "4w"; months have no fixed length."""
-    match = re.fullmatch(r"([1-9][0-9]{0,4})([dw])", step)
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([dw])", step) if isinstance(step, str) else None
     if not match:
-        raise SchemaError(f'step must be whole days or weeks, such as "30d" or "4w", not {step!r}')
+        raise ArgumentError(
+            f'step must be whole days or weeks, such as "30d" or "4w", not {step!r}'
+        )
     return int(match[1]) * (7 if match[2] == "w" else 1)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import polars as pl
 from scipy import stats
 
-from toolkit.analyses.counting import Frame, flag, lazily
-from toolkit.analyses.grouping import count_by
+from toolkit.analyses.counting import Frame, flag, records
+from toolkit.analyses.grouping import Groups, count_by
 from toolkit.analyses.intervals import holm, katz, newcombe
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
-from toolkit.errors import SchemaError
+from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release import protect
 from toolkit.schemas.outcome_results import PAIRS
 
 SMALL_EXPECTED = 5
+MOST_GROUPS = 300
 SIGNIFICANT = 0.05
 
 
@@ -87,7 +88,7 @@ def compare_groups(
     by: str = "mode",
     *,
     among: str = "enrolled",
-    reference: str | None = None,
+    reference: object = None,
     completed_from: float = COMPLETED,
 ) -> Comparison:
     """Compare the share with an outcome between groups, all pairs or each with a reference.
@@ -102,11 +103,13 @@ def compare_groups(
         outcome: passed, active, completed, or a Boolean column.
         by: The column that makes the groups, or a calendar cohort (see `outcomes`).
         among: Of whom: enrolled, active, graded or completed.
-        reference: A group that each other is compared with, as text; None compares all pairs.
+        reference: A group that each other is compared with; None compares all pairs.
         completed_from: The completion, a fraction, from which a learner counts as completed.
 
     Raises:
-        SchemaError: A column or the reference is missing, or an argument is impossible.
+        SchemaError: A column is missing, or of another kind.
+        ArgumentError: The reference is no group, there are more than 300 groups, or an argument
+            is impossible.
 
     Source:
         Newcombe (1998), Statistics in Medicine 17, 873–890. Katz et al. (1978), Biometrics 34,
@@ -128,26 +131,53 @@ def compare_groups(
     done = completed(completed_from)
     whom = {"enrolled": ENROLLED, "active": ACTIVE, "graded": GRADED, "completed": done}
     if among not in whom:
-        raise SchemaError(f"among must be one of {', '.join(whom)}, not {among!r}")
+        raise ArgumentError(f"among must be one of {', '.join(whom)}, not {among!r}")
+    if not isinstance(by, str):
+        raise ArgumentError(f"by must be one column's name, not {by!r}")
+    if not isinstance(outcome, str):
+        raise ArgumentError(f"outcome must be a name, not {outcome!r}")
+    rows = records(pc, NEEDED)
     reached = {"passed": PASSED, "active": ACTIVE, "completed": done}.get(outcome, nw.col(outcome))
-    counts = {"n_learners": flag(whom[among]), "n_reached": flag(whom[among], reached)}
-    if outcome not in _VERB and lazily(pc).collect_schema().get(outcome) != nw.Boolean:
+    if outcome not in _VERB and rows.collect_schema().get(outcome) != nw.Boolean:
         raise SchemaError(
             f"outcome must be {', '.join(_VERB)} or a Boolean column; {outcome!r} is none"
         )
-    groups = (
-        count_by(pc, [by], counts, need=NEEDED)
-        .filter(pl.col("n_learners") > 0)
-        .select(
-            group=pl.col(by).cast(pl.String).fill_null("(none)"),
-            n_learners="n_learners",
-            n_reached="n_reached",
-            rate=pl.col("n_reached") / pl.col("n_learners"),
+    counts = {"n_learners": flag(whom[among]), "n_reached": flag(whom[among], reached)}
+    groups = _named(count_by(rows, Groups((by,)), counts).filter(pl.col("n_learners") > 0), by)
+    chosen = _reference(reference, groups["group"])
+    return Comparison(outcome, among, groups, _pairs(groups, chosen), *_overall(groups))
+
+
+def _named(counted: pl.DataFrame, by: str) -> pl.DataFrame:
+    """The groups by name, with their rates."""
+    if counted.height > MOST_GROUPS:
+        raise ArgumentError(
+            f"`{by}` makes {counted.height:,} groups, and every pair of them would be tested; "
+            f"compare {MOST_GROUPS} or fewer: leave out the small ones, or put several together"
         )
+    names, unnamed = counted.to_series(0).cast(pl.String), "(none)"
+    while unnamed in names.to_list():
+        unnamed = f"({unnamed})"  # a group that is called so is another than that of the nulls
+    return counted.select(
+        names.fill_null(unnamed).alias("group"),
+        "n_learners",
+        "n_reached",
+        rate=pl.col("n_reached") / pl.col("n_learners"),
     )
-    if reference is not None and reference not in groups["group"]:
-        raise SchemaError(f"no group {reference!r}; there are {', '.join(groups['group'])}")
-    return Comparison(outcome, among, groups, _pairs(groups, reference), *_overall(groups))
+
+
+def _reference(reference: object, groups: pl.Series) -> str | None:
+    """The group to compare with, as it is called in the table."""
+    if reference is None:
+        return None
+    try:
+        name = pl.Series([reference], strict=False).cast(pl.String).item()
+    except (pl.exceptions.PolarsError, TypeError):
+        name = None
+    if name not in groups.to_list():
+        few = ", ".join(groups.head(10)) + (", …" if len(groups) > 10 else "")
+        raise ArgumentError(f"no group {reference!r}; there are {few or 'none'}")
+    return str(name)
 
 
 def _overall(

@@ -1,34 +1,29 @@
 """Grouped counts where the data live: the first step of every analysis.
 
-The frame may be a Polars DataFrame or LazyFrame, a DuckDB relation, or anything else that
-Narwhals knows. Only the small count table comes back, as a Polars DataFrame, so the rows about
-single learners never leave their engine, and the same call gives the same table on each.
+The frame may be a Polars DataFrame or LazyFrame, a DuckDB relation, or what else `engines` lists.
+Only the small count table comes back, as a Polars DataFrame, so the rows about single learners
+never leave their engine, and the same call gives the same table on each.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import reduce
 from operator import and_
 from typing import Any, TypeAlias
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.schemas import require_columns
+from toolkit.analyses.engines import collected
+from toolkit.analyses.engines import lazily as lazily
+from toolkit.errors import SchemaError
+from toolkit.schemas import PERSON_COURSE, TIMESTAMP, require_columns
 
 Frame: TypeAlias = Any
-"""A person-course frame, a durations frame, …: whatever Narwhals can count."""
-
-
-def lazily(frame: Frame) -> nw.LazyFrame[Any]:
-    """The frame for Narwhals, uncollected.
-
-    Raises:
-        TypeError: Narwhals does not know the frame.
-    """
-    rows: nw.LazyFrame[Any] = nw.from_native(frame).lazy()
-    return rows
+"""A person-course frame, a durations frame, …: of any engine that `engines` lists."""
 
 
 def flag(*conditions: nw.Expr) -> nw.Expr:
@@ -36,7 +31,72 @@ def flag(*conditions: nw.Expr) -> nw.Expr:
     return nw.when(reduce(and_, conditions)).then(nw.lit(1)).otherwise(nw.lit(0))
 
 
-def grouped(frame: Frame, by: Sequence[str], aggregations: Iterable[nw.Expr]) -> pl.DataFrame:
+def whole_steps(value: nw.Expr, step: int) -> nw.Expr:
+    """How many whole steps a value holds, exactly: some engines divide with an error."""
+    n = (value / step).floor()
+    over = nw.when(value >= (n + 1) * step).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
+    under = nw.when(value < n * step).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
+    return n + over - under
+
+
+def number(name: str) -> nw.Expr:
+    """A column as numbers, null where it is none: NaN is greater than all in some engines."""
+    value = nw.col(name).cast(nw.Float64)
+    return nw.when((value > -math.inf) & (value < math.inf)).then(value)
+
+
+def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:
+    """The rows of a person_course, with the columns needed in the types they are declared in.
+
+    Numbers are Float64, null where they are no number; Booleans are false where they are unknown.
+
+    Raises:
+        ArgumentError: The frame is of no supported engine.
+        SchemaError: A column is missing, or of another kind.
+    """
+    rows = lazily(frame)
+    schema = rows.collect_schema()
+    require_columns(schema.names(), need, what="person_course")
+    readable = []
+    for name in dict.fromkeys(need):
+        wanted, found = PERSON_COURSE[name].dtype, schema[name]
+        if not _is_kind(found, wanted):
+            raise SchemaError(f"`{name}` of person_course must be {wanted}, it is {found}")
+        if wanted == pl.Boolean:
+            known = nw.col(name).cast(nw.Boolean)
+            readable.append(nw.when(known).then(nw.lit(True)).otherwise(nw.lit(False)).alias(name))  # noqa: FBT003
+        elif wanted.is_numeric():
+            readable.append(number(name).alias(name))
+    return rows.with_columns(*readable)
+
+
+def _is_kind(found: Any, wanted: Any) -> bool:
+    if found == nw.Unknown:  # a column of nulls alone
+        return True
+    if wanted == pl.Boolean:
+        return bool(found == nw.Boolean)
+    if wanted.is_numeric():
+        return bool(found.is_numeric())
+    if wanted == pl.String:
+        return found in (nw.String, nw.Categorical, nw.Enum)
+    return bool(found.is_temporal())
+
+
+def latest_moment(rows: nw.LazyFrame[Any]) -> datetime | None:
+    """The moment that the rows speak of, in UTC; None where there is no row."""
+    [found] = collected(rows.select(nw.col("as_of").max()))["as_of"].cast(TIMESTAMP)
+    # An engine may hand it over in its session's time zone.
+    moment: datetime | None = found
+    return moment
+
+
+def grouped(
+    frame: Frame,
+    by: Sequence[str],
+    aggregations: Iterable[nw.Expr],
+    *,
+    need: Sequence[str] = (),
+) -> pl.DataFrame:
     """Aggregate per group in the frame's own engine, and collect.
 
     One row per group, ordered by group, nulls first; one row in all where `by` is empty. Whole
@@ -46,9 +106,10 @@ def grouped(frame: Frame, by: Sequence[str], aggregations: Iterable[nw.Expr]) ->
         frame: Any frame with the columns of `by` and of the aggregations.
         by: The columns to group by; null is a group like any other.
         aggregations: Narwhals expressions that reduce a group to one value each, and name it.
+        need: The columns that the aggregations read.
 
     Raises:
-        SchemaError: A column of `by` does not exist.
+        SchemaError: A column does not exist.
 
     Examples:
         >>> people = pl.DataFrame({"course": ["a", "a", "b"], "passed": [True, None, False]})
@@ -56,32 +117,21 @@ def grouped(frame: Frame, by: Sequence[str], aggregations: Iterable[nw.Expr]) ->
         >>> grouped(people, ["course"], [nw.len().alias("n"), passed]).rows()
         [('a', 2, 1), ('b', 1, 0)]
     """
-    found = counted(frame, by, aggregations)
+    found = counted(frame, by, aggregations, need=need)
     return found.sort(by) if by else found
 
 
-def counted(frame: Frame, by: Sequence[str], aggregations: Iterable[nw.Expr]) -> pl.DataFrame:
+def counted(
+    frame: Frame,
+    by: Sequence[str],
+    aggregations: Iterable[nw.Expr],
+    *,
+    need: Sequence[str] = (),
+) -> pl.DataFrame:
     """What `grouped` gives, in no order: to sort many groups takes longer than to count them."""
     rows = lazily(frame)
-    require_columns(rows.collect_schema().names(), by, what="the frame")
+    require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
     computed = list(aggregations)
     if not by:
-        return _collect(rows.select(*computed))
-    return _collect(rows.group_by(list(by), drop_null_keys=False).agg(*computed))
-
-
-def _collect(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
-    native = nw.to_native(rows)
-    if isinstance(native, pl.LazyFrame):
-        frame = native.collect()
-    elif hasattr(native, "__arrow_c_stream__"):  # DuckDB: no copy, and no pyarrow needed
-        frame = pl.DataFrame(native)
-    else:
-        frame = nw.to_native(rows.collect("polars"))
-    # Engines sum integers into Int32, Int128 or Decimal(38, 0).
-    whole = [name for name, dtype in frame.schema.items() if _is_whole(dtype)]
-    return frame.with_columns(pl.col(whole).cast(pl.Int64))
-
-
-def _is_whole(dtype: pl.DataType) -> bool:
-    return dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale == 0)
+        return collected(rows.select(*computed))
+    return collected(rows.group_by(list(by), drop_null_keys=False).agg(*computed))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag
-from toolkit.analyses.grouping import count_by, names_of
+from toolkit.analyses.counting import Frame, flag, records
+from toolkit.analyses.grouping import By, count_by, groups_of
 from toolkit.analyses.stages import ENROLLED
-from toolkit.errors import SchemaError
+from toolkit.errors import ArgumentError
 from toolkit.schemas.outcome_results import DISTRIBUTION
 
-PARTS = ("missing", "zero", "bin", "out of range")
+# Before the first bin, and after the last.
+MISSING, ZERO, OUT_OF_RANGE = -2, -1, "out of range"
+ON_THE_EDGE = 1e-9
+"""How far below an edge a value still lies on it, in widths of a bin: floats are no decimals."""
 
 
-def grade_distribution(pc: Frame, by: str | Sequence[str] = (), *, bins: int = 20) -> pl.DataFrame:
+def grade_distribution(pc: Frame, by: By = None, *, bins: int = 20) -> pl.DataFrame:
     """Distribute the enrolled over bins of percent_grade.
 
     One row per group and part of the range. Missing grades and zeros are parts of their own, so
@@ -33,7 +35,8 @@ def grade_distribution(pc: Frame, by: str | Sequence[str] = (), *, bins: int = 2
         of those who have `bin_high` or more.
 
     Raises:
-        SchemaError: A column is missing, or `bins` is no number from 1 to 1,000.
+        SchemaError: A column is missing, or of another kind.
+        ArgumentError: `bins` is no whole number from 1 to 1,000, or `by` cannot be grouped by.
 
     Examples:
         >>> pc = pl.DataFrame({"in_enrollments": True, "percent_grade": [0.0, None, 0.5, 1.0]})
@@ -44,9 +47,7 @@ def grade_distribution(pc: Frame, by: str | Sequence[str] = (), *, bins: int = 2
     return _distribution(pc, "percent_grade", by, bins)
 
 
-def completion_distribution(
-    pc: Frame, by: str | Sequence[str] = (), *, bins: int = 20
-) -> pl.DataFrame:
+def completion_distribution(pc: Frame, by: By = None, *, bins: int = 20) -> pl.DataFrame:
     """Distribute the enrolled over bins of completion, as `grade_distribution` does for grades.
 
     One row per group and part of the range; arguments, columns and errors are the same.
@@ -59,58 +60,64 @@ def completion_distribution(
     return _distribution(pc, "completion", by, bins)
 
 
-def _distribution(pc: Frame, measure: str, by: str | Sequence[str], bins: int) -> pl.DataFrame:
-    if not 1 <= bins <= 1_000:
-        raise SchemaError(f"bins must be from 1 to 1,000, not {bins}")
-    groups = names_of(by)
-    need = ["in_enrollments", measure]
-    counted = count_by(pc, groups, {"n": flag(ENROLLED)}, within=[measure], need=need)
-    value = pl.col(measure)
-    # k / bins is the float nearest to the edge, as a parsed decimal is to itself: no value
-    # that lies on an edge falls below it.
-    edges = pl.Series([k / bins for k in range(bins)])
-    placed = counted.with_columns(
-        part=pl.when(value.is_null())
-        .then(pl.lit("missing"))
-        .when(value == 0)
-        .then(pl.lit("zero"))
-        .when(value.is_between(0, 1))
-        .then(pl.lit("bin"))
-        .otherwise(pl.lit("out of range")),
-        bin=pl.lit(edges).search_sorted(value, side="right").cast(pl.Int64) - 1,
-    ).with_columns(bin=pl.when(pl.col("part") == "bin").then("bin"))
-    slots = pl.DataFrame(
-        {
-            "part": ["missing", "zero", *["bin"] * bins, "out of range"],
-            "bin": [None, None, *range(bins), None],
-        },
-        schema={"part": pl.String, "bin": pl.Int64},
-    ).with_row_index("slot")
-    present = counted.select(groups).unique(maintain_order=True) if groups else pl.DataFrame([{}])
-    key = [*groups, "part", "bin"]
-    filled = present.join(slots, how="cross").join(
-        placed.group_by(key).agg(n_learners=pl.col("n").sum()),
-        on=key,
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
+def _distribution(pc: Frame, measure: str, by: By, bins: int) -> pl.DataFrame:
+    if not isinstance(bins, int) or isinstance(bins, bool) or not 1 <= bins <= 1_000:
+        raise ArgumentError(f"bins must be a whole number from 1 to 1,000, not {bins!r}")
+    groups = groups_of(by, DISTRIBUTION)
+    slots = _slots(bins)
+    counted = count_by(
+        records(pc, ["in_enrollments", measure]),
+        groups,
+        {"n_learners": flag(ENROLLED)},
+        within={"slot": _slot(nw.col(measure), bins)},
+    )
+    present = counted.select(groups.keys).unique(maintain_order=True)
+    filled = (present.join(slots, how="cross") if groups.keys else slots).join(
+        counted, on=[*groups.keys, "slot"], how="left", nulls_equal=True, maintain_order="left"
     )
     n = pl.col("n_learners").fill_null(0)
     valued = pl.when(pl.col("part").is_in(["zero", "bin"])).then(n).otherwise(0)
-    whole = groups or pl.lit(0)
-    return (
+    whole = groups.keys or pl.lit(0)
+    table = (
         filled.with_columns(
             n_learners=n,
             n_enrolled=n.sum().over(whole),
             n_valued=valued.sum().over(whole),
             n_up_to=pl.when(pl.col("part") == "bin").then(valued.cum_sum().over(whole)),
             measure=pl.lit(measure),
-            bin_low=pl.col("bin") / bins,
-            bin_high=(pl.col("bin") + 1) / bins,
         )
         .with_columns(
             share_of_enrolled=(pl.col("n_learners") / pl.col("n_enrolled")).fill_nan(None),
             ecdf=(pl.col("n_up_to") / pl.col("n_valued")).fill_nan(None),
         )
-        .select(*groups, *DISTRIBUTION.names)
+        .select(*groups.keys, *DISTRIBUTION.names)
     )
+    return groups.named(table)
+
+
+def _slot(value: nw.Expr, bins: int) -> nw.Expr:
+    """The number of the part that a value lies in: a bin's, or one before or after all bins."""
+    bin_ = (value * bins + ON_THE_EDGE).floor()
+    inside = nw.when(bin_ < bins).then(bin_).otherwise(nw.lit(float(bins - 1)))
+    placed = nw.when((value > 0) & (value <= 1)).then(inside).otherwise(nw.lit(float(bins)))
+    placed = nw.when(value == 0).then(nw.lit(float(ZERO))).otherwise(placed)
+    known = nw.when(value.is_null()).then(nw.lit(float(MISSING))).otherwise(placed)
+    return known.cast(nw.Int64)
+
+
+def _slots(bins: int) -> pl.DataFrame:
+    """The parts of the range in order, one row each."""
+    edges = [k / bins for k in range(bins + 1)]
+    parts = [
+        (MISSING, "missing", None, None),
+        (ZERO, "zero", None, None),
+        *((k, "bin", edges[k], edges[k + 1]) for k in range(bins)),
+        (bins, OUT_OF_RANGE, None, None),
+    ]
+    schema = {
+        "slot": pl.Int64,
+        "part": pl.String,
+        "bin_low": pl.Float64,
+        "bin_high": pl.Float64,
+    }
+    return pl.DataFrame(parts, schema=schema, orient="row")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag
-from toolkit.analyses.grouping import count_by, names_of, per_group
+from toolkit.analyses.counting import Frame, flag, records
+from toolkit.analyses.grouping import By, count_by, groups_of, per_group
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import (
     ACTIVE,
@@ -19,13 +18,15 @@ from toolkit.analyses.stages import (
     PASSED,
     completed,
 )
-from toolkit.errors import SchemaError
+from toolkit.errors import ArgumentError
 from toolkit.schemas.outcome_results import COMPLETION_FUNNEL, OUTCOMES, PASSED_ASIDE, RATES
+
+ONE = 10_000  # a grade of 1: grades are counted to 4 decimals
 
 
 def outcomes(
     pc: Frame,
-    by: str | Sequence[str] = (),
+    by: By = None,
     *,
     completed_from: float = COMPLETED,
     totals: bool = False,
@@ -37,7 +38,7 @@ def outcomes(
     the others are `n_not_enrolled`. Each rate says in its name what it is a share of.
 
     Args:
-        pc: A person_course frame: Polars, lazy or not, DuckDB, or what else Narwhals knows.
+        pc: A person_course frame of any engine.
         by: Columns to group by, or enrolled_week, enrolled_month, enrolled_quarter,
             enrolled_year. Null is a group of its own.
         completed_from: The completion, a fraction, from which a learner counts as completed.
@@ -45,11 +46,12 @@ def outcomes(
 
     Returns:
         The group columns and those of `schemas.outcome_results.OUTCOMES`. Rates have Wilson's
-        95 % interval. Grades are described by the mean and by the quartiles of Hyndman and
-        Fan's type 7 (linear between neighbours), as in NumPy and R, exactly.
+        95 % interval. Grades, taken to 4 decimals, are described by the mean and by the quartiles
+        of Hyndman and Fan's type 7 (linear between neighbours), as in NumPy and R, exactly.
 
     Raises:
-        SchemaError: A column is missing, or `completed_from` is no share above 0.
+        SchemaError: A column is missing, or of another kind.
+        ArgumentError: `completed_from` is no share above 0, or `by` cannot be grouped by.
 
     Source:
         Wilson (1927), JASA 22, 209–212. Hyndman and Fan (1996), Sample quantiles in statistical
@@ -63,8 +65,7 @@ def outcomes(
         ...     "pass_rate_of_enrolled").rows()
         [('a', 2, 1, 0.5), ('b', 1, 1, 0.0)]
     """
-    groups = names_of(by)
-    done = completed(completed_from)
+    groups, done = groups_of(by, OUTCOMES), completed(completed_from)
     counts = {
         "n_not_enrolled": flag(~ENROLLED),
         "n_enrolled": flag(ENROLLED),
@@ -78,20 +79,20 @@ def outcomes(
         "n_passed_completed": flag(PASSED, done),
     }
     # One pass: the counts per grade give the sums and the exact quantiles.
-    counted = count_by(pc, groups, counts, within=["percent_grade"], need=NEEDED)
-    table = _described(counted, groups, list(counts))
+    grade = (nw.col("percent_grade") * ONE + 0.5).floor().cast(nw.Int64)
+    counted = count_by(records(pc, NEEDED), groups, counts, within={"grade": grade})
+    table, columns = _described(counted, groups.keys, list(counts)), groups.keys
     if totals:
         total = _described(counted, [], list(counts)).with_columns(
-            pl.lit(None, dtype=counted.schema[name]).alias(name) for name in groups
+            pl.lit(None, dtype=counted.schema[name]).alias(name) for name in columns
         )
         flagged = [
             part.with_columns(is_total=pl.lit(value=part is total)) for part in (table, total)
         ]
-        table, groups = pl.concat(flagged, how="diagonal"), ["is_total", *groups]
+        table, columns = pl.concat(flagged, how="diagonal"), ["is_total", *columns]
     rates = [expr for r in RATES for expr in rate(r.name, r.k, r.n)]
-    return table.with_columns(*rates, completed_from=pl.lit(completed_from)).select(
-        *groups, *OUTCOMES.names
-    )
+    table = table.with_columns(*rates, completed_from=pl.lit(float(completed_from)))
+    return groups.named(table.select(*columns, *OUTCOMES.names))
 
 
 def _described(counted: pl.DataFrame, by: list[str], counts: list[str]) -> pl.DataFrame:
@@ -112,29 +113,31 @@ def _described(counted: pl.DataFrame, by: list[str], counts: list[str]) -> pl.Da
 
 
 def _grade_statistics(counted: pl.DataFrame, by: list[str], weight: str) -> pl.DataFrame:
-    """Mean and quartiles of percent_grade, each value as often as `weight` says."""
-    value, n = pl.col("percent_grade"), pl.col(weight)
+    """Mean and quartiles of the grades, each as often as `weight` says."""
+    grade, n = pl.col("grade"), pl.col(weight)
     values = (
         per_group(
-            counted.filter(n > 0).select(*by, "percent_grade", weight),
-            [*by, "percent_grade"],
+            counted.filter(n > 0).select(*by, "grade", weight),
+            [*by, "grade"],
             [n.sum()],
         )
-        .sort(*by, "percent_grade")
+        .sort(*by, "grade")
         .with_columns(up_to=n.cum_sum().over(by) if by else n.cum_sum())
     )
     total = n.sum()
-    aggregations = [((value * n).sum() / total).fill_nan(None).alias("grade_mean")]
+    aggregations = [((grade * n).sum() / (total * ONE)).fill_nan(None).alias("grade_mean")]
     for quarter, name in ((1, "q1"), (2, "median"), (3, "q3")):
         rank = (total - 1) * quarter  # in quarters of a rank, whole numbers, so exactly
-        below = value.filter(pl.col("up_to") > rank // 4).min()
-        above = value.filter(pl.col("up_to") > rank // 4 + 1).min().fill_null(below)
-        aggregations.append((below + (above - below) * (rank % 4) / 4).alias(f"grade_{name}"))
+        below = grade.filter(pl.col("up_to") > rank // 4).min()
+        above = grade.filter(pl.col("up_to") > rank // 4 + 1).min().fill_null(below)
+        between = below * 4 + (above - below) * (rank % 4)
+        # Polars divides by a constant with an error; a quarter of 4 decimals has 6.
+        aggregations.append((between / (4 * ONE)).round(6).alias(f"grade_{name}"))
     return per_group(values, by, aggregations)
 
 
 def completion_funnel(
-    pc: Frame, by: str | Sequence[str] = (), *, completed_from: float = COMPLETED
+    pc: Frame, by: By = None, *, completed_from: float = COMPLETED
 ) -> pl.DataFrame:
     """Follow the enrolled through active, half-way, completed and passed.
 
@@ -151,7 +154,8 @@ def completion_funnel(
         The group columns and those of `schemas.outcome_results.COMPLETION_FUNNEL`.
 
     Raises:
-        SchemaError: A column is missing, or `completed_from` is not between one half and 1.
+        SchemaError: A column is missing, or of another kind.
+        ArgumentError: `completed_from` is not between one half and 1, or `by` cannot be grouped by.
 
     Examples:
         >>> pc = pl.DataFrame({"in_enrollments": True, "completion": [0.9, 0.6, 0.0, 0.1],
@@ -160,28 +164,25 @@ def completion_funnel(
         [('enrolled', 4, None), ('active', 4, 1.0), ('half-way', 2, 0.5), ('completed', 1, 0.5),
          ('passed', 1, 1.0), ('passed without completing', 1, None)]
     """
-    groups = names_of(by)
+    groups, done = groups_of(by, COMPLETION_FUNNEL), completed(completed_from)
     if completed_from < HALF_WAY:
-        raise SchemaError(f"the funnel needs completed_from of {HALF_WAY} or more")
+        raise ArgumentError(f"the funnel needs completed_from of {HALF_WAY} or more")
     stages = {
         "enrolled": ("in enrollments", ENROLLED),
         "active": ("completion or grade above 0", ACTIVE),
         "half-way": (f"completion of at least {HALF_WAY:.0%}", completed(HALF_WAY)),
-        "completed": (f"completion of at least {completed_from:.0%}", completed(completed_from)),
-        "passed": ("a passing letter grade, and completed", PASSED & completed(completed_from)),
-        PASSED_ASIDE: (
-            f"a passing letter grade at a completion below {completed_from:.0%}",
-            PASSED,
-        ),
+        "completed": (f"completion of at least {completed_from:.0%}", done),
+        "passed": ("a pass, and completed", PASSED & done),
+        PASSED_ASIDE: (f"a pass at a completion below {completed_from:.0%}", PASSED),
     }
     counts = {name: flag(condition) for name, (_, condition) in stages.items()}
-    counted = count_by(pc, groups, counts, need=NEEDED).with_columns(
+    counted = count_by(records(pc, NEEDED), groups, counts).with_columns(
         pl.col(PASSED_ASIDE) - pl.col("passed"), n_enrolled=pl.col("enrolled")
     )
     before = dict(zip(list(stages)[1:-1], list(stages), strict=False))
     rows = [
         counted.select(
-            *groups,
+            *groups.keys,
             pl.lit(name).alias("stage"),
             pl.lit(definition).alias("definition"),
             "n_enrolled",
@@ -193,13 +194,14 @@ def completion_funnel(
         )
         for position, (name, (definition, _)) in enumerate(stages.items())
     ]
-    return (
+    table = (
         pl.concat(rows)
-        .sort(*groups, "position")
+        .sort(*groups.keys, "position")
         .with_columns(n_dropped=pl.col("n_previous") - pl.col("n_reached"))
         .with_columns(
             *rate("rate_of_enrolled", "n_reached", "n_enrolled"),
             *rate("rate_of_previous", "n_reached", "n_previous"),
         )
-        .select(*groups, *COMPLETION_FUNNEL.names)
+        .select(*groups.keys, *COMPLETION_FUNNEL.names)
     )
+    return groups.named(table)

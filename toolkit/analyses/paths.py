@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag, grouped, lazily
+from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import ENROLLED
-from toolkit.errors import SchemaError
-from toolkit.schemas import require_columns
+from toolkit.errors import ArgumentError
 from toolkit.schemas.outcome_results import REPEATS, TRANSITIONS
 
 NEEDED = [
@@ -61,23 +60,25 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
         within_days: The longest time from a pass to the next enrollment.
 
     Raises:
-        SchemaError: A column is missing, or `within_days` is negative.
+        SchemaError: A column is missing, or of another kind.
+        ArgumentError: `within_days` is no whole number of days.
 
     Source:
         Wilson (1927), JASA 22, 209–212, for the intervals of transitions.
     """
-    if within_days < 0:
-        raise SchemaError(f"within_days must not be negative, not {within_days}")
-    rows = lazily(pc)
-    require_columns(rows.collect_schema().names(), NEEDED, what="person_course")
-    [as_of] = grouped(rows, [], [nw.col("as_of").max()])["as_of"]
+    if not isinstance(within_days, int) or isinstance(within_days, bool) or within_days < 0:
+        raise ArgumentError(
+            f"within_days must be a whole number of days, 0 or more, not {within_days!r}"
+        )
+    rows = records(pc, NEEDED)
+    as_of = latest_moment(rows)
     if as_of is None:
         return LearnerPaths(REPEATS.empty(), TRANSITIONS.empty())
     last_pass = (as_of.date() - EPOCH).days - within_days
     named = nw.concat_str(nw.col("org"), nw.lit("+"), nw.col("course_number"))
     enrolled = rows.filter(ENROLLED).with_columns(
         course=nw.when(nw.col("org").is_null()).then(nw.col("course_id")).otherwise(named),
-        in_time=flag(nw.col("passed_day") <= last_pass),
+        in_time=flag(nw.col("passed"), nw.col("passed_day") <= last_pass),
     )
     courses = grouped(enrolled, ["course"], [nw.len().alias("n_records"), nw.col("in_time").sum()])
     again = _repeaters(enrolled)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal, TypeVar
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, grouped
-from toolkit.errors import SchemaError
+from toolkit.analyses.counting import Frame, flag, grouped
+from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
 from toolkit.schemas import (
@@ -21,6 +22,8 @@ from toolkit.schemas import (
     Table,
     require_columns,
 )
+from toolkit.schemas.moments import When, moment_observed
+from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 
@@ -42,8 +45,10 @@ def person_course(
     enrollments: F | None,
     completion: F | None,
     *,
-    as_of: datetime,
+    as_of: When,
+    pass_rule: PassRule = "letter",  # noqa: S107
     duplicates: Literal["latest"] | None = None,
+    now: datetime | None = None,
 ) -> F:
     """Join the three resources into one row per learner per course.
 
@@ -52,82 +57,108 @@ def person_course(
     enrollments had, then of what only completion had. A course's name is filled in where only
     other learners' records carry it.
 
+    Who passed is decided here, by `pass_rule`, for every analysis. By default a pass is any letter
+    grade but F, Fail, Failed, Not Passing and Not Passed. `passed_timestamp` and what follows from
+    it are kept of passes only; `pass_time_unused` marks the other records that had one, and
+    `match_counts` counts them. With a mark the time of a pass remains the platform's.
+
     Given LazyFrames it returns one, and reads their keys once beforehand, to refuse duplicates;
-    with `duplicates="latest"` nothing is read beforehand.
+    with `duplicates="latest"` nothing is read beforehand, but for the courses if each has a mark.
 
     Args:
         grades: The frame of `load_grades`, or None; likewise the next two. Email is not needed.
         enrollments: The frame of `load_enrollments`, or None.
         completion: The frame of `load_completion`, or None. What only a missing resource could
             tell is false or null: without grades nobody has passed.
-        as_of: The moment the data speak of, usually `provenance.as_of`; naive means UTC.
+        as_of: The moment the data speak of, usually `provenance.as_of`: a date (its 00:00 UTC), a
+            datetime, or either as text. A time without a zone is UTC.
+        pass_rule: "letter"; several letters, `{"A", "B"}`; a mark from which a percent_grade is a
+            pass, `0.6`; or a mark for each course_id. In letters case and spaces make no
+            difference, and an empty one is none.
         duplicates: What to do where a resource has a learner and course twice. None refuses.
             "latest" takes the record with the latest `last_date` of grades (then the latest
             `passed_timestamp`, then the highest grade), the latest `created` of enrollments
             (then an active one), the highest `completion`; null is earliest and lowest.
+        now: The time it is, by default the computer's. An `as_of` more than a day ahead of it is
+            refused: it would add follow-up that nobody has seen.
 
     Returns:
-        The columns of `schemas.PERSON_COURSE`. `passed` is the platform's verdict: there is a
-        letter grade; so it is False where grades had no record. `record_key` keys the rounding of
-        what is released; see `release.pseudonyms.record_keys`.
+        The columns of `schemas.PERSON_COURSE`. `passed` is False where grades had no record;
+        `pass_rule` says in every row what counted as a pass. `record_key` keys the
+        rounding of what is released; see `release.pseudonyms.record_keys`.
 
     Raises:
-        SchemaError: A column is missing, keys are duplicate, `as_of` is no moment, DataFrames
-            and LazyFrames are mixed, or no frame was given.
+        SchemaError: A column is missing, or keys are duplicate.
+        ArgumentError: `as_of` is no moment or still to come, a course of grades has no mark, or
+            what was given is neither all DataFrames nor all LazyFrames.
 
     Examples:
-        >>> from datetime import datetime
         >>> seen = pl.DataFrame({"username": ["u1"], "course_id": ["course-v1:Org+CS+R1"],
         ...     "completion": [0.25]})
-        >>> pc = person_course(None, None, seen, as_of=datetime(2026, 1, 1))
+        >>> pc = person_course(None, None, seen, as_of="2026-01-01")
         >>> pc.select("course_run", "in_grades", "in_completion", "completion").rows()
         [('R1', False, True, 0.25)]
     """
-    moment = _moment(as_of)
+    moment, passed = moment_observed(as_of, now=now), passes(pass_rule)
     given = [frame for frame in (grades, enrollments, completion) if frame is not None]
-    if len({isinstance(frame, pl.LazyFrame) for frame in given}) != 1:
-        raise SchemaError("person_course needs DataFrames or LazyFrames, one kind, one at least")
+    if {type(frame) for frame in given} not in ({pl.DataFrame}, {pl.LazyFrame}):
+        raise ArgumentError(
+            "person_course needs Polars DataFrames or LazyFrames, one kind, one at least; got "
+            + (", ".join(dict.fromkeys(type(frame).__name__ for frame in given)) or "none")
+        )
+    if duplicates not in (None, "latest"):
+        raise ArgumentError(f'duplicates must be None or "latest", not {duplicates!r}')
     scores, enrolled, seen = (
         _resource(frame, table, duplicates)
         for frame, table in ((grades, GRADES), (enrollments, ENROLLMENTS), (completion, COMPLETION))
     )
+    if isinstance(pass_rule, Mapping):
+        _require_marks(scores, pass_rule)
+    scores = nw.from_native(scores).with_columns(passed=passed).to_native()
     joined = _full_join(_full_join(scores, enrolled), seen)
     courses = _courses([scores, enrolled, seen])
     named = joined.join(courses, on="course_id", how="left")
     # Sorting by place is much cheaper than joins that keep the order.
     places = [f"place_in_{table.name}" for table in (GRADES, ENROLLMENTS, COMPLETION)]
     ordered = named.sort(places, nulls_last=True)
-    rows = ordered.with_columns(*_derived(moment)).select(PERSON_COURSE.names)
+    for columns in _derived(moment, pass_rule_in_words(pass_rule)):
+        ordered = ordered.with_columns(columns)
+    rows = ordered.select(PERSON_COURSE.names)
     return rows if isinstance(given[0], pl.LazyFrame) else rows.collect()
 
 
 def match_counts(pc: Frame) -> pl.DataFrame:
-    """Count how many records which resources had.
+    """Count how many records which resources had, and passes and pass times without the other.
 
     One row per combination of `in_grades`, `in_enrollments` and `in_completion` that occurs, the
-    most frequent first, with `n_records`. A first row with three times true, alone, means that
-    everything matched.
+    most frequent first, with the columns of `schemas.outcome_results.MATCH_COUNTS`. A first row
+    with three times true, alone, means that everything matched.
 
     Args:
         pc: A person_course frame of any engine.
 
+    Raises:
+        SchemaError: A column is missing.
+
     Examples:
-        >>> pc = pl.DataFrame({"in_grades": [True, True], "in_enrollments": [True, False],
-        ...     "in_completion": [True, True]})
-        >>> match_counts(pc).rows()
-        [(True, False, True, 1), (True, True, True, 1)]
+        >>> seen = pl.DataFrame({"username": ["u1"], "course_id": ["c"], "completion": [0.25]})
+        >>> match_counts(person_course(None, None, seen, as_of="2026-01-01")).rows()
+        [(False, False, True, 1, 0, 0)]
     """
     by = ["in_grades", "in_enrollments", "in_completion"]
-    counted = grouped(pc, by, [nw.len().alias("n_records")])
+    undated = nw.col("passed_timestamp").is_null()
+    counts = {
+        "n_records": nw.len(),
+        "n_passes_undated": flag(nw.col("passed"), undated).sum(),
+        "n_pass_times_unused": flag(nw.col("pass_time_unused")).sum(),
+    }
+    counted = grouped(
+        pc,
+        by,
+        [value.alias(name) for name, value in counts.items()],
+        need=["passed", "passed_timestamp", "pass_time_unused"],
+    )
     return counted.sort("n_records", *by, descending=[True, False, False, False])
-
-
-def _moment(as_of: datetime) -> datetime:
-    if not isinstance(as_of, datetime):
-        raise SchemaError(
-            f"as_of must be the moment the data speak of, a datetime; got {type(as_of).__name__}"
-        )
-    return as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
 
 
 def _resource(
@@ -144,10 +175,8 @@ def _resource(
         rows = rows.sort(LATEST[table.name], descending=True, nulls_last=True).unique(
             KEY, keep="first", maintain_order=True
         )
-    elif duplicates is None:
-        _refuse_duplicates(rows, table)
     else:
-        raise SchemaError(f'duplicates must be None or "latest", not {duplicates!r}')
+        _refuse_duplicates(rows, table)
     place = pl.int_range(pl.len(), dtype=pl.UInt32).alias(f"place_in_{table.name}")
     return rows.with_columns(place, pl.lit(value=True).alias(f"in_{table.name}"))
 
@@ -191,20 +220,41 @@ def _courses(resources: list[pl.LazyFrame]) -> pl.LazyFrame:
     )
 
 
-def _derived(moment: datetime) -> list[pl.Expr]:
-    """The columns that person_course adds, from those of the resources."""
-    created, passed_at = pl.col("created"), pl.col("passed_timestamp")
+def _require_marks(scores: pl.LazyFrame, marks: Mapping[str, float]) -> None:
+    """Raise where a course of grades has no mark."""
+    course = pl.col("course_id")
+    without = scores.select(course.unique()).filter(~course.is_in(list(marks))).collect()
+    missing = without["course_id"].sort().to_list()
+    if missing:
+        more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+        raise ArgumentError(
+            f"pass_rule has no mark for {', '.join(map(str, missing[:3]))}{more}; give one for "
+            "each course of grades, or leave these courses out"
+        )
+
+
+def _derived(moment: datetime, rule: str) -> list[list[pl.Expr]]:
+    """The columns that person_course adds, from those of the resources, step by step."""
+    created, passed, passed_at = pl.col("created"), pl.col("passed"), pl.col("passed_timestamp")
     as_of = pl.lit(moment, dtype=TIMESTAMP)
     return [
-        pl.coalesce("display_name", "course_name").alias("display_name"),
-        pl.col("in_grades", "in_enrollments", "in_completion").fill_null(value=False),
-        pl.col("letter_grade").is_not_null().alias("passed"),
-        created.dt.date().cast(pl.Int32).alias("enrolled_day"),
-        passed_at.dt.date().cast(pl.Int32).alias("passed_day"),
-        _days(passed_at - created).alias("days_to_pass"),
-        _days(as_of - created).alias("observed_days"),
-        as_of.alias("as_of"),
-        record_keys("username", "course_id", release_secret()),
+        [
+            pl.coalesce("display_name", "course_name").alias("display_name"),
+            pl.col("in_grades", "in_enrollments", "in_completion", "passed").fill_null(value=False),
+            created.dt.date().cast(pl.Int32).alias("enrolled_day"),
+            _days(as_of - created).alias("observed_days"),
+            as_of.alias("as_of"),
+            pl.lit(rule).alias("pass_rule"),
+            record_keys("username", "course_id", release_secret()),
+        ],
+        [
+            pl.when(passed).then(passed_at),
+            (~passed & passed_at.is_not_null()).alias("pass_time_unused"),
+        ],
+        [
+            passed_at.dt.date().cast(pl.Int32).alias("passed_day"),
+            _days(passed_at - created).alias("days_to_pass"),
+        ],
     ]
 
 

@@ -1,14 +1,14 @@
-"""What enrolled, active, half-way, completed and passed mean: the same in every analysis.
+"""Definitions of the outcome stages, the same in every analysis.
 
-Each is a condition over person_course columns, for Narwhals. All but `ENROLLED` presuppose
-enrollment: a record that only grades or completion have belongs to no denominator.
+Each is a condition over person_course columns as `records` gives them. All but `ENROLLED`
+presuppose enrollment: a record that only grades or completion have belongs to no denominator.
 """
 
 from __future__ import annotations
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 
-from toolkit.errors import SchemaError
+from toolkit.errors import ArgumentError
 
 HALF_WAY = 0.5
 COMPLETED = 0.8
@@ -18,6 +18,8 @@ ENROLLED = nw.col("in_enrollments")
 ACTIVE = ENROLLED & ((nw.col("completion") > 0) | (nw.col("percent_grade") > 0))
 PASSED = ENROLLED & nw.col("passed")
 GRADED = ENROLLED & ~nw.col("percent_grade").is_null()
+DAYS_TO_PASS = nw.when(nw.col("passed")).then(nw.col("days_to_pass"))
+"""Of passes only."""
 
 NEEDED = ["in_enrollments", "completion", "percent_grade", "passed"]
 
@@ -26,8 +28,10 @@ def completed(threshold: float) -> nw.Expr:
     """Completion at or above the threshold, a fraction.
 
     Raises:
-        SchemaError: The threshold is not above 0 and at most 1.
+        ArgumentError: The threshold is not above 0 and at most 1.
     """
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        raise ArgumentError(f"completed_from must be a number, not {threshold!r}")
     if not 0 < threshold <= 1:
-        raise SchemaError(f"completed_from is a share above 0 and at most 1, not {threshold}")
+        raise ArgumentError(f"completed_from is a share above 0 and at most 1, not {threshold}")
     return ENROLLED & (nw.col("completion") >= threshold)

@@ -14,7 +14,7 @@ _COURSE = Column(
     "course_id", pl.String, "The course run, `course-v1:org+number+run`.", Role.KEY, required=True
 )
 _PERCENT = Column("percent_grade", pl.Float64, "The grade.", unit="fraction", low=0.0, high=1.0)
-_LETTER = Column("letter_grade", pl.String, "The letter of a passing grade; null where none.")
+_LETTER = Column("letter_grade", pl.String, "The letter of the grade; null where none.")
 _PASSED_AT = Column("passed_timestamp", TIMESTAMP, "When the learner first passed; null if not.")
 _LAST_DATE = Column("last_date", pl.Date, "The platform's last date for the record.")
 _DISPLAY = Column("display_name", pl.String, "The course's title.")
@@ -80,15 +80,17 @@ PERSON_COURSE = Table(
         _CREATED,
         _PERCENT,
         _LETTER,
-        _PASSED_AT,
+        Column("passed_timestamp", TIMESTAMP, "When the learner first passed; of passes only."),
         _LAST_DATE,
         _COMPLETION,
-        Column("passed", pl.Boolean, "Whether the platform gives a passing letter grade."),
+        Column("passed", pl.Boolean, "Whether the record is a pass by `pass_rule`."),
+        Column("pass_time_unused", pl.Boolean, "Whether a record without a pass had a pass time."),
         Column("enrolled_day", pl.Int32, "Day of enrollment (UTC).", unit="days since 1970-01-01"),
         Column("passed_day", pl.Int32, "Day of the pass (UTC).", unit="days since 1970-01-01"),
         Column("days_to_pass", pl.Float64, "Enrollment to pass; negative if before.", unit="days"),
         Column("observed_days", pl.Float64, "Enrollment to as_of.", unit="days"),
         Column("as_of", TIMESTAMP, "The moment the data speak of, the same in every row."),
+        Column("pass_rule", pl.String, "What counts as a pass, in words, the same in every row."),
         Column(
             "record_key",
             pl.Int64,

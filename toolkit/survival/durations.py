@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Literal, TypeVar
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 

@@ -1,0 +1,79 @@
+"""The engines that rows may lie in, and how each hands over a small table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from toolkit.errors import ArgumentError
+
+SUPPORTED = ("Polars, lazy or not", "DuckDB", "pandas", "PyArrow")
+_COUNTED_IN_PLACE = {nw.Implementation.POLARS, nw.Implementation.DUCKDB}
+
+
+def lazily(frame: Any) -> nw.LazyFrame[Any]:
+    """The frame for Narwhals, uncollected.
+
+    What pandas and PyArrow hold in memory is read as Polars, whose nulls are one thing: a NaN of
+    pandas is null.
+
+    Raises:
+        ArgumentError: The frame is of no engine that is tested to give the same figures.
+    """
+    try:
+        known = nw.from_native(frame)
+    except TypeError:
+        raise _refused(frame) from None
+    if known.implementation is nw.Implementation.PANDAS:
+        return nw.from_native(_from_pandas(frame)).lazy()
+    if known.implementation is nw.Implementation.PYARROW:
+        return nw.from_native(pl.DataFrame(frame)).lazy()
+    if known.implementation in _COUNTED_IN_PLACE and not isinstance(known, nw.Series):
+        rows: nw.LazyFrame[Any] = known.lazy()
+        return rows
+    raise _refused(frame)
+
+
+def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
+    """The rows as a Polars frame; whole numbers as Int64, whichever type an engine sums into."""
+    native = nw.to_native(rows)
+    # DuckDB hands over Arrow's columns: no copy, and no pyarrow needed.
+    frame = native.collect() if isinstance(native, pl.LazyFrame) else pl.DataFrame(native)
+    whole = [name for name, dtype in frame.schema.items() if _is_whole(dtype)]
+    return frame.with_columns(pl.col(whole).cast(pl.Int64))
+
+
+def _is_whole(dtype: pl.DataType) -> bool:
+    return dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale == 0)
+
+
+def _refused(frame: object) -> ArgumentError:
+    kind = type(frame)
+    return ArgumentError(
+        f"a frame of {', '.join(SUPPORTED)} is needed, not {kind.__module__.partition('.')[0]}."
+        f"{kind.__qualname__}; of any other engine nobody has tested that its figures are right. "
+        "Write it to Parquet, and give polars.scan_parquet(…)"
+    )
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    """A pandas frame in Polars, without PyArrow; what pandas counts as missing is null."""
+    return pl.DataFrame([_series(str(name), frame[name]) for name in frame.columns])
+
+
+def _series(name: str, column: Any) -> pl.Series:
+    values = column.array
+    if hasattr(values, "categories"):
+        values = values.astype(values.categories.dtype)
+    if column.dtype.kind in "biuf" and not column.isna().any():
+        return pl.Series(name, column.to_numpy())
+    if column.dtype.kind == "M":
+        zone = getattr(column.dtype, "tz", None)
+        in_utc = column if zone is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+        read = pl.Series(name, in_utc.to_numpy().astype("datetime64[us]"))
+        return read if zone is None else read.dt.replace_time_zone("UTC")
+    missing = column.isna().to_numpy()
+    plain = [None if gone else value for value, gone in zip(values, missing, strict=True)]
+    return pl.Series(name, plain, strict=False)
