@@ -121,7 +121,7 @@ def test_failures_stop_the_caller_at_the_severity_named() -> None:
 
 
 def test_nothing_to_check_is_refused() -> None:
-    with pytest.raises(tk.SchemaError, match="check needs a frame"):
+    with pytest.raises(tk.ArgumentError, match="check needs a frame"):
         tk.check()
 
 

@@ -24,6 +24,7 @@ from toolkit.analyses.grouping import (
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import COMPLETED, DAYS_TO_PASS, ENROLLED, completed
 from toolkit.errors import ArgumentError
+from toolkit.schemas.arguments import a_whole_number, one_of
 from toolkit.schemas.outcome_results import COHORT_PROGRESS
 
 Cohort = Literal["1w", "1mo", "1q", "1y"]
@@ -259,10 +260,8 @@ def _table(cells: pl.DataFrame, groups: Groups, outcome: str, days: int) -> pl.D
 
 
 def _checked(cohort: str, periods: int, by: By) -> Groups:
-    if cohort not in COHORTS.values():
-        raise ArgumentError(f"cohort must be one of {', '.join(COHORTS.values())}, not {cohort!r}")
-    if not isinstance(periods, int) or isinstance(periods, bool) or not 1 <= periods <= 520:
-        raise ArgumentError(f"periods must be a whole number from 1 to 520, not {periods!r}")
+    one_of(cohort, COHORTS.values(), name="cohort")
+    a_whole_number(periods, name="periods", least=1, most=520)
     return groups_of(by, COHORT_PROGRESS)
 
 

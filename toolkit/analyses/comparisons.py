@@ -15,6 +15,7 @@ from toolkit.analyses.intervals import holm, katz, newcombe
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release import protect
+from toolkit.schemas.arguments import one_of
 from toolkit.schemas.outcome_results import PAIRS
 
 SMALL_EXPECTED = 5
@@ -130,8 +131,7 @@ def compare_groups(
     """
     done = completed(completed_from)
     whom = {"enrolled": ENROLLED, "active": ACTIVE, "graded": GRADED, "completed": done}
-    if among not in whom:
-        raise ArgumentError(f"among must be one of {', '.join(whom)}, not {among!r}")
+    one_of(among, whom, name="among")
     if not isinstance(by, str):
         raise ArgumentError(f"by must be one column's name, not {by!r}")
     if not isinstance(outcome, str):

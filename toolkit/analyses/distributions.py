@@ -8,7 +8,7 @@ import polars as pl
 from toolkit.analyses.counting import Frame, flag, records
 from toolkit.analyses.grouping import By, count_by, groups_of
 from toolkit.analyses.stages import ENROLLED
-from toolkit.errors import ArgumentError
+from toolkit.schemas.arguments import a_whole_number
 from toolkit.schemas.outcome_results import DISTRIBUTION
 
 # Before the first bin, and after the last.
@@ -61,8 +61,7 @@ def completion_distribution(pc: Frame, by: By = None, *, bins: int = 20) -> pl.D
 
 
 def _distribution(pc: Frame, measure: str, by: By, bins: int) -> pl.DataFrame:
-    if not isinstance(bins, int) or isinstance(bins, bool) or not 1 <= bins <= 1_000:
-        raise ArgumentError(f"bins must be a whole number from 1 to 1,000, not {bins!r}")
+    a_whole_number(bins, name="bins", least=1, most=1_000)
     groups = groups_of(by, DISTRIBUTION)
     slots = _slots(bins)
     counted = count_by(

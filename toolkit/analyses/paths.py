@@ -12,7 +12,7 @@ import polars as pl
 from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import ENROLLED
-from toolkit.errors import ArgumentError
+from toolkit.schemas.arguments import a_whole_number
 from toolkit.schemas.outcome_results import REPEATS, TRANSITIONS
 
 NEEDED = [
@@ -66,10 +66,7 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
     Source:
         Wilson (1927), JASA 22, 209–212, for the intervals of transitions.
     """
-    if not isinstance(within_days, int) or isinstance(within_days, bool) or within_days < 0:
-        raise ArgumentError(
-            f"within_days must be a whole number of days, 0 or more, not {within_days!r}"
-        )
+    a_whole_number(within_days, name="within_days")
     rows = records(pc, NEEDED)
     as_of = latest_moment(rows)
     if as_of is None:

@@ -22,6 +22,7 @@ from toolkit.schemas import (
     Table,
     require_columns,
 )
+from toolkit.schemas.arguments import one_of
 from toolkit.schemas.moments import When, moment_observed
 from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes
 
@@ -106,8 +107,7 @@ def person_course(
             "person_course needs Polars DataFrames or LazyFrames, one kind, one at least; got "
             + (", ".join(dict.fromkeys(type(frame).__name__ for frame in given)) or "none")
         )
-    if duplicates not in (None, "latest"):
-        raise ArgumentError(f'duplicates must be None or "latest", not {duplicates!r}')
+    one_of(duplicates, (None, "latest"), name="duplicates")
     scores, enrolled, seen = (
         _resource(frame, table, duplicates)
         for frame, table in ((grades, GRADES), (enrollments, ENROLLMENTS), (completion, COMPLETION))

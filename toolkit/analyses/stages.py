@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import narwhals.stable.v2 as nw
 
-from toolkit.errors import ArgumentError
+from toolkit.schemas.arguments import a_share
 
 HALF_WAY = 0.5
 COMPLETED = 0.8
@@ -30,8 +30,4 @@ def completed(threshold: float) -> nw.Expr:
     Raises:
         ArgumentError: The threshold is not above 0 and at most 1.
     """
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
-        raise ArgumentError(f"completed_from must be a number, not {threshold!r}")
-    if not 0 < threshold <= 1:
-        raise ArgumentError(f"completed_from is a share above 0 and at most 1, not {threshold}")
-    return ENROLLED & (nw.col("completion") >= threshold)
+    return ENROLLED & (nw.col("completion") >= a_share(threshold, name="completed_from"))

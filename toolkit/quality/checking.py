@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from great_expectations.data_context.types.base import (
 from great_expectations.exceptions.exceptions import DataContextRequiredError
 from great_expectations.expectations.expectation import Expectation
 
-from toolkit.errors import QualityError, SchemaError
+from toolkit.errors import ArgumentError, QualityError
 from toolkit.quality.checks import Check, checks, read_suite
 from toolkit.quality.frames import AnyFrame, Checked, checked_frames
 from toolkit.quality.gx.datasource import PolarsDatasource
 from toolkit.quality.report import QualityReport
 from toolkit.schemas import PROBLEMS
+from toolkit.schemas.moments import When, dates, moment_observed
 
 EXAMPLES = 5
 PROBLEM_SHARE = 0.001
@@ -42,9 +43,9 @@ def check(
     grades: AnyFrame | None = None,
     enrollments: AnyFrame | None = None,
     completion: AnyFrame | None = None,
-    as_of: datetime | None = None,
+    as_of: When | None = None,
     problems: pl.DataFrame | None = None,
-    course_starts: Mapping[str, date] | None = None,
+    course_starts: Mapping[str, When] | None = None,
     suites: Iterable[gx.ExpectationSuite | str | Path] = (),
 ) -> QualityReport:
     """Check the resources, each for itself and against each other.
@@ -58,7 +59,7 @@ def check(
         grades: The frame of `load_grades`, with or without email; likewise the next two.
         enrollments: The frame of `load_enrollments`.
         completion: The frame of `load_completion`.
-        as_of: The moment the data speak of, usually `provenance.as_of`; naive means UTC.
+        as_of: The moment the data speak of, usually `provenance.as_of`, as for `person_course`.
             Without it nothing is compared with the present.
         problems: The `problems` of the loads, to see whether they are many.
         course_starts: The first day of courses by course_id, to see passes before it.
@@ -66,7 +67,7 @@ def check(
             frame that it is named after: grades, enrollments, completion, person_course, problems.
 
     Raises:
-        SchemaError: No frame was given.
+        ArgumentError: No frame was given or what was given is none, or a date is none.
         QualityError: A suite is named after no frame that is checked, or its file is none.
 
     Examples:
@@ -80,12 +81,16 @@ def check(
     """
     given = {"grades": grades, "enrollments": enrollments, "completion": completion}
     if all(frame is None for frame in given.values()):
-        raise SchemaError("check needs a frame: grades, enrollments or completion")
-    moment = None if as_of is None else _utc(as_of)
-    frames = checked_frames(given, as_of=moment, course_starts=course_starts)
+        raise ArgumentError("check needs a frame: grades, enrollments or completion")
+    _require_frames({**given, "problems": problems})
+    moment = None if as_of is None else moment_observed(as_of)
+    starts = None if course_starts is None else dates(course_starts, name="course_starts")
+    frames = checked_frames(given, as_of=moment, course_starts=starts)
     if problems is not None:
         frames.append(Checked(PROBLEMS.name, problems, ("resource", "record", "column")))
     n_records = sum(frame.n_records or 0 for frame in frames)
+    if isinstance(suites, str | bytes) or not isinstance(suites, Iterable):
+        raise ArgumentError(f"suites must be a list of suites or of their files, not {suites!r}")
     own = [s if isinstance(s, gx.ExpectationSuite) else read_suite(s) for s in suites]
     return run(frames, _parameters(moment, n_records), own)
 
@@ -194,5 +199,9 @@ def _parameters(as_of: datetime | None, n_records: int) -> dict[str, Any]:
     return parameters
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _require_frames(given: Mapping[str, object]) -> None:
+    for name, frame in given.items():
+        if frame is not None and not isinstance(frame, pl.DataFrame | pl.LazyFrame):
+            raise ArgumentError(
+                f"{name} must be a Polars DataFrame or LazyFrame, not {type(frame).__name__}"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 
@@ -74,3 +75,22 @@ def moment_observed(when: When, *, name: str = "as_of", now: datetime | None = N
             "give the moment the data were loaded"
         )
     return read
+
+
+def dates(of: object, *, name: str) -> dict[str, date]:
+    """Read a date for each course, or for whatever else has a name.
+
+    Args:
+        of: Dates as in `moment`, by name.
+        name: How the message calls the argument.
+
+    Raises:
+        ArgumentError: It is no mapping of names to dates.
+
+    Examples:
+        >>> dates({"course-v1:Org+CS+R1": "2024-02-01"}, name="course_starts")
+        {'course-v1:Org+CS+R1': datetime.date(2024, 2, 1)}
+    """
+    if not isinstance(of, Mapping) or not all(isinstance(key, str) for key in of):
+        raise ArgumentError(f"{name} must be a mapping of names to dates, not {of!r}")
+    return {key: moment(when, name=f"{name} of {key}").date() for key, when in of.items()}

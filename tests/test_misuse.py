@@ -1,0 +1,135 @@
+"""Whatever function is called wrongly: a ToolkitError that says what to do, and no figure."""
+
+import inspect
+import math
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import polars as pl
+import pytest
+
+import toolkit as tk
+from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES
+
+AS_OF = datetime(2026, 1, 11, 12, tzinfo=UTC)
+
+
+@cache
+def resources() -> dict[str, pl.DataFrame]:
+    """Sixty learners of two courses and modes; half of them passed."""
+    n = 60
+    key = {"username": [f"u{i}" for i in range(n)], "course_id": ["c1", "c2"] * (n // 2)}
+    passed = [i % 4 < 2 for i in range(n)]
+    enrolled = [datetime(2025, 10, 1 + i % 28, tzinfo=UTC) for i in range(n)]
+    then = [datetime(2025, 11, 1 + i % 28, tzinfo=UTC) for i in range(n)]
+    times = [when if p else None for when, p in zip(then, passed, strict=True)]
+    rows = {
+        "grades": {
+            "percent_grade": [0.2 + 0.6 * p for p in passed],
+            "letter_grade": ["Pass" if p else None for p in passed],
+            "passed_timestamp": times,
+        },
+        "enrollments": {
+            "is_active": [True] * n,
+            "mode": ["audit"] * 20 + ["verified"] * 40,
+            "created": enrolled,
+        },
+        "completion": {"completion": [0.1 + 0.8 * p for p in passed]},
+    }
+    tables = {"grades": GRADES, "enrollments": ENROLLMENTS, "completion": COMPLETION}
+    return {
+        name: pl.DataFrame(
+            {**{c: [None] * n for c in tables[name].names}, **key, **columns},
+            schema=tables[name].polars_schema,
+        )
+        for name, columns in rows.items()
+    }
+
+
+@cache
+def valid() -> dict[str, dict[str, Any]]:
+    """A call of each function that is right."""
+    pc = tk.person_course(**resources(), as_of=AS_OF)
+    by = {"by": "mode"}
+    return {
+        "person_course": {**resources(), "as_of": AS_OF},
+        "match_counts": {"pc": pc},
+        "outcomes": {"pc": pc, **by},
+        "completion_funnel": {"pc": pc, **by},
+        "grade_distribution": {"pc": pc, **by},
+        "completion_distribution": {"pc": pc, **by},
+        "cohort_progress": {"pc": pc, **by},
+        "completion_progress": {"history": [pc], **by},
+        "compare_groups": {"pc": pc, **by},
+        "learner_paths": {"pc": pc},
+        "key_figures": {"pc": pc},
+        "check": resources(),
+    }
+
+
+NO_FRAME = [7, "text", [], {}, [1, 2], pl.Series([1]), pl.DataFrame(), pl.DataFrame({"a": [1]})]
+NO_NAME = [7, 1.5, object(), {"mode": 1}, ["mode", "mode"], [None], [["mode"]], "no such", b"mode"]
+NO_NUMBER = ["text", math.nan, math.inf, -1, [], object()]
+NO_SHARE = [*NO_NUMBER, 0, 1.5, True]
+NO_COUNT = [*NO_NUMBER, 2.5, True]
+NO_CHOICE = ["no such", 7, object(), ["30d"], ""]
+NO_DATE = ["yesterday", "", 7, math.nan, [], "2026-13-01", "2999-01-01"]
+
+# What is wrong for a parameter, whichever function has it; `None` where it is no default.
+WRONG: dict[str, list[Any]] = {
+    "pc": [None, *NO_FRAME],
+    "history": [None, 7, "text", [], [7], [pl.DataFrame()], pl.DataFrame()],
+    "grades": NO_FRAME,
+    "enrollments": NO_FRAME,
+    "completion": NO_FRAME,
+    "by": NO_NAME,
+    "as_of": NO_DATE,
+    "pass_rule": [None, "Pass", {}, 60, -0.1, math.nan, True, [1], {"c1": 0.5}],
+    "duplicates": ["first", 7],
+    "completed_from": [None, *NO_SHARE],
+    "totals": [],
+    "bins": [None, *NO_COUNT, 0, 1_001],
+    "cohort": [None, *NO_CHOICE],
+    "step": [None, *NO_CHOICE, "1mo", "0d", "-3d", 30],
+    "periods": [None, *NO_COUNT, 0, 521],
+    "outcome": [None, *NO_CHOICE, "mode"],
+    "among": [None, *NO_CHOICE],
+    "reference": ["no such", 1, object(), [], math.nan],
+    "within_days": [None, *NO_COUNT],
+    "min_n": [],
+    "problems": NO_FRAME[:-2],
+    "course_starts": [7, "text", {"c1": "yesterday"}],
+    "suites": [7, "no such file", [7]],
+    "now": [],
+}
+OWN: dict[tuple[str, str], list[Any]] = {  # where a parameter means something of its own
+    ("compare_groups", "by"): [*NO_NAME, None, ["mode"]],
+    ("check", "grades"): NO_FRAME[:-2],  # a frame without its columns is what it reports
+    ("check", "enrollments"): NO_FRAME[:-2],
+    ("check", "completion"): NO_FRAME[:-2],
+}
+
+
+def parameters(name: str) -> list[str]:
+    return list(inspect.signature(getattr(tk, name)).parameters)
+
+
+CALLS = [
+    pytest.param(name, parameter, wrong, id=f"{name}-{parameter}-{place}")
+    for name in sorted(valid())
+    for parameter in parameters(name)
+    for place, wrong in enumerate(OWN.get((name, parameter), WRONG[parameter]))
+]
+
+
+@pytest.mark.parametrize("name", sorted(valid()))
+def test_the_right_call_is_right(name: str) -> None:
+    getattr(tk, name)(**valid()[name])
+
+
+@pytest.mark.parametrize(("name", "parameter", "wrong"), CALLS)
+def test_a_wrong_argument_is_a_toolkit_error(name: str, parameter: str, wrong: Any) -> None:
+    with pytest.raises(tk.ToolkitError) as caught:
+        getattr(tk, name)(**{**valid()[name], parameter: wrong})
+    assert len(str(caught.value)) > 20  # a sentence

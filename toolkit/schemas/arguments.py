@@ -1,0 +1,71 @@
+"""Arguments of the public functions: what they may be, and how they are refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TypeGuard, TypeVar
+
+from toolkit.errors import ArgumentError
+
+T = TypeVar("T")
+
+
+def a_number(value: object, *, name: str, above: float | None = None) -> float:
+    """The argument as a finite number of at least 0, or above a bound.
+
+    Raises:
+        ArgumentError: It is none.
+
+    Examples:
+        >>> a_number(-5, name="horizon")
+        Traceback (most recent call last):
+        toolkit.errors.ArgumentError: horizon must be a number of 0 or more, not -5
+    """
+    if _is_number(value) and (value >= 0 if above is None else value > above):
+        return float(value)
+    least = "of 0 or more" if above is None else f"above {above:g}"
+    raise ArgumentError(f"{name} must be a number {least}, not {value!r}")
+
+
+def a_share(value: object, *, name: str) -> float:
+    """The argument as a fraction above 0 and at most 1.
+
+    Raises:
+        ArgumentError: It is none.
+    """
+    if _is_number(value) and 0 < value <= 1:
+        return float(value)
+    raise ArgumentError(f"{name} must be a fraction above 0 and at most 1, not {value!r}")
+
+
+def a_whole_number(value: object, *, name: str, least: int = 0, most: int | None = None) -> int:
+    """The argument as a whole number within its bounds.
+
+    Raises:
+        ArgumentError: It is none.
+    """
+    most_of_all = math.inf if most is None else most
+    if isinstance(value, int) and _is_number(value) and least <= value <= most_of_all:
+        return int(value)
+    bounds = f"of {least} or more" if most is None else f"from {least} to {most:,}"
+    raise ArgumentError(f"{name} must be a whole number {bounds}, not {value!r}")
+
+
+def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
+    """The argument, which must be one of several.
+
+    Raises:
+        ArgumentError: It is none of them.
+    """
+    known = list(choices)
+    if value in known:
+        return value
+    listed = ", ".join(map(repr, known))
+    raise ArgumentError(f"{name} must be one of {listed}, not {value!r}")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value)
