@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV     ?= $(BIN)/uv
+PYTEST := $(BIN)/python -m pytest -n auto
+QUICK  := -m "not slow and not engines"
 
-.PHONY: help demo lab test slow lint types bench lowest wheel-check environment lock clean
+.PHONY: help install demo lab test coverage slow engines lint types supply-chain docs bench lowest wheel-check environment lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -20,13 +23,22 @@ $(VENV)/.user: requirements.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.user requirements-dev.lock
-	@echo "Installing what tests and checks need into $(VENV)."
+	@echo "Installing what tests, checks and documentation need into $(VENV)."
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.engines: $(VENV)/.dev requirements-engines.lock
+	@echo "Installing Spark and Ibis into $(VENV)-engines."
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-engines
+	@$(UV) pip install --quiet --python $(VENV)-engines/bin/python --require-hashes -r requirements-engines.lock
+	@$(UV) pip install --quiet --python $(VENV)-engines/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev requirements-bench.lock
 	@$(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@
+
+install: $(VENV)/.dev ## all that tests and checks need, without running any
 
 demo: $(VENV)/.user ## load, check, run the notebooks and write report/, on the sandbox platform
 	$(BIN)/so2 demo
@@ -35,45 +47,69 @@ lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
 test: $(VENV)/.dev ## the tests, and the notebooks as tests
-	$(BIN)/python -m pytest -n auto -m "not slow"
-	$(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=300 notebooks
+	$(PYTEST) $(QUICK)
+	$(PYTEST) --nbmake --nbmake-timeout=300 notebooks
+
+coverage: $(VENV)/.dev ## the same, and how much of toolkit/ they run: at least 95 % of the branches
+	rm -f .coverage .coverage.*
+	$(PYTEST) $(QUICK) --cov --cov-report=
+	$(PYTEST) --nbmake --nbmake-timeout=300 --cov --cov-append --cov-report= notebooks
+	$(BIN)/coverage report
 
 slow: $(VENV)/.dev ## the slow tests: intervals over many seeds, writers killed at random
-	$(BIN)/python -m pytest -n auto -m slow
+	$(PYTEST) -m slow
+
+engines: $(VENV)/.engines ## the tests on Spark and Ibis; needs Java 17
+	$(VENV)-engines/bin/python -m pytest -m engines tests
 
 lint: $(VENV)/.dev ## ruff; generated files are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python scripts/environment.py --check
+	$(BIN)/python scripts/licences.py --check
 
 types: $(VENV)/.dev ## mypy --strict
 	$(BIN)/mypy
+
+supply-chain: $(VENV)/.dev ## workflows and CITATION.cff checked; artifacts/sbom.json written
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/zizmor --offline --quiet --pedantic .github/workflows
+	mkdir -p artifacts
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o artifacts/sbom.json requirements.lock
+
+docs: $(VENV)/.dev ## the documentation site, in build/site; opens from disk
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --fresh-env --quiet docs build/site
+	$(BIN)/python scripts/site_check.py build/site
 
 bench: $(VENV)/.bench ## speed and memory beside peers, as one table
 	$(BIN)/python -m benchmarks
 
 lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml allows
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
-	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
-	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --no-deps --no-build-isolation -e .
-	$(VENV)-lowest/bin/python -m pytest -n auto -m "not slow and not browser" tests
+	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
+	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
+	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --no-deps --no-build-isolation -e .
+	$(VENV)-lowest/bin/python -m pytest -n auto -m "not slow and not browser and not engines" tests
 
 wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
 	$(BIN)/python scripts/wheel_check.py
 
-environment: $(VENV)/.dev ## write environment.yml from pyproject.toml
+environment: $(VENV)/.dev ## write environment.yml and docs/licences.md
 	$(BIN)/python scripts/environment.py
+	$(BIN)/python scripts/licences.py
 
 # The build backend is locked too: the editable install then fetches nothing.
 COMPILE = echo 'hatchling>=1.27' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml -
-UV ?= $(BIN)/uv
 lock: ## write the lock files
 	$(COMPILE) --extra all -o requirements.lock
 	$(COMPILE) --extra all --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --extra bench -c requirements-dev.lock -o requirements-bench.lock
-	$(COMPILE) --extra engines -c requirements-dev.lock -o requirements-engines.lock
+	$(COMPILE) --extra all --extra test --extra engines -c requirements-dev.lock -o requirements-engines.lock
 	$(COMPILE) --extra all --extra test --resolution lowest-direct -o requirements-lowest.lock
 
 clean: ## remove what make and the tests wrote
-	rm -rf $(VENV) $(VENV)-lowest report artifacts build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-engines report artifacts build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

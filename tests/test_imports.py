@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "toolkit"
 
 FLOORS = [
     {"errors"},
-    {"config", "extras", "schemas"},
+    {"citation", "config", "extras", "schemas"},
     {"loading", "release"},
     {"results", "sandbox"},
     {"analyses", "snapshots", "text"},

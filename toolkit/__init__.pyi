@@ -27,6 +27,7 @@ from .charts.kaplan_meier import chart_kaplan_meier as chart_kaplan_meier
 from .charts.outcomes import chart_outcomes as chart_outcomes
 from .charts.quality import chart_quality as chart_quality
 from .charts.theme import use_offline_charts as use_offline_charts
+from .citation import cite as cite
 from .connect import connect as connect
 from .connect import connect_or_sandbox as connect_or_sandbox
 from .errors import ArgumentError as ArgumentError

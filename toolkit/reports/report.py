@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 from pydantic import SecretStr
 
+from toolkit.citation import cite
 from toolkit.config import settings
 from toolkit.connect import connect_or_sandbox
 from toolkit.loading.platform import Platform
@@ -172,6 +173,7 @@ def _provenance(study: Study) -> list[tuple[str, str]]:
         ("Source", study.source),
         ("As of", f"{study.as_of:%Y-%m-%d %H:%M} UTC, by the platform's clock"),
         ("Toolkit", f"so2-toolkit {version('so2-toolkit')}"),
+        ("To cite", cite()),
         ("Packages", packages),
         ("Python", f"{machine.python_version()} on {machine.system()}"),
         ("Values that could not be taken as they came", f"{study.problems.height:,}"),
