@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 NAMES = sorted(
@@ -11,16 +18,48 @@ NAMES = sorted(
 )
 
 
+class Tee(io.StringIO):
+    """Keeps what is printed, and prints it."""
+
+    def write(self, text: str) -> int:
+        """Print a text and keep it."""
+        sys.__stdout__.write(text)
+        sys.__stdout__.flush()
+        return super().write(text)
+
+
+def conditions() -> str:
+    """When, with which versions and on what kind of machine."""
+    packages = [f"{name} {version(name)}" for name in ("so2-toolkit", "polars")]
+    machine = f"{os.cpu_count()} cores, {platform.machine()}"
+    return ", ".join(
+        [f"{datetime.now(UTC):%Y-%m-%d}", *packages, f"Python {platform.python_version()}", machine]
+    )
+
+
+def run(name: str, folder: Path | None) -> None:
+    """Run one benchmark, and save what it prints where a folder is given."""
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+    with contextlib.redirect_stdout(Tee()) as printed:
+        benchmark.main()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = f"{conditions()}\n\n{printed.getvalue()}"
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     """Read the names and run each benchmark's `main`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
-    chosen = parser.parse_args().names or NAMES
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="write what is printed there")
+    options = parser.parse_args()
+    chosen = options.names or NAMES
     unknown = sorted(set(chosen) - set(NAMES))
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
     for name in chosen:
-        importlib.import_module(f"benchmarks.{name}").main()
+        run(name, options.save)
 
 
 if __name__ == "__main__":
