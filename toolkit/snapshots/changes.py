@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import polars as pl
 
 from toolkit.errors import SnapshotError
 from toolkit.schemas import RESOURCES, Table
+from toolkit.snapshots.files import coarse_times
+from toolkit.snapshots.manifest import Times
 from toolkit.snapshots.snapshot import Snapshot
 
 KEY = ["username", "course_id"]
@@ -36,9 +39,16 @@ class Changes:
     outcomes: pl.DataFrame
     counts: pl.DataFrame
 
+    def __repr__(self) -> str:
+        counted = self.counts.group_by("change").agg(pl.col("n_learners").sum()).sort("change")
+        told = [f"{kind} {_roughly(n)}" for kind, n in counted.iter_rows()]
+        return f"<Changes: {'; '.join(told) or 'none'}>"
+
 
 def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
     """Compare two snapshots record by record; learners are matched by pseudonym.
+
+    Where one dates records to the day and the other exactly, both are compared by the day.
 
     Args:
         earlier: The snapshot to start from.
@@ -74,6 +84,11 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
     return Changes(records, values, outcomes, counts)
 
 
+def _roughly(n: int) -> str:
+    """A number of learners that tells of no single one."""
+    return "under 10" if n < 10 else f"about {round(n, -1):,}"
+
+
 def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
     first, second = earlier.manifest, later.manifest
     if (first.identities, first.key_fingerprint) != (second.identities, second.key_fingerprint):
@@ -85,9 +100,12 @@ def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
 
 
 def _paired(earlier: Snapshot, later: Snapshot, table: Table) -> pl.DataFrame:
-    """One row per key of either; the later one's columns end in `_after`."""
+    """One row per key of either, dated as the less exact; the later's columns end in `_after`."""
+    times = max(earlier.manifest.times, later.manifest.times, key=get_args(Times).index)
     before, after = (
-        snapshot.scan(table.name).drop("email").with_columns(_here=pl.lit(value=True)).collect()
+        coarse_times(snapshot.scan(table.name).drop("email").collect(), times).with_columns(
+            _here=pl.lit(value=True)
+        )
         for snapshot in (earlier, later)
     )
     for snapshot, frame in ((earlier, before), (later, after)):
