@@ -116,28 +116,28 @@ def cases(pc: pl.DataFrame) -> dict[str, tuple[Callable[[], object], Callable[[]
     ]
     return {
         "outcomes by course": (
-            lambda: tk.outcomes(pc, "course_id", totals=True),
+            lambda: tk.outcomes(pc, by="course_id", totals=True).frame,
             bare(pc, ["course_id", "percent_grade"], *outcome_sums),
         ),
         "outcomes by month": (
-            lambda: tk.outcomes(pc, "enrolled_month"),
+            lambda: tk.outcomes(pc, by="enrolled_month").frame,
             bare(pc, ["enrolled_day", "percent_grade"], *outcome_sums),
         ),
         "completion_funnel by course": (
-            lambda: tk.completion_funnel(pc, "course_id"),
+            lambda: tk.completion_funnel(pc, by="course_id").frame,
             bare(pc, ["course_id"], *funnel_sums),
         ),
         "grade_distribution by course": (
-            lambda: tk.grade_distribution(pc, "course_id"),
+            lambda: tk.grade_distribution(pc, by="course_id").frame,
             bare(pc, ["course_id", "percent_grade"], n),
         ),
         "completion_distribution by course": (
-            lambda: tk.completion_distribution(pc, "course_id"),
+            lambda: tk.completion_distribution(pc, by="course_id").frame,
             bare(pc, ["course_id", "completion"], n),
         ),
-        "cohort_progress": (lambda: tk.cohort_progress(pc), bare(pc, periods, n)),
+        "cohort_progress": (lambda: tk.cohort_progress(pc).frame, bare(pc, periods, n)),
         "compare_groups by course": (
-            lambda: tk.compare_groups(pc, "passed", "course_id"),
+            lambda: tk.compare_groups(pc, outcome="passed", by="course_id"),
             bare(pc, ["course_id"], n, takes_part.sum().alias("k")),
         ),
         "learner_paths": (

@@ -77,7 +77,7 @@ def pseudonym_ratio(names: int = RECORDS, runs: int = 3) -> float:
         for name in usernames:
             hashlib.blake2b(name.encode()).hexdigest()
         middle = time.perf_counter()
-        tk.pseudonymize(frame, KEY)
+        tk.release.pseudonymize(frame, KEY)
         plain.append(middle - start)
         ours.append(time.perf_counter() - middle)
     return min(ours) / min(plain)

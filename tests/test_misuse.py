@@ -52,6 +52,9 @@ def valid() -> dict[str, dict[str, Any]]:
     """A call of each function that is right."""
     pc = tk.person_course(**resources(), as_of=AS_OF)
     by = {"by": "mode"}
+    left = (pl.col("created") + pl.duration(days=20)).alias("left_at")
+    timed = tk.time_to_pass(pc.with_columns(left), competing={"left": "left_at"})
+    durations = {"durations": timed, **by}
     return {
         "person_course": {**resources(), "as_of": AS_OF},
         "match_counts": {"pc": pc},
@@ -63,8 +66,19 @@ def valid() -> dict[str, dict[str, Any]]:
         "completion_progress": {"history": [pc], **by},
         "compare_groups": {"pc": pc, **by},
         "learner_paths": {"pc": pc},
-        "key_figures": {"pc": pc},
         "check": resources(),
+        "time_to_pass": {"pc": pc},
+        "exclusions": durations,
+        "kaplan_meier": durations,
+        "nelson_aalen": durations,
+        "smoothed_hazard": durations,
+        "survival_summary": durations,
+        "cumulative_incidence": durations,
+        "logrank": durations,
+        "logrank_pairs": durations,
+        "gray_test": durations,
+        "rmst_difference": durations,
+        "milestone_difference": {**durations, "at": 30},
     }
 
 
@@ -102,17 +116,55 @@ WRONG: dict[str, list[Any]] = {
     "course_starts": [7, "text", {"c1": "yesterday"}],
     "suites": [7, "no such file", [7]],
     "now": [],
+    "durations": [None, *NO_FRAME],
+    "curve": [None, *NO_FRAME],
+    "origin": [None, 7, "no such", "mode", [], {"c1": "yesterday"}, {"c1": 7}],
+    "unit": [None, *NO_CHOICE],
+    "entry": [*NO_NUMBER, "passed", True],
+    "competing": [7, "left_at", ["left_at"], {"left": "no such"}, {"left": "mode"}, {"left": 7}],
+    "undated": [None, *NO_CHOICE],
+    "level": [None, *NO_SHARE, 1, 95],
+    "ci": [None, *NO_CHOICE],
+    "times": [7, "text", [], {}, *([wrong] for wrong in NO_NUMBER), [1, -1], [None]],
+    "milestones": [None, 7, "text", {}, *([wrong] for wrong in NO_NUMBER), [1, -1], [None]],
+    "horizon": [*NO_NUMBER, 0, True],
+    "at": [None, *NO_NUMBER, True],
+    "every": [None, *NO_NUMBER, 0, True, 1e-9],
+    "bandwidth": [*NO_NUMBER, 0, True],
+    "end": [None, 7, "no such", "", ["passed"]],
+    "strata": [*NO_NAME, "mode"],
 }
 OWN: dict[tuple[str, str], list[Any]] = {  # where a parameter means something of its own
     ("compare_groups", "by"): [*NO_NAME, None, ["mode"]],
+    **{
+        (name, "by"): [*NO_NAME, "n_excluded"]
+        for name in (
+            "exclusions",
+            "kaplan_meier",
+            "nelson_aalen",
+            "smoothed_hazard",
+            "survival_summary",
+            "cumulative_incidence",
+        )
+    },
+    **{
+        (name, "by"): [*NO_NAME, None, []]
+        for name in ("logrank", "logrank_pairs", "gray_test", "rmst_difference")
+    },
+    ("milestone_difference", "by"): [*NO_NAME, None, []],
     ("check", "grades"): NO_FRAME[:-2],  # a frame without its columns is what it reports
     ("check", "enrollments"): NO_FRAME[:-2],
     ("check", "completion"): NO_FRAME[:-2],
 }
 
 
+def function(name: str) -> Any:
+    where = tk.survival if name in dir(tk.survival) else tk
+    return getattr(where, name)
+
+
 def parameters(name: str) -> list[str]:
-    return list(inspect.signature(getattr(tk, name)).parameters)
+    return list(inspect.signature(function(name)).parameters)
 
 
 CALLS = [
@@ -125,11 +177,11 @@ CALLS = [
 
 @pytest.mark.parametrize("name", sorted(valid()))
 def test_the_right_call_is_right(name: str) -> None:
-    getattr(tk, name)(**valid()[name])
+    function(name)(**valid()[name])
 
 
 @pytest.mark.parametrize(("name", "parameter", "wrong"), CALLS)
 def test_a_wrong_argument_is_a_toolkit_error(name: str, parameter: str, wrong: Any) -> None:
     with pytest.raises(tk.ToolkitError) as caught:
-        getattr(tk, name)(**{**valid()[name], parameter: wrong})
+        function(name)(**{**valid()[name], parameter: wrong})
     assert len(str(caught.value)) > 20  # a sentence

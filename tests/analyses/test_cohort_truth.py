@@ -35,7 +35,7 @@ def oulad(oulad_dir: Path) -> pl.DataFrame:
 
 
 def test_oulad_shares_are_reproduced(oulad: pl.DataFrame) -> None:
-    modules = tk.outcomes(oulad, by="course_number", totals=True)
+    modules = tk.outcomes(oulad, by="course_number", totals=True).frame
     shares = {
         row["course_number"]: round(100 * row["pass_rate_of_enrolled"], 2)
         for row in modules.iter_rows(named=True)
@@ -55,7 +55,7 @@ def test_oulad_shares_are_reproduced(oulad: pl.DataFrame) -> None:
 
 
 def test_oulad_registrations_are_reproduced(oulad: pl.DataFrame) -> None:
-    runs = tk.outcomes(oulad, by=["course_number", "course_run"])
+    runs = tk.outcomes(oulad, by=["course_number", "course_run"]).frame
     size = {
         row[:2]: row[2] for row in runs.select("course_number", "course_run", "n_enrolled").rows()
     }
@@ -67,21 +67,21 @@ def test_oulad_registrations_are_reproduced(oulad: pl.DataFrame) -> None:
 
 
 def test_oulad_traps_go_through_every_analysis(oulad: pl.DataFrame) -> None:
-    funnel = tk.completion_funnel(oulad, by="course_id")
+    funnel = tk.completion_funnel(oulad, by="course_id").frame
     assert funnel.height == 22 * 6
     assert (funnel["n_dropped"].drop_nulls() >= 0).all()
     # GGG has no grade, so nobody of it is missed by the counts that need one.
-    ungraded = tk.grade_distribution(oulad, by="course_number", bins=10)
+    ungraded = tk.grade_distribution(oulad, by="course_number", bins=10).frame
     missing = ungraded.filter(pl.col("part") == "missing", pl.col("course_number") == "GGG")
     assert missing["share_of_enrolled"].to_list() == [1.0]
-    progress = tk.cohort_progress(oulad, cohort="1q")
+    progress = tk.cohort_progress(oulad, cohort="1q").frame
     assert progress.filter(pl.col("cohort").is_null())["status"].to_list() == [
         "in no cohort: no enrollment date"
     ]
     per_cohort = progress.group_by("cohort").agg(pl.col("n_excluded", "n_members").first())
     assert per_cohort["n_excluded"].sum() + per_cohort["n_members"].sum() == 32_593
-    assert tk.learner_paths(oulad).repeats["n_learners"].sum() >= 28_785
-    assert tk.compare_groups(oulad, by="course_number").pairs.height == 21
+    assert tk.learner_paths(oulad).repeats.frame["n_learners"].sum() >= 28_785
+    assert tk.compare_groups(oulad, by="course_number").pairs.frame.height == 21
 
 
 @pytest.mark.slow
@@ -98,7 +98,9 @@ def test_the_truth_lies_in_its_intervals_as_often_as_they_say() -> None:
     rates, differences, ratios = [], [], []
     for seed in range(runs):
         pc = person_course_of(Simulation(2_000, seed))
-        cells = tk.cohort_progress(pc, step=f"{days}d", periods=1, cohort="1y", by="course_id")
+        cells = tk.cohort_progress(
+            pc, step=f"{days}d", periods=1, cohort="1y", by="course_id"
+        ).frame
         rates += [
             row["reach_rate_ci_low"] <= true[row["course_id"]] <= row["reach_rate_ci_high"]
             for row in cells.iter_rows(named=True)
@@ -108,7 +110,7 @@ def test_the_truth_lies_in_its_intervals_as_often_as_they_say() -> None:
         timed = pc.filter(pl.col("observed_days") >= days).with_columns(
             early=(pl.col("days_to_pass") <= days).fill_null(value=False)
         )
-        pairs = tk.compare_groups(timed, "early", "course_id", reference=reference).pairs
+        pairs = tk.compare_groups(timed, outcome="early", by="course_id", reference=reference).pairs
         for row in pairs.iter_rows(named=True):
             a, b = true[row["group_a"]], true[reference]
             differences.append(row["difference_ci_low"] <= a - b <= row["difference_ci_high"])

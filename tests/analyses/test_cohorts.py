@@ -51,7 +51,7 @@ def test_a_cell_counts_those_who_passed_of_those_observed_so_long() -> None:
         (date(2026, 1, 11), None, False),  # observed for 80 days
         (MARCH, 5.0, True),  # observed for 12 days only
     )
-    table = tk.cohort_progress(pc, periods=4)
+    table = tk.cohort_progress(pc, periods=4).frame
     assert table.schema == COHORT_PROGRESS.polars_schema
     assert table.select(
         "cohort", "period", "days", "n_members", "n_observed", "n_reached", "reach_rate", "status"
@@ -65,7 +65,7 @@ def test_a_cell_counts_those_who_passed_of_those_observed_so_long() -> None:
 
 
 def test_nobody_is_a_failure_for_want_of_time() -> None:
-    table = tk.cohort_progress(person_course((MARCH, None, False)), step="1w", periods=2)
+    table = tk.cohort_progress(person_course((MARCH, None, False)), step="1w", periods=2).frame
     assert table["reach_rate"].to_list() == [0.0, None]
     assert table["status"].to_list() == ["shown", "not yet"]
 
@@ -77,13 +77,15 @@ def test_unknown_and_negative_times_are_excluded_with_their_count() -> None:
         (JANUARY, 0.0, True),
         (JANUARY, None, False),
     )
-    row = tk.cohort_progress(pc, periods=1).row(0, named=True)
+    row = tk.cohort_progress(pc, periods=1).frame.row(0, named=True)
     counts = ("n_excluded", "n_members", "n_observed", "n_reached")
     assert tuple(row[name] for name in counts) == (2, 2, 2, 1)
 
 
 def test_the_undated_are_one_row_of_no_cohort() -> None:
-    table = tk.cohort_progress(person_course((None, None, True), (JANUARY, 1.0, True)), periods=2)
+    table = tk.cohort_progress(
+        person_course((None, None, True), (JANUARY, 1.0, True)), periods=2
+    ).frame
     assert table.select("cohort", "period", "n_excluded", "n_members", "status").rows() == [
         (None, None, 1, 0, "in no cohort: no enrollment date"),
         (JANUARY, 1, 0, 1, "shown"),
@@ -93,7 +95,7 @@ def test_the_undated_are_one_row_of_no_cohort() -> None:
 
 def test_records_that_enrollments_lack_belong_to_no_cohort() -> None:
     pc = person_course((JANUARY, 1.0, True)).with_columns(in_enrollments=False)
-    assert tk.cohort_progress(pc).is_empty()
+    assert tk.cohort_progress(pc).frame.is_empty()
 
 
 def test_cohorts_are_weeks_months_quarters_or_years() -> None:
@@ -105,7 +107,7 @@ def test_cohorts_are_weeks_months_quarters_or_years() -> None:
         "1y": date(2026, 1, 1),
     }
     for span, start in starts.items():
-        assert tk.cohort_progress(pc, cohort=span)["cohort"][0] == start  # type: ignore[arg-type]
+        assert tk.cohort_progress(pc, cohort=span).frame["cohort"][0] == start  # type: ignore[arg-type]
 
 
 def test_impossible_arguments_are_refused() -> None:
@@ -133,9 +135,9 @@ MEMBER = st.tuples(
 def test_rows_may_be_shuffled_and_groups_added(
     rows: list[tuple[Any, ...]], others: list[tuple[Any, ...]]
 ) -> None:
-    alone = tk.cohort_progress(person_course(*rows, mode="a"), by="mode")
+    alone = tk.cohort_progress(person_course(*rows, mode="a"), by="mode").frame
     both = pl.concat([person_course(*others, mode="b"), person_course(*rows[::-1], mode="a")])
-    together = tk.cohort_progress(both, by="mode").filter(pl.col("mode") == "a")
+    together = tk.cohort_progress(both, by="mode").frame.filter(pl.col("mode") == "a")
     assert_frame_equal(alone, together, check_exact=True)
 
 
@@ -148,7 +150,7 @@ def test_cells_agree_with_their_definition(rows: list[tuple[Any, ...]]) -> None:
         for enrolled, to_pass, passed in rows
         if not passed or (to_pass is not None and to_pass >= 0)
     ]
-    for cell in tk.cohort_progress(pc, step="20d", periods=6).iter_rows(named=True):
+    for cell in tk.cohort_progress(pc, step="20d", periods=6).frame.iter_rows(named=True):
         if cell["cohort"] is None:
             continue
         cohort = [
@@ -171,11 +173,13 @@ def test_every_engine_gives_the_same_progress(tmp_path: Path) -> None:
     ]
     pc = person_course(*rows, mode="audit")
     pc.write_parquet(tmp_path / "pc.parquet")
-    expected = tk.cohort_progress(pc, by="mode")
-    assert_frame_equal(tk.cohort_progress(pc.lazy(), by="mode"), expected, check_exact=True)
+    expected = tk.cohort_progress(pc, by="mode").frame
+    assert_frame_equal(tk.cohort_progress(pc.lazy(), by="mode").frame, expected, check_exact=True)
     with duckdb.connect() as connection:
         relation = connection.read_parquet(str(tmp_path / "pc.parquet"))
-        assert_frame_equal(tk.cohort_progress(relation, by="mode"), expected, check_exact=True)
+        assert_frame_equal(
+            tk.cohort_progress(relation, by="mode").frame, expected, check_exact=True
+        )
 
 
 def snapshot(moment: datetime, *learners: tuple[date, float]) -> pl.DataFrame:
@@ -201,7 +205,7 @@ def test_completion_is_followed_through_snapshots() -> None:
         snapshot(datetime(2026, 1, 21, tzinfo=UTC), (early, 0.8), (late, 0.1)),
         snapshot(datetime(2026, 2, 25, tzinfo=UTC), (early, 1.0), (late, 0.9)),
     ]
-    table = tk.completion_progress(history[::-1], step="10d", periods=7)
+    table = tk.completion_progress(history[::-1], step="10d", periods=7).frame
     assert table.schema == COHORT_PROGRESS.polars_schema
     assert table.select("period", "n_members", "n_observed", "n_reached", "status").rows() == [
         (1, 2, 1, 0, "shown"),

@@ -84,7 +84,7 @@ def elsewhere(
 
 
 def test_outcomes_counts_each_denominator() -> None:
-    table = tk.outcomes(person_course(), by="course_id")
+    table = tk.outcomes(person_course(), by="course_id").frame
     counts = table.select("course_id", pl.col("^n_.*$"))
     assert counts.columns[1:] == [name for name in OUTCOMES.names if name.startswith("n_")]
     assert counts.rows() == [
@@ -97,13 +97,13 @@ def test_outcomes_counts_each_denominator() -> None:
 
 
 def test_outcomes_has_the_columns_of_its_schema() -> None:
-    table = tk.outcomes(person_course())
+    table = tk.outcomes(person_course()).frame
     assert table.schema == OUTCOMES.polars_schema
     assert table.height == 1
 
 
 def test_each_rate_is_a_share_of_what_its_name_says() -> None:
-    row = tk.outcomes(person_course(), by="course_id").row(1, named=True)
+    row = tk.outcomes(person_course(), by="course_id").frame.row(1, named=True)
     assert row["active_rate_of_enrolled"] == 4 / 6
     assert row["completion_rate_of_enrolled"] == 2 / 6
     assert row["completion_rate_of_active"] == 2 / 4
@@ -114,7 +114,7 @@ def test_each_rate_is_a_share_of_what_its_name_says() -> None:
 
 
 def test_grades_are_described_among_the_graded_and_among_the_active() -> None:
-    row = tk.outcomes(person_course(), by="course_id").row(1, named=True)
+    row = tk.outcomes(person_course(), by="course_id").frame.row(1, named=True)
     # graded: 0, 0.6, 0.7, 0.9; active of them: 0.6, 0.7, 0.9
     assert row["grade_mean_of_graded"] == pytest.approx(0.55, abs=1e-15)
     assert row["grade_q1_of_graded"] == pytest.approx(0.45, abs=1e-15)
@@ -125,23 +125,23 @@ def test_grades_are_described_among_the_graded_and_among_the_active() -> None:
 
 
 def test_a_rate_of_nobody_is_null() -> None:
-    row = tk.outcomes(person_course(), by="course_id").row(0, named=True)
+    row = tk.outcomes(person_course(), by="course_id").frame.row(0, named=True)
     assert row["pass_rate_of_graded"] is None
     assert row["pass_rate_of_graded_ci_low"] is None
     assert row["grade_median_of_graded"] is None
 
 
 def test_a_total_row_comes_last_and_is_told_apart_from_a_null_group() -> None:
-    table = tk.outcomes(person_course(), by="course_id", totals=True)
+    table = tk.outcomes(person_course(), by="course_id", totals=True).frame
     assert table["is_total"].to_list() == [False, False, False, True]
     assert table["course_id"].to_list() == [None, "a", "b", None]
     assert table["n_enrolled"].to_list() == [1, 6, 3, 10]
-    whole = tk.outcomes(person_course())
+    whole = tk.outcomes(person_course()).frame
     assert_frame_equal(table.tail(1).select(OUTCOMES.names), whole)
 
 
 def test_completed_is_a_stated_threshold() -> None:
-    table = tk.outcomes(person_course(), completed_from=1.0)
+    table = tk.outcomes(person_course(), completed_from=1.0).frame
     assert table.select("completed_from", "n_completed").row(0) == (1.0, 1)
     for impossible in (0.0, -0.1, 1.01, 80):
         with pytest.raises(tk.ArgumentError, match="completed_from"):
@@ -166,7 +166,7 @@ def test_cohorts_are_calendar_spans_of_the_enrollment_day() -> None:
         "enrolled_year": [None, date(2024, 1, 1), date(2025, 1, 1)],
     }
     for name, starts in spans.items():
-        table = tk.outcomes(pc, by=[name, "course_id"])
+        table = tk.outcomes(pc, by=[name, "course_id"]).frame
         assert table[name].to_list() == starts
         assert table["n_enrolled"].sum() == 5
 
@@ -182,14 +182,14 @@ def test_a_missing_column_and_a_repeated_one_are_named() -> None:
 
 def test_nobody_is_one_row_of_zeros_or_no_group() -> None:
     nobody = person_course([])
-    assert tk.outcomes(nobody).select(pl.col("^n_.*$")).row(0) == (0,) * 10
-    assert tk.outcomes(nobody, by="course_id").is_empty()
-    assert tk.completion_funnel(nobody)["n_reached"].to_list() == [0] * 6
-    assert tk.completion_funnel(nobody, by="course_id").is_empty()
+    assert tk.outcomes(nobody).frame.select(pl.col("^n_.*$")).row(0) == (0,) * 10
+    assert tk.outcomes(nobody, by="course_id").frame.is_empty()
+    assert tk.completion_funnel(nobody).frame["n_reached"].to_list() == [0] * 6
+    assert tk.completion_funnel(nobody, by="course_id").frame.is_empty()
 
 
 def test_wilson_intervals_agree_with_statsmodels() -> None:
-    table = tk.outcomes(drawn(3_000), by=["course_id", "mode", "enrolled_month"])
+    table = tk.outcomes(drawn(3_000), by=["course_id", "mode", "enrolled_month"]).frame
     for name, k, n in (
         ("pass_rate_of_enrolled", "n_passed", "n_enrolled"),
         ("pass_rate_of_graded", "n_passed_graded", "n_graded"),
@@ -203,7 +203,7 @@ def test_wilson_intervals_agree_with_statsmodels() -> None:
 
 def test_quartiles_and_means_agree_with_numpy() -> None:
     pc = drawn(3_000)
-    table = tk.outcomes(pc, by=["course_id", "mode"])
+    table = tk.outcomes(pc, by=["course_id", "mode"]).frame
     for row in table.iter_rows(named=True):
         graded = pc.filter(
             pl.col("course_id") == row["course_id"],
@@ -227,8 +227,12 @@ def test_every_engine_gives_the_same_tables(
         tk.grade_distribution,
         tk.completion_distribution,
     ):
-        assert_frame_equal(analysis(there, by), analysis(pc, by), check_exact=True)
-    assert_frame_equal(tk.outcomes(there, by, totals=True), tk.outcomes(pc, by, totals=True))
+        assert_frame_equal(
+            analysis(there, by=by).frame, analysis(pc, by=by).frame, check_exact=True
+        )
+    assert_frame_equal(
+        tk.outcomes(there, by=by, totals=True).frame, tk.outcomes(pc, by=by, totals=True).frame
+    )
 
 
 LEARNER = st.tuples(
@@ -246,8 +250,8 @@ def test_the_order_of_rows_is_irrelevant(rows: list[tuple[Any, ...]], random: An
     shuffled = random.sample(rows, len(rows))
     for analysis in (tk.outcomes, tk.completion_funnel, tk.grade_distribution):
         assert_frame_equal(
-            analysis(person_course(rows), "course_id"),
-            analysis(person_course(shuffled), "course_id"),
+            analysis(person_course(rows), by="course_id").frame,
+            analysis(person_course(shuffled), by="course_id").frame,
             check_exact=True,
         )
 
@@ -259,16 +263,16 @@ def test_another_group_changes_no_group(
 ) -> None:
     more = rows + [("new", *other[1:]) for other in others]
     for analysis in (tk.outcomes, tk.completion_funnel, tk.grade_distribution):
-        with_new = analysis(person_course(more), "course_id")
+        with_new = analysis(person_course(more), by="course_id").frame
         assert_frame_equal(
             with_new.filter(pl.col("course_id").ne_missing("new")),
-            analysis(person_course(rows), "course_id"),
+            analysis(person_course(rows), by="course_id").frame,
             check_exact=True,
         )
 
 
 def test_the_funnel_counts_who_met_all_stages_so_far() -> None:
-    table = tk.completion_funnel(person_course(), by="course_id")
+    table = tk.completion_funnel(person_course(), by="course_id").frame
     assert table.drop("course_id").schema == COMPLETION_FUNNEL.polars_schema
     assert table.filter(pl.col("course_id") == "a").select(
         "stage", "n_enrolled", "n_previous", "n_reached", "n_dropped"
@@ -283,7 +287,7 @@ def test_the_funnel_counts_who_met_all_stages_so_far() -> None:
 
 
 def test_who_passed_without_any_activity_is_shown_by_the_funnel() -> None:
-    table = tk.completion_funnel(person_course(), by="course_id")
+    table = tk.completion_funnel(person_course(), by="course_id").frame
     b = table.filter(pl.col("course_id") == "b")
     assert b["n_reached"].to_list() == [3, 2, 1, 1, 0, 1]
     assert b["rate_of_enrolled"].to_list() == [1.0, 2 / 3, 1 / 3, 1 / 3, 0.0, 1 / 3]
@@ -291,7 +295,7 @@ def test_who_passed_without_any_activity_is_shown_by_the_funnel() -> None:
 
 
 def test_the_funnel_names_its_thresholds() -> None:
-    table = tk.completion_funnel(person_course(), completed_from=0.9)
+    table = tk.completion_funnel(person_course(), completed_from=0.9).frame
     assert "90%" in table.row(3, named=True)["definition"]
     with pytest.raises(tk.ArgumentError, match=r"0\.5 or more"):
         tk.completion_funnel(person_course(), completed_from=0.4)

@@ -51,8 +51,8 @@ def test_repeaters_are_told_by_their_first_and_best_result() -> None:
             ("once", "B", "1", 0, None, None),
         )
     )
-    assert paths.repeats.schema == REPEATS.polars_schema
-    assert paths.repeats.rows() == [
+    assert paths.repeats.frame.schema == REPEATS.polars_schema
+    assert paths.repeats.frame.rows() == [
         # course, learners, repeaters, undated, first, later, never, graded, mean first, mean best
         ("Org+A", 5, 4, 1, 1, 1, 1, 3, pytest.approx(0.4), pytest.approx(0.6)),
         ("Org+B", 1, 0, 0, 0, 0, 0, 0, None, None),
@@ -81,8 +81,10 @@ def test_a_transition_is_a_pass_followed_by_an_enrollment_in_time() -> None:
         ),
         within_days=30,
     )
-    assert paths.transitions.schema == TRANSITIONS.polars_schema
-    assert paths.transitions.select("from_course", "to_course", "n_passed", "n_moved").rows() == [
+    assert paths.transitions.frame.schema == TRANSITIONS.polars_schema
+    assert paths.transitions.frame.select(
+        "from_course", "to_course", "n_passed", "n_moved"
+    ).rows() == [
         ("Org+A", "(any other course)", 7, 3),
         ("Org+A", "Org+B", 7, 3),
         ("Org+A", "Org+C", 7, 1),
@@ -99,7 +101,7 @@ def test_the_first_pass_of_several_runs_counts_once() -> None:
         ),
         within_days=30,
     )
-    assert paths.transitions.select("to_course", "n_passed", "n_moved").rows() == [
+    assert paths.transitions.frame.select("to_course", "n_passed", "n_moved").rows() == [
         ("(any other course)", 1, 1),
         ("Org+B", 1, 1),
     ]
@@ -108,14 +110,14 @@ def test_the_first_pass_of_several_runs_counts_once() -> None:
 def test_a_course_id_of_another_form_is_a_course_of_its_own() -> None:
     pc = person_course(("u", "A", "1", 0, 10, 0.9), ("u", "A", "2", 20, None, 0.1))
     other = pc.with_columns(org=pl.lit(None, dtype=pl.String))
-    assert tk.learner_paths(other).repeats["n_repeaters"].to_list() == [0, 0]
-    assert tk.learner_paths(pc).repeats["n_repeaters"].to_list() == [1]
+    assert tk.learner_paths(other).repeats.frame["n_repeaters"].to_list() == [0, 0]
+    assert tk.learner_paths(pc).repeats.frame["n_repeaters"].to_list() == [1]
 
 
 def test_nobody_has_no_path() -> None:
     paths = tk.learner_paths(person_course())
-    assert_frame_equal(paths.repeats, REPEATS.empty())
-    assert_frame_equal(paths.transitions, TRANSITIONS.empty())
+    assert_frame_equal(paths.repeats.frame, REPEATS.empty())
+    assert_frame_equal(paths.transitions.frame, TRANSITIONS.empty())
 
 
 def test_a_negative_time_and_a_missing_column_are_refused() -> None:
@@ -147,5 +149,5 @@ def test_every_engine_and_order_gives_the_same_paths(tmp_path: Path) -> None:
         relation = connection.read_parquet(str(tmp_path / "pc.parquet"))
         for other in (pc.lazy(), pc.sample(fraction=1, shuffle=True, seed=1), relation):
             there = tk.learner_paths(other, within_days=20)
-            assert_frame_equal(there.repeats, here.repeats, rel_tol=1e-12)
-            assert_frame_equal(there.transitions, here.transitions, check_exact=True)
+            assert_frame_equal(there.repeats.frame, here.repeats.frame, rel_tol=1e-12)
+            assert_frame_equal(there.transitions.frame, here.transitions.frame, check_exact=True)

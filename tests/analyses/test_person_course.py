@@ -102,7 +102,7 @@ def test_records_without_a_partner_are_kept_and_counted() -> None:
         ("c", False, False, True),
     ]
     assert pc["display_name"].to_list() == ["Computing", "Computing", None]
-    assert tk.match_counts(pc).rows() == [
+    assert tk.match_counts(pc).frame.rows() == [
         (False, False, True, 1, 0, 0),
         (False, True, True, 1, 0, 0),
         (True, False, False, 1, 0, 0),
@@ -205,7 +205,7 @@ def test_what_cannot_be_joined_is_refused() -> None:
 def test_no_record_at_all_is_an_empty_frame() -> None:
     pc = tk.person_course(grades(), enrollments(), completion(), as_of=AS_OF)
     assert_frame_equal(pc, PERSON_COURSE.empty())
-    assert tk.match_counts(pc).is_empty()
+    assert tk.match_counts(pc).frame.is_empty()
 
 
 LETTERS = ["Pass", "A", "F", " fail", "FAILED", "Not  Passing", "not\u00a0passed", "", " ", None]
@@ -280,7 +280,7 @@ def test_the_time_of_a_pass_follows_the_rule_and_what_is_set_aside_is_counted() 
         assert pc[name].is_not_null().to_list() == [True, False, False, False]
     assert pc["days_to_pass"].is_not_null().to_list() == [True, False, False, False]
     assert pc["pass_time_unused"].to_list() == [False, True, True, False]
-    assert tk.match_counts(pc).rows() == [
+    assert tk.match_counts(pc).frame.rows() == [
         # in grades, enrollments, completion: records, passes undated, pass times unused
         (True, False, False, 2, 1, 1),
         (True, True, False, 2, 0, 1),

@@ -12,19 +12,20 @@ from polars.testing import assert_frame_equal
 import toolkit as tk
 from toolkit.loading.platform import Body
 from toolkit.loading.scan import Wanted, wanted
+from toolkit.sandbox.start import SandboxPlatform
 
 COURSE, LEARNER, CREATED = pl.col("course_id"), pl.col("username"), pl.col("created")
 DAY = datetime(2025, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[tk.SandboxPlatform]:
+def platform() -> Iterator[SandboxPlatform]:
     with tk.sandbox(learners=300) as platform:
         yield platform
 
 
 @pytest.fixture(scope="module")
-def enrollments(platform: tk.SandboxPlatform) -> pl.DataFrame:
+def enrollments(platform: SandboxPlatform) -> pl.DataFrame:
     return tk.load_enrollments(platform)
 
 
@@ -78,7 +79,7 @@ QUERIES = {
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_scan_gives_what_load_and_query_give(
-    name: str, platform: tk.SandboxPlatform, enrollments: pl.DataFrame
+    name: str, platform: SandboxPlatform, enrollments: pl.DataFrame
 ) -> None:
     query, course = QUERIES[name], enrollments["course_id"][0]
 
@@ -102,7 +103,7 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> list[Body]:
 
 
 def test_a_filter_is_asked_of_the_server(
-    platform: tk.SandboxPlatform, enrollments: pl.DataFrame, bodies: list[Body]
+    platform: SandboxPlatform, enrollments: pl.DataFrame, bodies: list[Body]
 ) -> None:
     course = enrollments["course_id"][0]
 

@@ -33,7 +33,7 @@ SEEN = pl.DataFrame(
 )
 
 
-def failing(report: tk.QualityReport) -> list[tuple[str, str, int | None]]:
+def failing(report: tk.quality.QualityReport) -> list[tuple[str, str, int | None]]:
     return [(o.frame, o.check, o.n_unexpected) for o in report.failed()]
 
 
@@ -142,7 +142,7 @@ def test_junit_counts_failures_and_what_was_not_run() -> None:
 
 def test_the_chart_has_a_bar_for_each_failed_check() -> None:
     report = tk.check(grades=grades(ZORA, BEN, ZORA, (*BEN[:4], None, *BEN[5:])), as_of=AS_OF)
-    spec = tk.chart_quality(report.table, source="made up", min_n=1).to_dict()
+    spec = report.chart(source="made up", min_n=1).to_dict()
     assert spec["title"]["text"] == ["2 of 19 checks fail, 1 of them critical"]
     assert spec["title"]["subtitle"] == ["n = 19 checks · made up"]
     (data,) = spec["datasets"].values()
@@ -154,12 +154,7 @@ def test_the_chart_has_a_bar_for_each_failed_check() -> None:
 
 
 def test_the_chart_of_clean_data_counts_what_passed() -> None:
-    spec = tk.chart_quality(tk.check(grades=grades(ZORA, BEN), as_of=AS_OF).table).to_dict()
+    spec = tk.check(grades=grades(ZORA, BEN), as_of=AS_OF).chart().to_dict()
     assert spec["title"]["text"] == ["All 19 checks pass"]
     (data,) = spec["datasets"].values()
     assert data == [{"frame": "grades", "n_passed": 19}]
-
-
-def test_the_chart_refuses_another_table() -> None:
-    with pytest.raises(tk.SchemaError, match="no columns"):
-        tk.chart_quality(pl.DataFrame({"frame": ["grades"]}))

@@ -35,7 +35,7 @@ def clean() -> Frames:
     return typed(Simulation(2_000, seed=7))
 
 
-def failing(report: tk.QualityReport) -> dict[tuple[str, str], int | None]:
+def failing(report: tk.quality.QualityReport) -> dict[tuple[str, str], int | None]:
     return {(o.frame, o.check): o.n_unexpected for o in report.failed()}
 
 
@@ -288,7 +288,7 @@ SHIFTS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 def test_a_shift_between_snapshots_is_found_alone(check: str) -> None:
     before = clean()["grades"]
     after = SHIFTS[check](before)
-    report = tk.check_snapshots(Saved(before), Saved(after))
+    report = tk.quality.check_snapshots(Saved(before), Saved(after))
     assert failing(report) == {("course_changes", check): 1}
     assert report.failures["course_id"].to_list() == [busiest(before)]
 
@@ -298,4 +298,4 @@ def test_a_running_platform_shifts_nothing() -> None:
     later = typed(source)["grades"]
     for days in (0, 14, 180):
         earlier = typed(source.earlier(source.clock - timedelta(days=days)))["grades"]
-        assert failing(tk.check_snapshots(Saved(earlier), Saved(later))) == {}
+        assert failing(tk.quality.check_snapshots(Saved(earlier), Saved(later))) == {}

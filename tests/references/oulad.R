@@ -15,8 +15,8 @@ plain <- survdiff(Surv(duration, event) ~ module, data = d)
 stratified <- survdiff(Surv(duration, event) ~ module + strata(run), data = d)
 ends <- cuminc(d$duration, d$end, d$module)
 tests <- data.frame(test = c("logrank", "stratified logrank", "gray passed", "gray unenrolled"),
-                    chi_squared = c(plain$chisq, stratified$chisq, ends$Tests[, "stat"]),
-                    degrees = c(length(plain$n) - 1, nrow(stratified$obs) - 1, ends$Tests[, "df"]))
+                    statistic = c(plain$chisq, stratified$chisq, ends$Tests[, "stat"]),
+                    df = c(length(plain$n) - 1, nrow(stratified$obs) - 1, ends$Tests[, "df"]))
 write.csv(tests, "oulad_tests.csv", row.names = FALSE)
 one <- timepoints(cuminc(d$duration, d$end), c(100, 200, 300, 400))
 write.csv(data.frame(end = rep(c("passed", "unenrolled"), each = 4), at = c(100, 200, 300, 400),

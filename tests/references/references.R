@@ -70,20 +70,20 @@ write(summaries, "summaries")
 tests <- do.call(rbind, lapply(names(sets), function(set) {
   d <- sets[[set]]
   out <- survdiff(Surv(duration, event) ~ group, data = d)
-  rows <- data.frame(set, test = "logrank", end = NA, chi_squared = out$chisq,
-                     degrees = length(out$n) - 1, p_value = out$pvalue)
+  rows <- data.frame(set, test = "logrank", end = NA, statistic = out$chisq,
+                     df = length(out$n) - 1, p_value = out$pvalue)
   if (!is.null(d$stratum)) {
     out <- survdiff(Surv(duration, event) ~ group + strata(stratum), data = d)
     rows <- rbind(rows, data.frame(set, test = "stratified logrank", end = NA,
-                                   chi_squared = out$chisq, degrees = nrow(out$obs) - 1,
+                                   statistic = out$chisq, df = nrow(out$obs) - 1,
                                    p_value = out$pvalue))
   }
   if (!is.null(d$end)) for (strata in c(FALSE, TRUE)) {
     out <- if (strata) cuminc(d$duration, d$end, d$group, d$stratum)$Tests
            else cuminc(d$duration, d$end, d$group)$Tests
     rows <- rbind(rows, data.frame(set, test = paste0(if (strata) "stratified ", "gray"),
-                                   end = rownames(out), chi_squared = out[, "stat"],
-                                   degrees = out[, "df"], p_value = out[, "pv"]))
+                                   end = rownames(out), statistic = out[, "stat"],
+                                   df = out[, "df"], p_value = out[, "pv"]))
   }
   rows
 }))

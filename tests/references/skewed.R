@@ -104,8 +104,8 @@ write(each(function(case, d) bind(lapply(c(FALSE, TRUE), function(strata) {
   all <- logrank(d, strata, case$late)
   tests <- rbind(all, bind(alone))
   named(case, strata = as.integer(strata), group = c("all", sapply(pairs, `[`, 1)),
-        other = c("all", sapply(pairs, `[`, 2)), chi_squared = tests[, 1], degrees = tests[, 2],
-        p_value = tests[, 3], p_holm = c(NA, p.adjust(tests[-1, 3], "holm")))
+        other = c("all", sapply(pairs, `[`, 2)), statistic = tests[, 1], df = tests[, 2],
+        p_value = tests[, 3], p_adjusted = c(NA, p.adjust(tests[-1, 3], "holm")))
 }))), "skewed_logrank")
 
 # Differences to the first group: restricted means, shares that have passed by a time
@@ -125,8 +125,8 @@ write(each(function(case, d) {
     share <- base$surv - one$surv
     named(case, group = of[i], rmst = diff, rmst_low = diff - qnorm(.975) * error,
           rmst_high = diff + qnorm(.975) * error, rmst_p = two_sided(diff / error),
-          ratio = exp(ratio), ratio_low = exp(ratio - qnorm(.975) * ratio_error),
-          ratio_high = exp(ratio + qnorm(.975) * ratio_error), ratio_p = two_sided(ratio / ratio_error),
+          ratio = exp(ratio), ratio_ci_low = exp(ratio - qnorm(.975) * ratio_error),
+          ratio_ci_high = exp(ratio + qnorm(.975) * ratio_error), ratio_p = two_sided(ratio / ratio_error),
           share = share, share_p = two_sided(z / sqrt(s(one)^2 + s(base)^2)),
           share_low = share - sqrt((one$upper - one$surv)^2 + (base$surv - base$lower)^2),
           share_high = share + sqrt((one$surv - one$lower)^2 + (base$upper - base$surv)^2))
@@ -144,8 +144,8 @@ write(each(function(case, d) of_groups(d, function(g, own) {
 write(bind(lapply(which(!cases$late), function(i) bind(lapply(c(FALSE, TRUE), function(strata) {
   case <- cases[i, ]; d <- prepared(case)
   found <- if (strata) cuminc(d$time, d$end, d$group, d$stratum)$Tests else cuminc(d$time, d$end, d$group)$Tests
-  named(case, strata = as.integer(strata), end = rownames(found), chi_squared = found[, "stat"],
-        degrees = found[, "df"], p_value = found[, "pv"])
+  named(case, strata = as.integer(strata), end = rownames(found), statistic = found[, "stat"],
+        df = found[, "df"], p_value = found[, "pv"])
 })))), "skewed_gray")
 
 # Shares: Wilson, Pearson's test and Fisher's exact test, Cramér's V
@@ -156,7 +156,7 @@ write(bind(lapply(c("two", "three"), function(by) {
     k <- table[g, "1"]; m <- sum(table[g, ])
     wilson <- prop.test(k, m, correct = FALSE)$conf.int
     data.frame(by, group = g, n_learners = m, n_reached = k, ci_low = wilson[1], ci_high = wilson[2],
-               statistic = test$statistic, degrees = test$parameter, p_value = test$p.value,
+               statistic = test$statistic, df = test$parameter, p_value = test$p.value,
                cramers_v = sqrt(test$statistic / sum(table)))
   }))
 })), "skewed_shares")
@@ -171,10 +171,10 @@ write(bind(lapply(c("two", "three"), function(by) {
     data.frame(by, group_a = p[1], group_b = p[2], difference = r[1] - r[2],
                low = r[1] - r[2] - sqrt((r[1] - w[1, 1])^2 + (w[2, 2] - r[2])^2),
                high = r[1] - r[2] + sqrt((w[2, 1] - r[1])^2 + (r[2] - w[1, 2])^2),
-               ratio = r[1] / r[2], ratio_low = r[1] / r[2] * exp(-qnorm(.975) * error),
-               ratio_high = r[1] / r[2] * exp(qnorm(.975) * error),
+               ratio = r[1] / r[2], ratio_ci_low = r[1] / r[2] * exp(-qnorm(.975) * error),
+               ratio_ci_high = r[1] / r[2] * exp(qnorm(.975) * error),
                statistic = test$statistic, p_value = test$p.value,
                fisher = fisher.test(table[p, ])$p.value)
   }))
-  cbind(found, p_holm = p.adjust(found$p_value, "holm"))
+  cbind(found, p_adjusted = p.adjust(found$p_value, "holm"))
 })), "skewed_pairs")

@@ -21,7 +21,7 @@ def learners(*names: str | None) -> pl.DataFrame:
 
 
 def test_usernames_become_pseudonyms_and_addresses_go() -> None:
-    hidden = tk.pseudonymize(learners("ada", "bo", "ada"), KEY)
+    hidden = tk.release.pseudonymize(learners("ada", "bo", "ada"), KEY)
     assert hidden.columns == ["username"]
     first, second, third = hidden["username"]
     assert first == third != second
@@ -30,27 +30,29 @@ def test_usernames_become_pseudonyms_and_addresses_go() -> None:
 
 
 def test_the_pseudonym_of_a_username_never_changes_between_versions() -> None:
-    assert tk.pseudonymize(learners("ada"), KEY).item() == "p_c6e4f9b9250a5231163957ea5a6c2996"
+    assert (
+        tk.release.pseudonymize(learners("ada"), KEY).item() == "p_c6e4f9b9250a5231163957ea5a6c2996"
+    )
 
 
 def test_other_columns_stay_as_they_are() -> None:
     frame = pl.DataFrame({"course_id": ["c"], "username": ["ada"], "completion": [0.5]})
-    hidden = tk.pseudonymize(frame, KEY)
+    hidden = tk.release.pseudonymize(frame, KEY)
     assert hidden.drop("username").equals(frame.drop("username"))
     assert hidden.columns == frame.columns
 
 
 def test_a_null_username_stays_null() -> None:
-    assert tk.pseudonymize(learners(None, "ada"), KEY)["username"].null_count() == 1
+    assert tk.release.pseudonymize(learners(None, "ada"), KEY)["username"].null_count() == 1
 
 
 def test_an_empty_frame_stays_empty() -> None:
-    assert tk.pseudonymize(learners(), KEY).schema == {"username": pl.String}
+    assert tk.release.pseudonymize(learners(), KEY).schema == {"username": pl.String}
 
 
 def test_two_keys_share_no_pseudonym() -> None:
     names = learners(*(f"learner{i}" for i in range(1000)))
-    one, other = (set(tk.pseudonymize(names, key)["username"]) for key in (KEY, OTHER))
+    one, other = (set(tk.release.pseudonymize(names, key)["username"]) for key in (KEY, OTHER))
     assert len(one) == len(other) == 1000
     assert one.isdisjoint(other)
 
@@ -58,18 +60,18 @@ def test_two_keys_share_no_pseudonym() -> None:
 @settings(max_examples=50)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), unique=True, max_size=20))
 def test_different_usernames_have_different_pseudonyms(names: list[str]) -> None:
-    assert tk.pseudonymize(learners(*names), KEY)["username"].n_unique() == len(names)
+    assert tk.release.pseudonymize(learners(*names), KEY)["username"].n_unique() == len(names)
 
 
 def test_pseudonyms_are_not_hashed_again() -> None:
-    once = tk.pseudonymize(learners("ada"), KEY)
+    once = tk.release.pseudonymize(learners("ada"), KEY)
     with pytest.raises(tk.DisclosureError, match="already"):
-        tk.pseudonymize(once, KEY)
+        tk.release.pseudonymize(once, KEY)
 
 
 def test_a_frame_without_identities_is_refused() -> None:
     with pytest.raises(tk.SchemaError, match="username"):
-        tk.pseudonymize(pl.DataFrame({"completion": [0.1]}), KEY)
+        tk.release.pseudonymize(pl.DataFrame({"completion": [0.1]}), KEY)
 
 
 @pytest.mark.parametrize(
@@ -93,13 +95,13 @@ def test_raw_values_of_problems_keep_numbers_and_dates_only(
         {"resource": ["grades"], "record": [0], "column": [column], "raw": [raw], "reason": ["r"]},
         schema_overrides={"raw": pl.String},
     )
-    assert tk.pseudonymize(problems, KEY)["raw"].to_list() == [kept]
+    assert tk.release.pseudonymize(problems, KEY)["raw"].to_list() == [kept]
 
 
 def test_the_holder_of_the_key_finds_pseudonyms_again() -> None:
     table = reidentify(["ada", "bo"], KEY)
     assert table.columns == ["username", "pseudonym"]
-    assert table["pseudonym"][0] == tk.pseudonymize(learners("ada"), KEY).item()
+    assert table["pseudonym"][0] == tk.release.pseudonymize(learners("ada"), KEY).item()
 
 
 SECRET = release_secret("4f8a1c0be97d2635a6b31f90d7c25e84")
@@ -165,7 +167,7 @@ def test_record_keys_are_computed_as_the_docstring_tells(records: list[tuple[str
 
 
 def test_a_record_key_depends_on_nothing_but_learner_course_and_secret() -> None:
-    frame = pl.concat([crossed(30, 20), tk.pseudonymize(crossed(30, 20), KEY)])
+    frame = pl.concat([crossed(30, 20), tk.release.pseudonymize(crossed(30, 20), KEY)])
     whole = frame.with_columns(k=keyed(frame))
     shuffled = frame.sample(fraction=1.0, shuffle=True, seed=1)
     lazily = shuffled.lazy().with_columns(k=record_keys("username", "course_id", SECRET))
@@ -191,7 +193,7 @@ def test_sums_of_record_keys_look_random_however_the_sets_overlap(hide: bool) ->
     """By learner, by pairs, and of rectangles, which a linear key would betray."""
     frame = crossed(1000, 60)
     if hide:
-        frame = tk.pseudonymize(frame, KEY)
+        frame = tk.release.pseudonymize(frame, KEY)
     frame = frame.with_columns(k=keyed(frame), half=pl.col("course_id").rank("dense") % 2)
     frame = frame.with_columns(pair=pl.col("username").rank("dense") // 2)
     alternating = pl.when(pl.col("username").rank("dense") % 2 == pl.col("half")).then("k")

@@ -11,6 +11,7 @@ import zstandard
 
 import toolkit as tk
 from toolkit.sandbox.faults import catalogue as faults
+from toolkit.sandbox.start import SandboxPlatform
 
 TOKEN = "throw-away"
 HEADERS = {
@@ -20,15 +21,15 @@ HEADERS = {
 }
 
 
-def faulty(names: str | list[str]) -> tk.SandboxPlatform:
+def faulty(names: str | list[str]) -> SandboxPlatform:
     return tk.sandbox(learners=60, token=TOKEN, faults=names)
 
 
-def get(platform: tk.SandboxPlatform, path: str = "grades") -> httpx.Response:
+def get(platform: SandboxPlatform, path: str = "grades") -> httpx.Response:
     return httpx.get(f"{platform.base_url}/api/so2/v1/{path}", headers=HEADERS)
 
 
-def raw(platform: tk.SandboxPlatform) -> tuple[httpx.Headers, bytes]:
+def raw(platform: SandboxPlatform) -> tuple[httpx.Headers, bytes]:
     url = f"{platform.base_url}/api/so2/v1/grades"
     with httpx.stream("GET", url, headers=HEADERS) as response:
         return response.headers, b"".join(response.iter_raw())

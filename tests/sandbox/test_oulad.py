@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import toolkit as tk
+from toolkit.sandbox.start import SandboxPlatform
 
 TOKEN = "throw-away"
 # Percent of a module's registrations that ended in Pass or Distinction.
@@ -22,29 +23,29 @@ HEADERS = {
 }
 
 
-def records(platform: tk.SandboxPlatform, resource: str) -> pl.DataFrame:
+def records(platform: SandboxPlatform, resource: str) -> pl.DataFrame:
     body = httpx.get(f"{platform.base_url}/api/so2/v1/{resource}", headers=HEADERS).json()
     return pl.DataFrame(body, infer_schema_length=None)
 
 
 @pytest.fixture(scope="module")
-def platform(oulad_dir: Path) -> Iterator[tk.SandboxPlatform]:
+def platform(oulad_dir: Path) -> Iterator[SandboxPlatform]:
     with tk.sandbox(oulad=oulad_dir, token=TOKEN) as platform:
         yield platform
 
 
 @pytest.fixture(scope="module")
-def grades(platform: tk.SandboxPlatform) -> pl.DataFrame:
+def grades(platform: SandboxPlatform) -> pl.DataFrame:
     return records(platform, "grades")
 
 
 @pytest.fixture(scope="module")
-def enrollments(platform: tk.SandboxPlatform) -> pl.DataFrame:
+def enrollments(platform: SandboxPlatform) -> pl.DataFrame:
     return records(platform, "enrollments")
 
 
 def test_each_resource_has_a_record_per_learner_and_presentation(
-    platform: tk.SandboxPlatform, grades: pl.DataFrame, enrollments: pl.DataFrame
+    platform: SandboxPlatform, grades: pl.DataFrame, enrollments: pl.DataFrame
 ) -> None:
     key = ["username", "course_id"]
     completion = records(platform, "completion")
@@ -77,22 +78,22 @@ def test_the_registrations_a_presentation_are_the_published_ones(
     assert sum(registrations.values()) / 22 == 1_481.5
 
 
-def test_the_toolkit_s_own_functions_reproduce_the_figures(platform: tk.SandboxPlatform) -> None:
+def test_the_toolkit_s_own_functions_reproduce_the_figures(platform: SandboxPlatform) -> None:
     study = tk.load_study(platform)
     assert study.person_course.height == 32_593
-    modules = tk.outcomes(study.person_course, by=["course_number"])
+    modules = tk.outcomes(study.person_course, by=["course_number"]).frame
     shares = modules.select("course_number", pl.col("n_passed") / pl.col("n_enrolled") * 100)
     assert {name: round(share, 2) for name, share in shares.iter_rows()} == MODULE_SHARES
     assert modules["n_passed"].sum() == 12_361 + 3_024
-    runs = tk.outcomes(study.person_course, by=["course_run"])
+    runs = tk.outcomes(study.person_course, by=["course_run"]).frame
     assert runs["n_enrolled"].sum() == 32_593
-    presentations = tk.outcomes(study.person_course, by=["course_id"])
+    presentations = tk.outcomes(study.person_course, by=["course_id"]).frame
     assert presentations["n_enrolled"].mean() == 1_481.5
     assert presentations["n_enrolled"].to_list()[:2] == [383, 365]
 
 
 def test_the_running_score_of_learner_47061_passes_the_mark_at_the_third_submission(
-    grades: pl.DataFrame, platform: tk.SandboxPlatform, oulad_dir: Path
+    grades: pl.DataFrame, platform: SandboxPlatform, oulad_dir: Path
 ) -> None:
     # 11.68, 37.16, 53.96, 70.20 after days 32, 69, 130 and 169 of a start on 1 October 2014.
     url = f"{platform.base_url}/api/so2/v1/grades?username=ou-47061"
@@ -103,7 +104,7 @@ def test_the_running_score_of_learner_47061_passes_the_mark_at_the_third_submiss
     assert grades.filter(pl.col("username") == "ou-47061").to_dicts() == [grade]
 
 
-def test_submissions_without_a_score_are_counted(platform: tk.SandboxPlatform) -> None:
+def test_submissions_without_a_score_are_counted(platform: SandboxPlatform) -> None:
     assert platform.remark is not None
     assert platform.remark.startswith("173 of 168,953 graded submissions have no score")
 
@@ -116,7 +117,7 @@ def test_what_is_missing_in_oulad_is_null(grades: pl.DataFrame, enrollments: pl.
 
 
 def test_nothing_lies_after_the_clock(
-    platform: tk.SandboxPlatform, grades: pl.DataFrame, enrollments: pl.DataFrame
+    platform: SandboxPlatform, grades: pl.DataFrame, enrollments: pl.DataFrame
 ) -> None:
     clock = platform.clock.strftime("%Y-%m-%d %H:%M:%S")
     assert clock == "2015-06-28 00:00:00"
@@ -124,7 +125,7 @@ def test_nothing_lies_after_the_clock(
         assert str(column.max()) < clock
 
 
-def test_the_sandbox_says_that_the_learners_are_real(platform: tk.SandboxPlatform) -> None:
+def test_the_sandbox_says_that_the_learners_are_real(platform: SandboxPlatform) -> None:
     assert platform.label == "sandbox: OULAD, real learners (CC BY 4.0)"
     assert platform.truth is None
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import toolkit as tk
+from toolkit.sandbox.start import SandboxPlatform
 
 DOCUMENTED = {
     "grades": {
@@ -20,12 +21,12 @@ DOCUMENTED = {
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[tk.SandboxPlatform]:
+def platform() -> Iterator[SandboxPlatform]:
     with tk.sandbox(learners=500, seed=7, token="throw-away") as platform:
         yield platform
 
 
-def get(platform: tk.SandboxPlatform, path: str, **changed: str | None) -> httpx.Response:
+def get(platform: SandboxPlatform, path: str, **changed: str | None) -> httpx.Response:
     headers: dict[str, str | None] = {
         "Authorization": "Bearer throw-away",
         "Content-Type": "application/json",
@@ -37,7 +38,7 @@ def get(platform: tk.SandboxPlatform, path: str, **changed: str | None) -> httpx
 
 @pytest.mark.parametrize(("resource", "fields"), DOCUMENTED.items())
 def test_each_resource_has_the_documented_fields(
-    platform: tk.SandboxPlatform, resource: str, fields: set[str]
+    platform: SandboxPlatform, resource: str, fields: set[str]
 ) -> None:
     answer = get(platform, resource)
     assert answer.status_code == 200
@@ -45,7 +46,7 @@ def test_each_resource_has_the_documented_fields(
     assert {frozenset(record) for record in answer.json()} == {frozenset(fields)}
 
 
-def test_the_resources_hold_the_same_learners_and_courses(platform: tk.SandboxPlatform) -> None:
+def test_the_resources_hold_the_same_learners_and_courses(platform: SandboxPlatform) -> None:
     keys = [
         [(record["username"], record["course_id"]) for record in get(platform, resource).json()]
         for resource in DOCUMENTED
@@ -57,7 +58,7 @@ def test_the_resources_hold_the_same_learners_and_courses(platform: tk.SandboxPl
 @pytest.mark.parametrize("resource", DOCUMENTED)
 @pytest.mark.parametrize("name", ["course_id", "username"])
 def test_a_filter_answers_just_its_records(
-    platform: tk.SandboxPlatform, resource: str, name: str
+    platform: SandboxPlatform, resource: str, name: str
 ) -> None:
     everything = get(platform, resource).json()
     wanted = everything[len(everything) // 2][name]
@@ -68,19 +69,19 @@ def test_a_filter_answers_just_its_records(
 
 
 def test_a_course_or_learner_that_is_not_there_has_no_records(
-    platform: tk.SandboxPlatform,
+    platform: SandboxPlatform,
 ) -> None:
     assert get(platform, "grades?course_id=course-v1:DemoX%2BNONE%2B2024_T1").json() == []
     assert get(platform, "grades?username=amber_badger_999999").json() == []
     assert get(platform, "grades?username=somebody").json() == []
 
 
-def test_a_learner_is_known_by_the_whole_name(platform: tk.SandboxPlatform) -> None:
+def test_a_learner_is_known_by_the_whole_name(platform: SandboxPlatform) -> None:
     assert get(platform, "grades?username=amber_badger_000000").json() != []
     assert get(platform, "grades?username=amber_crane_000000").json() == []
 
 
-def test_days_counts_back_from_the_platform_s_own_clock(platform: tk.SandboxPlatform) -> None:
+def test_days_counts_back_from_the_platform_s_own_clock(platform: SandboxPlatform) -> None:
     everything = get(platform, "enrollments").json()
     recent = [record for record in everything if record["created"] >= "2025-12-02 00:00"]
     assert 0 < len(recent) < len(everything)
@@ -89,14 +90,14 @@ def test_days_counts_back_from_the_platform_s_own_clock(platform: tk.SandboxPlat
     assert get(platform, f"enrollments?days={10**30}").json() == everything
 
 
-def test_the_date_header_is_the_simulated_clock(platform: tk.SandboxPlatform) -> None:
+def test_the_date_header_is_the_simulated_clock(platform: SandboxPlatform) -> None:
     assert get(platform, "grades").headers["date"] == "Thu, 01 Jan 2026 00:00:00 GMT"
     assert platform.clock.isoformat() == "2026-01-01T00:00:00+00:00"
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer wrong", "Basic dGhy"])
 def test_without_the_token_nothing_is_answered(
-    platform: tk.SandboxPlatform, authorization: str | None
+    platform: SandboxPlatform, authorization: str | None
 ) -> None:
     answer = get(platform, "grades?username=", Authorization=authorization)
     assert answer.status_code == 401
@@ -117,7 +118,7 @@ def test_without_the_token_nothing_is_answered(
     ],
 )
 def test_a_wrong_parameter_is_refused_by_name(
-    platform: tk.SandboxPlatform, path: str, word: str
+    platform: SandboxPlatform, path: str, word: str
 ) -> None:
     answer = get(platform, path)
     assert answer.status_code == 400
@@ -125,12 +126,12 @@ def test_a_wrong_parameter_is_refused_by_name(
 
 
 @pytest.mark.parametrize("header", ["Content_Type", "Access_Control_Request_Headers"])
-def test_the_documented_headers_are_required(platform: tk.SandboxPlatform, header: str) -> None:
+def test_the_documented_headers_are_required(platform: SandboxPlatform, header: str) -> None:
     assert get(platform, "grades", **{header: None}).status_code == 400
     assert get(platform, "grades", **{header: "text/plain"}).status_code == 400
 
 
-def test_the_token_shows_nowhere(platform: tk.SandboxPlatform) -> None:
+def test_the_token_shows_nowhere(platform: SandboxPlatform) -> None:
     assert "throw-away" not in repr(platform)
     assert "throw-away" not in httpx.get(f"{platform.base_url}/openapi.json").text
 
@@ -145,7 +146,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
 
 
 def test_an_earlier_sandbox_shows_the_same_learners_with_less_behind_them(
-    platform: tk.SandboxPlatform,
+    platform: SandboxPlatform,
 ) -> None:
     moment = datetime(2025, 7, 1, tzinfo=UTC)
     key = ["username", "course_id"]
@@ -165,7 +166,7 @@ def test_an_earlier_sandbox_shows_the_same_learners_with_less_behind_them(
 
 
 def test_no_simulated_moment_lies_before_the_opening_or_after_the_clock(
-    platform: tk.SandboxPlatform,
+    platform: SandboxPlatform,
 ) -> None:
     for year in (2023, 2027):
         with pytest.raises(tk.ConfigurationError, match="2024-01-01 to 2026-01-01"):
@@ -192,7 +193,7 @@ def test_impossible_arguments_are_refused(learners: int, seed: int) -> None:
         tk.sandbox(learners=learners, seed=seed)
 
 
-def test_a_port_that_is_taken_is_named(platform: tk.SandboxPlatform) -> None:
+def test_a_port_that_is_taken_is_named(platform: SandboxPlatform) -> None:
     port = int(platform.base_url.rpartition(":")[2])
     with pytest.raises(tk.ConfigurationError, match=f"port {port}"):
         tk.sandbox(learners=1, port=port)

@@ -219,7 +219,7 @@ def test_the_toolkit_s_estimates_over_http_agree_with_the_truth() -> None:
         truth, study = platform.truth, tk.load_study(platform)
     assert truth is not None
     assert study.problems.is_empty()
-    curves = tk.kaplan_meier(tk.time_to_pass(study.person_course), by=["course_id"])
+    curves = tk.kaplan_meier(tk.time_to_pass(study.person_course), by=["course_id"]).frame
     off = []
     for (course,), curve in curves.group_by("course_id"):
         last = curve.filter(pl.col("duration") <= 60, pl.col("n_events") > 0)[-1]

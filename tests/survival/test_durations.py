@@ -1,7 +1,10 @@
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import toolkit as tk
@@ -62,14 +65,15 @@ def test_each_reason_for_having_no_duration_is_named() -> None:
         ("untimed", None, None, "passed without a pass time"),
         ("late", None, None, "origin after as_of"),
     ]
-    assert tk.exclusions(durations).rows() == [
+    assert tk.survival.exclusions(durations).frame.rows() == [
         ("no origin", 1, 6),
         ("not enrolled", 1, 6),
         ("origin after as_of", 1, 6),
         ("passed before origin", 1, 6),
         ("passed without a pass time", 1, 6),
     ]
-    assert tk.kaplan_meier(durations)["n_excluded"].unique().to_list() == [5]
+    dated = durations.filter(pl.col("excluded").ne_missing("passed without a pass time"))
+    assert tk.kaplan_meier(dated).frame["n_excluded"].unique().to_list() == [4]
 
 
 def test_a_pass_after_an_earlier_as_of_is_not_yet_seen() -> None:
@@ -122,7 +126,7 @@ def test_a_landmark_keeps_only_those_still_at_risk() -> None:
     durations = tk.time_to_pass(pc, entry=30)
     gone = "no longer at risk at entry"
     assert durations["excluded"].to_list() == [gone, gone, None, gone, None]
-    table = tk.kaplan_meier(durations)
+    table = tk.kaplan_meier(durations).frame
     assert table.select("duration", "n_at_risk", "survival").rows() == [
         (0.0, 0, 1.0),
         (30.0, 0, 1.0),
@@ -176,10 +180,134 @@ def test_a_lazy_frame_stays_lazy_and_gives_the_same() -> None:
     lazy = tk.time_to_pass(pc.lazy())
     assert isinstance(lazy, pl.LazyFrame)
     assert_frame_equal(lazy.collect(), tk.time_to_pass(pc))
-    assert_frame_equal(tk.kaplan_meier(lazy), tk.kaplan_meier(tk.time_to_pass(pc)))
+    assert_frame_equal(tk.kaplan_meier(lazy).frame, tk.kaplan_meier(tk.time_to_pass(pc)).frame)
 
 
 def test_the_other_columns_stay_to_group_by() -> None:
     durations = tk.time_to_pass(person_course(learner("ada", day=10, mode="audit")))
     assert durations.columns[:5] == ["username", "course_id", "duration", "event", "excluded"]
     assert durations["mode"].to_list() == ["audit"]
+
+
+def test_a_pass_time_without_a_pass_is_no_event() -> None:
+    # The pass rule decides `passed`; the platform's own time may date what is no pass by it.
+    pc = person_course(learner("ada", day=10, passed=False), learner("bo", day=10, passed=None))
+    assert tk.time_to_pass(pc).select(REASONS).rows() == [
+        ("ada", 59.0, False, None),
+        ("bo", 59.0, False, None),
+    ]
+
+
+def undated_beside(n_dated: int, n_undated: int) -> pl.DataFrame:
+    """Passers with and without a date, and as many who did not pass."""
+    dated = [learner(f"a{i}", day=10) for i in range(n_dated)]
+    undated = [learner(f"b{i}", passed=True) for i in range(n_undated)]
+    others = [learner(f"c{i}") for i in range(n_dated + n_undated)]
+    return person_course(*dated, *undated, *others).with_columns(mode=pl.lit("audit"))
+
+
+CURVES = [
+    tk.kaplan_meier,
+    tk.survival_summary,
+    tk.survival.nelson_aalen,
+    tk.survival.smoothed_hazard,
+    tk.logrank,
+    tk.survival.logrank_pairs,
+    tk.survival.rmst_difference,
+    lambda durations, by: tk.survival.milestone_difference(durations, by=by, at=20).frame,
+    lambda durations, by: tk.survival.cumulative_incidence(with_end(durations), by=by).frame,
+    lambda durations, by: tk.survival.gray_test(with_end(durations), by=by).frame,
+]
+
+
+def with_end(durations: pl.DataFrame) -> pl.DataFrame:
+    return durations.with_columns(end=pl.when("event").then(pl.lit("passed")))
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_a_group_whose_passes_lack_dates_is_refused_by_name(curve: Callable[..., object]) -> None:
+    few = undated_beside(98, 2)
+    many = undated_beside(97, 3).with_columns(mode=pl.lit("verified"))
+    durations = tk.time_to_pass(pl.concat([few, many]))
+    with pytest.raises(
+        tk.SchemaError, match=r"by mode of: verified \(3.0%\)\. .*undated=\"bounds\""
+    ):
+        curve(durations, by="mode")
+    curve(durations.filter(mode="audit"), by="mode")
+
+
+def test_a_small_share_of_undated_passes_is_told_in_the_table() -> None:
+    table = tk.kaplan_meier(tk.time_to_pass(undated_beside(98, 2))).frame
+    assert table.select("n_excluded", "n_undated").unique().rows() == [(2, 2)]
+    hazard = tk.survival.smoothed_hazard(tk.time_to_pass(undated_beside(98, 2))).frame
+    assert hazard.select("n_excluded", "n_undated").unique().rows() == [(2, 2)]
+
+
+def test_the_bounds_take_all_undated_passes_at_once_or_at_the_last_moment() -> None:
+    durations = tk.time_to_pass(undated_beside(2, 2), undated="bounds")
+    curves = tk.kaplan_meier(durations, by="bound").frame.filter(pl.col("n_events") > 0)
+    assert curves.select("bound", "duration", "survival").rows() == [
+        ("at once", 0.0, 0.75),
+        ("at once", 10.0, 0.5),
+        ("at the last moment", 10.0, 0.75),
+        ("at the last moment", 59.0, 0.5),
+    ]
+
+
+def test_bounds_that_are_not_told_apart_are_refused() -> None:
+    durations = tk.time_to_pass(undated_beside(2, 2), undated="bounds")
+    for function in (tk.kaplan_meier, tk.survival.exclusions):
+        with pytest.raises(tk.ArgumentError, match='add "bound" to `by`'):
+            function(durations)
+        function(durations.filter(bound="at once"))
+
+
+def test_a_pass_at_once_lies_before_a_landmark_and_just_after_a_late_enrollment() -> None:
+    pc = person_course(learner("ada", created=12, passed=True))
+    start = {"course-v1:Org+CS101+2026": "2026-01-01"}
+    landmark = tk.time_to_pass(pc, start, entry=5, undated="bounds")
+    assert landmark.select("bound", "duration", "excluded").rows() == [
+        ("at once", None, "no longer at risk at entry"),
+        ("at the last moment", 59.0, None),
+    ]
+    late = tk.time_to_pass(pc, start, entry="enrolled", undated="bounds")
+    assert late["entry"].to_list() == [12.0, 12.0]
+    assert late["duration"].to_list() == pytest.approx([12.0, 59.0], abs=1e-9)
+    assert late["excluded"].to_list() == [None, None]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    days=st.lists(st.integers(0, 50), min_size=1, max_size=40),
+    known=st.lists(st.booleans(), min_size=40, max_size=40),
+    at=st.integers(0, 59),
+)
+def test_the_truth_lies_between_the_bounds(days: list[int], known: list[bool], at: int) -> None:
+    truth = person_course(*(learner(f"{i}", day=day) for i, day in enumerate(days)))
+    seen = truth.with_columns(
+        pl.when(pl.Series(known[: len(days)])).then("passed_timestamp").alias("passed_timestamp")
+    )
+    (share,) = tk.kaplan_meier(tk.time_to_pass(truth), times=[at]).frame["survival"]
+    bounds = tk.time_to_pass(seen, undated="bounds")
+    low, high = tk.kaplan_meier(bounds, by="bound", times=[at]).frame["survival"]
+    assert low - 1e-12 <= share <= high + 1e-12
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"entry": -1},
+        {"entry": float("nan")},
+        {"entry": "passed"},
+        {"undated": "drop"},
+        {"competing": {"passed": "left_at"}},
+        {"competing": "left_at"},
+        {"as_of": "2999-01-01"},
+        {"as_of": "yesterday"},
+        {"origin": 7},
+        {"origin": {"course-v1:Org+CS101+2026": "yesterday"}},
+    ],
+)
+def test_impossible_arguments_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(tk.ArgumentError):
+        tk.time_to_pass(person_course(learner("ada", day=10)), **wrong)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ def rows(*durations: float, events: str, **columns: list[object]) -> pl.DataFram
 
 
 def figure(frame: pl.DataFrame, statistic: str, **options: object) -> dict[str, object]:
-    summary = tk.survival_summary(frame, **options)  # type: ignore[arg-type]
+    summary = tk.survival_summary(frame, **options).frame  # type: ignore[arg-type]
     return summary.filter(statistic=statistic).row(0, named=True)
 
 
@@ -29,7 +29,7 @@ def test_a_median_that_is_not_reached_is_null() -> None:
 
 
 def test_a_milestone_after_the_last_observation_is_null() -> None:
-    summary = tk.survival_summary(rows(10, 40, events="xo"), milestones=[30, 60])
+    summary = tk.survival_summary(rows(10, 40, events="xo"), milestones=[30, 60]).frame
     passed = summary.filter(statistic="passed by")
     assert passed.select("at", "estimate").rows() == [(30.0, 0.5), (60.0, None)]
 
@@ -53,22 +53,22 @@ def test_who_passes_is_not_at_risk_of_being_censored_at_that_time() -> None:
 
 def test_groups_that_are_the_same_do_not_differ() -> None:
     both = rows(1, 2, 3, 1, 2, 3, events="xxoxxo", mode=list("aaabbb"))
-    assert tk.logrank(both, by="mode")["p_value"].to_list() == pytest.approx([1.0, 1.0])
-    difference = tk.rmst_difference(both, by="mode").row(0, named=True)
+    assert tk.logrank(both, by="mode").frame["p_value"].to_list() == pytest.approx([1.0, 1.0])
+    difference = tk.survival.rmst_difference(both, by="mode").frame.row(0, named=True)
     assert (difference["difference"], difference["p_value"]) == (0.0, 1.0)
 
 
 def test_nothing_is_tested_where_there_is_nothing_to_compare() -> None:
     alone = rows(1, 2, events="xo", mode=["a", "a"])
-    assert tk.logrank(alone, by="mode")["p_value"].to_list() == [None]
+    assert tk.logrank(alone, by="mode").frame["p_value"].to_list() == [None]
     nobody = rows(1, 2, events="oo", mode=["a", "b"])
-    assert tk.logrank(nobody, by="mode")["degrees"].to_list() == [0, 0]
+    assert tk.logrank(nobody, by="mode").frame["df"].to_list() == [0, 0]
 
 
 def test_a_reference_that_does_not_exist_is_refused() -> None:
     both = rows(1, 2, events="xo", mode=["a", "b"])
     with pytest.raises(ValueError, match="no group 'c'"):
-        tk.rmst_difference(both, by="mode", reference="c")
+        tk.survival.rmst_difference(both, by="mode", reference="c")
 
 
 def test_incidences_and_the_share_under_way_sum_to_1() -> None:
@@ -80,17 +80,17 @@ def test_incidences_and_the_share_under_way_sum_to_1() -> None:
         }
     ).with_columns(pl.col("end").replace("none", None))
     frame = frame.with_columns(event=pl.col("end").is_not_null())
-    incidence = tk.cumulative_incidence(frame)
+    incidence = tk.survival.cumulative_incidence(frame).frame
     total = incidence.group_by("duration").agg(pl.col("cumulative_incidence").sum())
-    both = tk.kaplan_meier(frame).join(total, on="duration")
+    both = tk.kaplan_meier(frame).frame.join(total, on="duration")
     np.testing.assert_allclose(both["survival"] + both["cumulative_incidence"], 1.0)
 
 
 def test_one_end_alone_gives_one_minus_kaplan_meier_and_greenwoods_error() -> None:
     frame = rows(1, 2, 2, 3, 5, 8, events="xxoxox")
     frame = frame.with_columns(end=pl.when("event").then(pl.lit("passed")))
-    curve = tk.kaplan_meier(frame).filter(pl.col("survival") > 0)
-    incidence = tk.cumulative_incidence(frame).head(curve.height)
+    curve = tk.kaplan_meier(frame).frame.filter(pl.col("survival") > 0)
+    incidence = tk.survival.cumulative_incidence(frame).frame.head(curve.height)
     np.testing.assert_allclose(incidence["cumulative_incidence"], 1 - curve["survival"])
     np.testing.assert_allclose(incidence["std_error"], curve["std_error"], atol=1e-12)
 
@@ -98,20 +98,22 @@ def test_one_end_alone_gives_one_minus_kaplan_meier_and_greenwoods_error() -> No
 def test_grays_test_refuses_late_entry() -> None:
     frame = rows(1, 2, events="xo", mode=["a", "b"], entry=[0.0, 1.0], end=["passed", None])
     with pytest.raises(tk.SchemaError, match="late entry"):
-        tk.gray_test(frame, by="mode")
+        tk.survival.gray_test(frame, by="mode")
 
 
 def test_the_smoothed_hazard_finds_a_constant_rate_up_to_both_ends() -> None:
     rng = np.random.default_rng(5)
     frame = pl.DataFrame({"duration": rng.exponential(50, 200_000)}).with_columns(event=True)
-    early = tk.smoothed_hazard(frame, every=7).filter(pl.col("duration") < 100)
+    early = tk.survival.smoothed_hazard(frame, every=7).frame.filter(pl.col("duration") < 100)
     np.testing.assert_allclose(early["hazard"], 7 / 50, rtol=0.05)
     capped = frame.with_columns(pl.col("duration").clip(0, 70), event=pl.col("duration") < 70)
-    np.testing.assert_allclose(tk.smoothed_hazard(capped)["hazard"], 7 / 50, rtol=0.05)
+    np.testing.assert_allclose(
+        tk.survival.smoothed_hazard(capped).frame["hazard"], 7 / 50, rtol=0.05
+    )
 
 
 def test_stretches_begin_at_0_and_count_what_lies_in_them() -> None:
-    table = tk.smoothed_hazard(rows(0, 3, 7, 13, 20, events="xxxxo"), every=7)
+    table = tk.survival.smoothed_hazard(rows(0, 3, 7, 13, 20, events="xxxxo"), every=7).frame
     assert table.select("duration", "n_at_risk", "n_events").rows() == [(3.5, 5, 2), (10.5, 3, 2)]
 
 
@@ -137,7 +139,7 @@ def test_the_error_of_the_curve_shrinks_with_the_root_of_n() -> None:
     for n in sizes:
         runs = max(2, min(60, 10**6 // n))
         found = [
-            np.abs(tk.kaplan_meier(cured(n, seed), times=TIMES)["survival"] - truth()).mean()
+            np.abs(tk.kaplan_meier(cured(n, seed), times=TIMES).frame["survival"] - truth()).mean()
             for seed in range(runs)
         ]
         errors.append(np.mean(found))
@@ -151,9 +153,86 @@ def test_intervals_cover_as_often_as_they_say(n: int) -> None:
     covered = np.zeros(len(TIMES))
     runs = 1500
     frames = [cured(n, seed).with_columns(run=pl.lit(seed)) for seed in range(runs)]
-    tables = tk.kaplan_meier(pl.concat(frames), by="run", times=TIMES)
+    tables = tk.kaplan_meier(pl.concat(frames), by="run", times=TIMES).frame
     for _, table in tables.group_by("run"):
         low, high = table["ci_low"].to_numpy(), table["ci_high"].to_numpy()
         covered += (low <= truth()) & (truth() <= high)
     assert (covered / runs >= 0.93).all()
     assert (covered / runs <= 0.97).all()
+
+
+def test_a_milestone_keeps_its_estimate_where_a_whole_group_has_passed() -> None:
+    both = rows(1, 2, 3, 1, 5, 9, events="xxxxoo", mode=list("aaabbb"))
+    found = tk.survival.milestone_difference(both, by="mode", at=4).frame.row(0, named=True)
+    assert found["difference"] == pytest.approx(1 / 3 - 1)
+    assert -1 <= found["ci_low"] < found["difference"] < found["ci_high"] <= 1
+    assert found["p_value"] is None
+
+
+def test_a_restricted_mean_without_a_pass_is_not_certain() -> None:
+    found = figure(rows(*[9.0] * 15, events="o" * 15), "restricted mean", horizon=8)
+    assert (found["estimate"], found["ci_high"]) == (8.0, 8.0)
+    assert found["ci_low"] == pytest.approx(8 * 0.025 ** (1 / 15))
+
+
+def test_before_the_first_event_the_incidence_may_still_be_that_of_none_in_n() -> None:
+    # Ten left before; at 5 five are still under way. None of the 15 has passed.
+    frame = rows(*[1.0] * 10, *[9.0] * 5, events="o" * 15)
+    frame = frame.with_columns(end=pl.Series(["left"] * 10 + ["passed"] * 5))
+    frame = frame.with_columns(event=pl.col("end") == "passed")
+    early = (
+        tk.survival.cumulative_incidence(frame)
+        .frame.filter(end="passed", duration=1)
+        .row(0, named=True)
+    )
+    assert early["ci_low"] == 0
+    assert early["ci_high"] == pytest.approx(1 - 0.025 ** (1 / 15))
+
+
+def test_hazards_of_nobody_passing_have_an_upper_end() -> None:
+    frame = rows(*[21.0] * 10, events="o" * 10)
+    cumulative = tk.survival.nelson_aalen(frame).frame["ci_high"].to_list()
+    assert cumulative == pytest.approx([-np.log(0.025) / 10] * 2)
+    # Ten learners over all three weeks, 210 days: none of them passed.
+    smoothed = (
+        tk.survival.smoothed_hazard(frame, every=7, bandwidth=10.5).frame["ci_high"].to_list()
+    )
+    assert smoothed[1] == pytest.approx(-np.log(0.025) / 210 * 7)
+
+
+def test_groups_may_be_called_like_what_is_counted() -> None:
+    names = ["n", "entry at", "before", "_group", "survival ", "event", "passed"]
+    frame = rows(1, 2, 3, 4, events="xoxo", mode=list("aabb"))
+    expected = tk.logrank(frame, by="mode").frame["p_value"].to_list()
+    for name in names:
+        renamed = frame.with_columns(
+            pl.col("mode").alias(name) if name != "event" else pl.col("event")
+        )
+        if name == "event":
+            assert tk.kaplan_meier(renamed, by="event").frame["event"].unique().to_list() == [
+                False,
+                True,
+            ]
+        else:
+            assert tk.logrank(renamed, by=name).frame["p_value"].to_list() == expected
+
+
+def test_nan_is_a_group_like_any_other() -> None:
+    frame = rows(1, 2, 3, 4, events="xoxo", score=[float("nan"), 1.0, float("nan"), None])
+    table = tk.kaplan_meier(frame, by="score", times=[0]).frame
+    assert table["n_at_risk"].to_list() == [1, 1, 2]
+    assert tk.logrank(frame, by="score").frame.height == 3
+
+
+@pytest.mark.parametrize("end", ["passed", "left"])
+def test_gray_has_no_test_where_nobody_comes_to_the_end(end: str) -> None:
+    schema = {"duration": pl.Float64, "event": pl.Boolean, "end": pl.String, "mode": pl.String}
+    empty = pl.DataFrame(schema=schema)
+    excluded = empty.with_columns(excluded=pl.lit("no origin"))
+    for frame in (empty, excluded):
+        assert tk.survival.gray_test(frame, by="mode").frame.height == 0
+    others = rows(1, 2, events="oo", mode=["a", "b"], end=["left", None])
+    table = tk.survival.gray_test(others, by="mode", end=end).frame
+    assert table["p_value"].null_count() == (2 if end == "passed" else 0)
+    with pytest.raises(tk.ArgumentError, match="no duration ends in 'nonsense'; there is left"):
+        tk.survival.gray_test(others, by="mode", end="nonsense")

@@ -13,7 +13,7 @@ import toolkit as tk
 Test = Callable[..., pl.DataFrame]
 
 STRATA = [None, "stratum"]
-TESTS = [tk.logrank, tk.gray_test]
+TESTS = [tk.logrank, tk.survival.gray_test]
 
 
 @st.composite
@@ -41,8 +41,8 @@ def learners(draw: st.DrawFn) -> pl.DataFrame:
 
 def found(test: Test, rows: pl.DataFrame, by: str | list[str], strata: str | None) -> list[float]:
     """Statistic, degrees and p."""
-    row = test(rows, by=by, strata=strata).row(0, named=True)
-    values = (row["chi_squared"], row["degrees"], row["p_value"])
+    row = test(rows, by=by, strata=strata).frame.row(0, named=True)
+    values = (row["statistic"], row["df"], row["p_value"])
     return [np.nan if value is None else float(value) for value in values]
 
 
@@ -102,7 +102,7 @@ def test_a_group_that_meets_no_other_leaves_the_test(
     gone = {"duration": 0.0, "event": False, "end": None, "group": "a first", "stratum": "s0"}
     more = pl.concat([rows, pl.DataFrame([gone] * 3, schema=rows.schema)])
     same(found(test, rows, "group", strata), found(test, more, "group", strata))
-    assert not test(more, by="group", strata=strata)["is_compared"][0]
+    assert not test(more, by="group", strata=strata).frame["is_compared"][0]
 
 
 @pytest.mark.parametrize("test", TESTS)
@@ -111,10 +111,10 @@ def test_a_group_that_meets_no_other_leaves_the_test(
 def test_the_degrees_are_one_less_than_there_are_groups_compared(
     test: Test, rows: pl.DataFrame
 ) -> None:
-    result = test(rows, by="group")
+    result = test(rows, by="group").frame
     compared = result["is_compared"].sum()
     assume(compared > 0)
-    assert result["degrees"].to_list() == [compared - 1] * result.height
+    assert result["df"].to_list() == [compared - 1] * result.height
     assert 0 <= result["p_value"][0] <= 1
 
 
@@ -129,7 +129,7 @@ def test_a_small_group_beside_a_large_one_costs_one_degree(test: Test) -> None:
                 "group": np.where(rng.random(1000) < 0.97, "large", "small"),
             }
         ).with_columns(end=pl.when("event").then(pl.lit("passed")))
-        assert test(rows, by="group")["degrees"].to_list() == [1, 1]
+        assert test(rows, by="group").frame["df"].to_list() == [1, 1]
 
 
 def test_groups_that_meet_only_within_strata_lose_a_degree_for_each_set() -> None:
@@ -142,7 +142,7 @@ def test_groups_that_meet_only_within_strata_lose_a_degree_for_each_set() -> Non
             "stratum": ["s"] * 4 + ["t"] * 4,
         }
     )
-    both = tk.logrank(rows, by="group", strata="stratum").row(0, named=True)
-    parts = [tk.logrank(rows.filter(stratum=s), by="group").row(0, named=True) for s in "st"]
-    assert both["degrees"] == sum(part["degrees"] for part in parts) == 2
-    assert both["chi_squared"] == pytest.approx(sum(part["chi_squared"] for part in parts))
+    both = tk.logrank(rows, by="group", strata="stratum").frame.row(0, named=True)
+    parts = [tk.logrank(rows.filter(stratum=s), by="group").frame.row(0, named=True) for s in "st"]
+    assert both["df"] == sum(part["df"] for part in parts) == 2
+    assert both["statistic"] == pytest.approx(sum(part["statistic"] for part in parts))

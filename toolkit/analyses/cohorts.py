@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
@@ -24,6 +25,7 @@ from toolkit.analyses.grouping import (
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import COMPLETED, DAYS_TO_PASS, ENROLLED, completed
 from toolkit.errors import ArgumentError
+from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_whole_number, one_of
 from toolkit.schemas.outcome_results import COHORT_PROGRESS
 
@@ -42,7 +44,7 @@ def cohort_progress(
     step: str = "30d",
     periods: int = 12,
     by: By = None,
-) -> pl.DataFrame:
+) -> Result:
     """Follow the share who passed, by cohort and time since enrollment.
 
     One row per group, cohort and number of periods k. The denominator of a cell is the members
@@ -73,8 +75,8 @@ def cohort_progress(
         >>> pc = pl.DataFrame({"in_enrollments": True, "passed": [True, False, True],
         ...     "enrolled_day": [20454, 20455, 20490], "days_to_pass": [40.0, None, 5.0],
         ...     "observed_days": [65.5, 64.5, 29.5]})
-        >>> cohort_progress(pc, periods=2).select("cohort", "period", "n_observed", "n_reached",
-        ...     "reach_rate", "status").rows()
+        >>> cohort_progress(pc, periods=2).frame.select("cohort", "period", "n_observed",
+        ...     "n_reached", "reach_rate", "status").rows()
         [(datetime.date(2026, 1, 1), 1, 2, 0, 0.0, 'shown'),
          (datetime.date(2026, 1, 1), 2, 2, 1, 0.5, 'shown'),
          (datetime.date(2026, 2, 1), 1, None, None, None, 'not yet'),
@@ -92,7 +94,17 @@ def cohort_progress(
         "reached": _at_most(_period(DAYS_TO_PASS, days), periods + 1),
         "excluded": flag(excluded),
     }
-    counted = _dated(count_by(rows, groups, {"n": flag(ENROLLED)}, within=within), cohort)
+    cells = (
+        count_by(rows, groups, {"n": flag(ENROLLED)}, within=within)
+        .pipe(partial(_dated, cohort=cohort))
+        .pipe(partial(_cells, groups=groups, periods=periods))
+    )
+    derive = partial(_table, outcome="passed", days=days)
+    return Result.from_counts(COHORT_PROGRESS, groups.names, cells.n, derive, keys=cells.keys)
+
+
+def _cells(counted: pl.DataFrame, *, groups: Groups, periods: int) -> pl.DataFrame:
+    """Count, for each cohort and period, who was observed so long and who had passed by then."""
     member = pl.col("excluded") == 0
     n = pl.col("n")
     cells = (
@@ -109,7 +121,7 @@ def cohort_progress(
             ],
         )
     )
-    return _table(cells.with_columns(unseen=pl.lit(NOT_YET)), groups, "passed", days)
+    return _one_undated_row(cells.with_columns(unseen=pl.lit(NOT_YET)), groups)
 
 
 def completion_progress(
@@ -120,7 +132,7 @@ def completion_progress(
     periods: int = 12,
     by: By = None,
     completed_from: float = COMPLETED,
-) -> pl.DataFrame:
+) -> Result:
     """Follow the share who completed, by cohort and time since enrollment, through snapshots.
 
     One row per group, cohort and number of periods k. The platform says how much of a course is
@@ -150,7 +162,7 @@ def completion_progress(
         >>> early, late = (pl.DataFrame({"in_enrollments": True, "completion": done,
         ...     "enrolled_day": 20454, "observed_days": age, "as_of": datetime(2026, 1, day)})
         ...     for done, age, day in (([0.1, 0.9], 5.0, 6), ([0.8, 0.9], 9.0, 10)))
-        >>> completion_progress([early, late], step="1w", periods=3).select("period",
+        >>> completion_progress([early, late], step="1w", periods=3).frame.select("period",
         ...     "n_observed", "n_reached", "status").rows()
         [(1, 2, 1, 'shown'), (2, 2, 2, 'shown'), (3, None, None, 'not yet')]
     """
@@ -176,7 +188,21 @@ def completion_progress(
             "cohort": nw.col(COHORT),
             "period": _at_most(period, periods + 1),
         }
-        seen.append(_dated(count_by(rows, groups, counts, within=within), cohort))
+        counted = count_by(rows, groups, counts, within=within)
+        seen.append(counted.pipe(partial(_dated, cohort=cohort)))
+    cells = partial(_cells_of_snapshots, groups=groups, periods=periods)
+    key_sums = [one.keys for one in seen if one.keys is not None]
+    return Result.from_counts(
+        COHORT_PROGRESS,
+        groups.names,
+        cells([one.n for one in seen]),
+        partial(_table, outcome="completed", days=days),
+        keys=cells(key_sums) if len(key_sums) == len(seen) else None,
+    )
+
+
+def _cells_of_snapshots(seen: list[pl.DataFrame], *, groups: Groups, periods: int) -> pl.DataFrame:
+    """Put the snapshots' counts together: members of the latest, the reached of each period."""
     key = [*groups.keys, "cohort"]
     members = (
         seen[-1]
@@ -195,7 +221,7 @@ def completion_progress(
             .otherwise(pl.lit(NO_SNAPSHOT)),
         )
     )
-    return _table(cells, groups, "completed", days)
+    return _one_undated_row(cells, groups)
 
 
 def _in_time(
@@ -230,33 +256,32 @@ def _at_most(value: nw.Expr, largest: int) -> nw.Expr:
     return capped.cast(nw.Int64)
 
 
-def _dated(counted: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
+def _dated(counted: pl.DataFrame, *, cohort: Cohort) -> pl.DataFrame:
     """The count table of the enrolled, with the first day of each cohort."""
     return counted.filter(pl.col("n") > 0).with_columns(cohort=first_day(pl.col("cohort"), cohort))
 
 
-def _table(cells: pl.DataFrame, groups: Groups, outcome: str, days: int) -> pl.DataFrame:
-    """Rates and status of the counted cells."""
+def _one_undated_row(cells: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+    """Keep one row of the undated, not one for each period; sort."""
+    kept = cells.filter(pl.col("cohort").is_not_null() | (pl.col("period") == 1))
+    return groups.named(kept.drop("oldest", strict=False).sort(*groups.keys, "cohort", "period"))
+
+
+def _table(cells: pl.DataFrame, *, outcome: str, days: int) -> pl.DataFrame:
+    """Append rates and status to the counted cells."""
     dated = pl.col("cohort").is_not_null()
-    table = (
-        # The undated are one row, not one a period.
-        cells.filter(dated | (pl.col("period") == 1))
-        .with_columns(
-            *rate("reach_rate", "n_reached", "n_observed"),
-            pl.when(pl.col("n_observed") > 0).then(pl.col("n_observed", "n_reached")),
-            outcome=pl.lit(outcome),
-            period=pl.when(dated).then("period"),
-            days=pl.when(dated).then(pl.col("period") * days),
-            status=pl.when(~dated)
-            .then(pl.lit(UNDATED))
-            .when(pl.col("n_observed") == 0)
-            .then("unseen")
-            .otherwise(pl.lit("shown")),
-        )
-        .select(*groups.keys, *COHORT_PROGRESS.names)
-        .sort(*groups.keys, "cohort", "period", nulls_last=False)
+    return cells.with_columns(
+        *rate("reach_rate", "n_reached", "n_observed"),
+        pl.when(pl.col("n_observed") > 0).then(pl.col("n_observed", "n_reached")),
+        outcome=pl.lit(outcome),
+        period=pl.when(dated).then("period"),
+        days=pl.when(dated).then(pl.col("period") * days),
+        status=pl.when(~dated)
+        .then(pl.lit(UNDATED))
+        .when(pl.col("n_observed") == 0)
+        .then("unseen")
+        .otherwise(pl.lit("shown")),
     )
-    return groups.named(table)
 
 
 def _checked(cohort: str, periods: int, by: By) -> Groups:

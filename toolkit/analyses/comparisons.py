@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -11,83 +13,56 @@ from scipy import stats
 
 from toolkit.analyses.counting import Frame, flag, records
 from toolkit.analyses.grouping import Groups, count_by
-from toolkit.analyses.intervals import holm, katz, newcombe
+from toolkit.analyses.intervals import holm, katz, newcombe, rate
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.release import protect
+from toolkit.results.result import Narrative, Result
+from toolkit.schemas import Table
 from toolkit.schemas.arguments import one_of
-from toolkit.schemas.outcome_results import PAIRS
+from toolkit.schemas.outcome_results import COMPARED_GROUPS, COMPARISON_TEST, PAIRS
 
 SMALL_EXPECTED = 5
 MOST_GROUPS = 300
-SIGNIFICANT = 0.05
+CHI_SQUARED, FISHER = "χ²", "Fisher's exact"
+_OUTCOMES = ("passed", "active", "completed")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """What `compare_groups` found.
 
     Attributes:
-        outcome: What was compared, such as "passed".
-        among: The denominator, such as "enrolled".
         groups: One row per group: its count and rate (`COMPARED_GROUPS`).
         pairs: One row per pair of groups: difference, ratio and test (`PAIRS`).
-        statistic: Pearson's χ² over all groups.
-        degrees: Its degrees of freedom.
-        p_value: That of the χ² test, of Fisher's exact test for two groups with few learners;
-            null where there is one group, or all have the outcome, or none.
-        cramers_v: Cramér's V, from 0, no association, to 1.
-        smallest_expected: The smallest expected count; under 5 the χ² test of more than two
-            groups is approximate.
+        test: One row: the test over all groups (`COMPARISON_TEST`).
     """
 
-    outcome: str
-    among: str
-    groups: pl.DataFrame
-    pairs: pl.DataFrame
-    statistic: float | None
-    degrees: int
-    p_value: float | None
-    cramers_v: float | None
-    smallest_expected: float | None
+    groups: Result
+    pairs: Result
+    test: Result
 
-    def sentence(self, *, min_n: int = 10) -> str:
-        """What was found, in plain words, without any number about fewer than `min_n` learners."""
-        groups = protect(self.groups, min_n=min_n)
-        seen = groups.filter(pl.col("rate").is_not_null()).sort("rate")
-        what = f"the share of the {self.among} who {_VERB.get(self.outcome, self.outcome)}"
-        if self.p_value is None or self.cramers_v is None:
-            return f"Whether {what} differs between groups cannot be tested here."
-        test = f"p {_p(self.p_value)}, Cramér's V {self.cramers_v:.2f}"
-        if self.p_value >= SIGNIFICANT:
-            return (
-                f"These data do not show that {what} differs between the "
-                f"{self.groups.height} groups ({test}). That is no proof that it is the same."
-            )
-        said = [
-            f"{what[0].upper()}{what[1:]} differs between the {self.groups.height} groups "
-            f"({test}: {_strength(self.cramers_v)})."
-        ]
-        if seen.height > 1:
-            low, high = seen.row(0, named=True), seen.row(-1, named=True)
-            said.append(
-                f"It is lowest in {low['group']} ({low['rate']:.1%}) and highest in "
-                f"{high['group']} ({high['rate']:.1%})."
-            )
-        if self.pairs.height > 1:
-            differ = self.pairs.filter(pl.col("p_adjusted") < SIGNIFICANT).height
-            said.append(f"{differ} of {self.pairs.height} pairs differ after Holm's correction.")
-        return " ".join([*said, "Groups that differ in this may differ in much else."])
+    def narrate(self) -> Narrative:
+        """Say what was found, from the released figures."""
+        parts = [self.test, self.groups, *([self.pairs] if self.pairs.frame.height > 1 else [])]
+        caution = "Groups that differ in this may differ in much else."
+        return Narrative(" ".join([*(str(part.narrate()) for part in parts), caution]))
 
+    def chart(self, **options: Any) -> Any:
+        """Draw the groups' rates; `comparison.groups.chart.options` lists the options."""
+        return self.groups.chart(**options)
 
-_VERB = {"passed": "passed", "active": "were active", "completed": "completed"}
+    def _repr_html_(self) -> str:
+        return "".join(part._repr_html_() for part in (self.groups, self.pairs, self.test))
+
+    def __repr__(self) -> str:
+        return "\n\n".join(repr(part) for part in (self.groups, self.pairs, self.test))
 
 
 def compare_groups(
     pc: Frame,
-    outcome: str = "passed",
-    by: str = "mode",
     *,
+    by: str,
+    outcome: str = "passed",
     among: str = "enrolled",
     reference: object = None,
     completed_from: float = COMPLETED,
@@ -121,13 +96,11 @@ def compare_groups(
         >>> pc = pl.DataFrame({"mode": ["audit"] * 80 + ["verified"] * 70, "passed": [True] * 48
         ...     + [False] * 32 + [True] * 56 + [False] * 14, "in_enrollments": True,
         ...     "completion": None, "percent_grade": None})
-        >>> found = compare_groups(pc, "passed", "mode", reference="audit")
-        >>> found.pairs.select(pl.col("difference", "ratio").round(4)).row(0)
+        >>> found = compare_groups(pc, by="mode", reference="audit")
+        >>> found.pairs.frame.select(pl.col("difference", "ratio").round(4)).row(0)
         (0.2, 1.3333)
-        >>> print(found.sentence())
-        The share of the enrolled who passed differs between the 2 groups (p 0.008, Cramér's V 0.22:
-        a weak link). It is lowest in audit (60.0%) and highest in verified (80.0%). Groups that
-        differ in this may differ in much else.
+        >>> found.test.frame.select("df", pl.col("p_value").round(3)).row(0)
+        (1, 0.008)
     """
     done = completed(completed_from)
     whom = {"enrolled": ENROLLED, "active": ACTIVE, "graded": GRADED, "completed": done}
@@ -138,18 +111,33 @@ def compare_groups(
         raise ArgumentError(f"outcome must be a name, not {outcome!r}")
     rows = records(pc, NEEDED)
     reached = {"passed": PASSED, "active": ACTIVE, "completed": done}.get(outcome, nw.col(outcome))
-    if outcome not in _VERB and rows.collect_schema().get(outcome) != nw.Boolean:
+    if outcome not in _OUTCOMES and rows.collect_schema().get(outcome) != nw.Boolean:
         raise SchemaError(
-            f"outcome must be {', '.join(_VERB)} or a Boolean column; {outcome!r} is none"
+            f"outcome must be {', '.join(_OUTCOMES)} or a Boolean column; {outcome!r} is none"
         )
     counts = {"n_learners": flag(whom[among]), "n_reached": flag(whom[among], reached)}
-    groups = _named(count_by(rows, Groups((by,)), counts).filter(pl.col("n_learners") > 0), by)
-    chosen = _reference(reference, groups["group"])
-    return Comparison(outcome, among, groups, _pairs(groups, chosen), *_overall(groups))
+    counted = count_by(rows, Groups((by,)), counts).pipe(partial(_named, by=by))
+    chosen = _reference(reference, counted.n["group"])
+    about = {"outcome": pl.lit(outcome), "among": pl.lit(among)}
+
+    def result(table: Table, derive: Callable[[pl.DataFrame], pl.DataFrame]) -> Result:
+        def described(groups: pl.DataFrame) -> pl.DataFrame:
+            return derive(groups).with_columns(**about)
+
+        return Result.from_counts(
+            table, [], counted.n, described, keys=counted.keys, counted_as=COMPARED_GROUPS
+        )
+
+    return Comparison(
+        groups=result(COMPARED_GROUPS, _rates),
+        pairs=result(PAIRS, partial(_pairs, reference=chosen)),
+        test=result(COMPARISON_TEST, _overall),
+    )
 
 
-def _named(counted: pl.DataFrame, by: str) -> pl.DataFrame:
-    """The groups by name, with their rates."""
+def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
+    """The groups that have a learner, by name."""
+    counted = counted.filter(pl.col("n_learners") > 0)
     if counted.height > MOST_GROUPS:
         raise ArgumentError(
             f"`{by}` makes {counted.height:,} groups, and every pair of them would be tested; "
@@ -162,8 +150,11 @@ def _named(counted: pl.DataFrame, by: str) -> pl.DataFrame:
         names.fill_null(unnamed).alias("group"),
         "n_learners",
         "n_reached",
-        rate=pl.col("n_reached") / pl.col("n_learners"),
     )
+
+
+def _rates(groups: pl.DataFrame) -> pl.DataFrame:
+    return groups.with_columns(rate("rate", "n_reached", "n_learners"))
 
 
 def _reference(reference: object, groups: pl.Series) -> str | None:
@@ -180,24 +171,35 @@ def _reference(reference: object, groups: pl.Series) -> str | None:
     return str(name)
 
 
-def _overall(
-    groups: pl.DataFrame,
-) -> tuple[float | None, int, float | None, float | None, float | None]:
-    """χ² over all groups, degrees, p, Cramér's V, the smallest expected count."""
-    table = groups.select("n_reached", missed=pl.col("n_learners") - pl.col("n_reached")).to_numpy()
-    degrees = max(groups.height - 1, 0)
-    if degrees == 0 or (table.sum(axis=0) == 0).any():
-        return None, degrees, None, None, None
-    chi = stats.chi2_contingency(table, correction=False)
-    smallest = float(chi.expected_freq.min())
-    exact = degrees == 1 and smallest < SMALL_EXPECTED
-    p = stats.fisher_exact(table).pvalue if exact else chi.pvalue
-    # With two outcomes, the smaller side of the table less one is 1.
-    v = (chi.statistic / table.sum()) ** 0.5
-    return float(chi.statistic), degrees, float(p), float(v), smallest
+def _overall(groups: pl.DataFrame) -> pl.DataFrame:
+    """χ² over the groups whose counts are known, with its degrees of freedom, p and Cramér's V.
+
+    Where two groups have few learners, p is Fisher's. All null where there is nothing to test.
+    """
+    known = groups.drop_nulls(["n_learners", "n_reached"])
+    table = known.select("n_reached", missed=pl.col("n_learners") - pl.col("n_reached")).to_numpy()
+    row: dict[str, Any] = {
+        "n_groups": groups.height,
+        "n_learners": known["n_learners"].sum(),
+        "n_reached": known["n_reached"].sum(),
+        "df": max(known.height - 1, 0),
+    }
+    if row["df"] > 0 and table.sum(axis=0).all():
+        chi = stats.chi2_contingency(table, correction=False)
+        smallest = float(chi.expected_freq.min())
+        exact = row["df"] == 1 and smallest < SMALL_EXPECTED
+        row |= {
+            "test": FISHER if exact else CHI_SQUARED,
+            "statistic": float(chi.statistic),
+            "p_value": float(stats.fisher_exact(table).pvalue if exact else chi.pvalue),
+            # With two outcomes, the smaller side of the table less one is 1.
+            "cramers_v": float((chi.statistic / table.sum()) ** 0.5),
+            "smallest_expected": smallest,
+        }
+    return pl.DataFrame([row], schema=COMPARISON_TEST.polars_schema)
 
 
-def _pairs(groups: pl.DataFrame, reference: str | None) -> pl.DataFrame:
+def _pairs(groups: pl.DataFrame, *, reference: str | None) -> pl.DataFrame:
     numbered = groups.with_row_index("place")
     a = numbered.rename(lambda name: f"{name}_a")
     b = numbered.rename(lambda name: f"{name}_b")
@@ -226,30 +228,20 @@ def _pairs(groups: pl.DataFrame, reference: str | None) -> pl.DataFrame:
             # Where all have the outcome, or none, there is nothing to test.
             pl.when(share.is_between(0, 1, closed="none")).then(pl.col("statistic")),
             test=pl.when(pl.col("smallest_expected") < SMALL_EXPECTED)
-            .then(pl.lit("Fisher's exact"))
-            .otherwise(pl.lit("χ²")),
+            .then(pl.lit(FISHER))
+            .otherwise(pl.lit(CHI_SQUARED)),
         )
     )
     p = pl.Series("p_value", [_p_of(row) for row in pairs.iter_rows(named=True)], pl.Float64)
-    return pairs.with_columns(p, p_adjusted=holm(p)).select(PAIRS.names)
+    return pairs.with_columns(p, p_adjusted=holm(p))
 
 
 def _p_of(pair: dict[str, Any]) -> float | None:
     """P of a 2 × 2 table, by the test that its `test` names."""
     if pair["statistic"] is None:
         return None
-    if pair["test"] == "χ²":
+    if pair["test"] == CHI_SQUARED:
         return float(stats.chi2.sf(pair["statistic"], 1))
     reached = [pair["n_reached_a"], pair["n_reached_b"]]
     missed = [pair["n_learners_a"] - reached[0], pair["n_learners_b"] - reached[1]]
     return float(stats.fisher_exact([reached, missed]).pvalue)
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
-
-
-def _strength(v: float) -> str:
-    """Cohen's (1988) words for an effect of this size with one degree of freedom."""
-    steps = ((0.1, "hardly a link"), (0.3, "a weak link"), (0.5, "a moderate link"))
-    return next((words for end, words in steps if v < end), "a strong link")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import By, count_by, groups_of
+from toolkit.analyses.grouping import By, Groups, count_by, groups_of
 from toolkit.analyses.stages import ENROLLED
+from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_whole_number
 from toolkit.schemas.outcome_results import DISTRIBUTION
 
@@ -17,7 +20,7 @@ ON_THE_EDGE = 1e-9
 """How far below an edge a value still lies on it, in widths of a bin: floats are no decimals."""
 
 
-def grade_distribution(pc: Frame, by: By = None, *, bins: int = 20) -> pl.DataFrame:
+def grade_distribution(pc: Frame, *, by: By = None, bins: int = 20) -> Result:
     """Distribute the enrolled over bins of percent_grade.
 
     One row per group and part of the range. Missing grades and zeros are parts of their own, so
@@ -40,36 +43,44 @@ def grade_distribution(pc: Frame, by: By = None, *, bins: int = 20) -> pl.DataFr
 
     Examples:
         >>> pc = pl.DataFrame({"in_enrollments": True, "percent_grade": [0.0, None, 0.5, 1.0]})
-        >>> grade_distribution(pc, bins=2).select("part", "bin_low", "n_learners", "ecdf").rows()
+        >>> grades = grade_distribution(pc, bins=2).frame
+        >>> grades.select("part", "bin_low", "n_learners", "ecdf").rows()
         [('missing', None, 1, None), ('zero', None, 1, None), ('bin', 0.0, 0, 0.33...),
          ('bin', 0.5, 2, 1.0), ('out of range', None, 0, None)]
     """
     return _distribution(pc, "percent_grade", by, bins)
 
 
-def completion_distribution(pc: Frame, by: By = None, *, bins: int = 20) -> pl.DataFrame:
+def completion_distribution(pc: Frame, *, by: By = None, bins: int = 20) -> Result:
     """Distribute the enrolled over bins of completion, as `grade_distribution` does for grades.
 
     One row per group and part of the range; arguments, columns and errors are the same.
 
     Examples:
         >>> pc = pl.DataFrame({"in_enrollments": True, "completion": [0.0, 0.25, 1.0]})
-        >>> completion_distribution(pc, bins=1).select("part", "n_learners", "n_valued").rows()
+        >>> found = completion_distribution(pc, bins=1).frame
+        >>> found.select("part", "n_learners", "n_valued").rows()
         [('missing', 0, 3), ('zero', 1, 3), ('bin', 2, 3), ('out of range', 0, 3)]
     """
     return _distribution(pc, "completion", by, bins)
 
 
-def _distribution(pc: Frame, measure: str, by: By, bins: int) -> pl.DataFrame:
+def _distribution(pc: Frame, measure: str, by: By, bins: int) -> Result:
     a_whole_number(bins, name="bins", least=1, most=1_000)
     groups = groups_of(by, DISTRIBUTION)
-    slots = _slots(bins)
     counted = count_by(
         records(pc, ["in_enrollments", measure]),
         groups,
         {"n_learners": flag(ENROLLED)},
         within={"slot": _slot(nw.col(measure), bins)},
     )
+    table = counted.pipe(partial(_in_parts, measure=measure, groups=groups, bins=bins))
+    return Result.from_counts(DISTRIBUTION, groups.names, table.n, _shares, keys=table.keys)
+
+
+def _in_parts(counted: pl.DataFrame, *, measure: str, groups: Groups, bins: int) -> pl.DataFrame:
+    """Give every part of every group a row, with its count and those up to it."""
+    slots = _slots(bins)
     present = counted.select(groups.keys).unique(maintain_order=True)
     filled = (present.join(slots, how="cross") if groups.keys else slots).join(
         counted, on=[*groups.keys, "slot"], how="left", nulls_equal=True, maintain_order="left"
@@ -77,21 +88,21 @@ def _distribution(pc: Frame, measure: str, by: By, bins: int) -> pl.DataFrame:
     n = pl.col("n_learners").fill_null(0)
     valued = pl.when(pl.col("part").is_in(["zero", "bin"])).then(n).otherwise(0)
     whole = groups.keys or pl.lit(0)
-    table = (
-        filled.with_columns(
-            n_learners=n,
-            n_enrolled=n.sum().over(whole),
-            n_valued=valued.sum().over(whole),
-            n_up_to=pl.when(pl.col("part") == "bin").then(valued.cum_sum().over(whole)),
-            measure=pl.lit(measure),
-        )
-        .with_columns(
-            share_of_enrolled=(pl.col("n_learners") / pl.col("n_enrolled")).fill_nan(None),
-            ecdf=(pl.col("n_up_to") / pl.col("n_valued")).fill_nan(None),
-        )
-        .select(*groups.keys, *DISTRIBUTION.names)
+    table = filled.drop("slot").with_columns(
+        n_learners=n,
+        n_enrolled=n.sum().over(whole),
+        n_valued=valued.sum().over(whole),
+        n_up_to=pl.when(pl.col("part") == "bin").then(valued.cum_sum().over(whole)),
+        measure=pl.lit(measure),
     )
     return groups.named(table)
+
+
+def _shares(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(
+        share_of_enrolled=(pl.col("n_learners") / pl.col("n_enrolled")).fill_nan(None),
+        ecdf=(pl.col("n_up_to") / pl.col("n_valued")).fill_nan(None),
+    )
 
 
 def _slot(value: nw.Expr, bins: int) -> nw.Expr:

@@ -7,7 +7,7 @@ number becomes a date afterwards, on the small count table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -52,25 +52,28 @@ class Groups:
         return table.rename(dict(zip(self.keys, self.names, strict=True)))
 
 
-def groups_of(by: By, result: Table) -> Groups:
+def groups_of(by: By, result: Table | None, *, argument: str = "by") -> Groups:
     """The groups that `by` asks for.
 
     Args:
         by: A column, several, or None.
-        result: What the analysis returns; a group column cannot be called like one of it.
+        result: What the analysis returns; a group column cannot be called like one of it. None
+            where the columns do not come back under their own names.
+        argument: How the message calls the argument.
 
     Raises:
         ArgumentError: `by` is no name, names a column twice, or one of the result.
     """
     names = (by,) if isinstance(by, str) else () if by is None else by
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise ArgumentError(f"by must be a column's name or several, not {by!r}")
+        raise ArgumentError(f"{argument} must be a column's name or several, not {by!r}")
     if len(set(names)) < len(names):
-        raise ArgumentError(f"by names a column twice: {', '.join(names)}")
-    taken = [name for name in names if name in {*result.names, "is_total"}]
+        raise ArgumentError(f"{argument} names a column twice: {', '.join(names)}")
+    reserved = set() if result is None else {*result.names, "is_total"}
+    taken = [name for name in names if name in reserved]
     if taken:
         raise ArgumentError(
-            f"by names `{taken[0]}`, which is a column of the result; rename yours first"
+            f"{argument} names `{taken[0]}`, which is a column of the result; rename yours first"
         )
     return Groups(tuple(names))
 
@@ -116,14 +119,35 @@ def first_day(number: pl.Expr, span: str) -> pl.Expr:
     return pl.date(months // 12, months % 12 + 1, 1)
 
 
+KEY = "record_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A count table, and beside each count the sum of the keys of its records.
+
+    Attributes:
+        n: Group columns and counts.
+        keys: The same rows and columns with key sums in place of counts; None where the records
+            have no `record_key`.
+    """
+
+    n: pl.DataFrame
+    keys: pl.DataFrame | None
+
+    def pipe(self, build: Callable[[pl.DataFrame], pl.DataFrame]) -> Counted:
+        """Do the same to counts and key sums, which is right for sums and differences of them."""
+        return Counted(build(self.n), None if self.keys is None else build(self.keys))
+
+
 def count_by(
     rows: nw.LazyFrame[Any],
     groups: Groups,
     counts: Mapping[str, nw.Expr],
     *,
     within: Mapping[str, nw.Expr] | None = None,
-) -> pl.DataFrame:
-    """Sum each of `counts` per group, calendar cohorts included.
+) -> Counted:
+    """Sum each of `counts` per group, calendar cohorts included, and the keys of the counted.
 
     One row per group and combination of `within`, ordered by them, nulls first. A cohort column
     holds the first day of its week, month, quarter or year. Groups are called `groups.keys`.
@@ -131,7 +155,7 @@ def count_by(
     Args:
         rows: What `records` gives.
         groups: Columns, or names in `COHORTS`.
-        counts: Expressions that are summed, by the name of the sum.
+        counts: Expressions of 0 and 1 that are summed, by the name of the sum.
         within: What to tell apart inside a group, by its name.
 
     Raises:
@@ -146,23 +170,31 @@ def count_by(
     plain = [name for name in groups.names if name not in COHORTS or name in schema]
     days = ["enrolled_day"] if spans else []
     require_columns(schema.names(), [*days, *plain], what="person_course")
-    _refuse_nested(schema, plain)
+    refuse_nested(schema, plain)
     key_columns = {
         key: nw.col(key if key in spans else name)
         for key, name in zip(groups.keys, groups.names, strict=True)
     }
     keys = {**key_columns, **(within or {})}
+    sums = dict(counts)
+    if KEY in schema:
+        sums |= {f"{KEY} {name}": value * nw.col(KEY) for name, value in counts.items()}
     # Columns first, then sums of columns: not every engine sums what it has yet to compute.
     columns = with_spans(rows, spans).select(
-        *(value.alias(name) for name, value in {**keys, **counts}.items())
+        *(value.alias(name) for name, value in {**keys, **sums}.items())
     )
-    found = counted(columns, list(keys), [nw.col(name).sum() for name in counts])
+    found = counted(columns, list(keys), [nw.col(name).sum() for name in sums])
     dated = [first_day(pl.col(key), span).alias(key) for key, span in spans.items()]
-    found = found.with_columns(*dated, pl.col(list(counts)).fill_null(0))
-    return found.select(*keys, *counts).sort(list(keys)) if keys else found
+    found = found.with_columns(*dated, pl.col(list(sums)).fill_null(0))
+    found = found.sort(list(keys)) if keys else found
+    key_sums = [pl.col(f"{KEY} {name}").alias(name) for name in counts]
+    return Counted(
+        found.select(*keys, *counts), found.select(*keys, *key_sums) if KEY in schema else None
+    )
 
 
-def _refuse_nested(schema: Mapping[str, Any], names: Sequence[str]) -> None:
+def refuse_nested(schema: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise where a column's values are lists, structs or objects, which make no groups."""
     for name in names:
         if schema[name].is_nested() or schema[name] == nw.Object:
             raise SchemaError(f"`{name}` holds {schema[name]}, whose values make no groups")

@@ -106,6 +106,24 @@ def katz(
     return pl.when(defined).then(ratio / factor), pl.when(defined).then(ratio * factor)
 
 
+def none_of(n: pl.Expr, *, level: float = LEVEL) -> pl.Expr:
+    """High end of the exact interval of 0 out of n, whose low end is 0.
+
+    Args:
+        n: The denominator; it need not be whole.
+        level: The confidence, a fraction.
+
+    Source:
+        Clopper and Pearson (1934), The use of confidence or fiducial limits illustrated in the
+        case of the binomial, Biometrika 26, 404–413.
+
+    Examples:
+        >>> round(pl.select(none_of(pl.lit(15))).item(), 4)
+        0.218
+    """
+    return 1 - ((1 - level) / 2) ** (1 / n)
+
+
 def holm(p: pl.Series) -> pl.Series:
     """p-values adjusted for having been looked at together; order and nulls are kept.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import By, count_by, groups_of, per_group
+from toolkit.analyses.grouping import By, Groups, count_by, groups_of, per_group
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import (
     ACTIVE,
@@ -19,6 +21,7 @@ from toolkit.analyses.stages import (
     completed,
 )
 from toolkit.errors import ArgumentError
+from toolkit.results.result import Result
 from toolkit.schemas.outcome_results import COMPLETION_FUNNEL, OUTCOMES, PASSED_ASIDE, RATES
 
 ONE = 10_000  # a grade of 1: grades are counted to 4 decimals
@@ -26,11 +29,11 @@ ONE = 10_000  # a grade of 1: grades are counted to 4 decimals
 
 def outcomes(
     pc: Frame,
-    by: By = None,
     *,
+    by: By = None,
     completed_from: float = COMPLETED,
     totals: bool = False,
-) -> pl.DataFrame:
+) -> Result:
     """Count outcomes per group, with rates and the distribution of grades.
 
     One row per group, ordered by group. Counts are records, one per learner per course: somebody
@@ -61,7 +64,7 @@ def outcomes(
         >>> pc = pl.DataFrame({"course_id": ["a", "a", "b"], "in_enrollments": True,
         ...     "completion": [0.9, 0.0, 0.3], "percent_grade": [0.8, None, 0.2],
         ...     "passed": [True, False, False]})
-        >>> outcomes(pc, by="course_id").select("course_id", "n_enrolled", "n_active",
+        >>> outcomes(pc, by="course_id").frame.select("course_id", "n_enrolled", "n_active",
         ...     "pass_rate_of_enrolled").rows()
         [('a', 2, 1, 0.5), ('b', 1, 1, 0.0)]
     """
@@ -81,18 +84,31 @@ def outcomes(
     # One pass: the counts per grade give the sums and the exact quantiles.
     grade = (nw.col("percent_grade") * ONE + 0.5).floor().cast(nw.Int64)
     counted = count_by(records(pc, NEEDED), groups, counts, within={"grade": grade})
-    table, columns = _described(counted, groups.keys, list(counts)), groups.keys
+    table = counted.pipe(partial(_per_group, groups=groups, counts=list(counts), totals=totals))
+    columns = [*(["is_total"] if totals else []), *groups.names]
+    derive = partial(_with_rates, completed_from=float(completed_from))
+    return Result.from_counts(OUTCOMES, columns, table.n, derive, keys=table.keys)
+
+
+def _per_group(
+    counted: pl.DataFrame, *, groups: Groups, counts: list[str], totals: bool
+) -> pl.DataFrame:
+    """Add up the counts of all grades, for each group and, where asked for, for all."""
+    table = _described(counted, groups.keys, counts)
     if totals:
-        total = _described(counted, [], list(counts)).with_columns(
-            pl.lit(None, dtype=counted.schema[name]).alias(name) for name in columns
+        total = _described(counted, [], counts).with_columns(
+            pl.lit(None, dtype=counted.schema[name]).alias(name) for name in groups.keys
         )
         flagged = [
             part.with_columns(is_total=pl.lit(value=part is total)) for part in (table, total)
         ]
-        table, columns = pl.concat(flagged, how="diagonal"), ["is_total", *columns]
+        table = pl.concat(flagged, how="diagonal")
+    return groups.named(table)
+
+
+def _with_rates(table: pl.DataFrame, *, completed_from: float) -> pl.DataFrame:
     rates = [expr for r in RATES for expr in rate(r.name, r.k, r.n)]
-    table = table.with_columns(*rates, completed_from=pl.lit(float(completed_from)))
-    return groups.named(table.select(*columns, *OUTCOMES.names))
+    return table.with_columns(*rates, completed_from=pl.lit(completed_from))
 
 
 def _described(counted: pl.DataFrame, by: list[str], counts: list[str]) -> pl.DataFrame:
@@ -136,9 +152,7 @@ def _grade_statistics(counted: pl.DataFrame, by: list[str], weight: str) -> pl.D
     return per_group(values, by, aggregations)
 
 
-def completion_funnel(
-    pc: Frame, by: By = None, *, completed_from: float = COMPLETED
-) -> pl.DataFrame:
+def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPLETED) -> Result:
     """Follow the enrolled through active, half-way, completed and passed.
 
     One row per group and stage, in that order. A learner is at a stage who meets its condition
@@ -160,7 +174,7 @@ def completion_funnel(
     Examples:
         >>> pc = pl.DataFrame({"in_enrollments": True, "completion": [0.9, 0.6, 0.0, 0.1],
         ...     "percent_grade": [0.8, None, 0.9, 0.2], "passed": [True, False, True, False]})
-        >>> completion_funnel(pc).select("stage", "n_reached", "rate_of_previous").rows()
+        >>> completion_funnel(pc).frame.select("stage", "n_reached", "rate_of_previous").rows()
         [('enrolled', 4, None), ('active', 4, 1.0), ('half-way', 2, 0.5), ('completed', 1, 0.5),
          ('passed', 1, 1.0), ('passed without completing', 1, None)]
     """
@@ -176,10 +190,21 @@ def completion_funnel(
         PASSED_ASIDE: (f"a pass at a completion below {completed_from:.0%}", PASSED),
     }
     counts = {name: flag(condition) for name, (_, condition) in stages.items()}
-    counted = count_by(records(pc, NEEDED), groups, counts).with_columns(
+    definitions = {name: definition for name, (definition, _) in stages.items()}
+    counted = count_by(records(pc, NEEDED), groups, counts)
+    table = counted.pipe(partial(_stages, groups=groups, definitions=definitions))
+    return Result.from_counts(
+        COMPLETION_FUNNEL, groups.names, table.n, _funnel_rates, keys=table.keys
+    )
+
+
+def _stages(counted: pl.DataFrame, *, groups: Groups, definitions: dict[str, str]) -> pl.DataFrame:
+    """One row per group and stage, with the count of the stage before beside it."""
+    counted = counted.with_columns(
         pl.col(PASSED_ASIDE) - pl.col("passed"), n_enrolled=pl.col("enrolled")
     )
-    before = dict(zip(list(stages)[1:-1], list(stages), strict=False))
+    names = list(definitions)
+    before = dict(zip(names[1:-1], names, strict=False))
     rows = [
         counted.select(
             *groups.keys,
@@ -192,16 +217,14 @@ def completion_funnel(
             pl.col(name).alias("n_reached"),
             pl.lit(position).alias("position"),
         )
-        for position, (name, (definition, _)) in enumerate(stages.items())
+        for position, (name, definition) in enumerate(definitions.items())
     ]
-    table = (
-        pl.concat(rows)
-        .sort(*groups.keys, "position")
-        .with_columns(n_dropped=pl.col("n_previous") - pl.col("n_reached"))
-        .with_columns(
-            *rate("rate_of_enrolled", "n_reached", "n_enrolled"),
-            *rate("rate_of_previous", "n_reached", "n_previous"),
-        )
-        .select(*groups.keys, *COMPLETION_FUNNEL.names)
+    table = pl.concat(rows).sort(*groups.keys, "position").drop("position")
+    return groups.named(table.with_columns(n_dropped=pl.col("n_previous") - pl.col("n_reached")))
+
+
+def _funnel_rates(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(
+        *rate("rate_of_enrolled", "n_reached", "n_enrolled"),
+        *rate("rate_of_previous", "n_reached", "n_previous"),
     )
-    return groups.named(table)

@@ -12,6 +12,8 @@ import polars as pl
 from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import ENROLLED
+from toolkit.release.rounding import keys_of_groups
+from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_whole_number
 from toolkit.schemas.outcome_results import REPEATS, TRANSITIONS
 
@@ -31,7 +33,7 @@ ANY_COURSE = "(any other course)"
 EPOCH = date(1970, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LearnerPaths:
     """What `learner_paths` found.
 
@@ -40,8 +42,14 @@ class LearnerPaths:
         transitions: One row per pair of courses (`schemas.outcome_results.TRANSITIONS`).
     """
 
-    repeats: pl.DataFrame
-    transitions: pl.DataFrame
+    repeats: Result
+    transitions: Result
+
+    def _repr_html_(self) -> str:
+        return self.repeats._repr_html_() + self.transitions._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"{self.repeats!r}\n\n{self.transitions!r}"
 
 
 def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
@@ -70,7 +78,7 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
     rows = records(pc, NEEDED)
     as_of = latest_moment(rows)
     if as_of is None:
-        return LearnerPaths(REPEATS.empty(), TRANSITIONS.empty())
+        return _paths(REPEATS.empty(), TRANSITIONS.empty())
     last_pass = (as_of.date() - EPOCH).days - within_days
     named = nw.concat_str(nw.col("org"), nw.lit("+"), nw.col("course_number"))
     enrolled = rows.filter(ENROLLED).with_columns(
@@ -89,9 +97,29 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
         n_learners=pl.col("n_records") - pl.col("further_records").fill_null(0),
         n_passed=pl.col("in_time") - pl.col("further_in_time").fill_null(0),
     )
-    return LearnerPaths(
-        _repeats(courses, again), _transitions(courses, _moves(enrolled, within_days))
+    return _paths(_repeats(courses, again), _transitions(courses, _moves(enrolled, within_days)))
+
+
+def _paths(repeats: pl.DataFrame, transitions: pl.DataFrame) -> LearnerPaths:
+    # Counts of learners over several records, so keyed by what they are counts of.
+    from_course, both = transitions.select("from_course"), ["from_course", "to_course"]
+    keys = pl.DataFrame(
+        [
+            keys_of_groups(from_course, "n_passed"),
+            keys_of_groups(transitions.select(both), "n_moved"),
+        ]
     )
+    moves = Result.from_counts(TRANSITIONS, [], transitions, _move_rates, keys=keys)
+    return LearnerPaths(
+        repeats=Result.from_counts(REPEATS, [], repeats, lambda counts: counts),
+        transitions=moves.sort(
+            "from_course", "n_moved", "to_course", descending=[False, True, False], nulls_last=True
+        ),
+    )
+
+
+def _move_rates(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(rate("move_rate", "n_moved", "n_passed"))
 
 
 def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
@@ -152,7 +180,6 @@ def _repeats(courses: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
         courses.join(repeaters, on="course", how="left")
         .with_columns(pl.col("^n_.*$").fill_null(0))
         .sort("course")
-        .select(REPEATS.names)
     )
 
 
@@ -192,7 +219,6 @@ def _transitions(courses: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
     return (
         pl.concat([moves.drop("n_first"), anywhere])
         .join(courses, left_on="from_course", right_on="course", how="left")
-        .with_columns(rate("move_rate", "n_moved", "n_passed"))
-        .sort("from_course", "n_moved", "to_course", descending=[False, True, False])
-        .select(TRANSITIONS.names)
+        .drop("n_learners")
+        .sort("from_course", "to_course")
     )

@@ -9,10 +9,12 @@ from typing import Literal, TypeVar
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag, grouped
+from toolkit.analyses.counting import Frame, flag, lazily
+from toolkit.analyses.grouping import Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
+from toolkit.results.result import Result
 from toolkit.schemas import (
     COMPLETION,
     ENROLLMENTS,
@@ -24,6 +26,7 @@ from toolkit.schemas import (
 )
 from toolkit.schemas.arguments import one_of
 from toolkit.schemas.moments import When, moment_observed
+from toolkit.schemas.outcome_results import MATCH_COUNTS
 from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
@@ -127,7 +130,7 @@ def person_course(
     return rows if isinstance(given[0], pl.LazyFrame) else rows.collect()
 
 
-def match_counts(pc: Frame) -> pl.DataFrame:
+def match_counts(pc: Frame) -> Result:
     """Count how many records which resources had, and passes and pass times without the other.
 
     One row per combination of `in_grades`, `in_enrollments` and `in_completion` that occurs, the
@@ -142,23 +145,22 @@ def match_counts(pc: Frame) -> pl.DataFrame:
 
     Examples:
         >>> seen = pl.DataFrame({"username": ["u1"], "course_id": ["c"], "completion": [0.25]})
-        >>> match_counts(person_course(None, None, seen, as_of="2026-01-01")).rows()
+        >>> match_counts(person_course(None, None, seen, as_of="2026-01-01")).frame.rows()
         [(False, False, True, 1, 0, 0)]
     """
     by = ["in_grades", "in_enrollments", "in_completion"]
     undated = nw.col("passed_timestamp").is_null()
     counts = {
-        "n_records": nw.len(),
-        "n_passes_undated": flag(nw.col("passed"), undated).sum(),
-        "n_pass_times_unused": flag(nw.col("pass_time_unused")).sum(),
+        "n_records": flag(~nw.col("in_grades").is_null()),
+        "n_passes_undated": flag(nw.col("passed"), undated),
+        "n_pass_times_unused": flag(nw.col("pass_time_unused")),
     }
-    counted = grouped(
-        pc,
-        by,
-        [value.alias(name) for name, value in counts.items()],
-        need=["passed", "passed_timestamp", "pass_time_unused"],
-    )
-    return counted.sort("n_records", *by, descending=[True, False, False, False])
+    rows, groups = lazily(pc), Groups(tuple(by))
+    need = [*by, "passed", "passed_timestamp", "pass_time_unused"]
+    require_columns(rows.collect_schema().names(), need, what="person_course")
+    counted = count_by(rows, groups, counts).pipe(groups.named)
+    result = Result.from_counts(MATCH_COUNTS, [], counted.n, lambda n: n, keys=counted.keys)
+    return result.sort("n_records", *by, descending=[True, False, False, False], nulls_last=True)
 
 
 def _resource(

@@ -1,153 +1,98 @@
-"""Cohort progress in pictures."""
+"""Cohort progress as a heat map."""
 
 from __future__ import annotations
 
 import altair as alt
 import polars as pl
 
-from toolkit.charts.theme import GRID, INK, PAPER, RULE, WITHHELD, finish
-from toolkit.release import protect
-from toolkit.schemas.outcome_results import COHORT_PROGRESS
-from toolkit.text.words import basis, group_columns, percent, shown, with_labels
+from toolkit.charts import heat_maps
+from toolkit.charts.basis import labelled, subtitle
+from toolkit.charts.theme import finish
+from toolkit.results.result import Released
+from toolkit.text import words
 
-WITHHELD_WORDS = "withheld: small number"
-UNSEEN = ["not yet", "no snapshot of this period"]
+_PANELS = 2  # side by side
+RATE = "reach_rate"
 
 
-def chart_cohort_progress(
-    table: pl.DataFrame,
-    *,
-    title: str | None = None,
-    source: str | None = None,
-    min_n: int = 10,
+def cohort_progress(
+    released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart | alt.FacetChart:
     """Draw `cohort_progress` as a heat map: a row per cohort, a column per time since enrollment.
 
-    A cell that cannot be known yet is struck through; a withheld one is grey; the legend says so.
-    Several groups are small multiples.
+    A cell in which fewer than 10 reached the outcome says below which share that is; one that
+    cannot be known yet is struck through. Several groups are small multiples.
 
     Args:
-        table: The result of `cohort_progress` or `completion_progress`.
-        title: Instead of the finding that the table gives.
-        source: Where the data are from, and as of when; goes into the subtitle.
-        min_n: Smallest number of learners that may be shown; 1 shows everything.
-
-    Raises:
-        DisclosureError: The table is no result of `cohort_progress`.
+        released: What may be shown of `cohort_progress` or `completion_progress`.
+        title: Instead of the finding.
+        source: Where the data come from; by default the result's caption.
     """
-    safe = protect(table, min_n=min_n)
-    groups = group_columns(safe, COHORT_PROGRESS)
-    # Why time leaves a cell empty says nothing about anybody, so it is taken from before.
-    rows = (
-        with_labels(safe.with_columns(why=table["status"]), groups)
-        .filter(pl.col("cohort").is_not_null())
-        .with_columns(
-            cohort=pl.col("cohort").cast(pl.String),
-            why=pl.when(pl.col("reach_rate").is_null()).then(
-                pl.when(pl.col("why").is_in(UNSEEN)).then("why").otherwise(pl.lit(WITHHELD_WORDS))
-            ),
-            mark=pl.when(pl.col("n_observed") < pl.col("n_members")).then(pl.lit("*")),
-        )
+    rows = labelled(released, "n_reached", "n_observed", "n_members", RATE)
+    rows = rows.filter(pl.col("cohort").is_not_null())
+    outcome = released.frame.item(0, "outcome") if released.frame.height else "passed"
+    names = words.cohorts(rows["cohort"])
+    part = (pl.col("n_observed") < pl.col("n_members")).fill_null(value=False)
+    top = heat_maps.top_of(rows, RATE)
+    rows = heat_maps.cells(rows, RATE, released, top=top).with_columns(
+        enrolled=pl.Series([names[first] for first in rows["cohort"]], dtype=pl.String),
+        text=pl.when(part & (pl.col("kind") == "share"))
+        .then(pl.col("text") + "*")
+        .otherwise("text"),
     )
-    outcome = rows.item(0, "outcome") if rows.height else "passed"
-    finding = _title(rows, outcome)
-    members = rows.group_by("group", "cohort").agg(pl.col("n_members").first())["n_members"].sum()
-    words = {
+    finding = _finding(rows, outcome, released)
+    notes = heat_maps.legend_of(rows, released.min_n)
+    if rows["text"].str.ends_with("*").any():
+        notes = ["* only part of the cohort was observed so long", *notes]
+    by = [*released.by, "cohort"]
+    said = {
         "title": title or finding,
-        "subtitle": basis(int(members), source, *_notes(rows)),
-        "description": f"Heat map by cohort and time since enrollment. {finding}",
+        "subtitle": subtitle(
+            released, int(rows.unique(by)["n_members"].sum()), source, *notes, of_groups=True
+        ),
+        "description": f"Heat map of the share who {outcome}, by cohort and time since enrollment."
+        f" {finding}.",
     }
-    cells = alt.LayerChart(data=rows, layer=_layers(rows, outcome)).properties(
-        height=alt.Step(22), width=alt.Step(44)
-    )
-    if not groups:
-        return finish(cells, **words)
-    return finish(cells.facet(alt.Facet("group:N", title=None), columns=2), **words)
-
-
-def _layers(rows: pl.DataFrame, outcome: str) -> list[alt.Chart]:
-    base = alt.Chart().encode(
-        x=alt.X("days:O", title="Days since enrollment", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("cohort:O", title="Enrolled from", axis=alt.Axis(labelPadding=8)),
-        tooltip=[
-            alt.Tooltip("group:N", title="group"),
-            alt.Tooltip("cohort:N", title="enrolled from"),
-            alt.Tooltip("days:Q", title="days since enrollment"),
-            alt.Tooltip("reach_rate:Q", title=outcome, format=".1%"),
-            alt.Tooltip("reach_rate_ci_low:Q", title="interval from", format=".1%"),
-            alt.Tooltip("reach_rate_ci_high:Q", title="to", format=".1%"),
-            alt.Tooltip("n_reached:Q", title="learners counted", format=","),
-            alt.Tooltip("n_observed:Q", title="of those observed so long", format=","),
-            alt.Tooltip("n_members:Q", title="of the cohort", format=","),
-            alt.Tooltip("status:N", title="status"),
-        ],
-    )
-    known = base.transform_filter("isValid(datum.reach_rate)")
-    share = alt.Color(
-        "reach_rate:Q",
-        title=f"Share {outcome}",
-        scale=alt.Scale(domainMin=0),
-        legend=alt.Legend(format=".0%"),
-    )
-    letters = alt.condition(
-        f"datum.reach_rate > {_dark_from(rows)}", alt.value(PAPER), alt.value(INK)
-    )
-    layers = [
-        known.mark_rect().encode(color=share),
-        known.mark_text(fontSize=11)
-        .transform_calculate(label="format(datum.reach_rate, '.0%') + (datum.mark || '')")
-        .encode(text=alt.Text("label:N"), color=letters),
+    order = [names[first] for first in rows["cohort"].unique().sort()]
+    x = alt.X("days:O", title="Days since enrollment", axis=alt.Axis(labelAngle=0))
+    y = alt.Y("enrolled:N", sort=order, title="Enrolled in", axis=alt.Axis(labelPadding=8))
+    tooltip = [
+        *([alt.Tooltip("group:N", title="group")] if released.by else []),
+        alt.Tooltip("enrolled:N", title="enrolled in"),
+        alt.Tooltip("days:Q", title="days since enrollment"),
+        alt.Tooltip(f"text_{RATE}:N", title=f"{outcome} (95% interval)"),
+        alt.Tooltip("text_n_reached:N", title="learners counted"),
+        alt.Tooltip("text_n_observed:N", title="observed so long"),
+        alt.Tooltip("text_n_members:N", title="in the cohort"),
     ]
-    whys = rows["why"].drop_nulls().unique().sort().to_list()
-    if whys:
-        shape = alt.Shape(
-            "why:N",
-            title="No share",
-            scale=alt.Scale(
-                domain=whys,
-                range=["square" if why == WITHHELD_WORDS else "M-1,1L1,-1" for why in whys],
-            ),
-        )
-        fill = alt.condition(
-            f"datum.why == '{WITHHELD_WORDS}'", alt.value(WITHHELD), alt.value(GRID)
-        )
-        blank = base.transform_filter("!isValid(datum.reach_rate)")
-        layers.append(
-            blank.mark_point(size=110, stroke=RULE, strokeWidth=1, opacity=1).encode(
-                shape=shape, fill=fill
-            )
-        )
-    return layers
+    layers = heat_maps.layers(
+        rows, RATE, x, y, title=f"Share who {outcome}", top=top, tooltip=tooltip
+    )
+    drawn = alt.LayerChart(data=rows, layer=layers).properties(
+        height=alt.Step(24), width=alt.Step(50)
+    )
+    if not released.by:
+        return finish(drawn, **said)
+    panel = alt.Facet(
+        "group:N", title=None, sort=rows["group"].unique(maintain_order=True).to_list()
+    )
+    return finish(drawn.facet(panel, columns=_PANELS), **said)
 
 
-def _notes(rows: pl.DataFrame) -> list[str]:
-    """What the subtitle says of cells that are not what they seem."""
-    hidden = (rows["why"] == WITHHELD_WORDS).sum()
-    notes = [f"small numbers withheld in {hidden:,} of {rows.height:,} cells"] if hidden else []
-    partly = shown(rows, "reach_rate")["mark"].count()
-    return [*notes, *(["* only part of the cohort was observed so long"] if partly else [])]
-
-
-def _dark_from(rows: pl.DataFrame) -> float:
-    """The share above which the ramp is dark enough for light letters."""
-    top = rows["reach_rate"].max()
-    return 0.55 * top if isinstance(top, float) else 1.0
-
-
-def _title(rows: pl.DataFrame, outcome: str) -> str:
-    """First against last cohort at the latest time that all of two cohorts have reached."""
-    seen = shown(rows, "reach_rate").filter(pl.col("mark").is_null())
+def _finding(rows: pl.DataFrame, outcome: str, released: Released) -> str:
+    """First against last cohort at the latest time that two whole cohorts have reached."""
+    seen = rows.filter(pl.col("kind") == "share", ~pl.col("text").str.ends_with("*"))
     if seen["group"].n_unique() > 1:
-        return f"Share who had {outcome}, by group, cohort and time since enrollment"
+        return f"Share who {outcome}, by group, cohort and time since enrollment"
     if seen.is_empty():
-        return f"Share who had {outcome}: nothing can be shown yet"
+        return f"Share who {outcome}: nothing can be shown yet"
     times = seen.group_by("days").agg(n=pl.len()).sort(pl.col("n").clip(upper_bound=2), "days")
-    at = seen.filter(pl.col("days") == times.item(-1, "days")).sort("cohort")
+    at = seen.filter(days=times.item(-1, "days")).sort("cohort")
     first, last = at.row(0, named=True), at.row(-1, named=True)
-    begin = f"{first['days']} days after enrollment, {percent(first['reach_rate'])}"
+    told = f"{first['days']} days after enrollment, {words.share(first, RATE, released)} of those"
     if at.height == 1:
-        return f"{begin} of those enrolled from {first['cohort']} had {outcome}"
+        return f"{told} enrolled in {first['enrolled']} had {outcome}"
     return (
-        f"{begin} of those enrolled from {first['cohort']} had {outcome}, "
-        f"{percent(last['reach_rate'])} of those from {last['cohort']}"
+        f"{told} enrolled in {first['enrolled']} had {outcome}, "
+        f"{words.share(last, RATE, released)} of those in {last['enrolled']}"
     )

@@ -1,75 +1,86 @@
-"""What the charts of curves read from their tables: panels, numbers at risk, the subtitle."""
+"""What the charts of curves read from a released result: panels, numbers at risk, the subtitle."""
 
 from __future__ import annotations
 
 import polars as pl
 
+from toolkit.charts.basis import subtitle
 from toolkit.charts.step_curves import Plot
-from toolkit.schemas import Table
+from toolkit.results.result import Released
+from toolkit.text import curves, words
 
 TOGETHER = 7  # more curves than well visible colours stand side by side
+MOST_PANELS = 30
 
 
-def in_panels(table: pl.DataFrame, known: Table) -> pl.DataFrame:
-    """Name each group in one column `panel`."""
-    by = [name for name in table.columns if name not in (*known.names, "status")]
-    parts = [pl.col(name).cast(pl.String).fill_null("unknown") for name in by]
-    name = pl.concat_str(parts, separator=" · ") if by else pl.lit("all learners")
-    return table.with_columns(name.alias("panel")).select("panel", *known.names)
+def in_panels(released: Released, value: str) -> tuple[pl.DataFrame, list[str], list[str]]:
+    """Name each group in one column `panel`, and tell the groups with a curve from the others.
+
+    Returns:
+        The rows of the groups that have a curve; their names, in order; the other names.
+    """
+    names = pl.Series("panel", words.labels(released.frame, released.by), pl.String)
+    named = released.frame.with_columns(names)
+    known = pl.col(value).is_not_null().any().over("panel")
+    drawn = named.filter(known)
+    panels = drawn["panel"].unique(maintain_order=True).to_list()
+    hidden = named.filter(~known)["panel"].unique(maintain_order=True).to_list()
+    kept = panels[:MOST_PANELS]
+    return drawn.filter(pl.col("panel").is_in(kept)), kept, [*hidden, *panels[MOST_PANELS:]]
 
 
-def end_of(curves: pl.DataFrame) -> float:
+def end_of(rows: pl.DataFrame, value: str) -> float:
     """Where the longest curve ends."""
-    known = curves.drop_nulls("value")["duration"].to_list()
+    known = rows.drop_nulls(value)["duration"].to_list()
     return max(known, default=0.0) or 1.0
 
 
 def numbers_at_risk(
-    panels: list[str], ticks: list[float], curves: pl.DataFrame, min_n: int
+    panels: list[str], ticks: list[float], rows: pl.DataFrame, min_n: int | None
 ) -> pl.DataFrame:
-    """Who is at risk at each tick: what the first row at or after it counts."""
-    unknown = "0" if min_n == 1 else "–"
-    rows = []
+    """Who is at risk at each tick, as the row of that time says."""
+    told = []
     for panel in panels:
-        own = curves.filter(panel=panel)
+        own = rows.filter(panel=panel)
         for tick in ticks:
-            ahead = own.filter(pl.col("duration") >= tick)["n_at_risk"].head(1).to_list()
-            text = f"{ahead[0]:,}" if ahead and ahead[0] is not None else unknown
-            rows.append((panel, tick, text))
+            n = curves.at_risk(own, tick)
+            text = words.count(n, min_n) if n is not None or min_n is not None else "0"
+            told.append((panel, tick, text))
     schema = {"panel": pl.String, "duration": pl.Float64, "text": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(told, schema=schema, orient="row")
 
 
 def basis(
     plot: Plot,
-    learners: int,
-    left_out: int,
-    exclusions: pl.DataFrame | None,
-    min_n: int,
+    released: Released,
+    rows: pl.DataFrame,
+    hidden: list[str],
+    exclusions: Released | None,
     source: str | None,
+    *notes: str,
 ) -> str:
-    """Tell how many learners the curves rest on, who is left out, and whence they come."""
-    parts = [f"n = {_people(learners, min_n)} enrollments"]
-    if exclusions is not None and exclusions.height:
-        reasons = exclusions.group_by("reason").agg(pl.col("n_excluded").sum()).sort("reason")
-        told = [f"{_people(n, min_n)} {reason}" for reason, n in reasons.iter_rows()]
-        parts.append(f"left out: {', '.join(told)}")
+    """Tell how many learners the curves rest on, who is left out, and where they come from."""
+    first = rows.group_by("panel", maintain_order=True).first()
+    left_out = int(first["n_excluded"].sum())
+    about = "about " if released.by and released.min_n is not None else ""
+    told = list(notes)
+    reasons = _reasons(exclusions)
+    if reasons:
+        told.append(f"Left out: {reasons}")
     elif left_out:
-        parts.append(f"{_people(left_out, min_n)} left out")
-    line = " · ".join([*parts, *([source] if source else [])])
-    marks = "" if plot.interpolate == "monotone" else ", short marks censored learners"
-    if plot.interpolate == "linear":
-        marks += (
-            f"\nStraight lines join the times between which no fewer than {min_n} learners left"
-        )
-    note = f"\nBelow each axis ({plot.time}) stands the number at risk" if plot.is_small else ""
-    return f"{line}\nBands are pointwise confidence intervals{marks}{note}"
+        told.append(f"Left out: {about}{left_out:,} without a known time")
+    if hidden:
+        told.append(f"{words.plural(len(hidden), 'group')} not drawn")
+    told.append("Bands are 95% intervals, time by time")
+    if plot.is_small:
+        told.append(f"Below each axis ({plot.time}): number at risk")
+    return subtitle(
+        released, int(first["n_at_risk"].sum()), source, *told, of_groups=bool(released.by)
+    )
 
 
-def _people(count: int, min_n: int) -> str:
-    return f"{count:,}" if count == 0 or count >= min_n else f"fewer than {min_n}"
-
-
-def left_out_of(curves: pl.DataFrame) -> int:
-    """How many learners all groups leave out."""
-    return int(curves.unique("panel").select(pl.sum("n_excluded")).item())
+def _reasons(exclusions: Released | None) -> str:
+    if exclusions is None:
+        return ""
+    sums = exclusions.frame.group_by("reason").agg(pl.col("n_excluded").sum()).sort("reason")
+    return ", ".join(f"{n:,} {reason}" for reason, n in sums.iter_rows() if n)

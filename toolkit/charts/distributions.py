@@ -1,14 +1,14 @@
-"""How grades and completion spread, in pictures."""
+"""Histograms of grades and completion, with missing and zero apart."""
 
 from __future__ import annotations
 
 import altair as alt
 import polars as pl
 
+from toolkit.charts.basis import NOTHING, labelled, subtitle, total
 from toolkit.charts.theme import INK, PALETTE, RULE, WITHHELD, finish
-from toolkit.release import protect
-from toolkit.schemas.outcome_results import DISTRIBUTION
-from toolkit.text.words import basis, group_columns, percent, shown, with_labels, withheld_note
+from toolkit.results.result import Released
+from toolkit.text import words
 
 # Where the parts without a place on the scale 0–1 stand, to its left.
 _ASIDE = {"missing": (-0.34, -0.25), "zero": (-0.17, -0.08)}
@@ -19,79 +19,60 @@ _AXIS = alt.Axis(
     labelOverlap=False,
 )
 _SCALE = alt.Scale(domain=[-0.36, 1.02], nice=False)
+SHARE = "share_of_enrolled"
 
 
-def chart_grade_distribution(
-    table: pl.DataFrame,
+def distribution(
+    released: Released,
     *,
     pass_mark: float | None = None,
     title: str | None = None,
     source: str | None = None,
-    min_n: int = 10,
 ) -> alt.VConcatChart | alt.FacetChart:
-    """Draw `grade_distribution`: missing, zero and a bar per bin; below, the share up to a grade.
+    """Draw a distribution: missing, zero and a bar per bin; below, the share up to a value.
 
     Several groups are small multiples of the histogram.
 
     Args:
-        table: The result of `grade_distribution`.
-        pass_mark: A grade, a fraction, to mark by a line.
-        title: Instead of the finding that the table gives.
-        source: Where the data are from, and as of when; goes into the subtitle.
-        min_n: Smallest number of learners that may be shown; 1 shows everything.
-
-    Raises:
-        DisclosureError: The table is no result of `grade_distribution`.
+        released: What may be shown of `grade_distribution` or `completion_distribution`.
+        pass_mark: A value, a fraction, to mark by a line.
+        title: Instead of the finding.
+        source: Where the data come from; by default the result's caption.
     """
-    return _chart(table, "Grade", pass_mark, title, source, min_n)
-
-
-def chart_completion_distribution(
-    table: pl.DataFrame,
-    *,
-    title: str | None = None,
-    source: str | None = None,
-    min_n: int = 10,
-) -> alt.VConcatChart | alt.FacetChart:
-    """Draw `completion_distribution`, as `chart_grade_distribution` does; arguments are the same.
-
-    Raises:
-        DisclosureError: The table is no result of `completion_distribution`.
-    """
-    return _chart(table, "Completion", None, title, source, min_n)
-
-
-def _chart(
-    table: pl.DataFrame,
-    measure: str,
-    mark: float | None,
-    title: str | None,
-    source: str | None,
-    min_n: int,
-) -> alt.VConcatChart | alt.FacetChart:
-    safe = protect(table, min_n=min_n)
-    rows = with_labels(safe, group_columns(safe, DISTRIBUTION)).filter(
-        pl.col("part") != "out of range"
-    )
+    rows = labelled(released, "n_learners", SHARE, "ecdf")
+    rows = rows.filter(pl.col("part") != "out of range")
+    is_grade = released.frame.height == 0 or released.frame.item(0, "measure") == "percent_grade"
+    measure = "Grade" if is_grade else "Completion"
     ends = pl.col("part").replace_strict
     drawn = rows.with_columns(
         left=ends({part: low for part, (low, _) in _ASIDE.items()}, default=pl.col("bin_low")),
         right=ends({part: high for part, (_, high) in _ASIDE.items()}, default=pl.col("bin_high")),
-        mark=mark,
+        span=pl.Series([_span(row) for row in rows.iter_rows(named=True)], dtype=pl.String),
+        mark=pl.lit(pass_mark, pl.Float64),
     )
-    finding = _title(rows, measure)
-    n = rows.group_by("group").agg(pl.col("n_enrolled").first())["n_enrolled"].sum()
-    note = [f"{words} (grey)" for words in withheld_note(rows, "n_learners", "bars")]
-    words = {
+    finding = _finding(rows, measure, released)
+    notes = ["Grey: fewer than " + str(released.min_n)] if rows["n_learners"].null_count() else []
+    n = total(rows, "n_enrolled", list(released.by))
+    said = {
         "title": title or finding,
-        "subtitle": basis(int(n), source, *note),
-        "description": f"Histogram of {measure.lower()}, with missing and zero apart. {finding}",
+        "subtitle": subtitle(released, n, source, *notes, of_groups=bool(released.by)),
+        "description": f"Histogram of {measure.lower()}, with missing and zero apart. {finding}.",
     }
-    if rows["group"].n_unique() > 1:
+    if released.by:
         small = _histogram(drawn, measure, "Share", width=270, height=90)
-        return finish(small.facet(alt.Facet("group:N", title=None), columns=2), **words)
+        order = rows["group"].unique(maintain_order=True).to_list()
+        panel = alt.Facet("group:N", title=None, sort=order)
+        return finish(small.facet(panel, columns=2), **said)
     above = _histogram(drawn, measure, "Share of the enrolled", width=560, height=220)
-    return finish(alt.vconcat(above, _ecdf(drawn, measure), spacing=12), **words)
+    return finish(alt.vconcat(above, _ecdf(drawn, measure), spacing=12), **said)
+
+
+def _span(row: dict[str, float | str | None]) -> str:
+    low, high = row["bin_low"], row["bin_high"]
+    if isinstance(low, float) and isinstance(high, float):
+        fine = round(low * 100) != round(low * 100, 6) or round(high * 100) != round(high * 100, 6)
+        return words.between(*(words.percent(end, decimal=fine, plain=True) for end in (low, high)))
+    return {"missing": "no value", "zero": "0"}[str(row["part"])]
 
 
 def _histogram(
@@ -102,12 +83,9 @@ def _histogram(
         x2="right:Q",
         tooltip=[
             alt.Tooltip("group:N", title="group"),
-            alt.Tooltip("part:N", title="part"),
-            alt.Tooltip("bin_low:Q", title="from", format=".1%"),
-            alt.Tooltip("bin_high:Q", title="to below", format=".1%"),
-            alt.Tooltip("n_learners:Q", title="learners", format=","),
-            alt.Tooltip("share_of_enrolled:Q", title="of the enrolled", format=".1%"),
-            alt.Tooltip("status:N", title="status"),
+            alt.Tooltip("span:N", title=measure.lower()),
+            alt.Tooltip("text_n_learners:N", title="learners"),
+            alt.Tooltip(f"text_{SHARE}:N", title="of the enrolled"),
         ],
     )
     colour = alt.Color(
@@ -116,7 +94,7 @@ def _histogram(
         legend=None,
     )
     bars = base.mark_bar(binSpacing=1).encode(
-        y=alt.Y("share_of_enrolled:Q", title=share, axis=alt.Axis(format=".0%", tickCount=4)),
+        y=alt.Y(f"{SHARE}:Q", title=share, axis=alt.Axis(format=".0%", tickCount=4)),
         y2=alt.datum(0),
         color=colour,
     )
@@ -132,7 +110,7 @@ def _histogram(
 def _ecdf(drawn: pl.DataFrame, measure: str) -> alt.LayerChart:
     line = (
         alt.Chart()
-        .transform_filter("datum.part == 'bin'")
+        .transform_filter("datum.part == 'bin' && isValid(datum.ecdf)")
         .mark_line(color=PALETTE[0], point=True)
         .encode(
             x=alt.X("right:Q", title=f"{measure} below", axis=_AXIS, scale=_SCALE),
@@ -143,8 +121,8 @@ def _ecdf(drawn: pl.DataFrame, measure: str) -> alt.LayerChart:
                 axis=alt.Axis(format=".0%", tickCount=3),
             ),
             tooltip=[
-                alt.Tooltip("bin_high:Q", title=f"{measure.lower()} below", format=".1%"),
-                alt.Tooltip("ecdf:Q", title="share of those with a value", format=".1%"),
+                alt.Tooltip("bin_high:Q", title=f"{measure.lower()} below", format=".0%"),
+                alt.Tooltip("text_ecdf:N", title="share of those with a value"),
             ],
         )
     )
@@ -162,28 +140,23 @@ def _marks(drawn: pl.DataFrame) -> list[alt.Chart]:
     return [rule.mark_rule(strokeDash=[4, 3], color=INK).encode(x="mark:Q", tooltip=tooltip)]
 
 
-def _title(rows: pl.DataFrame, measure: str) -> str:
-    parts = {
-        part: shown(rows, "share_of_enrolled")
-        .filter(pl.col("part") == part)
-        .sort("share_of_enrolled", "group")
-        for part in ("missing", "zero", "bin")
-    }
-    if rows["group"].n_unique() > 1:
-        zero = parts["zero"].filter(pl.col("n_valued") > 0)
+def _finding(rows: pl.DataFrame, measure: str, released: Released) -> str:
+    seen = rows.filter(pl.col(SHARE).is_not_null()).sort(SHARE, "group")
+    parts = {part: seen.filter(pl.col("part") == part) for part in ("missing", "zero", "bin")}
+    if released.by:
+        zero = parts["zero"]
         if zero.height < 2:
             return f"{measure} by group, zero and missing apart"
         low, high = zero.row(0, named=True), zero.row(-1, named=True)
         return (
-            f"{measure} is zero for {percent(low['share_of_enrolled'])} of the enrolled in "
-            f"{low['group']}, for {percent(high['share_of_enrolled'])} in {high['group']}"
+            f"{measure} is zero for {words.share(low, SHARE, released)} of the enrolled in "
+            f"{low['group']}, for {words.share(high, SHARE, released)} in {high['group']}"
         )
     said = [
-        f"{percent(found.item(0, 'share_of_enrolled'))} of the enrolled have {words}"
-        for part, words in (("missing", "none"), ("zero", "zero"))
-        if (found := parts[part]).height and found.item(0, "share_of_enrolled") > 0
+        f"{words.share(found.row(0, named=True), SHARE, released)} of the enrolled have {what}"
+        for part, what in (("missing", "none"), ("zero", "zero"))
+        if (found := parts[part]).height and found.item(0, SHARE) > 0
     ]
     if parts["bin"].height:
-        top = parts["bin"].row(-1, named=True)
-        said.append(f"the fullest bin is {percent(top['bin_low'])}–{percent(top['bin_high'])}")
-    return f"{measure}: {', '.join(said) or 'too few learners to be shown'}"
+        said.append(f"the most common range above 0 is {_span(parts['bin'].row(-1, named=True))}")
+    return f"{measure}: {', '.join(said) or NOTHING}"

@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.theme import MUTED, PALETTE, RULE, WITHHELD, finish
-from toolkit.release import protect
+from toolkit.results.result import Result
 from toolkit.schemas import require_columns
 
 PAIR = ["course", "cohort"]
@@ -22,10 +22,10 @@ _LINE = 105  # characters of a sentence on one line
 
 def chart_course_explorer(
     *,
-    outcomes: pl.DataFrame,
-    funnel: pl.DataFrame,
-    grades: pl.DataFrame,
-    curve: pl.DataFrame,
+    outcomes: Result,
+    funnel: Result,
+    grades: Result,
+    curve: Result,
     sentences: Mapping[tuple[str, str], str],
     title: str = "Choose a course and a cohort: every chart follows",
     source: str | None = None,
@@ -50,11 +50,11 @@ def chart_course_explorer(
         SchemaError: A table lacks `course` or `cohort`.
     """
     tables = {"outcomes": outcomes, "funnel": funnel, "grades": grades, "curve": curve}
-    for name, table in tables.items():
-        require_columns(table.columns, PAIR, what=name)
-    safe = {name: protect(table, min_n=min_n) for name, table in tables.items()}
-    courses = outcomes["course"].unique().sort().to_list()
-    cohorts = outcomes["cohort"].unique().sort().to_list()
+    safe = {name: table.release(min_n=min_n).frame for name, table in tables.items()}
+    for name, frame in safe.items():
+        require_columns(frame.columns, PAIR, what=name)
+    courses = safe["outcomes"]["course"].unique().sort().to_list()
+    cohorts = safe["outcomes"]["cohort"].unique().sort().to_list()
     cohorts.sort(key=lambda name: name != ALL)
     course = alt.param("course", value=courses[0], bind=_select(courses, "Course"))
     cohort = alt.param("cohort", value=cohorts[0], bind=_select(cohorts, "Cohort"))

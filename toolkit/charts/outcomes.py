@@ -1,123 +1,155 @@
-"""The rates of outcomes in pictures."""
+"""Rates of outcomes, one dot per group."""
 
 from __future__ import annotations
 
 import altair as alt
 import polars as pl
 
-from toolkit.charts.theme import INK, PALETTE, RULE, finish
+from toolkit.charts.basis import NOTHING, fewest_and_most, labelled, subtitle
+from toolkit.charts.dots import Axis, dots
+from toolkit.charts.theme import finish
 from toolkit.errors import SchemaError
-from toolkit.release import protect
-from toolkit.schemas.outcome_results import OUTCOMES, RATES
-from toolkit.text.words import basis, group_columns, percent, shown, with_labels, withheld_note
+from toolkit.results.result import Released
+from toolkit.schemas import Role
+from toolkit.schemas.outcome_results import RATES
+from toolkit.text import words
 
 
-def chart_outcomes(
-    table: pl.DataFrame,
+def outcomes(
+    released: Released,
     *,
     rate: str = "pass_rate_of_enrolled",
     title: str | None = None,
     source: str | None = None,
-    min_n: int = 10,
 ) -> alt.LayerChart:
     """Draw one rate of `outcomes` per group: a dot with its 95% interval, highest first.
 
     Args:
-        table: The result of `outcomes`.
+        released: What may be shown of `outcomes`.
         rate: A rate column of it.
-        title: Instead of the finding that the table gives.
-        source: Where the data are from, and as of when; goes into the subtitle.
-        min_n: Smallest number of learners that may be shown; 1 shows everything.
+        title: Instead of the finding.
+        source: Where the data come from; by default the result's caption.
 
     Raises:
         SchemaError: There is no such rate.
-        DisclosureError: The table is no result of `outcomes`.
     """
-    safe = protect(table, min_n=min_n)
     known = {r.name: r for r in RATES}
     if rate not in known:
         raise SchemaError(f"no rate `{rate}`; there are {', '.join(known)}")
     of = known[rate]
-    named = with_labels(_without_total(safe), group_columns(safe, OUTCOMES))
-    rows = named.select(
-        "group",
-        "status",
-        n=of.n,
-        k=of.k,
-        rate=rate,
-        low=f"{rate}_ci_low",
-        high=f"{rate}_ci_high",
-    )
-    seen = shown(rows, "rate").sort("rate", "group", descending=[True, False])
-    hidden = rows.filter(pl.col("rate").is_null()).sort("group")
-    order = [*seen["group"], *hidden["group"]]
     what = of.description.rstrip(".")
-    y = alt.Y(
-        "group:N", sort=order, title=None, axis=alt.Axis(grid=True, gridDash=[1, 3], labelPadding=8)
+    return _rates(released, rate, (of.k, of.n), what, title, source)
+
+
+def compared_groups(
+    released: Released, *, title: str | None = None, source: str | None = None
+) -> alt.LayerChart:
+    """Draw the rates of `compare_groups`: a dot with its 95% interval per group, highest first.
+
+    Args:
+        released: What may be shown of `compare_groups(…).groups`.
+        title: Instead of the finding.
+        source: Where the data come from; by default the result's caption.
+    """
+    first = released.frame.row(0, named=True) if released.frame.height else {}
+    outcome = str(first.get("outcome", "passed")).replace("_", " ")
+    what = f"{outcome[:1].upper()}{outcome[1:]} of the {first.get('among', 'enrolled')}"
+    return _rates(released, "rate", ("n_reached", "n_learners"), what, title, source)
+
+
+def user_result(
+    released: Released, *, title: str | None = None, source: str | None = None
+) -> alt.LayerChart:
+    """Draw the first rate of a user's own result, or where it has none its first count.
+
+    Args:
+        released: What may be shown of the result.
+        title: Instead of the finding.
+        source: Where the data come from; by default the result's caption.
+
+    Raises:
+        SchemaError: The result has no rate.
+    """
+    rates = [name for name in released.schema.names if released.schema.interval_of(name)]
+    if not rates:
+        raise SchemaError(
+            f"{released.schema.name} has no rate to draw; it has "
+            f"{', '.join(released.schema.of_role(Role.COUNT))}"
+        )
+    counts = words.counts_of(rates[0], released) or ("", "")
+    what = rates[0].replace("_", " ")
+    return _rates(released, rates[0], counts, f"{what[:1].upper()}{what[1:]}", title, source)
+
+
+def _rates(
+    released: Released,
+    rate: str,
+    counts: tuple[str, str],
+    what: str,
+    title: str | None,
+    source: str | None,
+) -> alt.LayerChart:
+    k, n = counts
+    ends = released.schema.interval_of(rate) or ("", "")
+    named = labelled(released, k, n, rate)
+    if "group" in released.schema.names:
+        plain = [words.name(value) for value in named["group"]]
+        named = named.with_columns(group=pl.Series(words.distinct(plain), dtype=pl.String))
+    is_total = pl.col("is_total") if "is_total" in named.columns else pl.lit(value=False)
+    rows = named.filter(~is_total).with_columns(
+        value=pl.col(rate), low=pl.col(ends[0]), high=pl.col(ends[1])
     )
-    axis = alt.Axis(format=".0%", grid=True, tickMinStep=0.01)
-    scale = alt.Scale(zero=False, nice=True)
-    title_x = f"{what}, with 95% interval"
-    x, low = (alt.X(f"{end}:Q", title=title_x, axis=axis, scale=scale) for end in ("rate", "low"))
+    seen = rows.filter(pl.col("value").is_not_null())
+    ranked = seen.sort("value", "group", descending=[True, False])
+    drawn, notes = fewest_and_most(ranked)
+    hidden = rows.filter(pl.col("value").is_null()).sort("group")
+    told = hidden.select("group", text=f"text_{rate}")
+    few = NOTHING if released.min_n is not None else "nobody to observe"
+    told = told.with_columns(pl.col("text").replace(words.ABSENT, few))
+    if notes and hidden.height:
+        notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
+        told = told.clear()
+    all_groups = named.filter(is_total)[rate].to_list()
+    finding = _finding(ranked, rate, what, released)
+    columns = ["group", "value", "low", "high", f"text_{k}", f"text_{n}", f"text_{rate}"]
     tooltip = [
-        alt.Tooltip("group:N", title="group"),
-        alt.Tooltip("rate:Q", title="rate", format=".1%"),
-        alt.Tooltip("low:Q", title="interval from", format=".1%"),
-        alt.Tooltip("high:Q", title="to", format=".1%"),
-        alt.Tooltip("k:Q", title="learners counted", format=","),
-        alt.Tooltip("n:Q", title="of", format=","),
+        *([alt.Tooltip("group:N", title="group")] if rows.height > 1 else []),
+        alt.Tooltip(f"text_{rate}:N", title="rate (95% interval)"),
+        alt.Tooltip(f"text_{k}:N", title="learners counted"),
+        alt.Tooltip(f"text_{n}:N", title="of"),
     ]
-    base = alt.Chart(seen).encode(y=y, tooltip=tooltip)
-    layers = [
-        base.mark_rule(strokeWidth=2, color=PALETTE[0]).encode(x=low, x2="high:Q"),
-        base.mark_point(size=70, filled=True, opacity=1, color=PALETTE[0]).encode(x=x),
-    ]
-    if hidden.height:
-        layers.append(
-            alt.Chart(hidden)
-            .mark_text(align="left", color=RULE, fontStyle="italic")
-            .encode(y=y, x=alt.value(4), text=alt.value("withheld: small number"))
-        )
-    total = safe.filter(pl.col("is_total")) if "is_total" in safe.columns else safe.clear()
-    if total.height and total.item(0, rate) is not None:
-        layers.append(_total_rule(total, rate))
-    n = int(seen["n"].sum())
+    if all_groups and all_groups[0] is not None:
+        notes = ["The dashed line is all groups together", *notes]
     return finish(
-        alt.LayerChart(layer=layers).properties(width=460, height=alt.Step(24)),
-        title=title or _outcomes_title(seen, what),
-        subtitle=basis(n, source, *withheld_note(rows, "rate", "groups")),
-        description=f"Dot plot of {len(order)} groups, sorted. {what} with 95% intervals. "
-        + _outcomes_title(seen, what),
+        dots(
+            drawn.select(columns),
+            Axis(f"{what}, with 95% interval"),
+            tooltip,
+            hidden=told,
+            rule=all_groups[0] if all_groups else None,
+        ),
+        title=title or finding,
+        subtitle=subtitle(
+            released,
+            int(rows[n].sum()),
+            source,
+            *notes,
+            unit="learners" if n == "n_learners" else "enrollments",
+            of_groups=rows.height > 1,
+        ),
+        description=f"Dot plot of {words.plural(rows.height, 'group')}, highest first: {what}, "
+        f"with 95% intervals. {finding}.",
     )
 
 
-def _without_total(table: pl.DataFrame) -> pl.DataFrame:
-    return table.filter(~pl.col("is_total")) if "is_total" in table.columns else table
-
-
-def _total_rule(total: pl.DataFrame, rate: str) -> alt.Chart:
-    rule: alt.Chart = (
-        alt.Chart(total.select(rate=rate).with_columns(group=pl.lit("all groups")))
-        .mark_rule(strokeDash=[4, 3], color=INK)
-        .encode(
-            x="rate:Q",
-            tooltip=[
-                alt.Tooltip("group:N", title="group"),
-                alt.Tooltip("rate:Q", title="rate", format=".1%"),
-            ],
-        )
-    )
-    return rule
-
-
-def _outcomes_title(seen: pl.DataFrame, what: str) -> str:
-    if seen.is_empty():
-        return f"{what}: no group is large enough to be shown"
-    best, worst = seen.row(0, named=True), seen.row(-1, named=True)
-    if seen.height == 1:
-        interval = f"{percent(best['low'])} to {percent(best['high'])}"
-        return f"{what}: {percent(best['rate'])} (95% interval {interval})"
+def _finding(ranked: pl.DataFrame, rate: str, what: str, released: Released) -> str:
+    if ranked.is_empty():
+        return f"{what}: {NOTHING}"
+    best, worst = ranked.row(0, named=True), ranked.row(-1, named=True)
+    if ranked.height == 1:
+        interval = words.interval(best, rate, released)
+        return f"{what}: {words.share(best, rate, released)} (95% interval {interval})"
     return (
-        f"{what}: from {percent(worst['rate'])} in {worst['group']} "
-        f"to {percent(best['rate'])} in {best['group']}"
+        f"{what}: from {words.share(worst, rate, released)} in {worst['group']} "
+        f"to {words.share(best, rate, released)} in {best['group']}"
     )

@@ -14,7 +14,7 @@ SEVERITIES = {"critical": PALETTE[5], "warning": PALETTE[1], "info": PALETTE[4]}
 NEEDED = ["frame", "severity", "status", "n_checked", "n_unexpected", "expects", "detail"]
 
 
-def chart_quality(
+def quality(
     table: pl.DataFrame,
     *,
     title: str | None = None,

@@ -10,11 +10,11 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.theme import DASHES, MUTED, PALETTE
+from toolkit.release.curves import ticks
 
 Panel: TypeAlias = alt.LayerChart | alt.FacetChart
 Drawing: TypeAlias = alt.VConcatChart | alt.FacetChart
 
-_STEPS = [1, 2, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1460, 3650]
 _LABEL_GAP = 15  # pixels between two lines of text
 _ROWS = 4_000  # a chart holds no more rows than this, far more than it has pixels
 _ACROSS = 3  # panels side by side
@@ -35,6 +35,7 @@ class Plot:
         is_small: One of many panels: no room for the time axis' title, nor for labels at the
             curves' ends, so that a legend names them.
         interpolate: How the curves run between two times.
+        decimal: Whether a share that is pointed at has a decimal.
     """
 
     names: list[str]
@@ -45,7 +46,8 @@ class Plot:
     width: int = 560
     height: int = 300
     is_small: bool = False
-    interpolate: Literal["step-after", "linear", "monotone"] = "step-after"
+    interpolate: Literal["step-after", "monotone"] = "step-after"
+    decimal: bool = False
 
     @classmethod
     def small(cls, **shared: Any) -> Plot:
@@ -55,7 +57,7 @@ class Plot:
     @property
     def ticks(self) -> list[float]:
         """Where the time axis has ticks and the table below has its columns."""
-        return axis_ticks(self.end, about=5 if self.is_small else 8)
+        return ticks(self.end, about=5 if self.is_small else 8)
 
     def x(self, *, drawn: bool = True) -> alt.X:
         """The time axis."""
@@ -89,19 +91,12 @@ class Plot:
 
     def tooltip(self) -> list[alt.Tooltip]:
         """What pointing at a curve tells."""
-        number = ".3g" if self.top else ".1%"
+        number = ".3g" if self.top else ".1%" if self.decimal else ".0%"
         return [
             alt.Tooltip("panel:N", title="group"),
-            alt.Tooltip("duration:Q", title="time", format=".1f"),
+            alt.Tooltip("duration:Q", title="time", format=",~r"),
             alt.Tooltip("value:Q", title=self.y_title, format=number),
         ]
-
-
-def axis_ticks(longest: float, *, about: int = 8) -> list[float]:
-    """Round times from 0 to the longest, with at most about so many steps."""
-    fitting = (step for step in _STEPS if longest / step <= about)
-    step = next(fitting, longest / about)
-    return [float(i * step) for i in range(int(longest // step) + 1)]
 
 
 def one_panel(

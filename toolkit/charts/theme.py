@@ -17,6 +17,7 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 2, 1, 2], [1, 3], [
 
 INK, MUTED, RULE, GRID, PAPER = "#1A1A1A", "#555555", "#8A8A8A", "#E3E3E3", "#FFFFFF"
 WITHHELD = "#C4C4C4"
+FAINT = "#F2F2F2"  # under what is only known to be small
 
 # Of the same widths everywhere, so that what fits where a chart is drawn fits where it is seen.
 FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"
@@ -30,6 +31,7 @@ DARK = {
     GRID: "#3A3D42",
     PAPER: "#16181C",
     WITHHELD: "#5A5D63",
+    FAINT: "#25282D",
     "#000000": "#FFFFFF",
     "#0072B2": "#4FB0F0",
     "#56B4E9": "#A6DCFF",

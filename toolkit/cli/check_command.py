@@ -72,7 +72,7 @@ def check_command(
     """
     try:
         if since is not None:
-            report = tk.check_snapshots(tk.open_snapshot(since), _snapshot(data))
+            report = tk.quality.check_snapshots(tk.open_snapshot(since), _snapshot(data))
         else:
             report = _checked(data, resource, as_of, course_id, suite or [])
     except ToolkitError as error:
@@ -93,7 +93,7 @@ def _checked(
     as_of: datetime | None,
     course_id: list[str] | None,
     suites: list[Path],
-) -> tk.QualityReport:
+) -> tk.quality.QualityReport:
     if data is not None and data.is_file():
         name = resource or next((name for name in RESOURCES if name in data.stem), None)
         if name not in RESOURCES:
@@ -135,7 +135,7 @@ def _snapshot(folder: Path | None) -> tk.Snapshot:
     return tk.open_snapshot(chosen)
 
 
-def _print_table(report: tk.QualityReport) -> None:
+def _print_table(report: tk.quality.QualityReport) -> None:
     console = Console()
     console.print(report.summary, style="bold", markup=False, highlight=False)
     if report.ok:

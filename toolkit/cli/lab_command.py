@@ -25,7 +25,7 @@ def lab_command(
     """
     with extra("notebooks"):
         import jupyterlab as _jupyterlab  # noqa: F401
-    fresh, kept = tk.copy_notebooks(folder)
+    fresh, kept = tk.reports.copy_notebooks(folder)
     typer.echo(f"{len(fresh) + len(kept)} notebooks in {folder}")
     for path in kept:
         typer.echo(f"  {path.name}: yours, left as it is")

@@ -36,7 +36,7 @@ def write_with_progress(
     notebooks: list[str] | None = None,
     parameters: dict[str, object] | None = None,
     title: str = "Learner report",
-) -> tk.Report:
+) -> tk.reports.Report:
     """Write the report under a progress bar that counts executed cells."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
@@ -58,7 +58,7 @@ def write_with_progress(
         )
 
 
-def show_report(report: tk.Report) -> None:
+def show_report(report: tk.reports.Report) -> None:
     """Print the key figures and where to look."""
     console = Console()
     table = Table(title=report.caption, title_justify="left")

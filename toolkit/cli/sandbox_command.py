@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import toolkit as tk
+from toolkit.sandbox.start import SandboxPlatform
 
 # Short enough for Ctrl+C to be heard on Windows, where a wait without end is deaf.
 _LISTEN_SECONDS = 0.5
@@ -40,7 +41,7 @@ def sandbox_command(
             typer.echo("stopped")
 
 
-def connection(platform: tk.SandboxPlatform, *, windows: bool = os.name == "nt") -> str:
+def connection(platform: SandboxPlatform, *, windows: bool = os.name == "nt") -> str:
     """How another program reaches the sandbox, with its throw-away token.
 
     Args:

@@ -51,11 +51,11 @@ def snapshots_command(
     ] = False,
 ) -> None:
     """List the snapshots in a folder."""
-    listed = tk.list_snapshots(folder)
+    listed = tk.snapshots.list_snapshots(folder)
     if listed.is_empty():
         raise tk.SnapshotError(f"{folder} holds no snapshot; take one with `so2 fetch FOLDER`")
     for place in listed["folder"] if verify else ():
-        tk.open_snapshot(place)
+        tk.open_snapshot(place, verify=True)
     _print(
         listed.with_columns(
             pl.col("as_of").dt.strftime("%Y-%m-%d %H:%M"), pl.col("key_fingerprint").fill_null("–")
@@ -76,9 +76,9 @@ def compare_command(
     Counts under 10 are withheld. The CSV has a row per changed value, under pseudonyms.
     """
     changes = tk.compare_snapshots(tk.open_snapshot(earlier), tk.open_snapshot(later))
-    _print(tk.protect(changes.counts), title=f"Changes from {earlier} to {later}")
+    _print(changes.counts.release().frame, title=f"Changes from {earlier} to {later}")
     if output is not None:
-        tk.write_csv(changes.values, output)
+        tk.snapshots.write_csv(changes.values, output)
         typer.echo(f"{changes.values.height:,} changed values in {output}")
 
 
@@ -87,7 +87,7 @@ def export_command(
     output: Annotated[Path, typer.Argument(help="A folder for the CSV files.")],
 ) -> None:
     """Write a snapshot as CSV files that are harmless to open in a spreadsheet."""
-    for path in tk.export_csv(tk.open_snapshot(folder), output):
+    for path in tk.snapshots.export_csv(tk.open_snapshot(folder), output):
         typer.echo(path)
 
 
@@ -101,7 +101,7 @@ def reidentify_command(
     Two columns, tab between them. Nothing is written to disk.
     """
     names = usernames or [line.strip() for line in sys.stdin if line.strip()]
-    for username, pseudonym in tk.reidentify(names).iter_rows():
+    for username, pseudonym in tk.release.reidentify(names).iter_rows():
         typer.echo(f"{username}\t{pseudonym}")
 
 

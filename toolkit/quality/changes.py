@@ -16,6 +16,7 @@ from toolkit.quality.checking import run
 from toolkit.quality.frames import AnyFrame, Checked
 from toolkit.quality.report import QualityReport
 from toolkit.schemas import GRADES, require_columns
+from toolkit.schemas.passes import with_passed
 
 KEY = list(GRADES.key)
 BINS = 10
@@ -97,8 +98,8 @@ def _paired(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
     for frame in (before, after):
         needed = [*KEY, "letter_grade", "percent_grade", "last_date"]
         require_columns(frame.collect_schema().names(), needed, what="grades")
-        passed = pl.col("letter_grade").is_not_null().alias("passed")
-        sides.append(frame.select(*KEY, passed, "percent_grade", "last_date").unique(KEY))
+        graded = with_passed(frame.select(needed))
+        sides.append(graded.select(*KEY, "passed", "percent_grade", "last_date").unique(KEY))
     paired = sides[1].join(sides[0], on=KEY, how="full", coalesce=True, suffix="_before")
     same_day = pl.col("last_date").eq_missing(pl.col("last_date_before"))
     in_both = pl.col("passed").is_not_null() & pl.col("passed_before").is_not_null()

@@ -14,6 +14,7 @@ import polars as pl
 
 from toolkit.analyses.person_course import person_course
 from toolkit.schemas import PERSON_COURSE, RESOURCES
+from toolkit.schemas.passes import with_passed
 
 AnyFrame = pl.DataFrame | pl.LazyFrame
 
@@ -116,11 +117,11 @@ def with_pass_mark(grades: pl.LazyFrame) -> pl.LazyFrame:
     That is the lowest grade with the fewest learners on its wrong side: passes below it, or
     learners without a pass at or above it. Null where the course has none.
     """
-    passed = pl.col("letter_grade").is_not_null()
     levels = (
-        grades.filter(pl.col("percent_grade").is_not_null())
+        with_passed(grades)
+        .filter(pl.col("percent_grade").is_not_null())
         .group_by("course_id", "percent_grade")
-        .agg(n=pl.len().cast(pl.Int64), n_passed=passed.sum().cast(pl.Int64))
+        .agg(n=pl.len().cast(pl.Int64), n_passed=pl.col("passed").sum().cast(pl.Int64))
         .sort("course_id", "percent_grade")
     )
     others = pl.col("n") - pl.col("n_passed")

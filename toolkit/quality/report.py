@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -19,6 +20,7 @@ from toolkit.quality.checks import SEVERITIES, Check, Severity, checks
 from toolkit.quality.frames import Checked
 from toolkit.quality.gx.conditions import map_question
 from toolkit.quality.gx.engine import PSEUDONYM
+from toolkit.results.registry import look_up
 
 RECORD = "record"
 NO_FAILURE = pl.DataFrame(
@@ -184,6 +186,14 @@ class QualityReport:
 
     def _repr_html_(self) -> str:
         return rendering.html(self)
+
+    def chart(self, **options: Any) -> Any:
+        """Draw each failed check as a bar: the share of records that are not as expected.
+
+        Args:
+            options: `title`, `source` and `min_n`, as for the charts of results.
+        """
+        return look_up("charts.quality:quality")(self.table, **options)
 
     def to_html(self, folder: str | Path) -> Path:
         """Write Great Expectations' Data Docs, which open without a network. No identities.

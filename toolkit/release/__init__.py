@@ -1,5 +1,5 @@
-"""Disclosure control of result tables: which numbers may be shown."""
+"""Release: what may leave the memory, as rounded figures or under pseudonyms."""
 
-from toolkit.release.protect import protect
+import lazy_loader
 
-__all__ = ["protect"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
-"""Notebooks → executed → a site of HTML pages that needs no network."""
+"""Reports: notebooks executed and written as a site of HTML pages that needs no network."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

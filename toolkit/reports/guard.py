@@ -38,7 +38,7 @@ def refuse_identities(
             if (named - ordinary) & _words(said):
                 raise DisclosureError(
                     f"{one.name}, cell {number}: its output names a learner; show counts "
-                    "instead, or the key of tk.pseudonymize"
+                    "instead, or the key of tk.release.pseudonymize"
                 )
 
 

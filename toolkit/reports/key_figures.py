@@ -33,7 +33,7 @@ def key_figures(pc: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
         >>> key_figures(pc).head(2).select("figure", "value").rows()
         [('Enrollments', '40'), ('Active', 'withheld')]
     """
-    row = outcomes(pc).row(0, named=True)
+    row = outcomes(pc).release(min_n=min_n).frame.row(0, named=True)
     people = pc.filter("in_enrollments").select(
         pl.col("username").n_unique(), pl.col("course_id").n_unique()
     )
@@ -64,7 +64,7 @@ def key_figures(pc: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
         for figure, (n, meaning) in counts.items()
     ]
     for figure, (name, meaning) in shares.items():
-        told = row[name] is not None and row[rests_on[figure]] >= min_n
+        told = row[name] is not None and row[rests_on[figure]] is not None
         value = _percent(row[name]) if told else "withheld"
         ends = (_percent(row[f"{name}_ci_{end}"]) for end in ("low", "high")) if told else ()
         interval = "–".join(end.removesuffix(" %") for end in ends)
@@ -74,16 +74,21 @@ def key_figures(pc: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
 
 
 def _first_quarter(pc: pl.DataFrame, min_n: int) -> tuple[str, str, str]:
-    summary = survival_summary(time_to_pass(pc)).filter(statistic="first quartile")
-    row = summary.row(0, named=True)
+    durations = time_to_pass(pc, undated="bounds")
+    summary = survival_summary(durations, by="bound").filter(statistic="first quartile")
+    rows = summary.release(min_n=min_n).frame
     meaning = "after enrollment a quarter is estimated to have passed"
-    if row["n_events"] < min_n:
+    first, last = rows.row(0, named=True), rows.row(-1, named=True)
+    if last["n_events"] is None:
         return "Time to pass", "withheld", meaning
-    if row["estimate"] is None:
+    if first["estimate"] is None or last["estimate"] is None:
         return "Time to pass", NOT_REACHED, "fewer than a quarter have passed so far"
-    if row["ci_low"] is not None and row["ci_high"] is not None:
-        meaning += f" ({row['ci_low']:.0f}–{row['ci_high']:.0f})"
-    return "Time to pass", f"{row['estimate']:.0f} days", meaning
+    if first["ci_low"] is not None and last["ci_high"] is not None:
+        meaning += f" ({first['ci_low']:.0f}–{last['ci_high']:.0f})"
+    days = [f"{row['estimate']:.0f}" for row in (first, last)]
+    if days[0] == days[1]:
+        return "Time to pass", f"{days[0]} days", meaning
+    return "Time to pass", f"{'–'.join(days)} days", f"{meaning}; some passes have no date"
 
 
 def _percent(share: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import TypeGuard, TypeVar
 
 from toolkit.errors import ArgumentError
@@ -66,6 +67,6 @@ def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return False
     return math.isfinite(value)

@@ -22,6 +22,7 @@ class Role(Enum):
     GROUP = "group"  # a result table's dimension: a cohort, a bin, a time
     COUNT = "count"  # a number of people: what disclosure control looks at
     STATISTIC = "statistic"  # computed from the counts named in `rests_on`
+    MEASURE = "measure"  # computed from the records themselves, such as a mean of grades
     STATUS = "status"  # why a cell is null
     DRAW = "draw"  # keys the rounding of what is released; shown to nobody
 
@@ -35,11 +36,13 @@ class Column:
         dtype: The Polars type in the typed frame.
         description: One sentence for a reader of tables.
         role: See `Role`.
-        unit: For numbers: "fraction", "days", "learners", …
+        unit: For numbers: "fraction", "points" (a difference of fractions), "days", "p", …
         required: On the wire: the record is refused without it (missing or null).
         low: Smallest value that can be right.
         high: Largest value that can be right.
-        rests_on: For a statistic, the count columns it is computed from.
+        rests_on: For a statistic or a measure, the count columns it is computed from.
+        within: For a count, the count column that holds it: passed within enrolled.
+        ci_of: For an end of an interval, the column of the estimate. The low end comes first.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Column:
     low: float | None = None
     high: float | None = None
     rests_on: tuple[str, ...] = ()
+    within: str | None = None
+    ci_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,11 @@ class Table:
     def of_role(self, *roles: Role) -> list[str]:
         """Names of the columns in any of these roles."""
         return [column.name for column in self.columns if column.role in roles]
+
+    def interval_of(self, name: str) -> tuple[str, str] | None:
+        """The low and the high end of the interval of an estimate; None where it has none."""
+        ends = [column.name for column in self.columns if column.ci_of == name]
+        return (ends[0], ends[1]) if ends else None
 
     def empty(self) -> pl.DataFrame:
         """The frame with no row."""

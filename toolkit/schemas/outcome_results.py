@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from toolkit.schemas.columns import Column, Role, Table
 
 
-def count(name: str, description: str) -> Column:
-    """A count of records, one per learner per course."""
-    return Column(name, pl.Int64, description, Role.COUNT, unit="learners", low=0)
+def count(name: str, description: str, within: str | None = None) -> Column:
+    """A count of records, one per learner per course, and the count that holds it."""
+    return Column(name, pl.Int64, description, Role.COUNT, unit="learners", low=0, within=within)
 
 
 def statistic(name: str, description: str, *rests_on: str, unit: str = "fraction") -> Column:
@@ -19,18 +19,39 @@ def statistic(name: str, description: str, *rests_on: str, unit: str = "fraction
     return Column(name, pl.Float64, description, Role.STATISTIC, unit=unit, rests_on=rests_on)
 
 
-def with_interval(name: str, description: str, k: str, n: str) -> tuple[Column, Column, Column]:
+def interval(of: str, low: str, high: str, *rests_on: str, unit: str = "fraction") -> list[Column]:
+    """The ends of the 95 % interval of an estimate."""
+    ends = ((low, "Low"), (high, "High"))
+    return [
+        replace(
+            statistic(name, f"{end} end of the 95 % interval of `{of}`.", *rests_on, unit=unit),
+            ci_of=of,
+        )
+        for name, end in ends
+    ]
+
+
+def measure(name: str, description: str, *rests_on: str, unit: str = "fraction") -> Column:
+    """A number computed from the records themselves, such as a mean."""
+    return Column(name, pl.Float64, description, Role.MEASURE, unit=unit, rests_on=rests_on)
+
+
+def with_interval(name: str, description: str, k: str, n: str) -> tuple[Column, ...]:
     """A share of k in n, and its 95 % Wilson interval."""
     return (
         statistic(name, description, k, n),
-        statistic(f"{name}_ci_low", f"Low end of the 95 % interval of `{name}`.", k, n),
-        statistic(f"{name}_ci_high", f"High end of the 95 % interval of `{name}`.", k, n),
+        *interval(name, f"{name}_ci_low", f"{name}_ci_high", k, n),
     )
 
 
-def group(name: str, dtype: pl.DataType | type[pl.DataType], description: str) -> Column:
+def group(
+    name: str,
+    dtype: pl.DataType | type[pl.DataType],
+    description: str,
+    unit: str | None = None,
+) -> Column:
     """What a row is about."""
-    return Column(name, dtype, description, Role.GROUP)
+    return Column(name, dtype, description, Role.GROUP, unit=unit)
 
 
 STATUS = Column("status", pl.String, "shown, or why the row's figures are null.", Role.STATUS)
@@ -61,7 +82,7 @@ GRADE_STATISTICS = ("mean", "q1", "median", "q3")
 def _grades(of: str, n: str, whom: str) -> tuple[Column, ...]:
     words = {"mean": "Mean", "q1": "First quartile", "median": "Median", "q3": "Third quartile"}
     return tuple(
-        statistic(f"grade_{name}_of_{of}", f"{words[name]} of percent_grade of {whom}.", n)
+        measure(f"grade_{name}_of_{of}", f"{words[name]} of percent_grade of {whom}.", n)
         for name in GRADE_STATISTICS
     )
 
@@ -78,14 +99,16 @@ OUTCOMES = Table(
         ),
         count("n_not_enrolled", "Records that enrollments lack; in none of the other columns."),
         count("n_enrolled", "Enrolled."),
-        count("n_active", "Enrolled with a completion or a grade above 0."),
-        count("n_completed", "Enrolled with a completion of at least `completed_from`."),
-        count("n_passed", "Enrolled with a passing letter grade."),
-        count("n_graded", "Enrolled with a percent_grade, 0 included."),
-        count("n_graded_active", "Active with a percent_grade."),
-        count("n_passed_active", "Passed and active."),
-        count("n_passed_graded", "Passed with a percent_grade."),
-        count("n_passed_completed", "Passed and completed."),
+        count("n_active", "Enrolled with a completion or a grade above 0.", "n_enrolled"),
+        count(
+            "n_completed", "Enrolled with a completion of at least `completed_from`.", "n_enrolled"
+        ),
+        count("n_passed", "Enrolled with a passing letter grade.", "n_enrolled"),
+        count("n_graded", "Enrolled with a percent_grade, 0 included.", "n_enrolled"),
+        count("n_graded_active", "Active with a percent_grade.", "n_active"),
+        count("n_passed_active", "Passed and active.", "n_active"),
+        count("n_passed_graded", "Passed with a percent_grade.", "n_graded"),
+        count("n_passed_completed", "Passed and completed.", "n_completed"),
         *(c for r in RATES for c in with_interval(r.name, r.description, r.k, r.n)),
         *_grades("graded", "n_graded", "the enrolled with a grade"),
         *_grades("active", "n_graded_active", "the active with a grade"),
@@ -103,9 +126,9 @@ COMPLETION_FUNNEL = Table(
         ),
         group("definition", pl.String, "The stage's condition."),
         count("n_enrolled", "Enrolled: the first stage."),
-        count("n_previous", "At the stage before; null for the first and the last row."),
-        count("n_reached", "Who meet the condition of this stage and of all before it."),
-        count("n_dropped", "Of the stage before, who did not reach this one."),
+        count("n_previous", "At the stage before; null in the first and last row.", "n_enrolled"),
+        count("n_reached", "Who meet the conditions up to this stage.", "n_previous"),
+        count("n_dropped", "Of the stage before, who did not reach this one.", "n_previous"),
         *with_interval("rate_of_enrolled", "Reached of the enrolled.", "n_reached", "n_enrolled"),
         *with_interval(
             "rate_of_previous", "Reached of the stage before.", "n_reached", "n_previous"
@@ -119,12 +142,26 @@ DISTRIBUTION = Table(
     (
         group("measure", pl.String, "The person_course column: percent_grade or completion."),
         group("part", pl.String, "missing, zero, bin or out of range."),
-        group("bin_low", pl.Float64, "The bin holds values from here, included; 0 is apart."),
-        group("bin_high", pl.Float64, "… to here, excluded, but in the last bin, where 1 is in."),
+        group(
+            "bin_low",
+            pl.Float64,
+            "The bin holds values from here, included; 0 is apart.",
+            "fraction",
+        ),
+        group(
+            "bin_high",
+            pl.Float64,
+            "… to here, excluded, but in the last bin, where 1 is in.",
+            "fraction",
+        ),
         count("n_enrolled", "Enrolled."),
-        count("n_valued", "Enrolled with a value from 0 to 1."),
-        count("n_learners", "In this part."),
-        count("n_up_to", "With a value below bin_high, zeros included; at most 1 in the last bin."),
+        count("n_valued", "Enrolled with a value from 0 to 1.", "n_enrolled"),
+        count("n_learners", "In this part.", "n_enrolled"),
+        count(
+            "n_up_to",
+            "With a value below bin_high, or 1 in the last bin.",
+            "n_valued",
+        ),
         statistic(
             "share_of_enrolled", "In this part, of the enrolled.", "n_learners", "n_enrolled"
         ),
@@ -142,8 +179,8 @@ COHORT_PROGRESS = Table(
         group("days", pl.Int64, "The same in days."),
         count("n_excluded", "Of the cohort, whose time to the outcome is unknown or negative."),
         count("n_members", "Of the cohort, all others."),
-        count("n_observed", "Members observed for so long; null where there is none."),
-        count("n_reached", "Of the observed, who reached the outcome by then."),
+        count("n_observed", "Members observed for so long; null where there is none.", "n_members"),
+        count("n_reached", "Of the observed, who reached the outcome by then.", "n_observed"),
         *with_interval("reach_rate", "n_reached of n_observed.", "n_reached", "n_observed"),
         STATUS,
     ),
@@ -155,8 +192,28 @@ COMPARED_GROUPS = Table(
     (
         group("group", pl.String, "The group, as text."),
         count("n_learners", "In the denominator."),
-        count("n_reached", "Of them, with the outcome."),
-        statistic("rate", "n_reached of n_learners.", "n_reached", "n_learners"),
+        count("n_reached", "Of them, with the outcome.", "n_learners"),
+        *with_interval("rate", "n_reached of n_learners.", "n_reached", "n_learners"),
+        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+    ),
+)
+
+COMPARISON_TEST = Table(
+    "comparison_test",
+    "one row: the test over all groups of a comparison",
+    (
+        Column("n_groups", pl.Int64, "How many groups there are."),
+        count("n_learners", "In the denominators of the groups tested."),
+        count("n_reached", "Of them, with the outcome.", "n_learners"),
+        Column("test", pl.String, "χ², or Fisher's exact for two groups with few learners."),
+        statistic("statistic", "Pearson's χ² without continuity correction.", unit="χ²"),
+        Column("df", pl.Int64, "Its degrees of freedom.", Role.STATISTIC),
+        statistic("p_value", "p of the test; null where nothing can be tested.", unit="p"),
+        statistic("cramers_v", "Cramér's V, from 0, no association, to 1.", unit="ratio"),
+        statistic("smallest_expected", "The smallest expected count.", unit="learners"),
+        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
     ),
 )
 
@@ -174,19 +231,19 @@ PAIRS = Table(
         group("group_a", pl.String, "The first group, as text."),
         group("group_b", pl.String, "The second, or the reference."),
         count("n_learners_a", "In the denominator of a."),
-        count("n_reached_a", "Of them, with the outcome."),
+        count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
         count("n_learners_b", "In the denominator of b."),
-        count("n_reached_b", "Of them, with the outcome."),
-        _of_pair("difference", "Rate of a less rate of b."),
-        _of_pair("difference_ci_low", "Low end of its 95 % interval (Newcombe)."),
-        _of_pair("difference_ci_high", "High end."),
+        count("n_reached_b", "Of them, with the outcome.", "n_learners_b"),
+        _of_pair("difference", "Rate of a less rate of b.", "points"),
+        *interval("difference", "difference_ci_low", "difference_ci_high", *_PAIR, unit="points"),
         _of_pair("ratio", "Rate of a by rate of b; null where nobody of b has it.", "ratio"),
-        _of_pair("ratio_ci_low", "Low end of its 95 % interval (Katz).", "ratio"),
-        _of_pair("ratio_ci_high", "High end.", "ratio"),
+        *interval("ratio", "ratio_ci_low", "ratio_ci_high", *_PAIR, unit="ratio"),
         Column("test", pl.String, "χ², or Fisher's exact where an expected count is below 5."),
         _of_pair("statistic", "Pearson's χ² without continuity correction.", "χ²"),
-        _of_pair("p_value", "Two-sided p of the test.", "probability"),
-        _of_pair("p_adjusted", "p after Holm's correction over all rows.", "probability"),
+        _of_pair("p_value", "Two-sided p of the test.", "p"),
+        _of_pair("p_adjusted", "p after Holm's correction over all rows.", "p"),
+        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
     ),
 )
 
@@ -196,14 +253,18 @@ REPEATS = Table(
     (
         group("course", pl.String, "org+number, or the course id where it has another form."),
         count("n_learners", "Learners enrolled in a run or more."),
-        count("n_repeaters", "Of them, in two runs or more."),
-        count("n_undated", "Repeaters without any date of enrollment; in none of the next."),
-        count("n_passed_first", "Repeaters who passed in their first run."),
-        count("n_passed_later", "Repeaters who passed, but not in their first run."),
-        count("n_never_passed", "Repeaters who passed in no run."),
-        count("n_graded_first", "Repeaters with a grade in their first run."),
-        statistic("grade_mean_first", "Mean of that grade.", "n_graded_first"),
-        statistic("grade_mean_best", "Mean of their best grade of all runs.", "n_graded_first"),
+        count("n_repeaters", "Of them, in two runs or more.", "n_learners"),
+        count(
+            "n_undated",
+            "Repeaters without a date of enrollment.",
+            "n_repeaters",
+        ),
+        count("n_passed_first", "Repeaters who passed in their first run.", "n_repeaters"),
+        count("n_passed_later", "Repeaters who passed, but not in their first run.", "n_repeaters"),
+        count("n_never_passed", "Repeaters who passed in no run.", "n_repeaters"),
+        count("n_graded_first", "Repeaters with a grade in their first run.", "n_repeaters"),
+        measure("grade_mean_first", "Mean of that grade.", "n_graded_first"),
+        measure("grade_mean_best", "Mean of their best grade of all runs.", "n_graded_first"),
     ),
 )
 
@@ -214,17 +275,32 @@ TRANSITIONS = Table(
         group("from_course", pl.String, "The course passed, over all its runs."),
         group("to_course", pl.String, "The other course; (any other course) counts each once."),
         count("n_passed", "Learners who passed and were observed for the whole time since."),
-        count("n_moved", "Of them, enrolled in the other course within the time."),
+        count("n_moved", "Of them, enrolled in the other course within the time.", "n_passed"),
         *with_interval("move_rate", "n_moved of n_passed.", "n_moved", "n_passed"),
     ),
 )
 
+MATCH_COUNTS = Table(
+    "match_counts",
+    "one row per combination of resources that have a record",
+    (
+        group("in_grades", pl.Boolean, "Whether grades have it."),
+        group("in_enrollments", pl.Boolean, "Whether enrollments have it."),
+        group("in_completion", pl.Boolean, "Whether completion has it."),
+        count("n_records", "Records of a learner in a course."),
+        count("n_passes_undated", "Of them, passed without a pass time.", "n_records"),
+        count("n_pass_times_unused", "Of them, not passed but with a pass time.", "n_records"),
+    ),
+)
+
 OUTCOME_TABLES = (
+    MATCH_COUNTS,
     OUTCOMES,
     COMPLETION_FUNNEL,
     DISTRIBUTION,
     COHORT_PROGRESS,
     COMPARED_GROUPS,
+    COMPARISON_TEST,
     PAIRS,
     REPEATS,
     TRANSITIONS,

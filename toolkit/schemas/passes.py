@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal, TypeAlias
 
 import narwhals.stable.v2 as nw
+import polars as pl
 
 from toolkit.errors import ArgumentError
 
@@ -55,6 +56,14 @@ def passes(rule: PassRule = "letter") -> nw.Expr:
             ignore_nulls=False,
         )
     return nw.when(passed).then(nw.lit(True)).otherwise(nw.lit(False))  # noqa: FBT003
+
+
+def with_passed(frame: pl.LazyFrame, rule: PassRule = "letter") -> pl.LazyFrame:
+    """Append `passed` to a frame of grades; one of another resource stays as it is."""
+    if "letter_grade" not in frame.collect_schema():
+        return frame
+    rows = nw.from_native(frame).with_columns(passed=passes(rule))
+    return rows.to_native()
 
 
 def pass_rule_in_words(rule: PassRule = "letter") -> str:

@@ -7,6 +7,12 @@ import polars as pl
 from toolkit.schemas.columns import Column, Role, Table
 from toolkit.schemas.results import RESULTS
 
+UNDATED_SHARE = 0.02
+"""The share of a group's passers whose passes may lack a date for its curve to be told.
+
+Who is left out so has passed for certain, so the curve lies too low by about that share.
+"""
+
 DURATIONS = Table(
     "durations",
     "one row per learner per course",
@@ -31,13 +37,35 @@ _LEARNERS = Column("n_learners", pl.Int64, "Learners in the analysis.", Role.COU
 _OTHERS = Column("n_reference", pl.Int64, "Learners compared with.", Role.COUNT)
 _PASSED = Column("n_events", pl.Int64, "Learners among them who passed.", Role.COUNT)
 _EXCLUDED = Column("n_excluded", pl.Int64, "Learners who have no duration.", Role.COUNT)
+_UNDATED = Column(
+    "n_undated", pl.Int64, "Those of them who passed without a date of the pass.", Role.COUNT
+)
+
+
+def _measures(
+    *names: tuple[str, str], rests_on: tuple[str, ...], unit: str | None = None
+) -> tuple[Column, ...]:
+    """Numbers computed from single times, so shown in two digits."""
+    return tuple(
+        Column(name, pl.Float64, text, Role.MEASURE, unit=unit, rests_on=rests_on)
+        for name, text in names
+    )
 
 
 def _statistics(
     *names: tuple[str, str], rests_on: tuple[str, ...], unit: str | None = None
 ) -> tuple[Column, ...]:
+    """Numbers computed from counts; the first is the estimate of which `ci_…` are the interval."""
     return tuple(
-        Column(name, pl.Float64, text, Role.STATISTIC, unit=unit, rests_on=rests_on)
+        Column(
+            name,
+            pl.Float64,
+            text,
+            Role.STATISTIC,
+            unit=unit,
+            rests_on=rests_on,
+            ci_of=names[0][0] if name.endswith(("ci_low", "ci_high")) else None,
+        )
         for name, text in names
     )
 
@@ -48,20 +76,20 @@ _INTERVAL = (
     ("ci_high", "Upper end of the confidence interval."),
 )
 _STEP = ("n_at_risk", "n_events")
+_BOTH = ("n_learners", "n_reference")
 
 _TEST = (
-    *_statistics(("chi_squared", "The test's statistic."), rests_on=("n_learners",)),
-    Column("degrees", pl.Int64, "Degrees of freedom.", Role.STATISTIC, rests_on=("n_learners",)),
-    *_statistics(
+    *_measures(("statistic", "The test's χ²."), rests_on=("n_learners",), unit="χ²"),
+    Column("df", pl.Int64, "Degrees of freedom."),
+    *_measures(
         ("p_value", "Probability of at least this statistic were the groups alike."),
         rests_on=("n_learners",),
+        unit="p",
     ),
     Column(
         "is_compared",
         pl.Boolean,
         "Whether the group was ever at risk beside another; if not, it is not in the test.",
-        Role.STATISTIC,
-        rests_on=("n_learners",),
     ),
 )
 
@@ -80,23 +108,7 @@ KAPLAN_MEIER = Table(
             unit="fraction",
         ),
         _EXCLUDED,
-    ),
-)
-PASSED_SHARE = Table(
-    "passed_share",
-    "one row per distinct time, by group, beginning at 0",
-    (
-        _DURATION,
-        _AT_RISK,
-        _EVENTS,
-        _CENSORED,
-        *_statistics(
-            ("passed_share", "Probability to have passed by the time, 1 - survival."),
-            *_INTERVAL,
-            rests_on=_STEP,
-            unit="fraction",
-        ),
-        _EXCLUDED,
+        _UNDATED,
     ),
 )
 SURVIVAL_SUMMARY = Table(
@@ -113,6 +125,7 @@ SURVIVAL_SUMMARY = Table(
         _LEARNERS,
         _PASSED,
         _EXCLUDED,
+        _UNDATED,
     ),
 )
 LOGRANK = Table(
@@ -121,12 +134,13 @@ LOGRANK = Table(
     (
         _LEARNERS,
         _PASSED,
-        *_statistics(
+        *_measures(
             ("expected_events", "Events to expect were the groups alike."),
             rests_on=("n_learners",),
             unit="learners",
         ),
         _EXCLUDED,
+        _UNDATED,
         *_TEST,
     ),
 )
@@ -138,11 +152,16 @@ LOGRANK_PAIRS = Table(
         Column("other", pl.String, "The group it is compared with.", Role.GROUP),
         _LEARNERS,
         _OTHERS,
-        *_statistics(
-            ("chi_squared", "The statistic of the pair's own test, one degree of freedom."),
-            ("p_value", "Its probability were the two alike."),
-            ("p_holm", "The same, corrected for the number of pairs."),
+        *_measures(
+            ("statistic", "The χ² of the pair's own test, one degree of freedom."),
             rests_on=("n_learners", "n_reference"),
+            unit="χ²",
+        ),
+        *_measures(
+            ("p_value", "Its probability were the two alike."),
+            ("p_adjusted", "The same, corrected for the number of pairs by Holm's method."),
+            rests_on=("n_learners", "n_reference"),
+            unit="p",
         ),
     ),
 )
@@ -157,19 +176,32 @@ RMST_DIFFERENCE = Table(
         *_statistics(
             ("restricted_mean", "Mean time without a pass up to the horizon."),
             ("reference_mean", "The same in the reference group."),
+            rests_on=_BOTH,
+            unit="days",
+        ),
+        *_statistics(
             ("difference", "Mean minus reference mean."),
             ("ci_low", "Lower end of the difference's interval."),
             ("ci_high", "Upper end of the difference's interval."),
-            rests_on=("n_learners", "n_reference"),
+            rests_on=_BOTH,
             unit="days",
         ),
         *_statistics(
             ("p_value", "Probability of at least this difference were there none."),
+            rests_on=_BOTH,
+            unit="p",
+        ),
+        *_statistics(
             ("ratio", "Mean over reference mean."),
-            ("ratio_low", "Lower end of the ratio's interval."),
-            ("ratio_high", "Upper end of the ratio's interval."),
+            ("ratio_ci_low", "Lower end of the ratio's interval."),
+            ("ratio_ci_high", "Upper end of the ratio's interval."),
+            rests_on=_BOTH,
+            unit="ratio",
+        ),
+        *_statistics(
             ("ratio_p_value", "Probability of at least this ratio were there none."),
-            rests_on=("n_learners", "n_reference"),
+            rests_on=_BOTH,
+            unit="p",
         ),
     ),
 )
@@ -184,12 +216,20 @@ MILESTONE_DIFFERENCE = Table(
         *_statistics(
             ("passed_share", "Share that has passed by the time."),
             ("reference_share", "The same in the reference group."),
+            rests_on=_BOTH,
+            unit="fraction",
+        ),
+        *_statistics(
             ("difference", "Share minus reference share."),
             ("ci_low", "Lower end of the difference's interval."),
             ("ci_high", "Upper end of the difference's interval."),
+            rests_on=_BOTH,
+            unit="points",
+        ),
+        *_statistics(
             ("p_value", "Probability of at least this difference were there none."),
-            rests_on=("n_learners", "n_reference"),
-            unit="fraction",
+            rests_on=_BOTH,
+            unit="p",
         ),
     ),
 )
@@ -209,6 +249,7 @@ CUMULATIVE_INCIDENCE = Table(
             unit="fraction",
         ),
         _EXCLUDED,
+        _UNDATED,
     ),
 )
 GRAY_TEST = Table(
@@ -219,6 +260,7 @@ GRAY_TEST = Table(
         Column("n_events", pl.Int64, "Learners who came to the end compared.", Role.COUNT),
         Column("n_other_ends", pl.Int64, "Learners who came to another end.", Role.COUNT),
         _EXCLUDED,
+        _UNDATED,
         *_TEST,
     ),
 )
@@ -236,6 +278,7 @@ NELSON_AALEN = Table(
             rests_on=_STEP,
         ),
         _EXCLUDED,
+        _UNDATED,
     ),
 )
 SMOOTHED_HAZARD = Table(
@@ -251,6 +294,7 @@ SMOOTHED_HAZARD = Table(
             rests_on=_STEP,
         ),
         _EXCLUDED,
+        _UNDATED,
     ),
 )
 EXCLUSIONS = Table(
@@ -265,7 +309,6 @@ EXCLUSIONS = Table(
 
 for _table in (
     KAPLAN_MEIER,
-    PASSED_SHARE,
     SURVIVAL_SUMMARY,
     LOGRANK,
     LOGRANK_PAIRS,

@@ -1,1 +1,5 @@
 """Snapshots: pseudonymous Parquet files with a manifest, and what changed between two."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

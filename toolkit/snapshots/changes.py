@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 import polars as pl
 
 from toolkit.errors import SnapshotError
+from toolkit.release.keys import release_secret
+from toolkit.release.pseudonyms import record_keys
+from toolkit.results.result import Result
 from toolkit.schemas import RESOURCES, Table
-from toolkit.snapshots.files import coarse_times
-from toolkit.snapshots.manifest import Times
+from toolkit.schemas.change_results import CHANGE_COUNTS
+from toolkit.schemas.passes import with_passed
 from toolkit.snapshots.snapshot import Snapshot
 
 KEY = ["username", "course_id"]
@@ -19,7 +21,7 @@ _COMPARED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Changes:
     """What changed from an earlier snapshot to a later one.
 
@@ -31,24 +33,25 @@ class Changes:
         outcomes: One row per learner and course whose result moved: username, course_id, outcome
             (newly passed, pass withdrawn, grade raised, grade lowered), before and after (the
             grade, a fraction). A record may have two: newly passed and grade raised.
-        counts: One row per course and kind of change: course_id, change, n_learners.
+        counts: One row per course and kind of change (`CHANGE_COUNTS`).
+
+    It is shown by its counts, released; the other frames hold one row per learner.
     """
 
     records: pl.DataFrame
     values: pl.DataFrame
     outcomes: pl.DataFrame
-    counts: pl.DataFrame
+    counts: Result
+
+    def _repr_html_(self) -> str:
+        return self.counts._repr_html_()
 
     def __repr__(self) -> str:
-        counted = self.counts.group_by("change").agg(pl.col("n_learners").sum()).sort("change")
-        told = [f"{kind} {_roughly(n)}" for kind, n in counted.iter_rows()]
-        return f"<Changes: {'; '.join(told) or 'none'}>"
+        return repr(self.counts)
 
 
 def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
     """Compare two snapshots record by record; learners are matched by pseudonym.
-
-    Where one dates records to the day and the other exactly, both are compared by the day.
 
     Args:
         earlier: The snapshot to start from.
@@ -62,7 +65,7 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
         >>> import secrets, tempfile, toolkit as tk
         >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
         ...     now = tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
-        ...     compare_snapshots(now, now).counts.height
+        ...     compare_snapshots(now, now).counts.frame.height
         0
     """
     _require_same_names(earlier, later)
@@ -70,23 +73,26 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
     records = pl.concat([_records(pair, name) for name, pair in pairs.items()])
     values = pl.concat([_values(pair, name) for name, pair in pairs.items()])
     outcomes = _outcomes(pairs["grades"])
-    counts = (
+    return Changes(records, values, outcomes, _counts(records, outcomes))
+
+
+def _counts(records: pl.DataFrame, outcomes: pl.DataFrame) -> Result:
+    key = record_keys("username", "course_id", release_secret())
+    counted = (
         pl.concat(
             [
-                records.select("course_id", change=pl.format("{} {}", "resource", "change")),
-                outcomes.select("course_id", change="outcome"),
+                records.select(*KEY, change=pl.format("{} {}", "resource", "change")),
+                outcomes.select(*KEY, change="outcome"),
             ]
         )
+        .with_columns(key)
         .group_by("course_id", "change")
-        .agg(n_learners=pl.len().cast(pl.Int64))
+        .agg(n_learners=pl.len().cast(pl.Int64), record_key=pl.col("record_key").sum())
         .sort("course_id", "change")
     )
-    return Changes(records, values, outcomes, counts)
-
-
-def _roughly(n: int) -> str:
-    """A number of learners that tells of no single one."""
-    return "under 10" if n < 10 else f"about {round(n, -1):,}"
+    keys = counted.select(n_learners="record_key")
+    counts = counted.drop("record_key")
+    return Result.from_counts(CHANGE_COUNTS, [], counts, lambda table: table, keys=keys)
 
 
 def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
@@ -100,12 +106,11 @@ def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
 
 
 def _paired(earlier: Snapshot, later: Snapshot, table: Table) -> pl.DataFrame:
-    """One row per key of either, dated as the less exact; the later's columns end in `_after`."""
-    times = max(earlier.manifest.times, later.manifest.times, key=get_args(Times).index)
+    """One row per key of either; the later one's columns end in `_after`."""
     before, after = (
-        coarse_times(snapshot.scan(table.name).drop("email").collect(), times).with_columns(
-            _here=pl.lit(value=True)
-        )
+        with_passed(snapshot.scan(table.name).drop("email"))
+        .with_columns(_here=pl.lit(value=True))
+        .collect()
         for snapshot in (earlier, later)
     )
     for snapshot, frame in ((earlier, before), (later, after)):
@@ -156,8 +161,9 @@ def _differs(column: str) -> pl.Expr:
 def _outcomes(grades: pl.DataFrame) -> pl.DataFrame:
     """Results that moved, of those who are in both snapshots, and passes of those added."""
     before, after = pl.col("percent_grade"), pl.col("percent_grade_after")
-    passed_before = pl.col("letter_grade").is_not_null()
-    passed_after = pl.col("letter_grade_after").is_not_null()
+    passed_before, passed_after = (
+        pl.col(name).fill_null(value=False) for name in ("passed", "passed_after")
+    )
     there = pl.col("_here_after").fill_null(value=False)
     kinds = {
         "newly passed": ~passed_before & passed_after,

@@ -1,1 +1,5 @@
 """Survival: durations, event tables, curves, tests and competing risks."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,12 +11,24 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.counting import grouped, lazily
+from toolkit.analyses.grouping import KEY, By, Counted, Groups, groups_of
+from toolkit.analyses.intervals import none_of
 from toolkit.errors import ArgumentError, SchemaError
+from toolkit.results.result import Result
 from toolkit.schemas import require_columns
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST
-from toolkit.survival.event_table import GROUP, event_table, layers, names, renumbered
+from toolkit.survival.event_table import (
+    GROUP,
+    compared,
+    event_table,
+    layers,
+    refuse_many,
+    renumbered,
+    stratum_keys,
+)
 from toolkit.survival.gray import Group, grays_score
-from toolkit.survival.kaplan_meier import normal_quantile
+from toolkit.survival.kaplan_meier import normal_quantile, observed_throughout
+from toolkit.survival.released import released_table, shown
 from toolkit.survival.score_test import score_test
 
 PASSED = "passed"
@@ -25,9 +37,9 @@ PASSED = "passed"
 def cumulative_incidence(
     durations: IntoFrame,
     *,
-    by: str | Sequence[str] | None = None,
+    by: By = None,
     level: float = 0.95,
-) -> pl.DataFrame:
+) -> Result:
     """Estimate the probability to have come to each end by each time, where others compete.
 
     One row per end and distinct time, by group, beginning at 0. At each time the incidences of
@@ -56,30 +68,44 @@ def cumulative_incidence(
         ...     "duration": [1.0, 2.0, 3.0, 4.0], "event": [True, False, True, False],
         ...     "end": ["passed", "unenrolled", "passed", None]})
         >>> table = cumulative_incidence(durations).filter(duration=4)
-        >>> table.select("end", "cumulative_incidence").rows()
+        >>> table.frame.select("end", "cumulative_incidence").rows()
         [('passed', 0.5), ('unenrolled', 0.25)]
     """
-    columns = names(by)
+    groups = groups_of(by, CUMULATIVE_INCIDENCE)
     each = [GROUP, "end"]
-    steps = _incidence(_end_table(durations, columns), each)
+    steps = _incidence(_end_table(durations, groups), each)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        known = steps.with_columns(incidence=pl.col("cumulative_incidence"))
+        table = released_table(known, groups.keys, min_n=min_n)
+        events = pl.col("n_events").sum().over(GROUP, "duration")
+        safe = _estimates(_incidence(table.with_columns(n_any=events), each), each, level)
+        names = [*groups.keys, *CUMULATIVE_INCIDENCE.names, "status"]
+        return groups.named(shown(safe, min_n).select(names))
+
+    frame = _estimates(steps, each, level).select(*groups.keys, *CUMULATIVE_INCIDENCE.names)
+    return Result(CUMULATIVE_INCIDENCE, groups.names, groups.named(frame), protect)
+
+
+def _estimates(steps: pl.DataFrame, each: list[str], level: float) -> pl.DataFrame:
+    """Append error and interval to the incidence; all null where nobody was at risk."""
     f = pl.col("cumulative_incidence")
     anyone = pl.col("n_at_risk").max().over(each) > 0
     estimates = pl.col("cumulative_incidence", "std_error", "ci_low", "ci_high")
     return (
         steps.with_columns(std_error=_variance(each).clip(0.0).sqrt())
-        .with_columns(*_interval(f, pl.col("std_error"), level))
+        .with_columns(*_interval(f, pl.col("std_error"), level, each))
         .with_columns(pl.when(anyone).then(estimates))
-        .select(*columns, *CUMULATIVE_INCIDENCE.names)
     )
 
 
 def gray_test(
     durations: IntoFrame,
     *,
-    by: str | Sequence[str],
+    by: By,
     end: str = "passed",
-    strata: str | Sequence[str] | None = None,
-) -> pl.DataFrame:
+    strata: By = None,
+) -> Result:
     """Test whether the groups have the same cumulative incidence of an end.
 
     One row per group; the columns of the test are the same in all of them. The log-rank test
@@ -97,7 +123,8 @@ def gray_test(
     Raises:
         SchemaError: The durations lack a column, have impossible values, or late entry, for
             which the test is not made.
-        ArgumentError: No duration ends in `end`.
+        ArgumentError: No duration ends in `end`, `by` or `strata` names no columns, or there are
+            too many groups.
 
     Source: Gray (1988), Ann. Stat. 16:1141, ρ = 0, with the variance corrected at ties as in
     his R package cmprsk.
@@ -106,26 +133,23 @@ def gray_test(
         >>> durations = pl.DataFrame({
         ...     "mode": ["a"] * 3 + ["b"] * 3, "event": [True] * 6, "end": ["passed"] * 6,
         ...     "duration": [4.0, 5.0, 6.0, 1.0, 2.0, 3.0]})
-        >>> gray_test(durations, by="mode")["degrees"].to_list()
+        >>> gray_test(durations, by="mode").frame["df"].to_list()
         [1, 1]
     """
     if "entry" in lazily(durations).collect_schema().names():
         raise SchemaError("Gray's test has no form for late entry; leave out the column `entry`")
-    columns, within = names(by), names(strata)
-    steps = _end_table(durations, [*within, *columns], end)
+    groups, names = compared(by, strata, GRAY_TEST)
+    columns, within = groups.keys, stratum_keys(groups, names)
+    if not isinstance(end, str):
+        raise ArgumentError(f'end must be the name of an end, such as "passed", not {end!r}')
+    steps = _end_table(durations, groups, names, end)
     steps = steps.with_columns(
         n_other_ends=pl.col("n_any") - pl.col("n_events"),
         n_learners=pl.col("n_any") + pl.col("n_censored"),
     )
-    first = pl.col("duration") == 0
-    per_group = (
-        steps.group_by(columns)
-        .agg(
-            pl.col("n_learners", "n_events", "n_other_ends").sum(),
-            pl.col("n_excluded").filter(first).sum(),
-        )
-        .sort(columns)
-    )
+    counted = _sizes(steps, columns)
+    per_group = counted.n
+    refuse_many(per_group, groups)
     score = np.zeros(per_group.height)
     covariance = np.zeros((per_group.height, per_group.height))
     for layer in layers(renumbered(steps, columns), within):
@@ -133,12 +157,39 @@ def gray_test(
         score += own_score
         covariance += own_covariance
     test = score_test(score, covariance)
-    return per_group.with_columns(
-        chi_squared=pl.lit(test.chi_squared, pl.Float64),
-        degrees=pl.lit(test.degrees, pl.Int64),
+    tested = per_group.with_columns(
+        statistic=pl.lit(test.chi_squared, pl.Float64),
+        df=pl.lit(test.degrees, pl.Int64),
         p_value=pl.lit(test.p_value, pl.Float64),
         is_compared=pl.Series(test.is_compared, dtype=pl.Boolean),
-    ).select(*columns, *GRAY_TEST.names)
+    )
+    return Result.from_counts(
+        GRAY_TEST, groups.names, groups.named(tested), lambda table: table, keys=counted.keys
+    )
+
+
+def _sizes(steps: pl.DataFrame, by: list[str]) -> Counted:
+    """Count each group's learners by where they came to, and the exclusions."""
+
+    def summed(what: str) -> pl.DataFrame:
+        events, any_end, censored, excluded, undated = (
+            pl.col(f"{what}_{name}")
+            for name in ("events", "any", "censored", "excluded", "undated")
+        )
+        once = pl.col("duration") == 0
+        return (
+            steps.group_by(by)
+            .agg(
+                n_learners=(any_end + censored).sum(),
+                n_events=events.sum(),
+                n_other_ends=(any_end - events).sum(),
+                n_excluded=excluded.filter(once).sum(),
+                n_undated=undated.filter(once).sum(),
+            )
+            .sort(by)
+        )
+
+    return Counted(summed("n"), summed("key") if "key_events" in steps.columns else None)
 
 
 def _groups(layer: pl.DataFrame) -> list[Group]:
@@ -154,25 +205,39 @@ def _groups(layer: pl.DataFrame) -> list[Group]:
     ]
 
 
-def _end_table(durations: IntoFrame, by: list[str], end: str | None = None) -> pl.DataFrame:
+def _end_table(
+    durations: IntoFrame, groups: Groups, strata: Sequence[str] = (), end: str | None = None
+) -> pl.DataFrame:
     """Count one end, or each, by group and time: all times of the group, for each end."""
     frame: Any = lazily(durations)
-    present = frame.collect_schema().names()
-    require_columns(present, ["end"], what="durations")
-    any_end = event_table(frame.with_columns(event=~nw.col("end").is_null()), by)
-    ended = frame.filter(~nw.col("end").is_null())
-    if "excluded" in present:
-        ended = ended.filter(nw.col("excluded").is_null())
-    at = [*by, "end", "duration"]
-    counted = grouped(ended, at, [nw.len().alias("n_of_end")]).with_columns(
-        pl.col("duration").cast(pl.Float64)
+    schema = frame.collect_schema()
+    require_columns(schema.names(), ["end"], what="durations")
+    if schema["end"] not in (nw.String, nw.Categorical, nw.Enum, nw.Unknown):
+        raise SchemaError(f"`end` of durations must be text, it is {schema['end']}")
+    ended = ~nw.col("end").is_null()
+    any_end = event_table(frame, groups, strata, happened=ended)
+    ended_rows = frame.filter(ended)
+    if "excluded" in schema:
+        ended_rows = ended_rows.filter(nw.col("excluded").is_null())
+    names = (*groups.names, *strata)
+    keys = Groups(names).keys
+    by_key = (nw.col(name).alias(key) for key, name in zip(keys, names, strict=True))
+    key = [KEY] if KEY in schema else []
+    end_rows = ended_rows.select(*by_key, *key, nw.col("end").cast(nw.String), nw.col("duration"))
+    at = [*keys, "end", "duration"]
+    sums = [nw.len().alias("n_of_end"), *(nw.col(name).sum().alias("key_of_end") for name in key)]
+    counted = grouped(end_rows, at, sums).with_columns(
+        pl.col("duration").cast(pl.Float64), pl.col("end").cast(pl.String)
     )
     ends = pl.DataFrame({"end": _ends(counted["end"], end)}, schema={"end": pl.String})
     return (
-        any_end.rename({"n_events": "n_any"})
+        any_end.rename({"n_events": "n_any", "key_events": "key_any"}, strict=False)
         .join(ends, how="cross")
         .join(counted, on=at, how="left", nulls_equal=True)
-        .with_columns(n_events=pl.col("n_of_end").fill_null(0))
+        .with_columns(
+            pl.col(f"{what}_of_end").fill_null(0).alias(f"{what}_events")
+            for what in (("n", "key") if key else ("n",))
+        )
         .sort(at)
     )
 
@@ -216,11 +281,15 @@ def _variance(each: list[str]) -> pl.Expr:
     return f**2 * summed(w1) - 2 * f * summed(f * w1 + w2) + summed(f**2 * w1 + 2 * f * w2 + w3)
 
 
-def _interval(f: pl.Expr, error: pl.Expr, level: float) -> list[pl.Expr]:
-    """The interval that is symmetric in log(-log F); none where F is 1."""
+def _interval(f: pl.Expr, error: pl.Expr, level: float, each: list[str]) -> list[pl.Expr]:
+    """The interval that is symmetric in log(-log F); before the first event it is exact.
+
+    Then those at risk, and those who came to another end, have not come to this one: of n without
+    censoring; where others are censored n is the number at risk over the share under way.
+    """
     z = normal_quantile(level)
     shift = z * error / (f * f.log())
-    return [
-        pl.when(f == 0).then(0.0).when(f < 1).then(bound).alias(name)
-        for name, bound in (("ci_low", f ** (-shift).exp()), ("ci_high", f ** shift.exp()))
-    ]
+    none = none_of(observed_throughout(each) / pl.col("before"), level=level)
+    low = pl.when(f == 0).then(0.0).when(f < 1).then(f ** (-shift).exp())
+    high = pl.when(f == 0).then(none).when(f < 1).then(f ** shift.exp())
+    return [low.alias("ci_low"), high.alias("ci_high")]

@@ -57,15 +57,17 @@ class Curve:
     def quantile(self, share: float) -> Estimate:
         """The first time by which this share has passed; None where it is not reached.
 
-        The interval holds the times at which the curve's own interval holds the level. Source:
-        Brookmeyer & Crowley (1982), Biometrics 38:29.
+        The interval holds the times at which the curve's own interval holds the level, from the
+        first event to the last. Source: Brookmeyer & Crowley (1982), Biometrics 38:29.
         """
         level = 1 - share
+        between = (self.survival > 0) & (self.survival < 1)
+        low, high = (np.where(between, end, np.nan) for end in (self.ci_low, self.ci_high))
         return Estimate(
             self._first_at(self.survival, level),
             None,
-            self._first_at(self.ci_low, level),
-            self._first_at(self.ci_high, level),
+            self._first_at(low, level),
+            self._first_at(high, level),
         )
 
     def passed_by(self, time: float) -> Estimate:
@@ -82,24 +84,29 @@ class Curve:
             None if low is None else 1 - low,
         )
 
-    def restricted_mean(self, horizon: float) -> tuple[float, float] | None:
-        """The area below the curve up to the horizon, and its standard error.
+    def restricted_mean(self, horizon: float, z: float) -> Estimate:
+        """The area below the curve up to the horizon; empty where the curve is not known that far.
 
-        None where the curve is not known that far. Source: Klein & Moeschberger (2003),
-        Survival Analysis, 4.5: the variance is Σ A(t)² d / (n (n − d)) over the event times, with
-        A(t) the area from t to the horizon.
+        Source: Klein & Moeschberger (2003), Survival Analysis, 4.5: the variance is
+        Σ A(t)² d / (n (n − d)) over the event times, with A(t) the area from t to the horizon.
+        Where nobody passes before the horizon that is 0, and the interval goes from the area
+        below the curve's own low end to the horizon.
         """
         if horizon > self.known_until:
-            return None
+            return Estimate()
         inside = self.times < horizon
         widths = np.diff(np.append(self.times[inside], horizon))
         areas = self.survival[inside] * widths
         ahead = np.cumsum(areas[::-1])[::-1]
         n, d = self.at_risk[inside], self.events[inside]
+        mean = float(areas.sum())
+        if not d.any():
+            low = np.where(np.isnan(self.ci_low), 1.0, self.ci_low)[inside]
+            return Estimate(mean, 0.0, float(low @ widths), horizon)
         # Where all at risk pass (n = d) no area is left, and so no variance.
         use = (d > 0) & (n > d)
-        variance = np.sum(ahead[use] ** 2 * d[use] / (n[use] * (n[use] - d[use])))
-        return float(areas.sum()), float(np.sqrt(variance))
+        error = float(np.sqrt(np.sum(ahead[use] ** 2 * d[use] / (n[use] * (n[use] - d[use])))))
+        return Estimate(mean, error, mean - z * error, mean + z * error)
 
     def _first_at(self, values: Floats, level: float) -> float | None:
         reached = np.flatnonzero(values <= level + _TOLERANCE)

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import exp, hypot, log
+import math
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any
 
 import polars as pl
 from narwhals.typing import IntoFrame
 
+from toolkit.analyses.grouping import By, Groups
+from toolkit.errors import ArgumentError
+from toolkit.release.tables import with_status
+from toolkit.results.result import Result
 from toolkit.schemas import Table
-from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE
+from toolkit.schemas.arguments import a_number
+from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, SURVIVAL_SUMMARY
 from toolkit.survival.curve_statistics import Curve, Estimate
-from toolkit.survival.event_table import event_table, groups, names
+from toolkit.survival.event_table import compared, each_group, event_table, refuse_many, sizes
 from toolkit.survival.kaplan_meier import normal_quantile, product_limit, with_interval
+from toolkit.survival.released import released_sizes, released_table
 from toolkit.survival.summary import common_horizon
 
-Compare = Callable[[Curve, Curve], dict[str, float | None]]
+Compare = Callable[[Curve, Curve, float], dict[str, float | None]]
 
 
 def rmst_difference(
     durations: IntoFrame,
     *,
-    by: str | Sequence[str],
+    by: By,
     reference: object = None,
     horizon: float | None = None,
     level: float = 0.95,
-) -> pl.DataFrame:
+) -> Result:
     """Compare the mean time without a pass, up to a horizon, with that of a reference group.
 
     One row per group other than the reference. Nothing is assumed about the hazards. A negative
@@ -48,7 +54,7 @@ def rmst_difference(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ValueError: There is no such reference group.
+        ArgumentError: An argument cannot be, or there is no such reference group.
 
     Source: Uno et al. (2014), J. Clin. Oncol. 32:2380: a normal interval for the difference, one
     by the delta method for the logarithm of the ratio.
@@ -57,51 +63,33 @@ def rmst_difference(
         >>> durations = pl.DataFrame({
         ...     "mode": ["audit"] * 2 + ["verified"] * 2, "event": [True] * 4,
         ...     "duration": [6.0, 10.0, 2.0, 6.0]})
-        >>> rmst_difference(durations, by="mode", horizon=10).select("mode", "difference").rows()
+        >>> found = rmst_difference(durations, by="mode", horizon=10)
+        >>> found.frame.select("mode", "difference").rows()
         [('verified', -4.0)]
     """
-    columns = names(by)
-    curves = product_limit(event_table(durations, columns))
-    curves = with_interval(curves, level, "log-log")
-    tau = common_horizon(curves, columns) if horizon is None else horizon
+    groups, _ = compared(by, None, RMST_DIFFERENCE)
+    if horizon is not None:
+        horizon = a_number(horizon, name="horizon", above=0)
+    table = event_table(durations, groups)
     z = normal_quantile(level)
 
-    def compare(one: Curve, other: Curve) -> dict[str, float | None]:
-        mean, base = one.restricted_mean(tau), other.restricted_mean(tau)
-        if mean is None or base is None:
-            return {"horizon": tau}
-        difference, error = mean[0] - base[0], hypot(mean[1], base[1])
-        found = {
-            "horizon": tau,
-            "restricted_mean": mean[0],
-            "reference_mean": base[0],
-            "difference": difference,
-            "ci_low": difference - z * error,
-            "ci_high": difference + z * error,
-            "p_value": _two_sided(difference, error),
-        }
-        if mean[0] == 0 or base[0] == 0:
-            return found
-        shift = log(mean[0]) - log(base[0])
-        error = hypot(mean[1] / mean[0], base[1] / base[0])
-        return found | {
-            "ratio": exp(shift),
-            "ratio_low": exp(shift - z * error),
-            "ratio_high": exp(shift + z * error),
-            "ratio_p_value": _two_sided(shift, error),
-        }
+    def compare(one: Curve, other: Curve, tau: float) -> dict[str, float | None]:
+        mean, base = one.restricted_mean(tau, z), other.restricted_mean(tau, z)
+        return {"horizon": tau, **_difference_of_means(mean, base, z)}
 
-    return _against_reference(curves, columns, reference, compare, RMST_DIFFERENCE)
+    return _against_reference(
+        table, groups, reference, compare, RMST_DIFFERENCE, level=level, time=horizon
+    )
 
 
 def milestone_difference(
     durations: IntoFrame,
     *,
-    by: str | Sequence[str],
+    by: By,
     at: float,
     reference: object = None,
     level: float = 0.95,
-) -> pl.DataFrame:
+) -> Result:
     """Compare the share that has passed by a time with that of a reference group.
 
     One row per group other than the reference.
@@ -119,7 +107,7 @@ def milestone_difference(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ValueError: There is no such reference group.
+        ArgumentError: An argument cannot be, or there is no such reference group.
 
     Source: p by the test on the complementary log-log scale of Klein, Logan, Harhoff & Andersen
     (2007), Stat. Med. 26:4505, which keeps its level in small groups; the interval combines the
@@ -130,80 +118,135 @@ def milestone_difference(
         ...     "mode": ["audit"] * 2 + ["verified"] * 4, "event": [True] * 6,
         ...     "duration": [6.0, 10.0, 2.0, 2.0, 6.0, 12.0]})
         >>> found = milestone_difference(durations, by="mode", at=8)
-        >>> found.select("passed_share", "reference_share", "difference").rows()
+        >>> found.frame.select("passed_share", "reference_share", "difference").rows()
         [(0.75, 0.5, 0.25)]
     """
-    columns = names(by)
-    curves = product_limit(event_table(durations, columns))
-    curves = with_interval(curves, level, "log-log")
+    groups, _ = compared(by, None, MILESTONE_DIFFERENCE)
+    at = a_number(at, name="at")
+    table = event_table(durations, groups)
 
-    def compare(one: Curve, other: Curve) -> dict[str, float | None]:
-        share, base = one.passed_by(at), other.passed_by(at)
-        found: dict[str, float | None] = {
-            "at": float(at),
-            "passed_share": share.estimate,
-            "reference_share": base.estimate,
-        }
-        return found | _difference_of_shares(_known(share), _known(base))
+    def compare(one: Curve, other: Curve, at: float) -> dict[str, float | None]:
+        return {"at": at, **_difference_of_shares(one.passed_by(at), other.passed_by(at))}
 
-    return _against_reference(curves, columns, reference, compare, MILESTONE_DIFFERENCE)
+    return _against_reference(
+        table, groups, reference, compare, MILESTONE_DIFFERENCE, level=level, time=at
+    )
 
 
-def _known(share: Estimate) -> tuple[float, ...]:
-    return tuple(value for value in share if value is not None)
-
-
-def _difference_of_shares(
-    share: tuple[float, ...], base: tuple[float, ...]
-) -> dict[str, float | None]:
-    """Compare two shares, each with standard error and interval; empty where one is unknown."""
-    if len(share) < len(Estimate._fields) or len(base) < len(Estimate._fields):
+def _difference(one: Estimate, base: Estimate) -> dict[str, float | None]:
+    """One minus the other; the interval combines those of the two, whatever their shape."""
+    if one.estimate is None or base.estimate is None:
         return {}
-    (p, p_error, p_low, p_high), (q, q_error, q_low, q_high) = share, base
+    found: dict[str, float | None] = {"difference": one.estimate - base.estimate}
+    ends = (one.ci_low, one.ci_high, base.ci_low, base.ci_high)
+    low, high, base_low, base_high = (math.nan if end is None else end for end in ends)
+    below = math.hypot(one.estimate - low, base_high - base.estimate)
+    above = math.hypot(high - one.estimate, base.estimate - base_low)
+    if not math.isnan(below + above):
+        difference = one.estimate - base.estimate
+        found |= {"ci_low": difference - below, "ci_high": difference + above}
+    return found
+
+
+def _difference_of_means(mean: Estimate, base: Estimate, z: float) -> dict[str, float | None]:
+    """Compare two restricted means; no test where nobody passes in a group."""
     found: dict[str, float | None] = {
-        "difference": p - q,
-        "ci_low": p - q - hypot(p - p_low, q_high - q),
-        "ci_high": p - q + hypot(p_high - p, q - q_low),
+        "restricted_mean": mean.estimate,
+        "reference_mean": base.estimate,
+        **_difference(mean, base),
     }
-    if p * q == 0:
+    if not (mean.estimate and base.estimate and mean.std_error and base.std_error):
         return found
-    score = log(-log(1 - p)) - log(-log(1 - q))
-    error = hypot(p_error / ((1 - p) * log(1 - p)), q_error / ((1 - q) * log(1 - q)))
+    shift = math.log(mean.estimate) - math.log(base.estimate)
+    error = math.hypot(mean.std_error / mean.estimate, base.std_error / base.estimate)
+    return found | {
+        "p_value": _two_sided(
+            mean.estimate - base.estimate, math.hypot(mean.std_error, base.std_error)
+        ),
+        "ratio": math.exp(shift),
+        "ratio_ci_low": math.exp(shift - z * error),
+        "ratio_ci_high": math.exp(shift + z * error),
+        "ratio_p_value": _two_sided(shift, error),
+    }
+
+
+def _difference_of_shares(share: Estimate, base: Estimate) -> dict[str, float | None]:
+    """Compare two shares that have passed; no test where one of them is 0 or 1."""
+    found: dict[str, float | None] = {
+        "passed_share": share.estimate,
+        "reference_share": base.estimate,
+        **_difference(share, base),
+    }
+    p, q = share.estimate, base.estimate
+    if p is None or q is None or not (share.std_error and base.std_error):
+        return found
+    score = math.log(-math.log(1 - p)) - math.log(-math.log(1 - q))
+    error = math.hypot(
+        share.std_error / ((1 - p) * math.log(1 - p)), base.std_error / ((1 - q) * math.log(1 - q))
+    )
     return found | {"p_value": _two_sided(score, error)}
 
 
 def _against_reference(
-    curves: pl.DataFrame, by: list[str], reference: object, compare: Compare, table: Table
-) -> pl.DataFrame:
-    """Compare each group with the reference, a row each."""
-    parts = [(tuple(key.values()), part) for key, part in groups(curves, by)]
-    keys = [key for key, _ in parts]
-    if reference is None and keys:
-        chosen: tuple[Any, ...] = keys[0]
-    else:
-        chosen = reference if isinstance(reference, tuple) else (reference,)
-    if keys and chosen not in keys:
-        raise ValueError(f"no group {reference!r} to compare with; there are {keys}")
-    rows = []
-    for key, part in parts:
-        if key == chosen:
-            continue
-        base = next(part for key, part in parts if key == chosen)
-        rows.append(
+    steps: pl.DataFrame,
+    groups: Groups,
+    reference: object,
+    compare: Compare,
+    table: Table,
+    *,
+    level: float,
+    time: float | None,
+) -> Result:
+    """Compare each group with the reference, a row each, at a time or as far as all are known."""
+    curves = product_limit(steps)
+    keys = [tuple(key.values()) for key, _ in each_group(curves, groups.keys)]
+    refuse_many(pl.DataFrame({"group": range(len(keys))}), groups)
+    chosen = _chosen(keys, reference) if keys else ()
+
+    def compared(curves: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
+        known = with_interval(curves, level, "log-log")
+        until = common_horizon(known) if time is None else time
+        parts = [Curve.of(part) for _, part in each_group(known, groups.keys)]
+        learners = counts["n_learners"].to_list()
+        base = keys.index(chosen) if keys else 0
+        rows = [
             {
-                **dict(zip(by, key, strict=True)),
+                **dict(zip(groups.keys, key, strict=True)),
                 "reference": " · ".join(str(value) for value in chosen),
-                "n_learners": _learners(part),
-                "n_reference": _learners(base),
-                **compare(Curve.of(part), Curve.of(base)),
+                "n_learners": learners[place],
+                "n_reference": learners[base],
+                **compare(parts[place], parts[base], until),
             }
-        )
-    return pl.DataFrame(rows, schema={**curves.select(by).schema, **table.polars_schema})
+            for place, key in enumerate(keys)
+            if place != base
+        ]
+        schema = {**steps.select(groups.keys).schema, **table.polars_schema}
+        return groups.named(pl.DataFrame(rows, schema=schema))
+
+    exact = compared(curves, sizes(steps, groups.keys).n)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        incidence = curves.with_columns(incidence=1 - pl.col("survival"))
+        times = None if time is None else [time]
+        safe = released_table(incidence, groups.keys, min_n=min_n, times=times)
+        counts = released_sizes(steps, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
+        return with_status(compared(product_limit(safe), counts), exact, table, min_n)
+
+    return Result(table, groups.names, exact, protect)
 
 
-def _learners(part: pl.DataFrame) -> int:
-    return int(part.select(pl.sum("n_events") + pl.sum("n_censored")).item())
+def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:
+    """The reference group: the one named, else the first."""
+    if reference is None:
+        return keys[0]
+    wanted = reference if isinstance(reference, tuple) else (reference,)
+    for key in keys:
+        if key == wanted and [*map(type, key)] == [*map(type, wanted)]:
+            return key
+    there = ", ".join(repr(key[0] if len(key) == 1 else key) for key in keys[:10])
+    more = f" and {len(keys) - 10} more" if len(keys) > 10 else ""
+    raise ArgumentError(f"no group {reference!r} to compare with; there is {there}{more}")
 
 
-def _two_sided(estimate: float, error: float) -> float | None:
-    return None if error == 0 else 2 * NormalDist().cdf(-abs(estimate) / error)
+def _two_sided(estimate: float, error: float) -> float:
+    return 2 * NormalDist().cdf(-abs(estimate) / error)

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Literal, TypeVar
+from collections.abc import Mapping
+from typing import Literal, TypeVar, get_args
 
 import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.counting import grouped, lazily
-from toolkit.errors import SchemaError
+from toolkit.analyses.grouping import KEY, By, groups_of
+from toolkit.errors import ArgumentError, SchemaError
+from toolkit.results.result import Result
 from toolkit.schemas import TIMESTAMP, require_columns
+from toolkit.schemas.arguments import a_number, one_of
+from toolkit.schemas.moments import When, moment, moment_observed
 from toolkit.schemas.survival_results import EXCLUSIONS
-from toolkit.survival.event_table import names
+from toolkit.survival.event_table import BOUND, UNDATED, refuse_both_bounds
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 Unit = Literal["hours", "days", "weeks"]
+Undated = Literal["refuse", "bounds"]
 
 _MICROSECONDS: dict[Unit, float] = {"hours": 3.6e9, "days": 8.64e10, "weeks": 6.048e11}
 
 
 def time_to_pass(
     pc: Frame,
-    origin: str | Mapping[str, date] | None = "enrolled",
+    origin: str | Mapping[str, When] | None = "enrolled",
     *,
-    as_of: date | None = None,
+    as_of: When | None = None,
     unit: Unit = "days",
     entry: float | Literal["enrolled"] | None = None,
     competing: Mapping[str, str] | None = None,
+    undated: Undated = "refuse",
 ) -> Frame:
     """Measure how long each learner was observed, and whether that ended in a pass.
 
     One row per learner per course. A learner who has not passed by `as_of` is neither a failure
     nor missing, but censored there. Who has no duration stays in the frame, with the reason in
-    `excluded`, so that every result can count them.
+    `excluded`, so that every result can count them. Whether a learner passed is what `passed`
+    says, the pass rule of `person_course`; `passed_timestamp` only dates the pass.
 
     Args:
         pc: A person_course, a DataFrame or a LazyFrame.
@@ -50,29 +56,30 @@ def time_to_pass(
             passes before enrolling.
         competing: Other ends and the columns that date them, `{"unenrolled": "unenrolled_at"}`.
             The first end counts, a pass before others at a tie; `end` then names it.
+        undated: What to do with learners who passed without a date of the pass. "refuse" leaves
+            them out, and refuses the curve of a group where they are more than 2 % of the
+            passers: to leave out passers alone makes it too low. "bounds" gives every learner
+            twice, told apart by the column `bound`, which must then be in `by`: once as if all
+            of them had passed "at once", once "at the last moment". The truth lies between.
 
     Returns:
-        `username`, `course_id`, `duration`, `event` (passed), with `entry` and `end` where asked
-        for, `excluded`, and the other columns of `pc` to group by.
+        `username`, `course_id`, `duration`, `event` (passed), with `entry`, `end` and `bound`
+        where asked for, `excluded`, and the other columns of `pc` to group by.
 
     Raises:
         SchemaError: `pc` lacks a column.
-        ValueError: There is no origin, or the unit is none of the three.
+        ArgumentError: An argument cannot be: there is no origin, the unit is none of the three.
 
     Examples:
+        >>> from datetime import datetime
         >>> pc = pl.DataFrame({
         ...     "username": ["ada", "bo"], "course_id": ["c", "c"], "in_enrollments": [True, True],
         ...     "created": [datetime(2026, 1, 1)] * 2, "passed": [True, False],
         ...     "passed_timestamp": [datetime(2026, 1, 11), None]})
-        >>> time_to_pass(pc, as_of=date(2026, 1, 31)).select("duration", "event").rows()
+        >>> time_to_pass(pc, as_of="2026-01-31").select("duration", "event").rows()
         [(10.0, True), (30.0, False)]
     """
-    if origin is None:
-        raise ValueError(
-            'time_to_pass needs an origin: "enrolled", a column of dates, or a date for each course'
-        )
-    if unit not in _MICROSECONDS:
-        raise ValueError(f"unit must be one of {', '.join(_MICROSECONDS)}, not {unit!r}")
+    _refuse_arguments(pc, origin, unit, entry, competing, undated)
     ends: dict[str, str] = {"passed": "passed_timestamp", **(competing or {})}
     frame = pc.lazy()
     schema = frame.collect_schema()
@@ -80,31 +87,39 @@ def time_to_pass(
         schema.names(), _needed(origin, as_of, entry, [*ends.values()]), what="person_course"
     )
 
-    def moment(name: str) -> pl.Expr:
-        return _utc(pl.col(name), schema[name])
+    def moment_of(name: str) -> pl.Expr:
+        return _utc(name, schema[name])
 
+    look = moment_of("as_of") if as_of is None else pl.lit(moment_observed(as_of), TIMESTAMP)
+    start = (
+        _by_course(origin)
+        if isinstance(origin, Mapping)
+        else moment_of("created" if origin == "enrolled" else str(origin))
+    )
+    passed = pl.col("passed").fill_null(value=False)
     frame = frame.with_columns(
-        _look=moment("as_of") if as_of is None else pl.lit(_as_utc(as_of), TIMESTAMP),
-        _enrolled=moment("created") if "created" in schema else pl.lit(None, TIMESTAMP),
+        _look=look,
+        _origin=start,
+        _enrolled=moment_of("created") if "created" in schema else pl.lit(None, TIMESTAMP),
+        _undated=passed & pl.col("passed_timestamp").is_null(),
     ).with_columns(
-        pl.when(moment(column) <= pl.col("_look")).then(moment(column)).alias(f"_{end}")
+        pl.when(moment_of(column) <= pl.col("_look"), passed if end == "passed" else True)
+        .then(moment_of(column))
+        .alias(f"_{end}")
         for end, column in ends.items()
     )
-    if isinstance(origin, Mapping):
-        frame = frame.with_columns(_origin=_by_course(origin))
-    else:
-        frame = frame.with_columns(
-            _origin=pl.col("_enrolled") if origin == "enrolled" else moment(origin)
-        )
+    if undated == "bounds":
+        frame = _both_bounds(frame, entry)
     durations = _durations(frame, list(ends), unit, entry)
     kept = ["username", "course_id", "duration", "event"]
-    kept += ["entry"] * (entry is not None) + ["end"] * (competing is not None) + ["excluded"]
+    kept += ["entry"] * (entry is not None) + ["end"] * (competing is not None)
+    kept += [BOUND] * (undated == "bounds") + ["excluded"]
     rest = [name for name in schema.names() if name not in kept]
     result = durations.select(*kept, *rest)
     return result.collect() if isinstance(pc, pl.DataFrame) else result
 
 
-def exclusions(durations: IntoFrame, *, by: str | Sequence[str] | None = None) -> pl.DataFrame:
+def exclusions(durations: IntoFrame, *, by: By = None) -> Result:
     """Count the learners who have no duration, by reason.
 
     One row per reason, by group. No row where nobody is excluded.
@@ -118,24 +133,76 @@ def exclusions(durations: IntoFrame, *, by: str | Sequence[str] | None = None) -
 
     Examples:
         >>> durations = pl.DataFrame({"duration": [1.0, None], "excluded": [None, "no origin"]})
-        >>> exclusions(durations).rows()
+        >>> exclusions(durations).frame.rows()
         [('no origin', 1, 2)]
     """
-    columns = names(by)
-    require_columns(lazily(durations).collect_schema().names(), ["excluded"], what="durations")
-    records = pl.col("n_excluded").sum()
-    records = records.over(columns) if columns else records
-    return (
-        grouped(durations, [*columns, "excluded"], [nw.len().alias("n_excluded")])
-        .with_columns(n_records=records)
-        .filter(pl.col("excluded").is_not_null())
-        .rename({"excluded": "reason"})
-        .select(*columns, *EXCLUSIONS.names)
+    groups = groups_of(by, EXCLUSIONS)
+    frame = lazily(durations)
+    require_columns(frame.collect_schema().names(), ["excluded", *groups.names], what="durations")
+    refuse_both_bounds(frame, groups.names)
+    by_key = (nw.col(name).alias(key) for key, name in zip(groups.keys, groups.names, strict=True))
+    keyed = [KEY] if KEY in frame.collect_schema().names() else []
+    counted = grouped(
+        frame.select(*by_key, *keyed, nw.col("excluded").alias("reason")),
+        [*groups.keys, "reason"],
+        [nw.len().alias("n_excluded"), *(nw.col(name).sum() for name in keyed)],
+    )
+
+    def reasons(table: pl.DataFrame) -> pl.DataFrame:
+        records = pl.col("n_excluded").sum()
+        rows = table.with_columns(n_records=records.over(groups.keys) if groups.keys else records)
+        return groups.named(rows.drop(keyed).filter(pl.col("reason").is_not_null()))
+
+    keys = reasons(counted.with_columns(n_excluded=KEY)) if keyed else None
+    return Result.from_counts(EXCLUSIONS, groups.names, reasons(counted), lambda n: n, keys=keys)
+
+
+def _refuse_arguments(
+    pc: object, origin: object, unit: object, entry: object, competing: object, undated: object
+) -> None:
+    """Raise where an argument of `time_to_pass` is of another kind."""
+    if not isinstance(pc, pl.DataFrame | pl.LazyFrame):
+        raise ArgumentError(
+            f"time_to_pass needs a Polars frame, as person_course gives, not {type(pc).__name__}"
+        )
+    if not isinstance(origin, str | Mapping):
+        raise ArgumentError(
+            'time_to_pass needs an origin: "enrolled", a column of dates, or a date for each '
+            f"course; not {origin!r}"
+        )
+    one_of(unit, _MICROSECONDS, name="unit")
+    one_of(undated, get_args(Undated), name="undated")
+    if entry is not None and entry != "enrolled":
+        a_number(entry, name="entry")
+    if competing is not None and not (
+        isinstance(competing, Mapping)
+        and all(isinstance(name, str) for pair in competing.items() for name in pair)
+        and "passed" not in competing
+    ):
+        raise ArgumentError(
+            'competing must name other ends than "passed" and the columns that date them, such as '
+            f'{{"unenrolled": "unenrolled_at"}}, not {competing!r}'
+        )
+
+
+def _both_bounds(frame: pl.LazyFrame, entry: float | str | None) -> pl.LazyFrame:
+    """Every learner twice: the undated passed as soon as they could, or just now."""
+    undated, start = pl.col("_undated"), pl.col("_origin")
+    if entry == "enrolled":  # who enters late is seen to pass just after it, never before
+        start = pl.max_horizontal(start, pl.col("_enrolled") + pl.duration(microseconds=1))
+    last = pl.max_horizontal("_origin", "_look")
+    return pl.concat(
+        frame.with_columns(
+            pl.when(undated).then(moment).otherwise("_passed").alias("_passed"),
+            pl.lit(bound).alias(BOUND),
+            _undated=pl.lit(value=False),
+        )
+        for bound, moment in (("at once", start), ("at the last moment", last))
     )
 
 
 def _needed(
-    origin: str | Mapping[str, date], as_of: date | None, entry: object, ends: list[str]
+    origin: str | Mapping[str, When] | None, as_of: object, entry: object, ends: list[str]
 ) -> list[str]:
     needed = ["username", "course_id", "in_enrollments", "passed", *ends]
     needed += ["created"] * ("enrolled" in (origin, entry)) + ["as_of"] * (as_of is None)
@@ -155,9 +222,9 @@ def _durations(
     names_of_first = [pl.when(pl.col(f"_{end}") == first).then(pl.lit(end)) for end in ends]
     begins = since_origin("_enrolled").clip(0) if entry == "enrolled" else pl.lit(entry)
     reasons = [
-        (~pl.col("in_enrollments"), "not enrolled"),
+        (~pl.col("in_enrollments").fill_null(value=False), "not enrolled"),
         (pl.col("_origin").is_null(), "no origin"),
-        (pl.col("passed") & pl.col("passed_timestamp").is_null(), "passed without a pass time"),
+        (pl.col("_undated"), UNDATED),
         *((pl.col(f"_{end}") < pl.col("_origin"), f"{end} before origin") for end in ends),
         (pl.col("_look") < pl.col("_origin"), "origin after as_of"),
         (
@@ -187,24 +254,22 @@ def _durations(
     )
 
 
-def _by_course(dates: Mapping[str, date]) -> pl.Expr:
-    starts = pl.Series([_as_utc(day) for day in dates.values()], dtype=TIMESTAMP)
+def _by_course(of: Mapping[str, When]) -> pl.Expr:
+    starts = [moment(when, name=f"the origin of {course}") for course, when in of.items()]
     return pl.col("course_id").replace_strict(
-        list(dates), starts, default=None, return_dtype=TIMESTAMP
+        list(of), pl.Series(starts, dtype=TIMESTAMP), default=None, return_dtype=TIMESTAMP
     )
 
 
-def _as_utc(moment: date) -> datetime:
-    if not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _utc(moment: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _utc(name: str, dtype: pl.DataType) -> pl.Expr:
+    """A column of dates as moments in UTC."""
+    when = pl.col(name)
+    if dtype == pl.Null:
+        return when.cast(TIMESTAMP)
     if dtype == pl.Date:
-        moment, dtype = moment.cast(pl.Datetime("us")), pl.Datetime("us")
+        when, dtype = when.cast(pl.Datetime("us")), pl.Datetime("us")
     if not isinstance(dtype, pl.Datetime):
-        raise SchemaError(f"an origin or an end must be a column of dates, not of {dtype}")
+        raise SchemaError(f"an origin or an end must be a column of dates; `{name}` is of {dtype}")
     if dtype.time_zone is None:
-        moment = moment.dt.replace_time_zone("UTC")
-    return moment.dt.convert_time_zone("UTC").cast(TIMESTAMP)
+        when = when.dt.replace_time_zone("UTC")
+    return when.dt.convert_time_zone("UTC").cast(TIMESTAMP)

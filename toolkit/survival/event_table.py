@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,29 +11,71 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.counting import counted, lazily
-from toolkit.errors import SchemaError
-from toolkit.schemas import require_columns
+from toolkit.analyses.grouping import (
+    KEY,
+    By,
+    Counted,
+    Groups,
+    groups_of,
+    per_group,
+    refuse_nested,
+)
+from toolkit.errors import ArgumentError, SchemaError
+from toolkit.schemas import Table, require_columns
+from toolkit.schemas.survival_results import UNDATED_SHARE
 
 GROUP = "_group"  # the group's number in the order of the group columns: quicker than its names
 
+MOST_GROUPS = 300
 
-def names(by: str | Sequence[str] | None) -> list[str]:
-    """The group columns as a list."""
-    if by is None:
-        return []
-    return [by] if isinstance(by, str) else list(by)
+UNDATED = "passed without a pass time"
+BOUND = "bound"
+"""The column that tells the two bounds apart where every learner comes twice."""
 
 
-def groups(table: pl.DataFrame, by: list[str]) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
+def compared(by: By, strata: By, result: Table | None) -> tuple[Groups, list[str]]:
+    """The groups of a comparison, and the names that the strata have while they are counted.
+
+    Raises:
+        ArgumentError: There is no group column, a name is none, or groups are strata as well.
+    """
+    groups, within = groups_of(by, result), groups_of(strata, None, argument="strata")
+    if not groups.names:
+        raise ArgumentError("by must name the column whose groups are compared")
+    both = set(groups.names) & set(within.names)
+    if both:
+        raise ArgumentError(
+            f"`{both.pop()}` is named by `by` and by `strata`; within a stratum all would be alike"
+        )
+    return groups, list(within.names)
+
+
+def refuse_many(per_group: pl.DataFrame, groups: Groups) -> None:
+    """Raise where there are so many groups that no comparison of them can be read."""
+    if per_group.height > MOST_GROUPS:
+        raise ArgumentError(
+            f"{', '.join(groups.names)}: {per_group.height:,} groups; compare {MOST_GROUPS} or "
+            "fewer: leave out the small ones, or put several together"
+        )
+
+
+def stratum_keys(groups: Groups, strata: Sequence[str]) -> list[str]:
+    """What the strata are called in the event table."""
+    return Groups((*groups.names, *strata)).keys[len(groups.names) :]
+
+
+def each_group(
+    table: pl.DataFrame, keys: list[str]
+) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
     """Each group's values and its rows, in the table's order."""
     for part in table.partition_by(GROUP, maintain_order=True):
-        yield part.select(by).row(0, named=True) if by else {}, part
+        yield part.select(keys).row(0, named=True) if keys else {}, part
 
 
-def renumbered(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+def renumbered(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Number the groups by these columns alone, whatever else the table was grouped by."""
     table = table.drop(GROUP)
-    return _with_number(table, _numbered(table, by), by)
+    return _with_number(table, _numbered(table, keys), keys)
 
 
 def layers(table: pl.DataFrame, strata: list[str]) -> list[pl.DataFrame]:
@@ -42,7 +85,32 @@ def layers(table: pl.DataFrame, strata: list[str]) -> list[pl.DataFrame]:
     return [table] if table.height else []
 
 
-def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
+def sizes(table: pl.DataFrame, by: list[str]) -> Counted:
+    """Count each group's learners, events and exclusions."""
+
+    def summed(what: str) -> pl.DataFrame:
+        events, censored = pl.col(f"{what}_events"), pl.col(f"{what}_censored")
+        once = pl.col("duration") == 0  # the exclusions stand in every row of a group
+        sums = {
+            "n_learners": (events + censored).sum(),
+            "n_events": events.sum(),
+            "n_excluded": pl.col(f"{what}_excluded").filter(once).sum(),
+            "n_undated": pl.col(f"{what}_undated").filter(once).sum(),
+        }
+        if by:
+            return table.group_by(by).agg(**sums).sort(by)
+        return table.select(**sums).head(table.height)
+
+    return Counted(summed("n"), summed("key") if "key_events" in table.columns else None)
+
+
+def event_table(
+    durations: IntoFrame,
+    groups: Groups,
+    strata: Sequence[str] = (),
+    *,
+    happened: nw.Expr | None = None,
+) -> pl.DataFrame:
     """Count who is at risk, who passes and who is censored at each distinct time.
 
     One row per group and time, sorted, beginning at time 0 in each group. Where there is late
@@ -51,26 +119,35 @@ def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
 
     Args:
         durations: `duration`, `event`, optional `entry` and `excluded`, and the group columns.
-        by: The group columns.
+        groups: The groups.
+        strata: Columns to tell apart inside a group.
+        happened: What counts as an event, where it is not `event`.
 
     Returns:
-        The group columns, `_group` (their number), `duration`, `n_at_risk`, `n_events`,
-        `n_censored`, and `n_excluded` (the same in all rows of a group).
+        The group columns, called `groups.keys`, the strata, called `stratum_keys`, `_group` (the
+        number of both), `duration`, `n_at_risk`, `n_events`, `n_censored`, and `n_excluded` and
+        `n_undated` (the same in all rows of a group). Where durations have `record_key`, the sums
+        of the keys behind these counts as well, called `key_at_risk` and the like.
 
     Raises:
-        SchemaError: A column is missing or of a wrong type, a duration or an event is missing
-            without a reason in `excluded`, a duration is negative or no number, or an entry is
-            not before its duration.
+        SchemaError: A column is missing or of a wrong type, a duration, an event or an entry is
+            missing without a reason in `excluded`, one is negative or no number, an entry is not
+            before its duration, or too many passes of a group lack a date (`UNDATED_SHARE`).
+        ArgumentError: The frame is of no supported engine, or holds both bounds of undated passes
+            and the groups do not tell them apart.
     """
-    frame = lazily(durations)
-    columns = _checked_columns(frame, by)
+    frame = _checked(durations, (*groups.names, *strata), happened)
+    by = Groups((*groups.names, *strata)).keys
+    columns = frame.collect_schema().names()
     rows = _leaving(frame, by, columns).with_columns(pl.col("duration").cast(pl.Float64))
     _refuse_impossible(rows)
+    _refuse_undated(rows, groups)
     excluded = _excluded(rows, by)
-    keys, left_out = _numbered(excluded, by), excluded["n_excluded"]
+    keys, left_out = _numbered(excluded, by), excluded.drop(by)
     rows = _with_number(rows, keys, by)
+    key_sums = ["key_left", "key_events"] if KEY in columns else []
     steps = rows.filter(pl.col("n") > pl.col("n_excluded")).select(
-        GROUP, "duration", "n_events", n_left=pl.col("n") - pl.col("n_excluded")
+        GROUP, "duration", "n_events", *key_sums, n_left=pl.col("n") - pl.col("n_excluded")
     )
     if "entry" in columns:
         entering = _with_number(_entering(frame, by, columns), keys, by).drop(by)
@@ -81,7 +158,7 @@ def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
         [
             keys.select(pl.col(by).gather(of_group)),
             steps,
-            left_out.gather(of_group).to_frame(),
+            left_out.select(pl.all().gather(of_group)),
         ],
         how="horizontal",
     )
@@ -89,10 +166,10 @@ def event_table(durations: IntoFrame, by: list[str]) -> pl.DataFrame:
 
 def _excluded(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """How many are excluded of each group, in order; no row where there are no groups."""
-    n_excluded = pl.col("n_excluded").sum()
+    sums = [pl.col("^(n|key)_(excluded|undated)$").sum()]
     if by:
-        return rows.lazy().group_by(by).agg(n_excluded).collect().sort(by)
-    return rows.select(n_excluded).head(rows.height)
+        return rows.lazy().group_by(by).agg(sums).collect().sort(by)
+    return rows.select(sums).head(rows.height)
 
 
 def _numbered(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
@@ -109,30 +186,67 @@ def _with_number(rows: pl.DataFrame, keys: pl.DataFrame, by: list[str]) -> pl.Da
     return rows.with_columns(pl.lit(0, pl.UInt32).alias(GROUP))
 
 
-def _checked_columns(frame: nw.LazyFrame[Any], by: list[str]) -> list[str]:
+def _checked(
+    durations: IntoFrame, names: Sequence[str], happened: nw.Expr | None
+) -> nw.LazyFrame[Any]:
+    """The columns that are needed, with names and types that are known."""
+    frame = lazily(durations)
     schema = frame.collect_schema()
-    columns = list(schema.names())
-    require_columns(columns, ["duration", "event", *by], what="durations")
-    if schema["event"] != nw.Boolean:
+    require_columns(schema.names(), ["duration", "event", *names], what="durations")
+    if schema["event"] not in (nw.Boolean, nw.Unknown):
         raise SchemaError(f"`event` of durations must be Boolean, it is {schema['event']}")
-    if not schema["duration"].is_numeric():
-        raise SchemaError(f"`duration` of durations must be a number, it is {schema['duration']}")
-    return columns
+    for name in ("duration", "entry"):
+        if name in schema and not (schema[name].is_numeric() or schema[name] == nw.Unknown):
+            raise SchemaError(f"`{name}` of durations must be a number, it is {schema[name]}")
+    refuse_nested(schema, names)
+    refuse_both_bounds(frame, names)
+    columns = {key: nw.col(name) for key, name in zip(Groups((*names,)).keys, names, strict=True)}
+    columns |= {"duration": nw.col("duration"), "passed": nw.col("event").cast(nw.Boolean)}
+    columns |= {"event": columns["passed"] if happened is None else happened}
+    columns |= {name: nw.col(name) for name in ("entry", "excluded", KEY) if name in schema}
+    return frame.select(*(value.alias(name) for name, value in columns.items()))
+
+
+def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
+    """Raise where every learner comes twice and the groups do not say which time is meant."""
+    if BOUND not in frame.collect_schema().names() or BOUND in names:
+        return
+    if counted(frame, [BOUND], [nw.len().alias("n")]).height > 1:
+        raise ArgumentError(
+            f"these durations hold every learner twice, once for each bound of the undated passes: "
+            f'add "{BOUND}" to `by`, or keep one of the two'
+        )
 
 
 def _leaving(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
     """Count the learners, the events among them and what is wrong, by group and duration."""
-    sums = []
+    sums: list[nw.Expr] = []
+    if KEY in columns:
+        frame, sums = _keyed(frame, columns)
     if "excluded" in columns:
         included = nw.col("excluded").is_null()
         frame = frame.with_columns(
-            event=nw.when(included).then(nw.col("event")), excluded=(~included).cast(nw.Int64)
+            event=nw.when(included).then(nw.col("event")),
+            passed=nw.when(included).then(nw.col("passed")).cast(nw.Int64),
+            undated=(nw.col("excluded") == UNDATED).cast(nw.Int64),
+            excluded=(~included).cast(nw.Int64),
         )
-        sums.append(nw.col("excluded").sum().alias("n_excluded"))
+        sums += [
+            nw.col("excluded").sum().alias("n_excluded"),
+            nw.col("undated").sum().alias("n_undated"),
+            nw.col("passed").sum().alias("n_passed"),
+        ]
     if "entry" in columns:
-        late = (nw.col("entry") > 0) & (nw.col("entry") >= nw.col("duration"))
-        frame = frame.with_columns(entry=late.cast(nw.Int64))
-        sums.append(nw.col("entry").sum().alias("n_late"))
+        entry, counts = nw.col("entry"), nw.lit(1)
+        if "excluded" in columns:
+            counts = 1 - nw.col("excluded")
+        known = (entry >= 0) & (entry < math.inf)
+        late = (entry > 0) & (entry >= nw.col("duration"))
+        frame = frame.with_columns(
+            known=nw.when(known).then(nw.lit(0)).otherwise(counts),
+            late=nw.when(known & late).then(counts).otherwise(nw.lit(0)),
+        )
+        sums += [nw.col("known").sum().alias("n_no_entry"), nw.col("late").sum().alias("n_late")]
     found = counted(
         frame,
         [*by, "duration"],
@@ -143,16 +257,36 @@ def _leaving(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.
             *sums,
         ],
     )
-    absent = [name for name in ("n_excluded", "n_late") if name not in found.columns]
-    return found.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent)
+    counts_of = ("n_excluded", "n_undated", "n_passed", "n_no_entry", "n_late")
+    absent = [name for name in counts_of if name not in found.columns]
+    return found.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent).with_columns(
+        pl.col("n_events", *counts_of).fill_null(0)
+    )
+
+
+def _keyed(frame: nw.LazyFrame[Any], columns: list[str]) -> tuple[nw.LazyFrame[Any], list[nw.Expr]]:
+    """Add the keys of who leaves, who passes and who is excluded, and the sums of them."""
+    key, nothing = nw.col(KEY), nw.lit(0)
+    out, undated = nw.lit(0) == nw.lit(1), nw.lit(0) == nw.lit(1)
+    if "excluded" in columns:
+        out, undated = ~nw.col("excluded").is_null(), nw.col("excluded") == UNDATED
+    sums = {
+        "key_excluded": nw.when(out).then(key).otherwise(nothing),
+        "key_undated": nw.when(undated).then(key).otherwise(nothing),
+        "key_left": nw.when(out).then(nothing).otherwise(key),
+        "key_events": nw.when(~out & nw.col("event")).then(key).otherwise(nothing),
+    }
+    return frame.with_columns(**sums), [nw.col(name).sum() for name in sums]
 
 
 def _entering(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
     """Count the learners who enter late, by group and time of entry."""
     if "excluded" in columns:
         frame = frame.filter(nw.col("excluded").is_null())
-    late = frame.filter(nw.col("entry") > 0).select(*by, nw.col("entry").alias("duration"))
-    found = counted(late, [*by, "duration"], [nw.len().alias("n_entered")])
+    key = [KEY] if KEY in columns else []
+    late = frame.filter(nw.col("entry") > 0).select(*by, *key, nw.col("entry").alias("duration"))
+    sums = [nw.len().alias("n_entered"), *(nw.col(name).sum().alias("key_entered") for name in key)]
+    found = counted(late, [*by, "duration"], sums)
     return found.with_columns(pl.col("duration").cast(pl.Float64))
 
 
@@ -164,6 +298,7 @@ def _refuse_impossible(counted: pl.DataFrame) -> None:
         .sum()
         .alias("have a duration that is negative or no number"),
         (included - pl.col("n_known")).sum().alias("have neither event nor censoring in `event`"),
+        pl.col("n_no_entry").sum().alias("have an entry that is missing, negative or no number"),
         pl.col("n_late").sum().alias("have an entry that is not before their duration"),
     ).row(0, named=True)
     faults = [f"{count:,} {what}" for what, count in wrong.items() if count]
@@ -174,10 +309,36 @@ def _refuse_impossible(counted: pl.DataFrame) -> None:
         )
 
 
+def _refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
+    """Raise where the passes of a group lack dates so often that its curve would mislead."""
+    undated, dated = pl.col("n_undated"), pl.col("n_passed")
+    found = (
+        per_group(rows, groups.keys, [undated.sum(), dated.sum()])
+        .filter(undated > UNDATED_SHARE * (undated + dated))
+        .with_columns(share=undated / (undated + dated))
+        .sort("share", *groups.keys, descending=[True, *(False for _ in groups.keys)])
+    )
+    if found.is_empty():
+        return
+    told = [
+        f"{', '.join(map(str, row[:-3])) or 'all learners'} ({row[-1]:.1%})"
+        for row in found.head(5).rows()
+    ]
+    if found.height > len(told):
+        told.append(f"{found.height - len(told)} more")
+    whose = f" by {', '.join(groups.names)}" if groups.names else ""
+    raise SchemaError(
+        f"no curve{whose} of: {'; '.join(told)}. So many of the passers have no date of the pass, "
+        f"and without them the curve would lie too low (up to {UNDATED_SHARE:.0%} may lack one). "
+        'Leave these groups out, or take both bounds: time_to_pass(…, undated="bounds"), with '
+        f'"{BOUND}" in `by`'
+    )
+
+
 def _merged(steps: pl.DataFrame, entering: pl.DataFrame) -> pl.DataFrame:
     """Give the times of entry rows of their own, or put them with the rows there are."""
     both = pl.concat([steps, entering], how="diagonal_relaxed")
-    return both.group_by(GROUP, "duration").agg(pl.col("n_events", "n_left", "n_entered").sum())
+    return both.group_by(GROUP, "duration").agg(pl.all().sum())
 
 
 def _from_zero(steps: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
@@ -200,13 +361,14 @@ def _sorted(steps: pl.DataFrame) -> pl.DataFrame:
 
 
 def _at_risk(steps: pl.DataFrame) -> pl.DataFrame:
-    at_risk = pl.col("n_left").cum_sum(reverse=True).over(GROUP)
-    if "n_entered" in steps.columns:
-        at_risk -= pl.col("n_entered").cum_sum(reverse=True).over(GROUP)
-    return steps.select(
-        GROUP,
-        "duration",
-        at_risk.alias("n_at_risk"),
-        "n_events",
-        (pl.col("n_left") - pl.col("n_events")).alias("n_censored"),
-    )
+    def at_risk(what: str) -> pl.Expr:
+        still = pl.col(f"{what}_left").cum_sum(reverse=True).over(GROUP)
+        if "n_entered" in steps.columns:
+            still -= pl.col(f"{what}_entered").cum_sum(reverse=True).over(GROUP)
+        return still.alias(f"{what}_at_risk")
+
+    columns = [pl.col(GROUP), pl.col("duration")]
+    for what in ("n", "key") if "key_left" in steps.columns else ("n",):
+        left, events = pl.col(f"{what}_left"), pl.col(f"{what}_events")
+        columns += [at_risk(what), events, (left - events).alias(f"{what}_censored")]
+    return steps.select(columns)

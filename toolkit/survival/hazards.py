@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
 import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
+from toolkit.analyses.grouping import By, groups_of
+from toolkit.analyses.intervals import none_of
+from toolkit.errors import ArgumentError
+from toolkit.release.tables import SHOWN
+from toolkit.results.result import Result
+from toolkit.schemas.arguments import a_number
 from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD
-from toolkit.survival.event_table import GROUP, event_table, groups, names
-from toolkit.survival.kaplan_meier import normal_quantile
+from toolkit.survival.event_table import GROUP, each_group, event_table
+from toolkit.survival.kaplan_meier import normal_quantile, observed_throughout, product_limit
+from toolkit.survival.released import released_table, shown
 
 Floats = NDArray[np.floating]
+MOST_STRETCHES = 100_000
 
 
-def nelson_aalen(
-    durations: IntoFrame, *, by: str | Sequence[str] | None = None, level: float = 0.95
-) -> pl.DataFrame:
+def nelson_aalen(durations: IntoFrame, *, by: By = None, level: float = 0.95) -> Result:
     """Estimate the cumulative hazard of passing.
 
     One row per distinct time, by group, beginning at 0.
@@ -34,44 +40,65 @@ def nelson_aalen(
     Raises:
         SchemaError: The durations lack a column or have impossible values.
 
-    Source: Aalen (1978), Ann. Stat. 6:701: steps d/n, the variance the sum of d/n².
+    Source: Aalen (1978), Ann. Stat. 6:701: steps d/n, the variance the sum of d/n². Before the
+    first event the interval is that of the Kaplan–Meier curve, H = -log S.
 
     Examples:
         >>> durations = pl.DataFrame({"duration": [1.0, 2.0], "event": [True, True]})
-        >>> nelson_aalen(durations)["cumulative_hazard"].to_list()
+        >>> nelson_aalen(durations).frame["cumulative_hazard"].to_list()
         [0.0, 0.5, 1.5]
     """
-    columns = names(by)
+    groups = groups_of(by, NELSON_AALEN)
+    steps = event_table(durations, groups)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        table = released_table(_with_incidence(steps), groups.keys, min_n=min_n)
+        safe = shown(_cumulative(_as_hazards(table), level), min_n)
+        return groups.named(safe.select(*groups.keys, *NELSON_AALEN.names, "status"))
+
+    frame = _cumulative(steps, level).select(*groups.keys, *NELSON_AALEN.names)
+    return Result(NELSON_AALEN, groups.names, groups.named(frame), protect)
+
+
+def _with_incidence(steps: pl.DataFrame) -> pl.DataFrame:
+    return product_limit(steps).with_columns(incidence=1 - pl.col("survival"))
+
+
+def _as_hazards(table: pl.DataFrame) -> pl.DataFrame:
+    """Take each released step as passes one after the other: their hazards add up to -log."""
+    d, n = pl.col("n_events"), pl.col("n_at_risk")
+    return table.with_columns(n_events=pl.when(d < n).then(-n * (1 - d / n).log()).otherwise(d))
+
+
+def _cumulative(rows: pl.DataFrame, level: float) -> pl.DataFrame:
+    """Append the cumulative hazard, its error and interval; null where nobody was at risk."""
     d, n = pl.col("n_events"), pl.col("n_at_risk")
     z = normal_quantile(level)
     hazard, error = pl.col("cumulative_hazard"), pl.col("std_error")
     factor = (z * error / hazard).exp()
     happens = pl.when(n > 0).then(d > 0)
     anyone = n.max().over(GROUP) > 0
-    steps = event_table(durations, columns).with_columns(
+    steps = rows.with_columns(
         cumulative_hazard=pl.when(happens).then(d / n).otherwise(0.0).cum_sum().over(GROUP),
         std_error=pl.when(happens).then(d / n**2).otherwise(0.0).cum_sum().over(GROUP).sqrt(),
     )
-    return (
-        steps.with_columns(
-            ci_low=pl.when(hazard > 0).then(hazard / factor).otherwise(0.0),
-            ci_high=pl.when(hazard > 0).then(hazard * factor).otherwise(0.0),
-        )
-        .with_columns(
-            pl.when(anyone).then(pl.col("cumulative_hazard", "std_error", "ci_low", "ci_high"))
-        )
-        .select(*columns, *NELSON_AALEN.names)
+    none = -(1 - none_of(observed_throughout(), level=level)).log()
+    return steps.with_columns(
+        ci_low=pl.when(hazard > 0).then(hazard / factor).otherwise(0.0),
+        ci_high=pl.when(hazard > 0).then(hazard * factor).otherwise(none),
+    ).with_columns(
+        pl.when(anyone).then(pl.col("cumulative_hazard", "std_error", "ci_low", "ci_high"))
     )
 
 
 def smoothed_hazard(
     durations: IntoFrame,
     *,
-    by: str | Sequence[str] | None = None,
+    by: By = None,
     every: float = 7,
     bandwidth: float | None = None,
     level: float = 0.95,
-) -> pl.DataFrame:
+) -> Result:
     """Estimate how likely those who have not passed are to pass, week after week.
 
     One row per stretch of time (a week, where durations are days), by group, up to the group's
@@ -91,7 +118,7 @@ def smoothed_hazard(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ValueError: `every` or `bandwidth` is not above 0.
+        ArgumentError: `every` or `bandwidth` is not above 0, or `every` makes too many stretches.
 
     Source: Ramlau-Hansen (1983), Ann. Stat. 11:453, with Epanechnikov's kernel and, near 0 and
     near the end, the asymmetric ones of Gasser & Müller (1979), as in Klein & Moeschberger
@@ -99,26 +126,44 @@ def smoothed_hazard(
 
     Examples:
         >>> durations = pl.DataFrame({"duration": [3.0, 10.0, 17.0], "event": [True, True, False]})
-        >>> smoothed_hazard(durations)["duration"].to_list()
+        >>> smoothed_hazard(durations).frame["duration"].to_list()
         [3.5, 10.5]
     """
-    width = 2 * every if bandwidth is None else bandwidth
-    if every <= 0 or width <= 0:
-        raise ValueError("every and bandwidth must be above 0")
-    columns = names(by)
-    table = event_table(durations, columns)
-    z = normal_quantile(level)
-    parts = [
-        _smoothed(part, every, width, z).with_columns(
-            pl.lit(value, dtype=table.schema[name]).alias(name) for name, value in key.items()
+    every = a_number(every, name="every", above=0)
+    width = 2 * every if bandwidth is None else a_number(bandwidth, name="bandwidth", above=0)
+    groups = groups_of(by, SMOOTHED_HAZARD)
+    steps = event_table(durations, groups)
+    longest = steps["duration"].max()
+    if isinstance(longest, float) and longest / every > MOST_STRETCHES:
+        raise ArgumentError(
+            f"every = {every:g} cuts {longest:g} into more than {MOST_STRETCHES:,} stretches"
         )
-        for key, part in groups(table, columns)
-    ]
-    schema = {**table.select(columns).schema, **SMOOTHED_HAZARD.polars_schema}
-    return pl.concat([pl.DataFrame(schema=schema), *(part.select(*schema) for part in parts)])
+    z = normal_quantile(level)
+
+    def estimated(table: pl.DataFrame) -> pl.DataFrame:
+        parts = [
+            _smoothed(part, every, width, z, level).with_columns(
+                pl.lit(value, dtype=table.schema[name]).alias(name) for name, value in key.items()
+            )
+            for key, part in each_group(table, groups.keys)
+        ]
+        schema = {**table.select(groups.keys).schema, **SMOOTHED_HAZARD.polars_schema}
+        rows = pl.concat([pl.DataFrame(schema=schema), *(part.select(*schema) for part in parts)])
+        return groups.named(rows)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        # Only the steps: what is rounded anew at a tick would look like a peak.
+        table = released_table(_with_incidence(steps), groups.keys, min_n=min_n, times=[0.0])
+        # How many passed in a stretch is told by the hazard; the learners at risk are released.
+        safe = estimated(_as_hazards(table.drop_nulls("n_at_risk")))
+        return safe.with_columns(n_events=pl.lit(None, pl.Int64), status=pl.lit(SHOWN))
+
+    return Result(SMOOTHED_HAZARD, groups.names, estimated(steps), protect)
 
 
-def _smoothed(part: pl.DataFrame, every: float, width: float, z: float) -> pl.DataFrame:
+def _smoothed(
+    part: pl.DataFrame, every: float, width: float, z: float, level: float
+) -> pl.DataFrame:
     """One group's hazard in the middle of each stretch."""
     times, n, d = (
         part[name].cast(pl.Float64).to_numpy() for name in ("duration", "n_at_risk", "n_events")
@@ -129,9 +174,14 @@ def _smoothed(part: pl.DataFrame, every: float, width: float, z: float) -> pl.Da
     events = np.diff(np.append(0, np.cumsum(d))[borders])
     happened = d > 0
     middles: Floats = starts + every / 2
-    hazard, variance = _kernel_sums(
-        middles, times[happened], d[happened], n[happened], min(width, end / 2), end
+    reach = min(width, end / 2)
+    hazard, variance = _kernel_sums(middles, times[happened], d[happened], n[happened], reach, end)
+    # Where nobody passes within reach: the exact limit for the time that was watched there.
+    watched = np.append(0, np.cumsum(n[1:] * np.diff(times)))
+    seen = np.interp(np.minimum(middles + reach, end), times, watched) - np.interp(
+        np.maximum(middles - reach, 0), times, watched
     )
+    none = -math.log((1 - level) / 2) / np.where(seen > 0, seen, np.nan)
     error = np.sqrt(variance)
     factor = np.exp(z * error / np.where(hazard > 0, hazard, 1))
     return pl.DataFrame(
@@ -142,9 +192,12 @@ def _smoothed(part: pl.DataFrame, every: float, width: float, z: float) -> pl.Da
             "hazard": hazard * every,
             "std_error": error * every,
             "ci_low": hazard / factor * every,
-            "ci_high": hazard * factor * every,
+            "ci_high": np.where(variance > 0, hazard * factor, none) * every,
         }
-    ).with_columns(n_excluded=pl.lit(part["n_excluded"][0], pl.Int64))
+    ).with_columns(
+        pl.col("ci_high").fill_nan(None),
+        *(pl.lit(part[name][0], pl.Int64).alias(name) for name in ("n_excluded", "n_undated")),
+    )
 
 
 def _kernel_sums(

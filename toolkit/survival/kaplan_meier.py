@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
 from narwhals.typing import IntoFrame
+from scipy.special import betaincinv
 
-from toolkit.schemas.survival_results import KAPLAN_MEIER, PASSED_SHARE
-from toolkit.survival.event_table import GROUP, event_table, groups, names
+from toolkit.analyses.grouping import By, Groups, groups_of
+from toolkit.analyses.intervals import none_of
+from toolkit.errors import ArgumentError
+from toolkit.results.result import Result
+from toolkit.schemas.arguments import a_number, a_share, one_of
+from toolkit.schemas.survival_results import KAPLAN_MEIER
+from toolkit.survival.event_table import GROUP, each_group, event_table
+from toolkit.survival.released import at_times, released_table, shown
 
 Interval = Literal["log-log", "log", "plain"]
 
@@ -18,11 +25,11 @@ Interval = Literal["log-log", "log", "plain"]
 def kaplan_meier(
     durations: IntoFrame,
     *,
-    by: str | Sequence[str] | None = None,
+    by: By = None,
     level: float = 0.95,
     ci: Interval = "log-log",
     times: Sequence[float] | None = None,
-) -> pl.DataFrame:
+) -> Result:
     """Estimate the probability not to have passed by each time.
 
     One row per distinct time, by group, beginning at 0; with `times`, one per group and time.
@@ -39,54 +46,49 @@ def kaplan_meier(
             unless it is 0.
 
     Returns:
-        The group columns, then those of `schemas.survival_results.KAPLAN_MEIER`. Where S is 0,
-        Greenwood's error and the interval do not exist and are null.
+        The group columns, then those of `schemas.survival_results.KAPLAN_MEIER`. Before the first
+        event and where S is 0 the interval is exact, whatever `ci` is; where S is 0, Greenwood's
+        error does not exist and is null.
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ValueError: `level` is not inside 0–1, or `ci` is not one of the three.
+        ArgumentError: An argument cannot be, such as a time below 0 or a level above 1.
 
     Source: Kaplan & Meier (1958), J. Am. Stat. Assoc. 53:457; Greenwood (1926); the log-log
-    interval: Kalbfleisch & Prentice (2002), The Statistical Analysis of Failure Time Data, 1.4.
-    At a tie events come before censorings. With late entry the risk set at t are those with
-    entry < t ≤ duration.
+    interval: Kalbfleisch & Prentice (2002), The Statistical Analysis of Failure Time Data, 1.4;
+    before the first event that of Clopper & Pearson (1934), Biometrika 26:404, for those at risk,
+    and at S = 0 the beta product of Fay, Brittain & Proschan (2013), Biostatistics 14:723, where
+    Greenwood's would have no width. At a tie events come before censorings. With late entry the
+    risk set at t are those with entry < t ≤ duration.
 
     Examples:
         >>> durations = pl.DataFrame(
         ...     {"duration": [1.0, 2.0, 2.0, 3.0], "event": [True, True, False, False]}
         ... )
-        >>> kaplan_meier(durations).select("duration", "n_at_risk", "n_events", "survival").rows()
+        >>> curve = kaplan_meier(durations).frame
+        >>> curve.select("duration", "n_at_risk", "n_events", "survival").rows()
         [(0.0, 4, 0, 1.0), (1.0, 4, 1, 0.75), (2.0, 3, 1, 0.5), (3.0, 1, 0, 0.5)]
     """
-    columns = names(by)
-    curve = product_limit(event_table(durations, columns))
-    if times is not None:
-        curve = _at_times(curve, columns, times)
-    return with_interval(curve, level, ci).select(*columns, *KAPLAN_MEIER.names)
+    groups = groups_of(by, KAPLAN_MEIER)
+    wanted = None if times is None else a_list_of_times(times, name="times")
+    if wanted == []:
+        raise ArgumentError("times is empty; name a time, or leave it out for all")
+    curve = product_limit(event_table(durations, groups))
+    exact = with_interval(curve, level, ci)
+    if wanted is not None:
+        exact = _at_times(exact, groups, wanted)
 
+    def protect(min_n: int) -> pl.DataFrame:
+        steps = curve.with_columns(incidence=1 - pl.col("survival"))
+        table = released_table(steps, groups.keys, min_n=min_n, times=wanted)
+        safe = with_interval(product_limit(table), level, ci)
+        if wanted is not None:
+            safe = at_times(safe, groups.keys, wanted)
+        safe = shown(safe, min_n).select(*groups.keys, *KAPLAN_MEIER.names, "status")
+        return groups.named(safe)
 
-def passed_share(curve: pl.DataFrame) -> pl.DataFrame:
-    """Turn a Kaplan–Meier table into the probability to have passed, 1 − S.
-
-    One row per row of the table; the interval is mirrored.
-
-    Args:
-        curve: What `kaplan_meier` returns.
-
-    Returns:
-        The group columns, then those of `schemas.survival_results.PASSED_SHARE`.
-
-    Examples:
-        >>> durations = pl.DataFrame({"duration": [1.0, 2.0], "event": [True, False]})
-        >>> passed_share(kaplan_meier(durations))["passed_share"].to_list()
-        [0.0, 0.5, 0.5]
-    """
-    by = [name for name in curve.columns if name not in KAPLAN_MEIER.names]
-    return curve.with_columns(
-        passed_share=1 - pl.col("survival"),
-        ci_low=1 - pl.col("ci_high"),
-        ci_high=1 - pl.col("ci_low"),
-    ).select(*by, *PASSED_SHARE.names)
+    frame = groups.named(exact.select(*groups.keys, *KAPLAN_MEIER.names))
+    return Result(KAPLAN_MEIER, groups.names, frame, protect)
 
 
 def product_limit(rows: pl.DataFrame) -> pl.DataFrame:
@@ -103,8 +105,7 @@ def product_limit(rows: pl.DataFrame) -> pl.DataFrame:
 
 def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFrame:
     """Append `std_error`, `ci_low` and `ci_high` to `survival` and `greenwood`."""
-    if ci not in ("log-log", "log", "plain"):
-        raise ValueError(f'ci must be "log-log", "log" or "plain", not {ci!r}')
+    one_of(ci, get_args(Interval), name="ci")
     survival, error = pl.col("survival"), pl.col("greenwood").sqrt()
     z = normal_quantile(level)
     if ci == "log-log":
@@ -116,28 +117,76 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
     else:
         low, high = survival * (1 - z * error), survival * (1 + z * error)
 
-    def where_known(bound: pl.Expr) -> pl.Expr:
-        certain = pl.when(pl.col("greenwood") == 0).then(survival)
-        return certain.when(survival > 0).then(bound.clip(0.0, 1.0))
+    def bound(known: pl.Expr, *, at_1: pl.Expr, at_0: pl.Expr) -> pl.Expr:
+        at_end = pl.when(survival == 1).then(at_1).when(survival == 0).then(at_0)
+        return at_end.otherwise(known.clip(0.0, 1.0))
 
-    bounded = curve.lazy().with_columns(  # lazily, so that what both bounds need is computed once
-        std_error=pl.when(survival > 0).then(survival * error),
-        ci_low=where_known(low),
-        ci_high=where_known(high),
+    with_end = curve.lazy().join(
+        _ends_at_0(curve, level), on=GROUP, how="left", maintain_order="left"
     )
-    return bounded.collect()
+    bounded = with_end.with_columns(  # lazily, so that what both bounds need is computed once
+        std_error=pl.when(survival > 0).then(survival * error),
+        ci_low=bound(low, at_1=1 - none_of(observed_throughout(), level=level), at_0=pl.lit(0.0)),
+        ci_high=bound(high, at_1=pl.lit(1.0), at_0=pl.col("_end_at_0")),
+    )
+    return bounded.drop("_end_at_0").collect()
+
+
+def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:
+    """How many at least were at risk at each time so far: those who have certainly not passed.
+
+    Without late entry they are those at risk. Null until somebody is. One series for `each`.
+    """
+    n = pl.col("n_at_risk")
+    return pl.when(n > 0).then(n).cum_min().forward_fill().over(each)
+
+
+def _ends_at_0(curve: pl.DataFrame, level: float) -> pl.LazyFrame:
+    """The high end where a curve has come to 0, which the formulas of Greenwood do not give.
+
+    It is that of Fay's product of betas: at each event a factor B(n − d + 1, d), the product taken
+    for a beta with its mean and variance. Without censoring it is Clopper and Pearson's.
+    """
+    survival = pl.col("survival")
+    n, d = pl.col("n_at_risk"), pl.col("n_events")
+    moments = (
+        curve.lazy()
+        .filter(survival.min().over(GROUP) == 0, d > 0)
+        .filter(survival.shift(fill_value=1.0).over(GROUP) > 0)
+        .group_by(GROUP)
+        .agg(
+            mean=((n - d + 1) / (n + 1)).product(),
+            square=((n - d + 1) * (n - d + 2) / ((n + 1) * (n + 2))).product(),
+        )
+        .collect()
+    )
+    mean, square = moments["mean"].to_numpy(), moments["square"].to_numpy()
+    size = (mean - square) / (square - mean**2)
+    end = betaincinv(mean * size, (1 - mean) * size, (1 + level) / 2)
+    return moments.lazy().select(GROUP, pl.Series("_end_at_0", end, pl.Float64))
 
 
 def normal_quantile(level: float) -> float:
     """The z of a two-sided interval that covers with this probability."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level}")
+    if a_share(level, name="level") == 1:
+        raise ArgumentError("level must be below 1: no interval covers for certain")
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
-def _at_times(curve: pl.DataFrame, by: list[str], times: Sequence[float]) -> pl.DataFrame:
+def a_list_of_times(times: object, *, name: str) -> list[float]:
+    """Times since the origin, as they are given.
+
+    Raises:
+        ArgumentError: It is no list, or one of a time that cannot be.
+    """
+    if isinstance(times, str | bytes | Mapping) or not isinstance(times, Iterable):
+        raise ArgumentError(f"{name} must be a list of times, such as [30, 60], not {times!r}")
+    return [a_number(time, name=f"each of {name}") for time in times]
+
+
+def _at_times(curve: pl.DataFrame, groups: Groups, times: Sequence[float]) -> pl.DataFrame:
     wanted = pl.Series("duration", sorted(set(times)), pl.Float64)
-    parts = [_steps_at(part, wanted) for _, part in groups(curve, by)]
+    parts = [_steps_at(part, wanted) for _, part in each_group(curve, groups.keys)]
     return pl.concat(parts) if parts else curve
 
 
@@ -156,6 +205,5 @@ def _steps_at(part: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
         wanted,
         at_risk,
         *(series.alias(name) for name, series in since.items()),
-        pl.when(observed).then("survival").alias("survival"),
-        pl.when(observed).then("greenwood").alias("greenwood"),
+        pl.when(observed).then(pl.col("survival", "std_error", "ci_low", "ci_high")),
     )

@@ -10,8 +10,20 @@ import polars as pl
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
+from toolkit.analyses.grouping import By
+from toolkit.analyses.intervals import holm
+from toolkit.results.result import Result
 from toolkit.schemas.survival_results import LOGRANK, LOGRANK_PAIRS
-from toolkit.survival.event_table import GROUP, event_table, layers, names, renumbered
+from toolkit.survival.event_table import (
+    GROUP,
+    compared,
+    event_table,
+    layers,
+    refuse_many,
+    renumbered,
+    sizes,
+    stratum_keys,
+)
 from toolkit.survival.score_test import score_test
 
 Floats = NDArray[np.float64]
@@ -23,8 +35,8 @@ def logrank(
     durations: IntoFrame,
     *,
     by: str | Sequence[str],
-    strata: str | Sequence[str] | None = None,
-) -> pl.DataFrame:
+    strata: By = None,
+) -> Result:
     """Test whether the groups have the same curve.
 
     One row per group; the columns of the test are the same in all of them.
@@ -40,6 +52,7 @@ def logrank(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
+        ArgumentError: `by` or `strata` names no columns, or makes too many groups.
 
     Source: Mantel (1966), Cancer Chemother. Rep. 50:163, with the hypergeometric variance at ties;
     Kalbfleisch & Prentice (2002), 1.5. χ² with one degree fewer than there are groups, not
@@ -49,29 +62,35 @@ def logrank(
         >>> durations = pl.DataFrame({
         ...     "mode": ["audit"] * 3 + ["verified"] * 3, "event": [True] * 6,
         ...     "duration": [4.0, 5.0, 6.0, 1.0, 2.0, 3.0]})
-        >>> logrank(durations, by="mode").select("mode", "n_events", "expected_events").rows()
+        >>> test = logrank(durations, by="mode").frame
+        >>> test.select("mode", "n_events", "expected_events").rows()
         [('audit', 3, 4.85), ('verified', 3, 1.15)]
     """
-    columns, within = names(by), names(strata)
-    table = event_table(durations, [*within, *columns])
-    per_group = _learners(table, columns)
-    observed, expected, covariance = _scores(table, columns, within, per_group)
+    groups, names = compared(by, strata, LOGRANK)
+    table = event_table(durations, groups, names)
+    counted = sizes(table, groups.keys)
+    refuse_many(counted.n, groups)
+    within = stratum_keys(groups, names)
+    observed, expected, covariance = _scores(table, groups.keys, within, counted.n.height)
     test = score_test(observed - expected, covariance)
-    return per_group.with_columns(
+    tested = counted.n.with_columns(
         expected_events=pl.Series(expected, dtype=pl.Float64),
-        chi_squared=pl.lit(test.chi_squared, pl.Float64),
-        degrees=pl.lit(test.degrees, pl.Int64),
+        statistic=pl.lit(test.chi_squared, pl.Float64),
+        df=pl.lit(test.degrees, pl.Int64),
         p_value=pl.lit(test.p_value, pl.Float64),
         is_compared=pl.Series(test.is_compared, dtype=pl.Boolean),
-    ).select(*columns, *LOGRANK.names)
+    )
+    return Result.from_counts(
+        LOGRANK, groups.names, groups.named(tested), lambda table: table, keys=counted.keys
+    )
 
 
 def logrank_pairs(
     durations: IntoFrame,
     *,
     by: str | Sequence[str],
-    strata: str | Sequence[str] | None = None,
-) -> pl.DataFrame:
+    strata: By = None,
+) -> Result:
     """Test each pair of groups on its own, and correct for testing many.
 
     One row per pair of groups.
@@ -86,6 +105,7 @@ def logrank_pairs(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
+        ArgumentError: `by` or `strata` names no columns, or makes too many groups.
 
     Source: `logrank` of the two groups alone; Holm (1979), Scand. J. Stat. 6:65.
 
@@ -93,57 +113,39 @@ def logrank_pairs(
         >>> durations = pl.DataFrame({
         ...     "mode": ["audit"] * 3 + ["verified"] * 3, "event": [True] * 6,
         ...     "duration": [4.0, 5.0, 6.0, 1.0, 2.0, 3.0]})
-        >>> pairs = logrank_pairs(durations, by="mode")
-        >>> pairs.select("group", "other", pl.col("chi_squared").round(4)).rows()
+        >>> pairs = logrank_pairs(durations, by="mode").frame
+        >>> pairs.select("group", "other", pl.col("statistic").round(4)).rows()
         [('audit', 'verified', 5.0517)]
     """
-    columns, within = names(by), names(strata)
-    table = event_table(durations, [*within, *columns])
-    rows = []
-    for both in combinations(_learners(table, columns).select(columns).iter_rows(), 2):
-        two = pl.DataFrame(both, schema=table.select(columns).schema, orient="row")
-        pair = table.join(two, on=columns, nulls_equal=True, maintain_order="left")
-        sizes = _learners(pair, columns)
-        observed, expected, covariance = _scores(pair, columns, within, sizes)
+    groups, names = compared(by, strata, None)
+    keys, within = groups.keys, stratum_keys(groups, names)
+    table = event_table(durations, groups, names)
+    counted = sizes(table, keys)
+    refuse_many(counted.n, groups)
+    rows, key_sums = [], []
+    for places in combinations(range(counted.n.height), 2):
+        two = counted.n[list(places)]
+        pair = table.join(two.select(keys), on=keys, nulls_equal=True, maintain_order="left")
+        observed, expected, covariance = _scores(pair, keys, within, two.height)
         test = score_test(observed - expected, covariance)
-        labels = [" · ".join(str(value) for value in group) for group in both]
-        rows.append((*labels, *sizes["n_learners"], test.chi_squared, test.p_value, None))
+        labels = [" · ".join(str(value) for value in group) for group in two.select(keys).rows()]
+        rows.append((*labels, *two["n_learners"], test.chi_squared, test.p_value, None))
+        if counted.keys is not None:
+            key_sums.append(counted.keys[list(places)]["n_learners"].to_list())
     pairs = pl.DataFrame(rows, schema=LOGRANK_PAIRS.polars_schema, orient="row")
-    return pairs.with_columns(p_holm=pl.Series(_holm(pairs["p_value"].to_list()), dtype=pl.Float64))
-
-
-def _holm(p_values: list[float | None]) -> list[float | None]:
-    """Step-down correction; what was not tested counts for nothing."""
-    corrected: list[float | None] = [None] * len(p_values)
-    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    largest = 0.0
-    for rank, (p, i) in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p))
-        corrected[i] = largest
-    return corrected
-
-
-def _learners(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Count each group's learners, events and exclusions."""
-    return (
-        table.group_by(by)
-        .agg(
-            (pl.col("n_events") + pl.col("n_censored")).sum().alias("n_learners"),
-            pl.col("n_events").sum(),
-            pl.col("n_excluded").filter(pl.col("duration") == 0).sum(),
-        )
-        .sort(by)
-    )
+    pairs = pairs.with_columns(p_adjusted=holm(pairs["p_value"]))
+    schema = {"n_learners": pl.Int64, "n_reference": pl.Int64}
+    sums = None if counted.keys is None else pl.DataFrame(key_sums, schema=schema, orient="row")
+    return Result.from_counts(LOGRANK_PAIRS, [], pairs, lambda table: table, keys=sums)
 
 
 def _scores(
-    table: pl.DataFrame, by: list[str], strata: list[str], per_group: pl.DataFrame
+    table: pl.DataFrame, by: list[str], strata: list[str], k: int
 ) -> tuple[Floats, Floats, Floats]:
     """Add up observed and expected events over the strata, and their covariances.
 
     The variances, on the diagonal, are left to `score_test`.
     """
-    k = per_group.height
     observed, expected, covariance = np.zeros(k), np.zeros(k), np.zeros((k, k))
     for layer in layers(renumbered(table, by), strata):
         for at_risk, events in _blocks(layer, k):

@@ -7,10 +7,21 @@ from collections.abc import Sequence
 import polars as pl
 from narwhals.typing import IntoFrame
 
+from toolkit.analyses.grouping import By, groups_of
+from toolkit.release.tables import with_status
+from toolkit.results.result import Result
+from toolkit.schemas.arguments import a_number
 from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
-from toolkit.survival.curve_statistics import Curve, Estimate
-from toolkit.survival.event_table import event_table, groups, names
-from toolkit.survival.kaplan_meier import Interval, normal_quantile, product_limit, with_interval
+from toolkit.survival.curve_statistics import Curve
+from toolkit.survival.event_table import each_group, event_table, sizes
+from toolkit.survival.kaplan_meier import (
+    Interval,
+    a_list_of_times,
+    normal_quantile,
+    product_limit,
+    with_interval,
+)
+from toolkit.survival.released import released_sizes, released_table
 
 _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}
 
@@ -18,12 +29,12 @@ _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}
 def survival_summary(
     durations: IntoFrame,
     *,
-    by: str | Sequence[str] | None = None,
+    by: By = None,
     milestones: Sequence[float] = (30, 60, 90, 180),
     horizon: float | None = None,
     level: float = 0.95,
     ci: Interval = "log-log",
-) -> pl.DataFrame:
+) -> Result:
     """Estimate when learners pass, how many by when, and how long they were observed.
 
     One row per statistic, by group; times in the unit of the durations:
@@ -51,6 +62,7 @@ def survival_summary(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
+        ArgumentError: An argument cannot be, such as a milestone below 0.
 
     Source: quantiles with Brookmeyer & Crowley's (1982) intervals; the restricted mean with
     Klein & Moeschberger's (2003) variance; follow-up: Schemper & Smith (1996), Control. Clin.
@@ -59,57 +71,81 @@ def survival_summary(
     Examples:
         >>> durations = pl.DataFrame({"duration": [1.0, 2.0, 3.0], "event": [True, True, False]})
         >>> summary = survival_summary(durations, milestones=[2])
-        >>> summary.filter(statistic="median")["estimate"].to_list()
+        >>> summary.filter(statistic="median").frame["estimate"].to_list()
         [2.0]
     """
-    columns = names(by)
-    table = event_table(durations, columns)
-    curve = with_interval(product_limit(table), level, ci)
-    followed = with_interval(product_limit(_reversed(table)), level, ci)
-    if horizon is None:
-        horizon = common_horizon(curve, columns)
+    asked = groups_of(by, SURVIVAL_SUMMARY)
+    marks = a_list_of_times(milestones, name="milestones")
+    if horizon is not None:
+        horizon = a_number(horizon, name="horizon", above=0)
+    table = event_table(durations, asked)
+    curve, followed = product_limit(table), product_limit(_reversed(table))
     z = normal_quantile(level)
-    rows = []
-    for (key, part), (_, reverse) in zip(
-        groups(curve, columns), groups(followed, columns), strict=True
-    ):
-        own = Curve.of(part)
-        statistics = [
-            *((name, share, own.quantile(share)) for name, share in _QUARTILES.items()),
-            *(("passed by", float(time), own.passed_by(time)) for time in milestones),
-            ("restricted mean", horizon, _with_normal_interval(own.restricted_mean(horizon), z)),
-            ("median follow-up", 0.5, Curve.of(reverse).quantile(0.5)),
+
+    def summed_up(
+        curve: pl.DataFrame, followed: pl.DataFrame, counts: pl.DataFrame
+    ) -> pl.DataFrame:
+        known = with_interval(curve, level, ci)
+        until = common_horizon(known) if horizon is None else horizon
+        rows = []
+        for (key, part), (_, reverse), of_group in zip(
+            each_group(known, asked.keys),
+            each_group(with_interval(followed, level, ci), asked.keys),
+            counts.iter_rows(named=True),
+            strict=True,
+        ):
+            own = Curve.of(part)
+            statistics = [
+                *((name, share, own.quantile(share)) for name, share in _QUARTILES.items()),
+                *(("passed by", time, own.passed_by(time)) for time in marks),
+                ("restricted mean", until, own.restricted_mean(until, z)),
+                ("median follow-up", 0.5, Curve.of(reverse).quantile(0.5)),
+            ]
+            rows += [
+                {**of_group, **key, "statistic": name, "at": at, **estimate._asdict()}
+                for name, at, estimate in statistics
+            ]
+        schema = {**table.select(asked.keys).schema, **SURVIVAL_SUMMARY.polars_schema}
+        return asked.named(pl.DataFrame(rows, schema=schema))
+
+    exact = summed_up(curve, followed, sizes(table, asked.keys).n)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        times = [*marks, *([] if horizon is None else [horizon])]
+        safe = [
+            product_limit(
+                released_table(
+                    steps.with_columns(incidence=1 - pl.col("survival")),
+                    asked.keys,
+                    min_n=min_n,
+                    times=times,
+                )
+            )
+            for steps in (curve, followed)
         ]
-        counts = {
-            "n_learners": part.select(pl.col("n_events", "n_censored").sum()).sum_horizontal()[0],
-            "n_events": part["n_events"].sum(),
-            "n_excluded": part["n_excluded"][0],
-        }
-        rows += [
-            {**key, "statistic": name, "at": at, **estimate._asdict(), **counts}
-            for name, at, estimate in statistics
-        ]
-    schema = {**table.select(columns).schema, **SURVIVAL_SUMMARY.polars_schema}
-    return pl.DataFrame(rows, schema=schema)
+        counts = released_sizes(table, asked.keys, SURVIVAL_SUMMARY, min_n=min_n)
+        released = summed_up(safe[0], safe[1], counts)
+        return with_status(released, exact, SURVIVAL_SUMMARY, min_n)
+
+    return Result(SURVIVAL_SUMMARY, asked.names, exact, protect)
 
 
 def _reversed(table: pl.DataFrame) -> pl.DataFrame:
     """Swap the roles: being censored is the event, and a pass at the time came before it."""
-    return table.with_columns(
-        n_at_risk=pl.col("n_at_risk") - pl.col("n_events"),
-        n_events=pl.col("n_censored"),
-        n_censored=pl.col("n_events"),
-    )
+    swapped = []
+    for what in ("n", "key") if "key_events" in table.columns else ("n",):
+        at_risk, events, censored = (
+            pl.col(f"{what}_{name}") for name in ("at_risk", "events", "censored")
+        )
+        swapped += [
+            (at_risk - events).alias(f"{what}_at_risk"),
+            censored.alias(f"{what}_events"),
+            events.alias(f"{what}_censored"),
+        ]
+    return table.with_columns(swapped)
 
 
-def common_horizon(curve: pl.DataFrame, by: list[str]) -> float:
+def common_horizon(curve: pl.DataFrame) -> float:
     """The longest observation of the group whose longest is shortest."""
     observed = curve.filter(pl.col("survival").is_not_null())
-    return min((float(part["duration"][-1]) for _, part in groups(observed, by)), default=0.0)
-
-
-def _with_normal_interval(mean: tuple[float, float] | None, z: float) -> Estimate:
-    if mean is None:
-        return Estimate()
-    estimate, error = mean
-    return Estimate(estimate, error, estimate - z * error, estimate + z * error)
+    return min((float(part["duration"][-1]) for _, part in each_group(observed, [])), default=0.0)

@@ -1,288 +1,339 @@
-"""Result table → its finding in words. Nothing here computes a statistic."""
+"""What results of counting found, in words. Nothing here computes a statistic.
+
+Each function takes a released result, so a sentence can only hold what may be shown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
-from toolkit.errors import SchemaError
-from toolkit.release import protect
+from toolkit.results.result import Released
+from toolkit.schemas import Role
 from toolkit.schemas.outcome_results import PASSED_ASIDE
-from toolkit.schemas.results import recognise
+from toolkit.text import words
+from toolkit.text.words import interval, percent, plural, share, told_count
 
-Row = dict[str, object]
-STAGES = ("enrolled", "active", "half-way", "completed", "passed")
-
-
-class Narrative(str):
-    """A sentence or two; notebooks show it as a paragraph."""
-
-    __slots__ = ()
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
+Row = dict[str, Any]
+TOO_FEW = "Too few learners to show."
+ONLY_CHANCE = (
+    "differ by no more than chance alone could explain; with few learners in a group, "
+    "a real difference could still be hidden"
+)
 
 
-def narrate(table: pl.DataFrame, *, min_n: int = 10) -> Narrative:
-    """Say what a result table found, so that it can be read without seeing the chart.
-
-    Args:
-        table: A result table of the toolkit, whole, as its function returned it.
-        min_n: Smallest number of learners that is told, as in `protect`.
-
-    Raises:
-        SchemaError: The toolkit knows no words for this table; says for which it does.
-
-    Examples:
-        >>> pc = pl.DataFrame({"in_enrollments": [True] * 40, "completion": 0.5,
-        ...     "percent_grade": 0.7, "passed": [True] * 30 + [False] * 10})
-        >>> from toolkit.analyses.outcomes import outcomes
-        >>> print(narrate(outcomes(pc)))
-        Of 40 enrollments, 40 (100.0 %) were active and 30 led to a pass: 75.0 % of the enrolled
-        (95 % interval 59.8–85.8 %) and 75.0 % of the active.
-    """
-    known = recognise(table)
-    tell = _TELLERS.get(known.name) if known is not None else None
-    if known is None or tell is None:
-        raise SchemaError(
-            f"there are words for the tables {', '.join(sorted(_TELLERS))}; "
-            f"this frame has {', '.join(table.columns)}"
-        )
-    if table.is_empty():
-        return Narrative("There is nothing to tell: the table has no row.")
-    groups = [name for name in table.columns if name not in [*known.names, "status"]]
-    return Narrative(tell(protect(table, min_n=min_n), groups))
+def outcomes(released: Released) -> str:
+    """Say how many enrolled, were active and passed; of several groups, lowest and highest."""
+    rate = "pass_rate_of_enrolled"
+    frame = _without_totals(released)
+    if frame.height == 1 and not released.by:
+        return _one_outcome(frame.row(0, named=True), released)
+    seen = frame.filter(pl.col(rate).is_not_null())
+    told = _extremes(seen, rate, released, "The share of the enrolled who passed")
+    return f"{told}{_hidden(frame.height, seen.height)}"
 
 
-def _outcomes(table: pl.DataFrame, groups: list[str]) -> str:
-    if table.height == 1:
-        row = table.row(0, named=True)
-        if row["pass_rate_of_enrolled"] is None:
-            return _withheld(1, 1)
-        return (
-            f"Of {_n(row['n_enrolled'])} enrollments, {_n(row['n_active'])} "
-            f"({_pc(row['active_rate_of_enrolled'])}) were active and {_n(row['n_passed'])} led to "
-            f"a pass: {_rate(row, 'pass_rate_of_enrolled')} of the enrolled"
-            f"{_interval(row, 'pass_rate_of_enrolled')} and {_pc(row['pass_rate_of_active'])} "
-            "of the active."
-        )
-    shown = table.filter(pl.col("pass_rate_of_enrolled").is_not_null())
-    if "is_total" in groups:
-        shown = shown.filter(~pl.col("is_total"))
-    if shown.is_empty():
-        return _withheld(table.height, table.height)
-    ranked = shown.sort("pass_rate_of_enrolled", maintain_order=True)
-    low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
-    return (
-        f"The share of the enrolled who passed goes from {_rate(low, 'pass_rate_of_enrolled')} "
-        f"in {_name(low, groups)}{_interval(low, 'pass_rate_of_enrolled')} to "
-        f"{_rate(high, 'pass_rate_of_enrolled')} in {_name(high, groups)}"
-        f"{_interval(high, 'pass_rate_of_enrolled')}, over {_groups(shown.height)}."
-        f"{_missing(table.height, shown.height)}"
+def _one_outcome(row: Row, released: Released) -> str:
+    n, min_n = row["n_enrolled"], released.min_n
+    if n is None:
+        return TOO_FEW
+    rate = "pass_rate_of_enrolled"
+    active = share(row, "pass_rate_of_active", released)
+    text = (
+        f"Of {n:,} enrollments, {told_count(row['n_active'], min_n)} "
+        f"({share(row, 'active_rate_of_enrolled', released)}) were active and "
+        f"{told_count(row['n_passed'], min_n)} led to a pass: {share(row, rate, released)} of the "
+        f"enrolled{_in_brackets(interval(row, rate, released))}"
+    )
+    text += f" and {active} of the active." if active != words.ABSENT else "."
+    left_out = row["n_not_enrolled"]
+    return text + (
+        f" Left out: {plural(left_out, 'record')} without enrollment." if left_out else ""
     )
 
 
-def _funnel(table: pl.DataFrame, groups: list[str]) -> str:
-    steps = table.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
+def funnel(released: Released) -> str:
+    """Say after which stage most learners are lost."""
+    steps = released.frame.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
     if steps.is_empty():
-        return _withheld(table.height, table.height)
-    before = dict(zip(STAGES[1:], STAGES, strict=False))
-    if groups:
-        largest = pl.col("n_dropped") == pl.col("n_dropped").max().over(groups)
-        worst = steps.filter(largest).unique(groups, keep="first", maintain_order=True)
-        counted = worst["stage"].value_counts(sort=True)
-        stage, n = counted.row(0)
-        return (
-            f"Most learners are lost between {before[stage]} and {stage} in "
-            f"{'all' if n == worst.height else f'{n} of'} {_groups(worst.height)}."
-        )
+        return TOO_FEW
+    stages = released.frame["stage"].unique(maintain_order=True).to_list()
+    before = dict(zip(stages[1:], stages, strict=False))
+    if released.by:
+        return _funnels(released, steps, before)
     row = steps.sort("n_dropped", descending=True, maintain_order=True).row(0, named=True)
-    sentence = (
+    text = (
         f"Most learners are lost between {before[row['stage']]} and {row['stage']}: of "
-        f"{_n(row['n_previous'])}, {_n(row['n_reached'])} ({_rate(row, 'rate_of_previous')}) go on."
+        f"{row['n_previous']:,}, {told_count(row['n_reached'], released.min_n)} go on, "
+        f"{share(row, 'rate_of_previous', released)}"
+        f"{_in_brackets(interval(row, 'rate_of_previous', released))}."
     )
-    n_beside = table.filter(stage=PASSED_ASIDE)["n_reached"].sum()
-    return f"{sentence} {_n(n_beside)} {PASSED_ASIDE}." if n_beside else sentence
+    aside = released.frame.filter(stage=PASSED_ASIDE)["n_reached"].to_list()
+    return text + (f" {aside[0]:,} {PASSED_ASIDE}." if aside and aside[0] else "")
 
 
-def _distribution(table: pl.DataFrame, groups: list[str]) -> str:
-    what = "grade" if table["measure"][0] == "percent_grade" else "completion"
-    if groups:
-        n_groups = table.select(groups).n_unique()
-        zeros = table.filter(pl.col("part") == "zero", pl.col("share_of_enrolled").is_not_null())
-        if zeros.is_empty():
-            return _withheld(n_groups, n_groups)
-        ranked = zeros.sort("share_of_enrolled", maintain_order=True)
-        low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
-        return (
-            f"A {what} of 0 is had by {_pc(low['share_of_enrolled'])} of the enrolled in "
-            f"{_name(low, groups)} and by {_pc(high['share_of_enrolled'])} in "
-            f"{_name(high, groups)}, the extremes of {_groups(n_groups)}."
+def _funnels(released: Released, steps: pl.DataFrame, before: dict[str, str]) -> str:
+    by = list(released.by)
+    worst = steps.sort("n_dropped", descending=True, maintain_order=True).unique(
+        by, keep="first", maintain_order=True
+    )
+    stage, n = worst["stage"].value_counts(sort=True).row(0)
+    total = released.frame.select(by).n_unique()
+    whom = "all" if n == worst.height else f"{n} of"
+    return (
+        f"Most learners are lost between {before[stage]} and {stage} in {whom} "
+        f"{plural(worst.height, 'group')}.{_hidden(total, worst.height)}"
+    )
+
+
+def distribution(released: Released) -> str:
+    """Say how many have no value, how many zero, and where most lie."""
+    frame = released.frame
+    what = "grade" if frame.item(0, "measure") == "percent_grade" else "completion"
+    if released.by:
+        zeros = frame.filter(pl.col("part") == "zero")
+        seen = zeros.filter(pl.col("share_of_enrolled").is_not_null())
+        told = _extremes(
+            seen, "share_of_enrolled", released, f"The share of the enrolled with a {what} of 0"
         )
-    parts = {row["part"]: row for row in table.iter_rows(named=True) if row["part"] != "bin"}
-    bins = table.filter(pl.col("part") == "bin", pl.col("n_learners").is_not_null())
-    said = [f"Of {_n(table['n_enrolled'].max())} enrollments"]
-    said += [
-        f"{_n(parts[part]['n_learners'])} ({_pc(parts[part]['share_of_enrolled'])}) have {words}"
-        for part, words in (("missing", f"no {what}"), ("zero", f"a {what} of 0"))
-        if part in parts and parts[part]["n_learners"]
+        return f"{told}{_hidden(zeros.height, seen.height)}"
+    parts = {row["part"]: row for row in frame.iter_rows(named=True) if row["part"] != "bin"}
+    if parts["missing"]["n_enrolled"] is None:
+        return TOO_FEW
+    said = [
+        f"{parts[part]['n_learners']:,} ({share(parts[part], 'share_of_enrolled', released)}) "
+        f"have {words_of}"
+        for part, words_of in (("missing", f"no {what}"), ("zero", f"a {what} of 0"))
+        if parts[part]["n_learners"]
     ]
-    if bins.is_empty():
-        return f"{', '.join(said)}."
-    top = bins.sort("n_learners", descending=True, maintain_order=True).row(0, named=True)
-    said.append(
-        f"and the fullest bin above 0 is {_pc(top['bin_low'], 0)} to {_pc(top['bin_high'], 0)} "
-        f"with {_n(top['n_learners'])}"
-    )
-    return f"{', '.join(said)}."
+    bins = frame.filter(pl.col("part") == "bin", pl.col("n_learners") > 0)
+    if bins.height:
+        top = bins.sort("n_learners", descending=True, maintain_order=True).row(0, named=True)
+        span = words.between(percent(top["bin_low"]), percent(top["bin_high"]))
+        said.append(f"the most common range above 0 is {span}, with {top['n_learners']:,}")
+    return f"Of {parts['missing']['n_enrolled']:,} enrollments, {'; '.join(said) or 'none'}."
 
 
-def _cohort_progress(table: pl.DataFrame, groups: list[str]) -> str:
-    outcome = "completed" if table["outcome"][0] == "completed" else "passed"
-    seen = table.filter(pl.col("reach_rate").is_not_null())
+def cohort_progress(released: Released) -> str:
+    """Say how far apart the cohorts are at the same time since enrollment."""
+    frame = released.frame
+    outcome = frame.item(0, "outcome")
+    seen = frame.filter(pl.col("reach_rate").is_not_null())
     if seen.is_empty():
-        return "No cohort has been observed for a whole period yet."
+        is_early = frame["status"].is_in(["not yet", "no snapshot of this period"]).any()
+        return "No cohort has been observed for a whole period yet." if is_early else TOO_FEW
     # The longest time for which half of the cohorts have been observed.
     lengths = seen.group_by("days").len().sort("days")
     days = lengths.filter(pl.col("len") >= pl.col("len").max() / 2)["days"][-1]
     ranked = seen.filter(days=days).sort("reach_rate", maintain_order=True)
+    names = words.cohorts(ranked["cohort"])
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
-    names = ["cohort", *groups]
-    return (
-        f"{days} days after enrollment, between {_rate(low, 'reach_rate')} "
-        f"({_name(low, names)}) and {_rate(high, 'reach_rate')} ({_name(high, names)}) of a cohort "
-        f"had {outcome}. Cells that no member has been observed for are empty, not zero."
-    )
-
-
-def _curve(column: str) -> Callable[[pl.DataFrame, list[str]], str]:
-    passed: Callable[[float], float] = (lambda s: 1 - s) if column == "survival" else (lambda s: s)
-
-    def tell(table: pl.DataFrame, groups: list[str]) -> str:
-        shown = table.filter(pl.col(column).is_not_null())
-        if shown.is_empty():
-            return _withheld(1, 1)
-        parts = shown.partition_by(groups, maintain_order=True) if groups else [shown]
-        # The furthest day to which all curves go, and no further than a year.
-        day = min([365.0, *(float(str(part["duration"].max())) for part in parts)])
-        ends = []
-        for part in parts:
-            row = part.filter(pl.col("duration") <= day).row(-1, named=True)
-            ends.append((passed(row[column]), _name(row, groups)))
-        ends.sort()
-        if len(ends) == 1:
-            n = shown["n_at_risk"][0]
-            return (
-                f"Within {day:.0f} days of the origin, {_pc(ends[0][0])} of {_n(n)} enrollments "
-                "are estimated to pass, those not yet observed so long accounted for."
-            )
+    at = f"{days} days after enrollment, "
+    if ranked.height == 1:
         return (
-            f"Within {day:.0f} days of the origin, between {_pc(ends[0][0])} ({ends[0][1]}) and "
-            f"{_pc(ends[-1][0])} ({ends[-1][1]}) are estimated to pass, over "
-            f"{_groups(len(ends))}; those not yet observed so long are accounted for."
+            f"{at}{_rate(low, 'reach_rate', released)} of those enrolled from "
+            f"{names[low['cohort']]} had {outcome}.{_excluded(frame)}"
         )
-
-    return tell
-
-
-def _summary(table: pl.DataFrame, groups: list[str]) -> str:
-    medians = table.filter(statistic="median")
-    reached = medians.filter(pl.col("estimate").is_not_null()).sort("estimate")
-    if reached.is_empty():
-        return "Nowhere have half of the learners passed yet, so no median time to pass exists."
-    low, high = reached.row(0, named=True), reached.row(-1, named=True)
-    if medians.height == 1:
-        return f"Half of the learners pass within {_days(low)}."
-    others = medians.height - reached.height
-    ending = f" In {_groups(others)} the median is not reached." if others else ""
-    if reached.height == 1:
-        return f"Half of the learners pass within {_days(low)} in {_name(low, groups)}.{ending}"
+    least, most = (
+        f"{_rate(row, 'reach_rate', released)} of those enrolled from "
+        f"{_cohort(row, names, released)}"
+        for row in (low, high)
+    )
     return (
-        f"Half of the learners pass within {_days(low)} in {_name(low, groups)}, and within "
-        f"{_days(high)} in {_name(high, groups)}.{ending}"
+        f"{at}the share who had {outcome} is lowest at {least} and highest at {most}."
+        f"{_excluded(frame)}"
     )
 
 
-def _logrank(table: pl.DataFrame, _by: list[str]) -> str:
-    row = table.row(0, named=True)
+def _cohort(row: Row, names: dict[Any, str], released: Released) -> str:
+    groups = [words.name(row[name], name) for name in released.by]
+    return ", ".join([names[row["cohort"]], *groups])
+
+
+def _excluded(frame: pl.DataFrame) -> str:
+    once = frame.unique(frame.columns[: frame.columns.index("period")])
+    n = once["n_excluded"].sum()
+    return f" Left out: about {n:,} whose time to the outcome is unknown." if n else ""
+
+
+def groups(released: Released) -> str:
+    """Say between which shares the groups of a comparison lie."""
+    frame = released.frame
+    seen = frame.filter(pl.col("rate").is_not_null())
+    first = frame.row(0, named=True)
+    about = f"The share of the {first['among']} who {_did(first['outcome'])}"
+    return (
+        f"{_extremes(seen, 'rate', released, about, ['group'])}{_hidden(frame.height, seen.height)}"
+    )
+
+
+def pairs(released: Released) -> str:
+    """Say which pair of groups differs most, and how many differ by more than chance."""
+    seen = released.frame.filter(pl.col("difference").is_not_null())
+    if seen.is_empty():
+        return TOO_FEW
+    most = seen.sort(pl.col("difference").abs(), descending=True, maintain_order=True)
+    row = most.row(0, named=True)
+    a, b = words.name(row["group_a"]), words.name(row["group_b"])
+    text = (
+        f"The largest difference is between {a} and {b}: {_points(row, released)}, "
+        f"{words.p_value(row['p_adjusted'])} after Holm's correction."
+    )
+    differ = seen.filter(pl.col("p_adjusted") < words.SIGNIFICANT).height
+    if differ == 0:
+        return f"{text} The groups {ONLY_CHANCE}."
+    of = plural(seen.height, "pair")
+    return f"{text} {differ} of {of} differ by more than chance alone would explain."
+
+
+def comparison_test(released: Released) -> str:
+    """Say whether all groups of a comparison together differ by more than chance."""
+    row = released.frame.row(0, named=True)
     if row["p_value"] is None:
-        return "The curves cannot be compared: nothing happened, or figures are withheld."
-    test = f"log-rank χ² = {row['chi_squared']:.1f}, {row['degrees']} degrees of freedom, "
-    p = "p < 0.001" if row["p_value"] < 0.001 else f"p = {row['p_value']:.3f}"
-    verdict = (
-        "differ by more than chance alone would explain"
-        if row["p_value"] < 0.05
-        else "differ by no more than chance alone could explain"
-    )
-    return f"The curves of the {_groups(table.height)} {verdict} ({test}{p})."
+        return "The groups cannot be tested: too few learners, or no difference in outcome to see."
+    figures = words.p_value(row["p_value"])
+    if row["statistic"] is not None:
+        figures = f"χ² = {words.number(row['statistic'])}, {_degrees(row['df'])}, {figures}"
+    if row["cramers_v"] is not None:
+        figures += f", Cramér's V = {row['cramers_v']:.2f}"
+    verdict = f"The {plural(row['n_groups'], 'group')} {_verdict(row['p_value'])}"
+    return f"{verdict} ({row['test']} test: {figures})."
 
 
-def _exclusions(table: pl.DataFrame, _by: list[str]) -> str:
-    told = [
-        f"{_n(row['n_excluded'])} ({row['reason']})"
-        for row in table.iter_rows(named=True)
-        if row["n_excluded"] is not None
-    ]
-    if not told:
-        return "Fewer learners are excluded than may be told."
-    return f"Left out of the time to pass, each for a reason: {', '.join(told[:6])}."
-
-
-_TELLERS: dict[str, Callable[[pl.DataFrame, list[str]], str]] = {
-    "outcomes": _outcomes,
-    "completion_funnel": _funnel,
-    "distribution": _distribution,
-    "cohort_progress": _cohort_progress,
-    "kaplan_meier": _curve("survival"),
-    "passed_share": _curve("passed_share"),
-    "survival_summary": _summary,
-    "logrank": _logrank,
-    "exclusions": _exclusions,
-}
-
-
-def _n(count: object) -> str:
-    return "a withheld number" if count is None else f"{count:,}"
-
-
-def _pc(share: object, digits: int = 1) -> str:
+def repeats(released: Released) -> str:
+    """Say in which course most learners enroll again, and how many of them pass later."""
+    seen = released.frame.filter(pl.col("n_repeaters") > 0)
+    if seen.is_empty():
+        return "In no course enough learners enroll again to show."
+    row = seen.sort("n_repeaters", descending=True, maintain_order=True).row(0, named=True)
+    later = told_count(row["n_passed_later"], released.min_n)
     return (
-        "a withheld share"
-        if share is None
-        else f"{float(str(share)):.{digits}%}".replace("%", " %")
+        f"Most learners enroll again in {words.name(row['course'])}: {row['n_repeaters']:,} of "
+        f"{told_count(row['n_learners'], released.min_n)}; {later} of them passed later, not in "
+        "their first run."
     )
 
 
-def _rate(row: Row, name: str) -> str:
-    return _pc(row[name])
+def transitions(released: Released) -> str:
+    """Say from which course most learners go on to which."""
+    named = ~pl.col("to_course").str.starts_with("(")
+    seen = released.frame.filter(pl.col("move_rate").is_not_null(), named)
+    if seen.is_empty():
+        return "From no course to another enough learners go on to show."
+    row = seen.sort("move_rate", descending=True, maintain_order=True).row(0, named=True)
+    return (
+        f"Of the {row['n_passed']:,} learners who passed {words.name(row['from_course'])}, "
+        f"{_rate(row, 'move_rate', released)} went on to {words.name(row['to_course'])}."
+    )
 
 
-def _interval(row: Row, name: str) -> str:
-    low, high = row[f"{name}_ci_low"], row[f"{name}_ci_high"]
-    return "" if low is None else f" (95 % interval {_pc(low).removesuffix(' %')}–{_pc(high)})"
+def match_counts(released: Released) -> str:
+    """Say how many records all three resources have, and which lack some."""
+    parts = {"in_grades": "grades", "in_enrollments": "enrollments", "in_completion": "completion"}
+    told = [
+        f"{row['n_records']:,} in {_listed([word for name, word in parts.items() if row[name]])}"
+        for row in released.frame.sort("n_records", descending=True).iter_rows(named=True)
+        if row["n_records"]
+    ]
+    undated = released.frame["n_passes_undated"].sum()
+    text = f"Records of a learner in a course: {'; '.join(told)}." if told else TOO_FEW
+    return text + (f" About {undated:,} passes have no time." if undated else "")
 
 
-def _days(row: Row) -> str:
-    estimate = f"{float(str(row['estimate'])):.0f} days"
-    if row["ci_low"] is None or row["ci_high"] is None:
-        return estimate
-    return f"{estimate} (95 % interval {row['ci_low']:.0f}–{row['ci_high']:.0f})"
+def change_counts(released: Released) -> str:
+    """Say what changed most often from one snapshot to the next."""
+    totals = (
+        released.frame.group_by("change")
+        .agg(pl.col("n_learners").sum())
+        .filter(pl.col("n_learners") > 0)
+        .sort("n_learners", "change", descending=[True, False])
+    )
+    if totals.is_empty():
+        return "In no course enough records changed to show."
+    told = [f"about {n:,} {change}" for change, n in totals.iter_rows()]
+    return f"Changes, over the courses in which they can be shown: {_listed(told)}."
 
 
-def _name(row: Row, groups: list[str]) -> str:
-    return ", ".join("unknown" if row[name] is None else str(row[name]) for name in groups)
+def user_result(released: Released) -> str:
+    """Say how large a user's own counts are; of rates, lowest and highest."""
+    rates = [name for name in released.schema.names if released.schema.interval_of(name)]
+    frame = released.frame
+    if rates:
+        seen = frame.filter(pl.col(rates[0]).is_not_null())
+        about = f"The share {rates[0].removesuffix('_rate').replace('_', ' ')}"
+        return f"{_extremes(seen, rates[0], released, about)}{_hidden(frame.height, seen.height)}"
+    counts = released.schema.of_role(Role.COUNT)
+    told = [
+        f"about {frame[name].sum():,} {name.removeprefix('n_').replace('_', ' ')}"
+        for name in counts
+        if frame[name].sum()
+    ]
+    return f"Over {plural(frame.height, 'group')}: {_listed(told)}." if told else TOO_FEW
 
 
-def _groups(n: int) -> str:
-    return "1 group" if n == 1 else f"{n} groups"
+def _without_totals(released: Released) -> pl.DataFrame:
+    frame = released.frame
+    return frame.filter(~pl.col("is_total")) if "is_total" in frame.columns else frame
 
 
-def _missing(n_all: int, n_shown: int) -> str:
-    return f" {_withheld(n_all - n_shown, n_all)}" if n_shown < n_all else ""
+def _extremes(
+    seen: pl.DataFrame, rate: str, released: Released, about: str, by: Sequence[str] | None = None
+) -> str:
+    """A rate's lowest and highest group, with intervals."""
+    if seen.is_empty():
+        return TOO_FEW
+    by = [name for name in (released.by if by is None else by) if name != "is_total"]
+    ranked = seen.with_columns(_name=pl.Series(words.labels(seen, by))).sort(
+        rate, maintain_order=True
+    )
+    low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
+    if ranked.height == 1:
+        return f"{about} is {_rate(low, rate, released)} in {low['_name']}."
+    return (
+        f"{about} ranges from {_rate(low, rate, released)} in {low['_name']} to "
+        f"{_rate(high, rate, released)} in {high['_name']}, over {plural(ranked.height, 'group')}."
+    )
 
 
-def _withheld(n: int, of: int) -> str:
-    if of == 1:
-        return "Too few learners to tell."
-    return f"Withheld for too few learners: {n} of {of}."
+def _rate(row: Row, rate: str, released: Released) -> str:
+    return f"{share(row, rate, released)}{_in_brackets(interval(row, rate, released))}"
+
+
+def _points(row: Row, released: Released) -> str:
+    """A difference of shares with its interval, in percentage points."""
+    decimal = words.supports_decimal(row, "difference", released)
+    difference = words.points(row["difference"], decimal=decimal)
+    ends = released.schema.interval_of("difference")
+    if ends is None or row[ends[0]] is None or row[ends[1]] is None:
+        return difference
+    low, high = (words.points(row[end], decimal=decimal, unit=False) for end in ends)
+    return f"{difference} (95% interval {words.between(low, high)})"
+
+
+def _in_brackets(interval: str) -> str:
+    return f" (95% interval {interval})" if interval else ""
+
+
+def _verdict(p: float) -> str:
+    return (
+        "differ by more than chance alone would explain" if p < words.SIGNIFICANT else ONLY_CHANCE
+    )
+
+
+def _degrees(df: int) -> str:
+    return plural(df, "degree of freedom", "degrees of freedom")
+
+
+def _did(outcome: str) -> str:
+    return "were active" if outcome == "active" else outcome.replace("_", " ")
+
+
+def _hidden(total: int, seen: int) -> str:
+    return f" {total - seen:,} of {plural(total, 'group')} cannot be shown." if seen < total else ""
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """Parts joined as in a sentence: "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -1,194 +1,293 @@
-"""Result table → a table that people can read: percent, intervals, words for columns."""
+"""Released results as tables for reading: percent, intervals, words for columns."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date
 from html import escape
+from typing import Any
 
 import polars as pl
 
-from toolkit.errors import DisclosureError
-from toolkit.release import protect
-from toolkit.schemas import Role, Table, require_columns
-from toolkit.schemas.results import recognise
+from toolkit.results.result import Released
+from toolkit.schemas import Column, Role, require_columns
+from toolkit.text import words
 
-_NUMBER = re.compile(r"[-−]?[0-9]")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_NAMES_A_PERSON = {"username", "email", "raw"}
+_HEADINGS = {
+    "df": "df",
+    "p_value": "p",
+    "p_adjusted": "p, adjusted",
+    "ratio_p_value": "p of the ratio",
+    "cramers_v": "Cramér's V",
+    "ecdf": "Share up to",
+    "at": "At",
+}
+# What a reader wants of a table that is wider than a screen.
+_MAIN = {
+    "outcomes": [
+        "n_enrolled",
+        "n_active",
+        "n_completed",
+        "n_passed",
+        "active_rate_of_enrolled",
+        "completion_rate_of_enrolled",
+        "pass_rate_of_enrolled",
+        "pass_rate_of_active",
+        "grade_median_of_active",
+    ],
+}
+_HIDDEN = {"status", "completed_from", "std_error", "is_total"}
+Row = dict[str, Any]
 
 
-class ShownTable:
-    """A table for reading; see `show_table`. Notebooks show it as HTML, `print` as text."""
+@dataclass(frozen=True)
+class ReadingTable:
+    """A table for reading. Notebooks show it as HTML, `print` as text.
 
-    def __init__(self, headings: dict[str, str], rows: list[list[str]], note: str) -> None:
-        self.headings = headings
-        self.rows = rows
-        self.note = note
+    Attributes:
+        headings: Each column's heading and what it means.
+        rows: The cells, as text.
+        is_number: For each column whether its cells are numbers.
+        n_headers: How many columns at the left name the row.
+        caption: What the table is and where its data come from.
+        note: What is withheld and how many rows are not shown.
+    """
+
+    headings: dict[str, str]
+    rows: list[list[str]]
+    is_number: list[bool]
+    n_headers: int = 0
+    caption: str = ""
+    note: str = ""
 
     def _repr_html_(self) -> str:
-        numeric = [_is_numeric(column) for column in zip(*self.rows, strict=True)]
-        numeric = numeric or [False] * len(self.headings)
-        align = ["number" if is_number else "words" for is_number in numeric]
-        style = {"number": "text-align: right", "words": "text-align: left"}
+        kinds = ["number" if number else "words" for number in self.is_number]
+        styles = [
+            f"text-align: {'right' if number else 'left'}; white-space: pre-line"
+            for number in self.is_number
+        ]
         head = "".join(
-            f'<th scope="col" class="{kind}" style="{style[kind]}" title="{escape(meaning)}">'
+            f'<th scope="col" class="{kind}" style="{style}" title="{escape(meaning)}">'
             f"{escape(heading)}</th>"
-            for (heading, meaning), kind in zip(self.headings.items(), align, strict=True)
-        )
-        body = "".join(
-            "<tr>"
-            + "".join(
-                f'<td class="{kind}" style="{style[kind]}">{escape(cell)}</td>'
-                for cell, kind in zip(row, align, strict=True)
+            for (heading, meaning), kind, style in zip(
+                self.headings.items(), kinds, styles, strict=True
             )
-            + "</tr>"
-            for row in self.rows
         )
+        body = "".join(f"<tr>{self._cells(row, kinds, styles)}</tr>" for row in self.rows)
+        caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         note = f"<p><small>{escape(self.note)}</small></p>" if self.note else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+    def _cells(self, row: list[str], kinds: list[str], styles: list[str]) -> str:
+        heads = [
+            ("th", ' scope="row"') if place < self.n_headers else ("td", "")
+            for place in range(len(row))
+        ]
+        return "".join(
+            f'<{tag}{scope} class="{kind}" style="{style}">{escape(cell)}</{tag}>'
+            for cell, kind, style, (tag, scope) in zip(row, kinds, styles, heads, strict=True)
+        )
 
     def __repr__(self) -> str:
         lines = [list(self.headings), *self.rows]
         widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
         text = "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            "  ".join(
+                cell.rjust(width) if number else cell.ljust(width)
+                for cell, width, number in zip(line, widths, self.is_number, strict=True)
+            ).rstrip()
             for line in lines
         )
-        return f"{text}\n{self.note}" if self.note else text
+        return "\n".join(part for part in (self.caption, text, self.note) if part)
 
 
-def show_table(
-    table: pl.DataFrame,
-    columns: Sequence[str] | None = None,
-    *,
-    min_n: int = 10,
-    most_rows: int = 40,
-    percent: Sequence[str] = (),
-) -> ShownTable:
-    """Make a result table readable: protected, in percent, each estimate with its interval.
+def reading_table(
+    released: Released, columns: Sequence[str] | None = None, *, rows: int = 40
+) -> ReadingTable:
+    """Make a released result readable: in percent, each estimate with its interval.
 
     Args:
-        table: A result table of the toolkit, or any frame that names nobody.
-        columns: Which columns to show, all but intervals and status by default. An estimate
-            brings its interval along.
-        min_n: Smallest number of learners shown, as in `protect`.
-        percent: Columns that are fractions here, though the table leaves their unit open.
-        most_rows: Rows beyond are counted below the table instead.
+        released: What may be shown of a result.
+        columns: Which columns to show; by default all but intervals and status.
+        rows: Rows beyond are counted below the table.
 
     Raises:
-        DisclosureError: The frame has a column that names persons.
-        SchemaError: A wanted column is not there.
-
-    Examples:
-        >>> pc = pl.DataFrame({"in_enrollments": [True] * 40, "completion": 0.5,
-        ...     "percent_grade": 0.7, "passed": [True] * 30 + [False] * 10})
-        >>> from toolkit.analyses.outcomes import outcomes
-        >>> show_table(outcomes(pc), ["n_enrolled", "pass_rate_of_enrolled"])
-        Enrolled  Pass rate of enrolled
-        40        75.0 % (59.8–85.8)
+        SchemaError: A wanted column does not exist.
     """
-    known = recognise(table)
-    if known is None and _NAMES_A_PERSON & set(table.columns):
-        raise DisclosureError("this frame has one row per person; show a result table instead")
-    safe = table if known is None else protect(table, min_n=min_n)
-    wanted = list(columns) if columns is not None else [c for c in safe.columns if _is_main(c)]
-    require_columns(safe.columns, wanted, what="the table")
-    intervals = {name: _interval(name, safe.columns) for name in wanted}
-    rows = [
-        [
-            _cell(
-                row,
-                known,
-                name,
-                intervals[name],
-                "fraction" if name in percent else _unit(known, name),
-            )
-            for name in wanted
-        ]
-        for row in safe.head(most_rows).iter_rows(named=True)
-    ]
-    headings = {_heading(name): _meaning(known, name) for name in wanted}
-    return ShownTable(headings, rows, _note(safe, wanted, most_rows))
+    frame = released.frame
+    wanted = list(columns) if columns is not None else _main(released)
+    require_columns(frame.columns, wanted, what=f"the table {released.schema.name}")
+    shown = frame.head(rows)
+    cells = [[cell(row, name, released) for name in wanted] for row in shown.iter_rows(named=True)]
+    if "cohort" in wanted and "cohort" in released.schema.names:
+        named = words.cohorts(frame["cohort"])
+        for told, cohort in zip(cells, shown["cohort"], strict=True):
+            told[wanted.index("cohort")] = named[cohort]
+    if released.by and all(name in wanted for name in released.by):
+        _tell_apart(cells, wanted, released.by)
+    roles = [_column(released, name) for name in wanted]
+    is_group = [column is None or column.role == Role.GROUP for column in roles]
+    return ReadingTable(
+        _headings(released, wanted),
+        cells,
+        [_is_number(frame, name) for name in wanted],
+        n_headers=next((i for i, group in enumerate(is_group) if not group), len(wanted)),
+        caption=released.caption or "",
+        note=_note(released, shown, wanted),
+    )
 
 
-def _is_main(name: str) -> bool:
-    return not name.endswith(("ci_low", "ci_high")) and name not in {"status", "completed_from"}
-
-
-def _interval(name: str, columns: list[str]) -> tuple[str, str] | None:
-    if f"{name}_ci_low" in columns:
-        return f"{name}_ci_low", f"{name}_ci_high"
-    if name in {"estimate", "survival", "passed_share"} and "ci_low" in columns:
-        return "ci_low", "ci_high"
-    return None
-
-
-def _unit(known: Table | None, name: str) -> str | None:
-    if known is not None and name in known.names:
-        return known[name].unit
-    return "fraction" if name.endswith(("_rate", "_share")) else None
-
-
-def _meaning(known: Table | None, name: str) -> str:
-    return known[name].description if known is not None and name in known.names else name
-
-
-def _heading(name: str) -> str:
-    words = name.removeprefix("n_").replace("_", " ")
-    return words[:1].upper() + words[1:]
-
-
-def _missing(row: dict[str, object], known: Table | None, name: str) -> str:
-    """What stands for a null: a group's own null, such as no date, is never withheld."""
-    is_figure = known is not None and name in known.of_role(Role.COUNT, Role.STATISTIC)
-    return "withheld" if is_figure and str(row.get("status")).startswith("withheld") else "–"
-
-
-def _cell(
-    row: dict[str, object],
-    known: Table | None,
-    name: str,
-    interval: tuple[str, str] | None,
-    unit: str | None,
-) -> str:
-    value = row[name]
+def cell(row: Row, name: str, released: Released) -> str:
+    """One figure of a released row in words, with its interval where it has one."""
+    value, column = row[name], _column(released, name)
+    if column is None:
+        return "all groups" if row.get("is_total") else words.name(value, _naming(value, name))
+    unit = _unit(row, column)
     if value is None:
-        return _missing(row, known, name)
-    text = _text(value, unit)
-    if interval is None or row[interval[0]] is None or row[interval[1]] is None:
+        return _missing(row, column, released)
+    text = _text(value, unit, row, name, released)
+    ends = released.schema.interval_of(name)
+    low, high = (row.get(end) for end in ends) if ends else (None, None)
+    if low is None or high is None or low == high:
         return text
-    low, high = (_text(row[end], unit).removesuffix(" %") for end in interval)
-    return f"{text} ({low}–{high})"
+    told = (_text(end, unit, row, name, released, is_end=True) for end in (low, high))
+    return f"{text} ({words.between(*told)})"
 
 
-def _text(value: object, unit: str | None) -> str:
+def _main(released: Released) -> list[str]:
+    """The columns that a reader wants: all but the ends of intervals and what is of no use."""
+    if released.schema.name in _MAIN:
+        by = [name for name in released.by if name != "is_total"]
+        return [*by, *_MAIN[released.schema.name]]
+    ends = {column.name for column in released.schema if column.ci_of}
+    return [
+        name
+        for name in released.frame.columns
+        if name not in ends | _HIDDEN and not _is_empty(released, name)
+    ]
+
+
+def _is_empty(released: Released, name: str) -> bool:
+    """Whether a column holds nothing by its nature, such as censored learners of a curve."""
+    return name == "n_censored" and released.frame[name].null_count() == released.frame.height
+
+
+def _column(released: Released, name: str) -> Column | None:
+    """What the schema says of a column; None for one that the user grouped by."""
+    return released.schema[name] if name in released.schema.names else None
+
+
+def _unit(row: Row, column: Column) -> str | None:
+    """A column's unit; in a summary each row has its own."""
+    if "statistic" in row and isinstance(row["statistic"], str):
+        by_time = row["statistic"] in {"passed by", "restricted mean"}
+        if column.name == "at":
+            return "days" if by_time else "fraction"
+        if column.name in {"estimate", "ci_low", "ci_high", "std_error"}:
+            return "fraction" if row["statistic"] == "passed by" else "days"
+    return column.unit
+
+
+def _missing(row: Row, column: Column, released: Released) -> str:
+    """What stands for a null: nothing, fewer than so many, or less than a share."""
+    if column.role == Role.COUNT and words.is_withheld(row, column.name, released):
+        return words.count(None, released.min_n)
+    if column.role == Role.STATISTIC:
+        return words.share(row, column.name, released)
+    return words.ABSENT
+
+
+def _text(
+    value: object,
+    unit: str | None,
+    row: Row,
+    name: str,
+    released: Released,
+    *,
+    is_end: bool = False,
+) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        if unit == "fraction":
-            return f"{value:.1%}".replace("%", " %")
-        return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
-    return value.isoformat() if isinstance(value, date) else str(value)
+        text = _number(value, unit, row, name, released, is_end=is_end)
+        return words.signed(text, value) if _is_signed(unit, name) else text
+    return words.name(value, name)
 
 
-def _is_numeric(cells: Sequence[str]) -> bool:
-    told = [cell for cell in cells if cell not in {"–", "withheld"}]
-    return bool(told) and all(_NUMBER.match(cell) and not _DATE.match(cell) for cell in told)
+def _is_signed(unit: str | None, name: str) -> bool:
+    return name == "difference" and unit == "days"
 
 
-def _note(table: pl.DataFrame, wanted: list[str], most_rows: int) -> str:
-    notes = ["No rows."] if table.is_empty() else []
-    if table.height > most_rows:
-        notes.append(f"{most_rows} of {table.height:,} rows.")
-    if "status" in table.columns:
-        is_withheld = pl.col("status").str.starts_with("withheld")
-        hidden = table.filter(is_withheld, pl.any_horizontal(pl.col(wanted).is_null()))
-        reasons = hidden["status"].unique().sort().to_list()
-        notes += [f"{reason[:1].upper()}{reason[1:]}." for reason in reasons]
+def _number(
+    value: float, unit: str | None, row: Row, name: str, released: Released, *, is_end: bool
+) -> str:
+    decimal = words.supports_decimal(row, name, released)
+    if unit == "fraction":
+        is_measured = released.schema[name].role == Role.MEASURE
+        decimal = decimal and not (is_measured and released.min_n)
+        return words.percent(value, decimal=decimal, plain=is_end)
+    if unit == "points":
+        return words.points(value, decimal=decimal, unit=not is_end)
+    if unit == "p":
+        return words.p_value(value).removeprefix("p ").removeprefix("= ")
+    if unit == "days":
+        return words.days(abs(value) if _is_signed(unit, name) else value)
+    return words.number(value)
+
+
+def _naming(value: object, name: str) -> str:
+    """The column that a name needs: for dates; a table's heading says the rest."""
+    return name if isinstance(value, date) else ""
+
+
+def _headings(released: Released, wanted: list[str]) -> dict[str, str]:
+    told: dict[str, str] = {}
+    for name in wanted:
+        column = _column(released, name)
+        text = name.removeprefix("n_").replace("_", " ")
+        heading = _HEADINGS.get(name, text[:1].upper() + text[1:])
+        # `n_passed` and a column `passed` that somebody grouped by are two columns.
+        heading = f"{heading} (learners)" if heading in told else heading
+        told[heading if heading not in told else name] = (
+            column.description if column else f"Grouped by {name}."
+        )
+    return told
+
+
+def _is_number(frame: pl.DataFrame, name: str) -> bool:
+    return frame.schema[name].is_numeric()
+
+
+def _tell_apart(cells: list[list[str]], wanted: list[str], by: Sequence[str]) -> None:
+    """Cut long names of groups; two that look alike get a number."""
+    for name in by:
+        place = wanted.index(name)
+        values = list(dict.fromkeys(row[place] for row in cells))
+        named = dict(zip(values, words.distinct(values), strict=True))
+        for row in cells:
+            row[place] = named[row[place]]
+
+
+def _note(released: Released, shown: pl.DataFrame, wanted: list[str]) -> str:
+    total = released.frame.height
+    notes = ["No rows."] if total == 0 else []
+    if total > shown.height:
+        notes.append(f"{shown.height:,} of {total:,} rows.")
+    if released.min_n is None:
+        notes.append("Exact figures, unprotected.")
+        return " ".join(notes)
+    is_hidden = any(
+        words.is_withheld(row, name, released)
+        for name in wanted
+        if name in released.schema.of_role(Role.COUNT)
+        for row in shown.iter_rows(named=True)
+    )
+    hidden = is_hidden or shown["status"].str.starts_with("withheld").any()
+    if hidden:
+        notes.append(f"Counts of fewer than {released.min_n} learners are withheld.")
+    if total:
+        notes.append("Counts are rounded to multiples of 5, so sums may differ by a few.")
     return " ".join(notes)

@@ -1,58 +1,267 @@
-"""How charts name groups and numbers."""
+"""How percent, counts, days, dates, p-values and names are written: the one place that says it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from datetime import date
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
 
 import polars as pl
 
-from toolkit.schemas import Table
+from toolkit.release.rounding import BASE
+from toolkit.results.result import Released
+from toolkit.schemas.outcome_results import PASSED_ASIDE
 
-NONE = "(none)"
-
-
-def group_columns(table: pl.DataFrame, known: Table) -> list[str]:
-    """The columns a user grouped by: those the schema does not name."""
-    return [name for name in table.columns if name not in {*known.names, "status", "is_total"}]
-
-
-def with_labels(table: pl.DataFrame, groups: Sequence[str]) -> pl.DataFrame:
-    """The table with one column `group`, the group's values in words."""
-    labels = [" · ".join(_word(value) for value in row) for row in table.select(groups).rows()]
-    return table.with_columns(group=pl.Series(labels, dtype=pl.String) if groups else pl.lit("all"))
+ABSENT = "–"
+UNKNOWN = "unknown"  # a null group; a group whose name is that very word is quoted
+ALL = "all learners"
+SIGNIFICANT = 0.05
+LONGEST = 48  # characters of a name in a chart
+_MANY = 5_000  # learners from which a share supports a decimal
+_RESERVED = {UNKNOWN, ALL, "(none)", ABSENT, ""}
+_SPANS = {"enrolled_month": "%b %Y", "enrolled_year": "%Y"}
 
 
-def _word(value: object) -> str:
+def has_decimal(n: int | None, min_n: int | None) -> bool:
+    """Whether a share of so many learners is written with a decimal.
+
+    A count is released to within 4, which is under half a percent from 1,000 learners on and
+    under a tenth from 5,000 on.
+    """
+    return min_n is None or (n is not None and n >= _MANY)
+
+
+def percent(share: float, *, decimal: bool = False, plain: bool = False) -> str:
+    """A share in words: 0.123 is "12%". One that is neither 0 nor 1 is not called 0% or 100%.
+
+    Args:
+        share: A fraction.
+        decimal: Whether it has a decimal.
+        plain: Round without a word, as at the end of an interval.
+
+    Examples:
+        >>> percent(0.125), percent(0.004), percent(0.004, decimal=True)
+        ('13%', 'under 1%', '0.4%')
+    """
+    digits = 1 if decimal else 0
+    smallest = 10**-digits
+    rounded = math.floor(share * 100 / smallest + 0.5 + 1e-9) * smallest  # halves up
+    if rounded <= 0 < share and not plain:
+        return f"under {smallest:g}%"
+    if rounded >= 100 > share * 100 and not plain:
+        return f"over {100 - smallest:g}%"
+    return f"{rounded:.{digits}f}%"
+
+
+def signed(text: str, value: float) -> str:
+    """A number's text without sign, with a sign before it unless it is 0."""
+    is_zero = not any(digit in text for digit in "123456789")
+    return text if is_zero else f"{'−' if value < 0 else '+'}{text}"
+
+
+def points(difference: float, *, decimal: bool = False, unit: bool = True) -> str:
+    """A difference of two shares, in percentage points with its sign."""
+    text = signed(f"{abs(difference) * 100:.{1 if decimal else 0}f}", difference)
+    return text if not unit else f"{text} point{'' if text[1:] == '1' else 's'}"
+
+
+def under(n: int, min_n: int) -> str:
+    """What is known of a share whose numerator is withheld: "<3%" of some 400 learners."""
+    most = (min_n - 1) / max(min_n, n - BASE + 1)
+    return f"<{math.floor(most * 100) + 1}%"
+
+
+def count(n: int | None, min_n: int | None = None) -> str:
+    """A count in words; one that is withheld is under `min_n`."""
+    if n is not None:
+        return f"{n:,}"
+    return ABSENT if min_n is None else f"<{min_n}"
+
+
+def told_count(n: int | None, min_n: int | None) -> str:
+    """A count as a sentence says it: "fewer than 10" where it is withheld."""
+    if n is not None:
+        return f"{n:,}"
+    return "an unknown number" if min_n is None else f"fewer than {min_n}"
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: "1 group", "3 groups"."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value in two digits, with its sign: "p = 0.03", "p < 0.001"."""
+    if p is None:
+        return "p unknown"
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.2f}" if p >= 0.095 else f"p = {p:.2g}"
+
+
+def number(value: float) -> str:
+    """A number of no particular unit: whole from 100 on, else three digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def days(value: float) -> str:
+    """A time in days, whole unless it is short and broken."""
+    whole = value == round(value) or abs(value) >= 10
+    return f"{value + 0.0:,.0f}" if whole else f"{value:.1f}"
+
+
+def day(value: date, column: str = "") -> str:
+    """A date as its column means it: "Nov 2024" for a month, "Q4 2024", else "4 Nov 2024"."""
+    if isinstance(value, datetime):
+        return f"{value.day} {value:%b %Y %H:%M}"
+    if column == "enrolled_quarter":
+        return f"Q{(value.month + 2) // 3} {value.year}"
+    if column in _SPANS:
+        return f"{value:{_SPANS[column]}}"
+    return f"{value.day} {value:%b %Y}"
+
+
+def cohorts(firsts: Iterable[date | None]) -> dict[date | None, str]:
+    """Names for cohorts by their first day: months where all begin a month, else days."""
+    known = {first for first in firsts if first is not None}
+    column = "enrolled_month" if all(first.day == 1 for first in known) else ""
+    return {first: UNKNOWN if first is None else day(first, column) for first in firsts}
+
+
+def name(value: object, column: str = "") -> str:
+    """A group's value in words, one line of plain text; null is "unknown".
+
+    Examples:
+        >>> name(None), name("unknown"), name(True, "is_active")
+        ('unknown', '“unknown”', 'is active: yes')
+    """
     if value is None:
-        return NONE
+        return UNKNOWN if not column else f"{UNKNOWN} {column.replace('_', ' ')}"
+    if isinstance(value, bool):
+        return f"{column.replace('_', ' ')}: {'yes' if value else 'no'}".removeprefix(": ")
     if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
+        return day(value, column)
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = clean(str(value))
+    is_taken = text in _RESERVED or text.startswith((f"{UNKNOWN} ", "“"))
+    return f"“{text}”" if is_taken else text
 
 
-def percent(share: float) -> str:
-    """A share in words: 0.123 is "12%"; one that is neither 0 nor 1 is not called 0% or 100%."""
-    rounded = math.floor(share * 100 + 0.5)  # halves up, as the axes do
-    near_end = rounded in {0, 100} and share not in {0, 1}
-    return f"{share * 100:.1f}%" if near_end else f"{rounded}%"
+def clean(text: str) -> str:
+    """Text of the platform as one visible line: no control character, no turned direction."""
+    return "".join(_visible(character) for character in text).strip()
 
 
-def basis(n: int, source: str | None, *more: str, unit: str = "enrollments") -> str:
-    """A chart's subtitle: how many, of what, from where."""
-    parts = [f"n = {n:,} {unit}", *more, *([source] if source else [])]
-    return " · ".join(parts)
+def _visible(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind == "Cc":
+        return " " if character in "\t\n\r" else "�"
+    if kind in {"Zl", "Zp"}:
+        return " "
+    is_joiner = character in "\u200c\u200d"  # parts of words and of emoji
+    return "�" if kind == "Cs" or (kind == "Cf" and not is_joiner) else character
 
 
-def shown(table: pl.DataFrame, column: str) -> pl.DataFrame:
-    """The rows in which the column is there to be seen."""
-    return table.filter(pl.col(column).is_not_null())
+def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:
+    """One name for each row's group, never the same for two groups."""
+    if not by:
+        return [ALL] * frame.height
+    keys = frame.select(by).rows()
+    unique = list(dict.fromkeys(keys))
+    named = distinct([_label(dict(zip(by, key, strict=True))) for key in unique])
+    found = dict(zip(unique, named, strict=True))
+    return [found[key] for key in keys]
 
 
-def withheld_note(table: pl.DataFrame, column: str, of: str) -> list[str]:
-    """What a subtitle says where the column is withheld; nothing where it is not."""
-    hidden = table.filter(pl.col(column).is_null(), pl.col("status").str.starts_with("withheld"))
-    return [f"small numbers withheld in {hidden.height:,} of {table.height:,} {of}"] * bool(
-        hidden.height
-    )
+def _label(values: dict[str, Any]) -> str:
+    if values.pop("is_total", False):
+        return "all groups"
+    return " · ".join(name(value, column) for column, value in values.items())
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Cut long names in the middle, and number those that would look alike."""
+    seen: dict[str, int] = {}
+    told = []
+    for full in names:
+        short = shortened(full)
+        seen[short] = seen.get(short, 0) + 1
+        told.append(short if seen[short] == 1 else f"{short} ({seen[short]})")
+    return told
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """Cut the middle out of a long text; its end tells a course's runs apart."""
+    if len(text) <= longest:
+        return text
+    tail = longest // 2
+    return f"{text[: longest - tail - 1]}…{text[-tail:]}"
+
+
+def share(row: dict[str, Any], rate: str, released: Released) -> str:
+    """A rate of a released row in words: its percent, or what is known of it."""
+    value = row[rate]
+    if value is not None:
+        return percent(value, decimal=supports_decimal(row, rate, released))
+    counts = counts_of(rate, released)
+    if counts is None or released.min_n is None:
+        return ABSENT
+    k, n = counts
+    is_hidden = k in row and is_withheld(row, k, released)
+    return under(row[n], released.min_n) if is_hidden and row.get(n) is not None else ABSENT
+
+
+def counts_of(rate: str, released: Released) -> tuple[str, str] | None:
+    """The numerator and the denominator of a rate; None for other statistics."""
+    column = released.schema[rate]
+    if column.unit != "fraction" or len(column.rests_on) != 2:
+        return None
+    k, n = column.rests_on
+    return None if n in {"n_reference", "n_events"} else (k, n)
+
+
+def supports_decimal(row: dict[str, Any], name: str, released: Released) -> bool:
+    """Whether the learners behind a statistic of a row support a decimal of a percent."""
+    counts = counts_of(name, released)
+    rests_on = counts[1:] if counts else released.schema[name].rests_on
+    learners = [row.get(column) for column in rests_on]
+    known = [int(n) for n in learners if n is not None]
+    fewest = min(known) if known and len(known) == len(learners) else None
+    return has_decimal(fewest, released.min_n)
+
+
+def interval(row: dict[str, Any], rate: str, released: Released) -> str:
+    """The interval of a rate of a released row: "60–86%", or nothing."""
+    ends = released.schema.interval_of(rate)
+    if ends is None or row[ends[0]] is None or row[ends[1]] is None or row[ends[0]] == row[ends[1]]:
+        return ""
+    decimal = supports_decimal(row, rate, released)
+    return between(*(percent(row[end], decimal=decimal, plain=True) for end in ends))
+
+
+def between(low: str, high: str) -> str:
+    """The ends of an interval, the unit written once: "60–86%", "−3 to +5"."""
+    if low.endswith("%") and high.endswith("%"):
+        low = low.removesuffix("%")
+    joined = " to " if {low[:1], high[:1]} & {"+", "−"} else "–"
+    return f"{low}{joined}{high}"
+
+
+def is_withheld(row: dict[str, Any], column: str, released: Released) -> bool:
+    """Whether a null count of a released row stands for a count that is not shown.
+
+    Some counts do not exist: of the stage before the first, of cells still to come, of the
+    learners who passed exactly at a tick.
+    """
+    if released.min_n is None or row[column] is not None:
+        return False
+    if str(row.get("status", "shown")).split(":")[0] not in {"shown", "withheld"}:
+        return False
+    if "stage" in row and column in {"n_previous", "n_dropped"}:
+        return row["stage"] not in {"enrolled", PASSED_ASIDE}
+    if "part" in row and column == "n_up_to":
+        return bool(row["part"] == "bin")
+    return not ("duration" in row and column in {"n_events", "n_censored"})

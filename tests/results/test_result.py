@@ -1,0 +1,92 @@
+"""`Result`: exact in memory, released wherever it is shown."""
+
+import polars as pl
+import pytest
+
+from toolkit.analyses.outcomes import outcomes
+from toolkit.errors import DisclosureError, SchemaError
+from toolkit.results.registry import REGISTRY, chart_of, look_up
+from toolkit.results.result import Released, Result
+from toolkit.schemas.results import RESULTS
+
+
+def learners(n: int = 60) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "username": [f"learner {i}" for i in range(n)],
+            "mode": ["audit" if i % 3 else "verified" for i in range(n)],
+            "in_enrollments": True,
+            "completion": 0.5,
+            "percent_grade": 0.71234,
+            "passed": [i % 2 == 0 for i in range(n)],
+            "record_key": [(i * 2_654_435_761) % 2**32 for i in range(n)],
+        }
+    )
+
+
+@pytest.fixture
+def result() -> Result:
+    return outcomes(learners(), by="mode")
+
+
+def test_the_frame_is_exact_and_what_is_released_is_rounded(result: Result) -> None:
+    assert result.frame["n_passed"].to_list() == [20, 10]
+    released = result.release().frame
+    assert all(n % 5 == 0 for n in released["n_passed"])
+    shown = released["n_passed"] / released["n_enrolled"]
+    assert released["pass_rate_of_enrolled"].to_list() == shown.to_list()
+
+
+def test_the_same_learners_get_the_same_figure_in_every_table() -> None:
+    pc = learners(47)
+    whole = outcomes(pc).release().frame["n_enrolled"].item()
+    by_nothing = outcomes(pc.with_columns(all=pl.lit("all")), by="all").release().frame
+    assert by_nothing["n_enrolled"].item() == whole
+
+
+def test_releasing_twice_changes_nothing(result: Result) -> None:
+    released = result.release(min_n=20)
+    assert isinstance(released, Released)
+    assert released.release() is released
+
+
+def test_protection_is_switched_off_only_by_name(result: Result) -> None:
+    assert result.release(min_n=None).frame["n_passed"].to_list() == [20, 10]
+    for wrong in (0, 1, 4, -1, True, 2.5, "10"):
+        with pytest.raises(DisclosureError, match="min_n"):
+            result.release(min_n=wrong)  # type: ignore[arg-type]
+
+
+def test_rows_are_kept_by_the_figures_that_are_shown() -> None:
+    few = outcomes(learners(12), by="mode").filter(pl.col("n_enrolled") < 10)
+    assert few.frame["mode"].to_list() == ["audit", "verified"]
+    assert few.release().frame.is_empty()  # both are withheld, so neither is known to be small
+
+
+def test_sort_and_head_keep_a_result(result: Result) -> None:
+    top = result.sort("n_enrolled", descending=True).head(1)
+    assert isinstance(top, Result)
+    assert top.frame["mode"].to_list() == ["audit"]
+    assert top.release().frame.height == 1
+
+
+def test_an_unknown_column_is_told_at_once(result: Result) -> None:
+    with pytest.raises(SchemaError, match="n_enrolled"):
+        result.filter(pl.col("nope") > 3)
+
+
+def test_an_unknown_chart_option_is_told_with_those_there_are(result: Result) -> None:
+    with pytest.raises(SchemaError, match="rate"):
+        result.chart(colour="red")
+
+
+@pytest.mark.parametrize("table", sorted(RESULTS))
+def test_every_result_table_has_its_words_and_its_chart(table: str) -> None:
+    entry = REGISTRY[table]
+    assert callable(look_up(entry.words))
+    if entry.chart is not None:
+        assert callable(chart_of(table))
+
+
+def test_the_registry_names_no_table_that_does_not_exist() -> None:
+    assert set(REGISTRY) - {"user_result"} <= set(RESULTS)

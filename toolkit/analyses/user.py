@@ -1,0 +1,92 @@
+"""A result of one's own: any aggregate, with the protection and the displays of the toolkit's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import polars as pl
+
+from toolkit.analyses.intervals import rate
+from toolkit.errors import ArgumentError, SchemaError
+from toolkit.results.result import Result
+from toolkit.schemas import Table, require_columns
+from toolkit.schemas.outcome_results import count, with_interval
+
+
+def result(
+    frame: pl.DataFrame,
+    *,
+    counts: Mapping[str, str | None],
+    groups: Sequence[str] = (),
+    keys: Mapping[str, str] | None = None,
+    caption: str | None = None,
+) -> Result:
+    """Make a result of an aggregate of one's own, by saying which of its columns count learners.
+
+    Args:
+        frame: One row per group.
+        counts: Each column that counts learners, and the count that holds it: passed within
+            enrolled. None where it is the whole.
+        groups: The columns that name the group.
+        keys: For a count, the column with the sum of the `record_key`s behind it. With it the
+            rounding is the one of the toolkit's own tables; without, it is drawn by the group.
+        caption: Where the data come from.
+
+    Returns:
+        The groups and counts, and for each count within another its share with Wilson's 95 %
+        interval: `n_passed` of `n_enrolled` gives `passed_rate`.
+
+    Raises:
+        SchemaError: A column is missing, or a count is no whole number.
+        ArgumentError: A count is held by a column that is none, or a column has no role.
+
+    Examples:
+        >>> own = pl.DataFrame({"age": ["-35", "35-"], "n": [120, 80], "n_passed": [61, 24]})
+        >>> mine = result(own, counts={"n": None, "n_passed": "n"}, groups=["age"])
+        >>> mine.frame.select("age", pl.col("passed_rate").round(3)).rows()
+        [('-35', 0.508), ('35-', 0.3)]
+    """
+    _refuse(frame, counts, groups, keys)
+    columns = [count(name, "Learners.", within) for name, within in counts.items()]
+    rates = {
+        f"{name.removeprefix('n_')}_rate": (name, within)
+        for name, within in counts.items()
+        if within is not None
+    }
+    for name, (k, n) in rates.items():
+        columns += with_interval(name, f"{k} of {n}.", k, n)
+    table = Table("user_result", "one row per group", tuple(columns))
+    shown = frame.select(*groups, *counts)
+    sums = None if keys is None else frame.select(pl.col(keys[name]).alias(name) for name in counts)
+    derive = partial(_with_rates, rates)
+    return Result.from_counts(table, groups, shown, derive, keys=sums, caption=caption)
+
+
+def _with_rates(rates: Mapping[str, tuple[str, str]], table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(e for name, (k, n) in rates.items() for e in rate(name, k, n))
+
+
+def _refuse(
+    frame: pl.DataFrame,
+    counts: Mapping[str, str | None],
+    groups: Sequence[str],
+    keys: Mapping[str, str] | None,
+) -> None:
+    if not isinstance(frame, pl.DataFrame):
+        raise ArgumentError(f"frame must be a Polars DataFrame, not {type(frame).__name__}")
+    if not isinstance(counts, Mapping) or not counts:
+        raise ArgumentError('counts must name the columns of learners, such as {"n": None}')
+    require_columns(frame.columns, [*counts, *groups, *(keys or {}).values()], what="the frame")
+    for name, within in counts.items():
+        if not frame.schema[name].is_integer():
+            raise SchemaError(f"`{name}` must count learners, it is {frame.schema[name]}")
+        if within is not None and within not in counts:
+            raise ArgumentError(f"`{name}` is within `{within}`, which is none of the counts")
+    if keys is not None and set(keys) != set(counts):
+        raise ArgumentError("keys must name a column for each count")
+    unknown = set(frame.columns) - {*counts, *groups, *(keys or {}).values()}
+    if unknown:
+        raise ArgumentError(
+            f"say what {', '.join(sorted(unknown))} is: name it in `counts` or `groups`, or drop it"
+        )

@@ -1,0 +1,123 @@
+"""What charts read from a released result: names of groups, texts of figures, the subtitle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from toolkit.results.result import Released
+from toolkit.schemas import Role
+from toolkit.text import words
+
+MOST = 30  # rows of a chart; of more the highest and the lowest are drawn
+NOTHING = "too few learners to show"
+
+
+def labelled(released: Released, *columns: str) -> pl.DataFrame:
+    """The released frame with `group`, the group's name, and `text_…` for figures as written.
+
+    Args:
+        released: What is drawn.
+        columns: Counts and rates that the chart writes or tells when pointed at.
+    """
+    frame = released.frame
+    rows = frame.rows(named=True)
+    texts = [
+        pl.Series(f"text_{name}", [figure(row, name, released) for row in rows], pl.String)
+        for name in columns
+    ]
+    group = pl.Series("group", words.labels(frame, released.by), pl.String)
+    named = frame.with_columns(*texts)
+    return named if "group" in released.schema.names else named.with_columns(group)
+
+
+def figure(row: dict[str, Any], name: str, released: Released) -> str:
+    """A count or a rate with its interval, as written: "<10", "<3%", "12% (10–14%)"."""
+    column = released.schema[name]
+    if column.role == Role.COUNT:
+        if words.is_withheld(row, name, released):
+            return words.told_count(None, released.min_n)
+        return words.count(row[name])
+    return with_interval(words.share(row, name, released), words.interval(row, name, released))
+
+
+def with_interval(text: str, interval: str) -> str:
+    """An estimate and its interval in brackets, where it has one."""
+    return f"{text} ({interval})" if interval else text
+
+
+def subtitle(
+    released: Released,
+    n: int | None,
+    source: str | None,
+    *notes: str,
+    unit: str = "enrollments",
+    of_groups: bool = False,
+) -> str:
+    """How many, of what, from where, and what is to know of the figures.
+
+    Args:
+        released: What is drawn.
+        n: How many; None where it is not shown.
+        source: Where the data come from; by default the result's caption.
+        notes: What else a reader must know.
+        unit: What n counts.
+        of_groups: Whether n adds up groups, each rounded for itself.
+    """
+    about = "about " if of_groups and released.min_n is not None else ""
+    known = f"n = {about}{n:,} {unit}" if n else NOTHING.capitalize()
+    caption = source or released.caption
+    first = " · ".join([known, *([caption] if caption else [])])
+    protection = (
+        "Exact figures, unprotected"
+        if released.min_n is None
+        else f"Counts are rounded to multiples of 5; fewer than {released.min_n} are withheld"
+    )
+    return "\n".join([first, ". ".join([*notes, protection])])
+
+
+def total(rows: pl.DataFrame, name: str, by: list[str]) -> int:
+    """The sum over groups of a count that is the same in all rows of a group."""
+    return (
+        int(rows.unique(by, keep="first")[name].sum())
+        if by
+        else int(max(rows[name].drop_nulls().to_list(), default=0))
+    )
+
+
+def fewest_and_most(ranked: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Of many rows the first and last ones, and the note that says so."""
+    if ranked.height <= MOST:
+        return ranked, []
+    half = MOST // 2
+    drawn = pl.concat([ranked.head(half), ranked.tail(half)])
+    return drawn, [f"The highest {half} and the lowest {half} of {ranked.height:,} groups"]
+
+
+def letter_colour(value: float | None, top: float, ramp: list[str], dark: str, light: str) -> str:
+    """Dark or light letters for a cell of a ramp, by the better contrast."""
+    if value is None or top <= 0:
+        return dark
+    place = min(max(value / top, 0.0), 1.0) * (len(ramp) - 1)
+    low = int(place)
+    high = min(low + 1, len(ramp) - 1)
+    fill = [
+        a + (b - a) * (place - low) for a, b in zip(_rgb(ramp[low]), _rgb(ramp[high]), strict=True)
+    ]
+    return max((dark, light), key=lambda letters: contrast(_rgb(letters), fill))
+
+
+def contrast(one: list[float], other: list[float]) -> float:
+    """The contrast of two colours, 1 to 21, as WCAG 2.1 defines it."""
+    bright, dim = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def _rgb(colour: str) -> list[float]:
+    return [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+
+
+def _luminance(rgb: list[float]) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,0 +1,145 @@
+"""Differences from a reference group in the time to pass, one dot per group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from toolkit.charts.basis import NOTHING, fewest_and_most, labelled, subtitle, with_interval
+from toolkit.charts.dots import Axis, dots
+from toolkit.charts.theme import finish
+from toolkit.results.result import Released
+from toolkit.text import words
+
+
+def rmst(
+    released: Released, *, title: str | None = None, source: str | None = None
+) -> alt.LayerChart:
+    """Draw by how many days each group passes later than the reference, with 95% intervals.
+
+    A filled dot is a group that differs by more than chance alone would explain.
+
+    Args:
+        released: What may be shown of `rmst_difference`.
+        title: Instead of the finding.
+        source: Where the data come from; by default the result's caption.
+    """
+    first = _first(released)
+    until = words.days(first["horizon"]) if first.get("horizon") is not None else "the horizon"
+    return _differences(
+        released,
+        Axis(f"Days later than the reference, on average within {until} days", "+.0f", zero=True),
+        lambda value: f"{words.signed(words.days(abs(value)), value)} days",
+        ("pass sooner", "pass later"),
+        title,
+        source,
+    )
+
+
+def milestones(
+    released: Released, *, title: str | None = None, source: str | None = None
+) -> alt.LayerChart:
+    """Draw by how many points each group's share passed differs from the reference's.
+
+    A filled dot is a group that differs by more than chance alone would explain.
+
+    Args:
+        released: What may be shown of `milestone_difference`.
+        title: Instead of the finding.
+        source: Where the data come from; by default the result's caption.
+    """
+    first = _first(released)
+    day = words.days(first["at"]) if first.get("at") is not None else "that time"
+    decimal = released.min_n is None
+    return _differences(
+        released,
+        Axis(f"Passed by day {day}: difference from the reference", "+.0%", zero=True),
+        lambda value: words.points(value, decimal=decimal),
+        ("have a smaller share passed", "have a larger share passed"),
+        title,
+        source,
+    )
+
+
+def _first(released: Released) -> dict[str, Any]:
+    return released.frame.row(0, named=True) if released.frame.height else {}
+
+
+def _differences(
+    released: Released,
+    axis: Axis,
+    write: Any,
+    ways: tuple[str, str],
+    title: str | None,
+    source: str | None,
+) -> alt.LayerChart:
+    named = labelled(released, "n_learners")
+    seen = named.filter(pl.col("difference").is_not_null()).sort("difference", "group")
+    drawn, notes = fewest_and_most(seen)
+    told = [
+        with_interval(write(row["difference"]), _interval(row, write))
+        for row in drawn.iter_rows(named=True)
+    ]
+    rows = drawn.select(
+        "group",
+        "text_n_learners",
+        value="difference",
+        low="ci_low",
+        high="ci_high",
+        filled=(pl.col("p_value") < words.SIGNIFICANT).fill_null(value=False),
+    ).with_columns(
+        text=pl.Series(told, dtype=pl.String),
+        p=pl.Series([words.p_value(p) for p in drawn["p_value"]], dtype=pl.String),
+    )
+    hidden = named.filter(pl.col("difference").is_null()).select("group", text=pl.lit(NOTHING))
+    if notes and hidden.height:
+        notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
+        hidden = hidden.clear()
+    reference = words.name(_first(released).get("reference"))
+    finding = _finding(seen, reference, ways)
+    notes = [f"Reference: {reference}", "Filled dots: p below 0.05", *notes]
+    n = int(named["n_learners"].sum() or 0)
+    return finish(
+        dots(
+            rows,
+            axis,
+            [
+                alt.Tooltip("group:N", title="group"),
+                alt.Tooltip("text:N", title="difference (95% interval)"),
+                alt.Tooltip("p:N", title="test"),
+                alt.Tooltip("text_n_learners:N", title="learners"),
+            ],
+            hidden=hidden,
+        ),
+        title=title or finding,
+        subtitle=subtitle(released, n, source, *notes, of_groups=True),
+        description=f"Dot plot of differences from {reference} with 95% intervals. {finding}.",
+    )
+
+
+def _interval(row: dict[str, Any], write: Any) -> str:
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return ""
+    low, high = (write(row[end]).rsplit(" ", 1)[0] for end in ("ci_low", "ci_high"))
+    return words.between(low, high)
+
+
+def _finding(seen: pl.DataFrame, reference: str, ways: tuple[str, str]) -> str:
+    if seen.is_empty():
+        return f"Differences from {reference}: {NOTHING}"
+    sure = seen.filter(pl.col("p_value") < words.SIGNIFICANT)
+    counts = [
+        f"{part.height} {way}"
+        for part, way in zip(
+            (sure.filter(pl.col("difference") < 0), sure.filter(pl.col("difference") > 0)),
+            ways,
+            strict=True,
+        )
+        if part.height
+    ]
+    of = words.plural(seen.height, "group")
+    if not counts:
+        return f"None of {of} differs from {reference} by more than chance could explain"
+    return f"Of {of}, {', '.join(counts)} than {reference}"

@@ -1,0 +1,82 @@
+"""Keyed random rounding: small counts are withheld, every other one goes to a multiple of 5.
+
+Each record has a key. The keys of the records behind a count are summed, and the sum decides
+which neighbouring multiple of 5 is taken. So the same learners give the same figure in every
+table, on every page and every night, and comparing two of them tells nothing about the draw.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from toolkit.release.keys import release_secret
+
+BASE = 5
+MIN_N = 10
+DIGITS = 2  # significant digits of what is measured on the records themselves
+
+Floats = NDArray[np.float64]
+
+
+def uniform(keys: NDArray[Any]) -> Floats:
+    """A number in [0, 1) for each key sum, by the SplitMix64 finalizer.
+
+    Source:
+        Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, OOPSLA,
+        453–472.
+    """
+    x = keys.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def rounded(values: Floats, keys: NDArray[Any]) -> Floats:
+    """Each value at a neighbouring multiple of 5, the nearer one more often, unbiased."""
+    below = np.floor(values / BASE) * BASE
+    return np.asarray(below + BASE * (uniform(keys) < (values - below) / BASE), np.float64)
+
+
+def release_counts(counts: pl.Series, keys: pl.Series, *, min_n: int = MIN_N) -> pl.Series:
+    """Withhold the counts below `min_n`, 0 included, and round every other.
+
+    Args:
+        counts: Whole numbers of records; null stays null.
+        keys: The sum of the keys of those records.
+        min_n: The smallest count that is shown.
+
+    Source:
+        The cell-key method: Fraser & Wooton (2005), A proposed method for confidentialising
+        tabular output to protect against differencing; Thompson, Broadfoot & Elazar (2013),
+        Methodology for the automatic confidentialisation of statistical outputs from remote
+        servers at the Australian Bureau of Statistics.
+
+    Examples:
+        >>> release_counts(pl.Series([3, 40, None]), pl.Series([5, 6, 0])).to_list()
+        [None, 40, None]
+    """
+    values = counts.cast(pl.Float64).fill_null(0).to_numpy()
+    drawn = pl.Series(counts.name, rounded(values, keys.cast(pl.Int64).fill_null(0).to_numpy()))
+    large = counts >= min_n
+    shown = drawn.clip(lower_bound=min_n).cast(pl.Int64)
+    return pl.select(pl.when(large).then(shown).alias(counts.name)).to_series()
+
+
+def keys_of_groups(groups: pl.DataFrame, name: str) -> pl.Series:
+    """Return keys for a table whose records have none: made from the group's values and a secret.
+
+    The draw is the same whenever the group is shown, but the same learners in another table are
+    drawn anew.
+    """
+    empty = release_secret().keyed(b"so2 group", 7)
+    keys = []
+    for row in groups.cast(pl.String).iter_rows():
+        hashed = empty.copy()
+        hashed.update(repr((name, row)).encode())
+        keys.append(int.from_bytes(hashed.digest()))
+    return pl.Series(name, keys, pl.Int64)

@@ -1,0 +1,100 @@
+"""Release of a count table: its counts rounded, its measures in two digits."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from toolkit.errors import DisclosureError
+from toolkit.release.rounding import DIGITS, MIN_N, keys_of_groups, release_counts
+from toolkit.schemas import Role, Table
+
+SHOWN = "shown"
+
+
+def withheld(min_n: int) -> str:
+    """The status of a row in which a figure is withheld."""
+    return f"withheld: fewer than {min_n} learners"
+
+
+def release_table(
+    counts: pl.DataFrame,
+    keys: pl.DataFrame | None,
+    table: Table,
+    by: list[str],
+    *,
+    min_n: int = MIN_N,
+) -> pl.DataFrame:
+    """Round the counts of a count table, and shorten its measures.
+
+    Args:
+        counts: The group columns, counts and measures of the table.
+        keys: For each count the sum of the keys of its records, in the same rows.
+        table: Which columns are counts and measures, and which count holds which.
+        by: The group columns.
+        min_n: The smallest count that is shown.
+
+    Returns:
+        The same rows. A count is null below `min_n`, else a multiple of 5 and no larger than the
+        count that holds it. A measure has two significant digits, and is null where a count that
+        it rests on is withheld.
+    """
+    _require_roles(counts, table, by)
+    named = [name for name in table.of_role(Role.COUNT) if name in counts.columns]
+    about = [*by, *(name for name in table.of_role(Role.GROUP) if name not in by)]
+    groups = counts.with_columns(_all=pl.lit("all")).select(
+        "_all", *(name for name in about if name in counts.columns)
+    )
+    drawn = [
+        release_counts(
+            counts[name],
+            keys_of_groups(groups, name) if keys is None else keys[name],
+            min_n=min_n,
+        )
+        for name in named
+    ]
+    safe = counts.with_columns(drawn)
+    held = [(name, table[name].within) for name in named]
+    safe = safe.with_columns(
+        # Null, not the whole, where a part is withheld; a whole that is withheld bounds nothing.
+        pl.when(pl.col(part) > pl.col(whole))
+        .then(pl.col(whole))
+        .otherwise(pl.col(part))
+        .alias(part)
+        for part, whole in held
+        if whole in named
+    )
+    measures = [table[name] for name in table.of_role(Role.MEASURE) if name in counts.columns]
+    return safe.with_columns(
+        pl.when(pl.all_horizontal(pl.col(n).is_not_null() for n in measure.rests_on))
+        .then(pl.col(measure.name).round_sig_figs(DIGITS))
+        .alias(measure.name)
+        for measure in measures
+    )
+
+
+def _require_roles(counts: pl.DataFrame, table: Table, by: list[str]) -> None:
+    """Refuse a column of numbers that nobody declared: it would be shown as it is."""
+    declared = {*by, *table.names}
+    unknown = [
+        name for name, dtype in counts.schema.items() if dtype.is_numeric() and name not in declared
+    ]
+    if unknown:
+        raise DisclosureError(f"{table.name} does not say what {', '.join(unknown)} counts")
+
+
+def with_status(
+    released: pl.DataFrame, exact: pl.DataFrame, table: Table, min_n: int
+) -> pl.DataFrame:
+    """Append `status`: "shown", or that an estimate of the row which exists is withheld.
+
+    Both frames have the same rows. In a table without estimates the counts are looked at. A
+    status that the analysis gave, such as "not yet", stays.
+    """
+    shared = table.of_role(Role.STATISTIC, Role.MEASURE) or table.of_role(Role.COUNT)
+    hidden = [(released[name].is_null() & exact[name].is_not_null()).alias(name) for name in shared]
+    is_hidden = pl.DataFrame(hidden).select(pl.any_horizontal(pl.all())).to_series()
+    own = pl.col("status") if "status" in exact.columns else pl.lit(SHOWN)
+    status = released if "status" not in exact.columns else released.with_columns(exact["status"])
+    return status.with_columns(
+        status=pl.when(is_hidden & (own == SHOWN)).then(pl.lit(withheld(min_n))).otherwise(own)
+    )

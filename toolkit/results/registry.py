@@ -1,0 +1,78 @@
+"""What can be done with each result table: its chart and its words.
+
+A new analysis is one entry here. The entries are names, looked up when used, because charts and
+words lie on floors above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from toolkit.errors import SchemaError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The functions for one result table, each as "module:function" in the toolkit.
+
+    Attributes:
+        chart: Draws a released result; None where a table says it better.
+        words: Says in a sentence or two what a released result found.
+    """
+
+    chart: str | None
+    words: str
+
+
+REGISTRY: dict[str, Entry] = {
+    "outcomes": Entry("charts.outcomes:outcomes", "text.narratives:outcomes"),
+    "completion_funnel": Entry("charts.funnel:completion_funnel", "text.narratives:funnel"),
+    "distribution": Entry("charts.distributions:distribution", "text.narratives:distribution"),
+    "cohort_progress": Entry("charts.cohorts:cohort_progress", "text.narratives:cohort_progress"),
+    "compared_groups": Entry("charts.outcomes:compared_groups", "text.narratives:groups"),
+    "pairs": Entry("charts.comparisons:pairs", "text.narratives:pairs"),
+    "repeats": Entry(None, "text.narratives:repeats"),
+    "transitions": Entry("charts.comparisons:transitions", "text.narratives:transitions"),
+    "comparison_test": Entry(None, "text.narratives:comparison_test"),
+    "match_counts": Entry(None, "text.narratives:match_counts"),
+    "change_counts": Entry(None, "text.narratives:change_counts"),
+    "exclusions": Entry(None, "text.time_narratives:exclusions"),
+    "kaplan_meier": Entry("charts.kaplan_meier:kaplan_meier", "text.time_narratives:kaplan_meier"),
+    "survival_summary": Entry(None, "text.time_narratives:survival_summary"),
+    "logrank": Entry(None, "text.time_narratives:logrank"),
+    "logrank_pairs": Entry(None, "text.time_narratives:logrank_pairs"),
+    "rmst_difference": Entry("charts.differences:rmst", "text.time_narratives:rmst_difference"),
+    "milestone_difference": Entry(
+        "charts.differences:milestones", "text.time_narratives:milestone_difference"
+    ),
+    "cumulative_incidence": Entry(
+        "charts.incidence:cumulative_incidence", "text.time_narratives:cumulative_incidence"
+    ),
+    "gray_test": Entry(None, "text.time_narratives:gray_test"),
+    "nelson_aalen": Entry("charts.incidence:nelson_aalen", "text.time_narratives:nelson_aalen"),
+    "smoothed_hazard": Entry("charts.incidence:smoothed_hazard", "text.time_narratives:hazard"),
+    "user_result": Entry("charts.outcomes:user_result", "text.narratives:user_result"),
+}
+
+
+def look_up(name: str) -> Callable[..., Any]:
+    """The function that an entry names."""
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(import_module(f"toolkit.{module}"), function)
+    return found
+
+
+def chart_of(table: str) -> Callable[..., Any]:
+    """The function that draws a table.
+
+    Raises:
+        SchemaError: The table has no chart; names those that have one.
+    """
+    entry = REGISTRY.get(table)
+    if entry is None or entry.chart is None:
+        drawn = sorted(name for name, one in REGISTRY.items() if one.chart)
+        raise SchemaError(f"{table} has no chart; there are charts of {', '.join(drawn)}")
+    return look_up(entry.chart)

@@ -1,0 +1,303 @@
+"""`Result`: what every analysis returns, and `Released`: what of it may be shown.
+
+A `Result` holds the exact frame in memory. Whatever displays, draws, says or writes it goes
+through `release`, so nothing unprotected reaches a page by accident.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from toolkit.errors import DisclosureError, SchemaError
+from toolkit.release.rounding import MIN_N
+from toolkit.release.tables import SHOWN, release_table, with_status
+from toolkit.results.registry import REGISTRY, chart_of, look_up
+from toolkit.schemas import Role, Table
+
+View = Callable[[pl.DataFrame], pl.DataFrame]
+Protect = Callable[[int], pl.DataFrame]
+
+
+class _Shown:
+    """What results and released results can do alike: all of it shows the released figures."""
+
+    schema: Table
+    by: tuple[str, ...]
+
+    def release(self, *, min_n: int | None = MIN_N) -> Released:
+        raise NotImplementedError
+
+    @property
+    def chart(self) -> Chart:
+        """Draw the released result; `result.chart.options` lists what can be chosen."""
+        return Chart(self)
+
+    def narrate(self) -> Narrative:
+        """Say what was found, from the released figures."""
+        safe = self.release()
+        if safe.frame.is_empty():
+            return Narrative("There is nothing to tell: the table has no rows.")
+        return Narrative(look_up(REGISTRY[self.schema.name].words)(safe))
+
+    def table(self, columns: Sequence[str] | None = None, *, rows: int = 40) -> Any:
+        """Return the released result as a table for reading, an estimate with its interval.
+
+        Args:
+            columns: Which columns to show; by default all but intervals and status.
+            rows: Rows beyond are counted below the table.
+
+        Raises:
+            SchemaError: A wanted column does not exist.
+        """
+        return look_up("text.tables:reading_table")(self.release(), columns, rows=rows)
+
+    def describe(self) -> Any:
+        """Return what each column means: type, unit and role."""
+        return look_up("text.dictionary:describe")(self.schema)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the released figures as CSV, safe to open in a spreadsheet."""
+        return self._write("csv", path)
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the released figures as Parquet."""
+        return self._write("parquet", path)
+
+    def to_excel(self, path: str | Path) -> Path:
+        """Write the released figures as an Excel workbook."""
+        return self._write("excel", path)
+
+    def to_latex(self, path: str | Path | None = None, **options: Any) -> str:
+        """Return the table for reading as LaTeX (booktabs), and write it where a path is given."""
+        return str(look_up("text.exports:latex")(self.release(), path, **options))
+
+    def to_html(self, path: str | Path | None = None, **options: Any) -> str:
+        """Return the table for reading as HTML, and write it where a path is given."""
+        return str(look_up("text.exports:html")(self.release(), path, **options))
+
+    def _write(self, form: str, path: str | Path) -> Path:
+        written: Path = look_up("text.exports:write")(self.release(), form, Path(path))
+        return written
+
+    def _repr_html_(self) -> str:
+        return str(self.table()._repr_html_())
+
+    def __repr__(self) -> str:
+        return repr(self.table())
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Released(_Shown):
+    """What of a result may be shown.
+
+    Attributes:
+        schema: Which table it is: its columns, their units and roles.
+        by: The columns it is grouped by.
+        frame: The released figures, with `status`.
+        min_n: The smallest count that is shown; None where the author asked for no protection.
+        caption: Where the data come from and as of when; None where nobody said.
+    """
+
+    schema: Table
+    by: tuple[str, ...]
+    frame: pl.DataFrame
+    min_n: int | None = MIN_N
+    caption: str | None = None
+
+    def release(self, *, min_n: int | None = MIN_N) -> Released:  # noqa: ARG002
+        """Return itself: it is released already."""
+        return self
+
+    def filter(self, *predicates: Any, **constraints: Any) -> Released:
+        """Keep rows, as in `pl.DataFrame.filter`, by the released figures."""
+        return replace(self, frame=self.frame.filter(*predicates, **constraints))
+
+    def sort(self, *by: Any, **options: Any) -> Released:
+        """Order rows, as in `pl.DataFrame.sort`, by the released figures."""
+        return replace(self, frame=self.frame.sort(*by, **options))
+
+    def head(self, n: int = 5) -> Released:
+        """Keep the first rows."""
+        return replace(self, frame=self.frame.head(n))
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Result(_Shown):
+    """What an analysis found.
+
+    In a notebook it shows as a table, protected. `frame` is the way to the exact figures.
+
+    Attributes:
+        table: Which table it is; `describe()` prints its columns.
+        by: The columns it is grouped by.
+        exact: The exact figures, before `filter`, `sort` and `head`.
+        protect: Makes the released figures from a threshold.
+        caption: Where the data come from and as of when; None where nobody said.
+        views: What `filter`, `sort` and `head` do to a frame, exact or released.
+    """
+
+    schema: Table
+    by: tuple[str, ...]
+    exact: pl.DataFrame
+    protect: Protect
+    caption: str | None = None
+    views: tuple[View, ...] = ()
+
+    @classmethod
+    def from_counts(
+        cls,
+        table: Table,
+        by: Sequence[str],
+        counts: pl.DataFrame,
+        derive: View,
+        *,
+        keys: pl.DataFrame | None = None,
+        counted_as: Table | None = None,
+        caption: str | None = None,
+    ) -> Result:
+        """Make a result whose statistics follow from a count table.
+
+        The exact frame is `derive(counts)`; the released one is `derive` of the released counts,
+        so every rate, interval and test that is shown comes from counts that are shown.
+
+        Args:
+            table: Which table `derive` makes.
+            by: The group columns.
+            counts: The group columns, counts and measures, one row per group.
+            derive: From counts to statistics; any further columns are dropped.
+            keys: For each count the sum of the keys of its records, in the same rows.
+            counted_as: What the columns of `counts` are, where it is not what `derive` makes.
+            caption: Where the data come from.
+        """
+        groups = tuple(by)
+
+        def finished(table_of_counts: pl.DataFrame) -> pl.DataFrame:
+            return derive(table_of_counts).select(*groups, *table.names)
+
+        exact = finished(counts)
+
+        def protect(min_n: int) -> pl.DataFrame:
+            safe = release_table(counts, keys, counted_as or table, [*groups], min_n=min_n)
+            return with_status(finished(safe), exact, table, min_n)
+
+        return cls(table, groups, exact, protect, caption)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The exact figures, unprotected: for computing on, not for showing."""
+        return self._viewed(self.exact)
+
+    def release(self, *, min_n: int | None = MIN_N) -> Released:
+        """Return what may be shown: counts below `min_n` withheld, every other rounded.
+
+        Every count of at least `min_n` goes to a neighbouring multiple of 5, by a draw keyed with
+        the records behind it; rates, intervals and tests follow from the released counts. Totals
+        are rounded for themselves, so sums may differ by a few. See docs/privacy.
+
+        Args:
+            min_n: The smallest count that is shown. None switches the protection off.
+
+        Raises:
+            DisclosureError: `min_n` is under 5: rounding to multiples of 5 needs at least that.
+
+        Source:
+            NCES 2011-603 (2010), for a threshold of 10; the cell-key method of Fraser & Wooton
+            (2005), for the rounding.
+        """
+        if min_n is None:
+            frame = self.exact
+            if "status" not in frame.columns:
+                frame = frame.with_columns(status=pl.lit(SHOWN))
+        elif isinstance(min_n, bool) or not isinstance(min_n, int) or min_n < 5:
+            raise DisclosureError(
+                f"min_n must be a whole number of at least 5, or None for no protection, "
+                f"not {min_n!r}"
+            )
+        else:
+            frame = self.protect(min_n)
+        return Released(self.schema, self.by, self._viewed(frame), min_n, self.caption)
+
+    def filter(self, *predicates: Any, **constraints: Any) -> Result:
+        """Keep rows, as in `pl.DataFrame.filter`.
+
+        `frame` is filtered by the exact figures, what is shown by the released ones.
+        """
+        return self._then(lambda frame: frame.filter(*predicates, **constraints))
+
+    def sort(self, *by: Any, **options: Any) -> Result:
+        """Order rows, as in `pl.DataFrame.sort`."""
+        return self._then(lambda frame: frame.sort(*by, **options))
+
+    def head(self, n: int = 5) -> Result:
+        """Keep the first rows."""
+        return self._then(lambda frame: frame.head(n))
+
+    def captioned(self, caption: str) -> Result:
+        """Say where the data come from, for charts and exported tables."""
+        return replace(self, caption=caption)
+
+    def _then(self, view: View) -> Result:
+        changed = replace(self, views=(*self.views, view))
+        try:
+            changed.frame  # noqa: B018  (a wrong column is told here, not when it is shown)
+        except pl.exceptions.PolarsError as error:
+            columns = ", ".join(self.exact.columns)
+            raise SchemaError(f"{self.schema.name}: {error}. It has {columns}") from error
+        return changed
+
+    def _viewed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        for view in self.views:
+            frame = view(frame)
+        return frame
+
+
+class Chart:
+    """Draws a result; call it with options of the table's own chart."""
+
+    def __init__(self, result: _Shown) -> None:
+        self._result = result
+        self._draw = chart_of(result.schema.name)
+        self.__doc__ = self._draw.__doc__
+
+    @property
+    def options(self) -> list[str]:
+        """The options that this chart takes."""
+        return list(inspect.signature(self._draw).parameters)[1:]
+
+    def __call__(self, **options: Any) -> Any:
+        """Draw the released result.
+
+        Raises:
+            SchemaError: The chart has no such option; names those that it has.
+        """
+        if unknown := set(options) - set(self.options):
+            raise SchemaError(
+                f"the chart of {self._result.schema.name} has no option "
+                f"{', '.join(sorted(unknown))}; it takes {', '.join(self.options)}"
+            )
+        return self._draw(self._result.release(), **options)
+
+    def __repr__(self) -> str:
+        return f"chart of {self._result.schema.name}; options: {', '.join(self.options)}"
+
+
+class Narrative(str):
+    """A sentence or two; notebooks show it as a paragraph of plain text."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(self)}</p>"
+
+
+def groups_of(table: Table, frame: pl.DataFrame) -> list[str]:
+    """The columns of a frame by which its rows are told apart."""
+    return [name for name in table.of_role(Role.GROUP) if name in frame.columns]

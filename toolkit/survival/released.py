@@ -1,0 +1,134 @@
+"""Released curves: an event table whose estimates are those that may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from toolkit.release.curves import End, Group, release_group, ticks
+from toolkit.release.rounding import keys_of_groups, release_counts
+from toolkit.release.tables import SHOWN, release_table, withheld
+from toolkit.schemas import Table
+from toolkit.survival.event_table import GROUP, each_group, sizes
+
+_SHOWN_COUNTS = {"n_at_risk": "_n_at_risk", "n_events": "_n_events"}
+_ROWS = {
+    "duration": pl.Float64,
+    "end": pl.String,
+    "n_at_risk": pl.Int64,
+    "n_events": pl.Int64,
+    "weight": pl.Float64,
+    "share": pl.Float64,
+}
+
+
+def released_table(
+    steps: pl.DataFrame, by: list[str], *, min_n: int, times: Sequence[float] | None = None
+) -> pl.DataFrame:
+    """Make the event table from which an estimator computes what may be shown.
+
+    One row per group (and end) and time: 0, each released step, and each of `times` or of the
+    ticks of an axis. A group with too few learners has one row of nulls.
+
+    Args:
+        steps: An event table with the `incidence` of its end, or of each `end`.
+        by: The group columns.
+        min_n: The fewest learners of a step, and at risk.
+        times: Times that get a row; by default round ones.
+
+    Returns:
+        The columns of an event table: numbers at risk and events that lead an estimator to the
+        released estimates. `shown` replaces them by the counts to be shown.
+    """
+    longest = float(str(steps["duration"].max())) if steps.height else 0.0
+    wanted = list(times) if times is not None else ticks(longest)
+    keyed = steps if "key_events" in steps.columns else _keyed_by_group(steps, by)
+    parts = [_released(part, by, min_n, wanted) for _, part in each_group(keyed, by)]
+    return pl.concat(parts) if parts else _released(keyed, by, min_n, wanted)
+
+
+def shown(table: pl.DataFrame, min_n: int) -> pl.DataFrame:
+    """Put the counts to be shown in their places, and append `status`."""
+    too_few = pl.col("n_at_risk").is_null()
+    return table.with_columns(
+        *(pl.col(kept).alias(name) for name, kept in _SHOWN_COUNTS.items()),
+        n_censored=pl.lit(None, pl.Int64),
+        status=pl.when(too_few).then(pl.lit(withheld(min_n))).otherwise(pl.lit(SHOWN)),
+    )
+
+
+def at_times(table: pl.DataFrame, by: list[str], times: Sequence[float]) -> pl.DataFrame:
+    """Keep the rows at these times; where too few are at risk there is a row of nulls."""
+    wanted = pl.DataFrame({"duration": sorted({float(time) for time in times})})
+    grid = table.select(*by, GROUP).unique(maintain_order=True).join(wanted, how="cross")
+    on = [*by, GROUP, "duration"]
+    return grid.join(table, on=on, how="left", nulls_equal=True, maintain_order="left")
+
+
+def released_sizes(steps: pl.DataFrame, by: list[str], table: Table, *, min_n: int) -> pl.DataFrame:
+    """The learners, events and exclusions of each group, as released."""
+    counted = sizes(steps, by)
+    return release_table(counted.n, counted.keys, table, by, min_n=min_n)
+
+
+def _released(
+    part: pl.DataFrame, by: list[str], min_n: int, wanted: Sequence[float]
+) -> pl.DataFrame:
+    """One group's rows; none where there is no group."""
+    has_ends = "end" in part.columns
+    ends = part.partition_by("end", maintain_order=True) if has_ends else [part]
+    rows = release_group(_group(ends), min_n=min_n, wanted=wanted) if part.height else []
+    if part.height and not rows:
+        rows = [{"duration": 0.0, "end": end["end"][0] if has_ends else None} for end in ends]
+    one = part.head(1)
+    left_out = [
+        release_counts(one[f"n_{why}"], one[f"key_{why}"], min_n=min_n).alias(f"n_{why}")
+        for why in ("excluded", "undated")
+    ]
+    about = one.select(*by, GROUP).with_columns(left_out)
+    columns = [*by, GROUP, "duration", *(["end"] if has_ends else []), "n_excluded", "n_undated"]
+    return (
+        pl.DataFrame(rows, schema=_ROWS)
+        .join(about, how="cross")
+        .select(
+            *columns,
+            *(pl.col(name).alias(kept) for name, kept in _SHOWN_COUNTS.items()),
+            n_at_risk="weight",
+            n_events="share",
+            n_censored=pl.lit(0.0),
+        )
+    )
+
+
+def _group(ends: list[pl.DataFrame]) -> Group:
+    first = ends[0]
+
+    def total(what: str) -> int:
+        every = [first[f"{what}_censored"], *(end[f"{what}_events"] for end in ends)]
+        return int(pl.concat(every).sum())
+
+    return Group(
+        times=first["duration"].to_numpy(),
+        at_risk=first["n_at_risk"].cast(pl.Float64).to_numpy(),
+        keys=first["key_at_risk"].to_numpy(),
+        learners=total("n"),
+        learners_key=total("key"),
+        ends=[
+            End(
+                end["end"][0] if "end" in end.columns else None,
+                end["n_events"].cast(pl.Float64).to_numpy(),
+                end["key_events"].to_numpy(),
+                end["incidence"].fill_null(0.0).to_numpy(),
+            )
+            for end in ends
+        ],
+    )
+
+
+def _keyed_by_group(steps: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Key the counts of learners without record keys by the values of their group."""
+    about = steps.select(pl.lit("curve"), *by)
+    start = keys_of_groups(about, "curve")
+    counts = ("at_risk", "events", "censored", "excluded", "undated")
+    return steps.with_columns((start // 2**24 * pl.col(f"n_{n}")).alias(f"key_{n}") for n in counts)

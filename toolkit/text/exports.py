@@ -1,0 +1,149 @@
+"""Released results as files: CSV, Parquet, Excel, LaTeX and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import polars as pl
+
+from toolkit.errors import MissingExtraError
+from toolkit.results.result import Released
+from toolkit.text.tables import ReadingTable, reading_table
+
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = r"^[\s\x00]*[=+\-@\t\r＝＋－＠]"
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "–": "--",
+    "<": "$<$",
+    ">": "$>$",
+}
+
+
+def write(released: Released, form: str, path: Path) -> Path:
+    """Write the released figures, whole or not at all.
+
+    Args:
+        released: What may be shown of a result.
+        form: csv, parquet or excel.
+        path: The file, which is replaced.
+
+    Raises:
+        MissingExtraError: The package that writes Excel workbooks is not installed.
+    """
+    frame = released.frame
+    if form == "parquet":
+        return atomically(path, frame.write_parquet)
+    safe = guarded(frame)
+    if form == "csv":
+        return atomically(path, safe.write_csv)
+    if find_spec("xlsxwriter") is None:
+        raise MissingExtraError(
+            "xlsxwriter, which writes Excel workbooks, is not installed: pip install xlsxwriter"
+        )
+
+    def workbook(part: Path) -> None:
+        safe.write_excel(part, worksheet=released.schema.name[:31])
+
+    return atomically(path, workbook, suffix=".xlsx")
+
+
+def guarded(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put an apostrophe before text that a spreadsheet would run as a formula, headers too."""
+    text = pl.col(pl.String)
+    is_formula = text.str.contains(_FORMULA)
+    safe = frame.with_columns(pl.when(is_formula).then(pl.lit("'") + text).otherwise(text))
+    headers = pl.Series(frame.columns, dtype=pl.String)
+    renamed = pl.select(
+        pl.when(headers.str.contains(_FORMULA)).then(pl.lit("'") + headers).otherwise(headers)
+    ).to_series()
+    return safe.rename(dict(zip(frame.columns, renamed, strict=True)))
+
+
+def latex(
+    released: Released,
+    path: str | Path | None = None,
+    *,
+    columns: list[str] | None = None,
+    rows: int = 1_000,
+    label: str | None = None,
+) -> str:
+    """Return the table for reading as LaTeX, for the package booktabs.
+
+    Args:
+        released: What may be shown of a result.
+        path: Where to write it, if anywhere.
+        columns: Which columns to show, as in `Result.table`.
+        rows: Rows beyond are counted below the table.
+        label: The table's label for references.
+    """
+    table = reading_table(released, columns, rows=rows)
+    align = "".join("r" if number else "l" for number in table.is_number)
+    lines = [r"\begin{table}", r"\centering"]
+    if table.caption:
+        lines.append(rf"\caption{{{_latex(table.caption)}}}")
+    if label is not None:
+        lines.append(rf"\label{{{label}}}")
+    lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _latex_row(list(table.headings))]
+    lines += [r"\midrule", *(_latex_row(row) for row in table.rows), r"\bottomrule"]
+    lines.append(r"\end{tabular}")
+    if table.note:
+        lines += ["", rf"\footnotesize {_latex(table.note)}"]
+    return _written("\n".join([*lines, r"\end{table}", ""]), path)
+
+
+def html(
+    released: Released,
+    path: str | Path | None = None,
+    *,
+    columns: list[str] | None = None,
+    rows: int = 1_000,
+) -> str:
+    """Return the table for reading as an HTML fragment.
+
+    Args:
+        released: What may be shown of a result.
+        path: Where to write it, if anywhere.
+        columns: Which columns to show, as in `Result.table`.
+        rows: Rows beyond are counted below the table.
+    """
+    table: ReadingTable = reading_table(released, columns, rows=rows)
+    return _written(table._repr_html_() + "\n", path)
+
+
+def atomically(path: Path, fill: Callable[[Path], object], suffix: str = "") -> Path:
+    """Fill a new file beside the target, then put it in the target's place."""
+    with NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False
+    ) as file:
+        part = Path(file.name)  # readable by its owner alone
+    try:
+        fill(part)
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    return path
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    if path is not None:
+        atomically(Path(path), lambda part: part.write_text(text, encoding="utf-8"))
+    return text
+
+
+def _latex_row(cells: list[str]) -> str:
+    return " & ".join(_latex(cell) for cell in cells) + r" \\"
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)

@@ -1,0 +1,341 @@
+"""What results of the time to pass found, in words. Nothing here computes a statistic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from toolkit.results.result import Released
+from toolkit.text import curves, words
+from toolkit.text.narratives import ONLY_CHANCE, TOO_FEW, _degrees, _hidden, _listed, _verdict
+from toolkit.text.words import percent, plural, told_count
+
+Row = dict[str, Any]
+YEAR = 365.0
+_MOST = 4  # differences told one by one
+
+
+def kaplan_meier(released: Released) -> str:
+    """Say what share has passed by the furthest day that all curves reach, up to a year."""
+    known = _known(released, "survival")
+    if not known:
+        return TOO_FEW
+    # The longest time that half of the curves reach.
+    ends = sorted(curves.end(part, "survival") for _, part in known)
+    day = min(YEAR, ends[(len(ends) - 1) // 2])
+    known = [(name, part) for name, part in known if curves.end(part, "survival") >= day]
+    shares = sorted(
+        ((1 - (curves.height(part, "survival", day) or 0.0), name, part) for name, part in known),
+        key=lambda found: found[:2],
+    )
+    at = f"Within {words.days(day)} days, "
+    if not released.by:
+        n = known[0][1]["n_at_risk"][0]
+        return (
+            f"{at}an estimated {_passed(shares[0], released)} of {told_count(n, released.min_n)} "
+            f"enrollments pass.{_unseen(released)}"
+        )
+    low, high = shares[0], shares[-1]
+    if len(known) == 1:
+        told = f"{at}an estimated {_passed(low, released)} pass in {low[1]}."
+    else:
+        told = (
+            f"{at}between an estimated {_passed(low, released)} ({low[1]}) and "
+            f"{_passed(high, released)} ({high[1]}) pass, over {plural(len(known), 'group')}."
+        )
+    total = released.frame.select(released.by).n_unique()
+    return f"{told}{_hidden(total, len(known))}{_unseen(released)}"
+
+
+def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
+    """A share that has passed; before the first released step it is only known to be small."""
+    share, _, part = found
+    n = part["n_at_risk"][0]
+    if share == 0 and released.min_n is not None and n is not None:
+        return words.under(n, released.min_n)
+    return _share(share, released)
+
+
+def survival_summary(released: Released) -> str:
+    """Say within how many days half of the learners pass; else a quarter, or how many by when."""
+    for statistic, whom in (("median", "Half"), ("first quartile", "A quarter")):
+        rows = released.frame.filter(statistic=statistic)
+        reached = rows.filter(pl.col("estimate").is_not_null()).sort(
+            "estimate", maintain_order=True
+        )
+        if reached.height:
+            return _quantiles(rows, reached, whom, released) + _left_out(released)
+    by_then = released.frame.filter(
+        pl.col("statistic") == "passed by", pl.col("estimate").is_not_null()
+    )
+    if by_then.is_empty():
+        return TOO_FEW
+    row = by_then.sort("at", "estimate").row(-1, named=True)
+    where = f" in {_group(row, released)}" if released.by else ""
+    return (
+        f"Fewer than a quarter pass in the time observed: an estimated "
+        f"{_share(row['estimate'], released)}{_percents(row, released)} by day "
+        f"{words.days(row['at'])}{where}.{_left_out(released)}"
+    )
+
+
+def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: Released) -> str:
+    low, high = reached.row(0, named=True), reached.row(-1, named=True)
+    first = f"{whom} of the learners pass within {_days(low)}"
+    if not released.by:
+        return f"{first}."
+    text = f"{first} in {_group(low, released)}"
+    if reached.height > 1:
+        text += f", within {_days(high)} in {_group(high, released)}"
+    others = rows.height - reached.height
+    fewer = f" In {plural(others, 'group')} fewer do." if others else ""
+    return f"{text}.{fewer}"
+
+
+def logrank(released: Released) -> str:
+    """Say whether the curves differ by more than chance."""
+    return _test(released, "curves", "log-rank")
+
+
+def gray_test(released: Released) -> str:
+    """Say whether the groups come to an end differently by more than chance."""
+    return _test(released, "incidence curves", "Gray's")
+
+
+def _test(released: Released, what: str, test: str) -> str:
+    row = released.frame.row(0, named=True)
+    if row["p_value"] is None or row["statistic"] is None:
+        return f"The {what} cannot be compared: too few learners came to the end."
+    figures = (
+        f"χ² = {words.number(row['statistic'])}, {_degrees(row['df'])}, "
+        f"{words.p_value(row['p_value'])}"
+    )
+    n = released.frame.filter("is_compared").height
+    left = released.frame.height - n
+    beside = f" {plural(left, 'group')} could not be compared." if left else ""
+    return (
+        f"The {what} of the {plural(n, 'group')} {_verdict(row['p_value'])} "
+        f"({test} test: {figures}).{beside}{_left_out(released)}"
+    )
+
+
+def logrank_pairs(released: Released) -> str:
+    """Say how many pairs of curves differ by more than chance, and which most clearly."""
+    seen = released.frame.filter(pl.col("p_adjusted").is_not_null())
+    if seen.is_empty():
+        return TOO_FEW
+    differ = seen.filter(pl.col("p_adjusted") < words.SIGNIFICANT).height
+    row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
+    pair = f"{words.name(row['group'])} and {words.name(row['other'])}"
+    p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
+    if differ == 0:
+        return f"The curves {ONLY_CHANCE}; nearest to a difference are {pair} ({p})."
+    return (
+        f"{differ} of {plural(seen.height, 'pair')} of curves differ by more than chance alone "
+        f"would explain, most clearly {pair} ({p})."
+    )
+
+
+def rmst_difference(released: Released) -> str:
+    """Say how many days sooner or later each group passes, on average, than the reference."""
+    seen = _seen(released)
+    if seen.is_empty():
+        return TOO_FEW
+    told = []
+    for row in _ends_of(seen).iter_rows(named=True):
+        d = row["difference"]
+        way = "sooner" if d < 0 else "later"
+        ends = words.between(_signed(row["ci_low"]), _signed(row["ci_high"]))
+        told.append(
+            f"{_group(row, released)} {words.days(abs(d))} days {way} "
+            f"(95% interval {ends}, {words.p_value(row['p_value'])})"
+        )
+    first = seen.row(0, named=True)
+    return (
+        f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
+        f"{words.name(first['reference'])}: {_of_all(told, seen)}.{_caution(seen)}"
+    )
+
+
+def milestone_difference(released: Released) -> str:
+    """Say by how many points the share passed by a time differs from the reference's."""
+    seen = _seen(released)
+    if seen.is_empty():
+        return TOO_FEW
+    told = [
+        f"{_group(row, released)} {_share(row['passed_share'], released)}, "
+        f"{words.points(row['difference'], decimal=released.min_n is None)} "
+        f"(95% interval {_points_between(row, released)}, {words.p_value(row['p_value'])})"
+        for row in _ends_of(seen).iter_rows(named=True)
+    ]
+    first = seen.row(0, named=True)
+    return (
+        f"By day {words.days(first['at'])}, {_share(first['reference_share'], released)} of "
+        f"{words.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
+        f"{_caution(seen)}"
+    )
+
+
+def cumulative_incidence(released: Released) -> str:
+    """Say what share comes to each end."""
+    value = "cumulative_incidence"
+    last = (
+        released.frame.drop_nulls(value)
+        .group_by(*released.by, "end", maintain_order=True)
+        .agg(pl.col(value).last(), pl.col("duration").max())
+    )
+    if last.is_empty():
+        return TOO_FEW
+    if not released.by:
+        told = [
+            f"{_share(row[value], released)} end as {words.name(row['end'])}"
+            for row in last.iter_rows(named=True)
+        ]
+        day = words.days(float(str(last["duration"].max())))
+        return f"By day {day}, an estimated {_listed(told)}.{_unseen(released)}"
+    told = []
+    for (end,), part in last.group_by("end", maintain_order=True):
+        ranked = part.sort(value, maintain_order=True)
+        low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
+        told.append(
+            f"{words.name(end)} from {_share(low[value], released)} in {_group(low, released)} to "
+            f"{_share(high[value], released)} in {_group(high, released)}"
+        )
+    return f"Estimated shares at the end of each curve: {'; '.join(told)}.{_unseen(released)}"
+
+
+def nelson_aalen(released: Released) -> str:
+    """Say how high the cumulative hazard gets."""
+    known = _known(released, "cumulative_hazard")
+    if not known:
+        return TOO_FEW
+    told = [
+        f"{words.number(part.drop_nulls('cumulative_hazard')['cumulative_hazard'][-1])} by day "
+        f"{words.days(curves.end(part, 'cumulative_hazard'))}"
+        + (f" in {name}" if released.by else "")
+        for name, part in known[:6]
+    ]
+    return f"The cumulative hazard of passing reaches {_listed(told)}."
+
+
+def hazard(released: Released) -> str:
+    """Say when learners are most likely to pass."""
+    peaks = [
+        (part.sort("hazard", descending=True, nulls_last=True)["duration"][0], name)
+        for name, part in _known(released, "hazard")
+        if part["hazard"].max()
+    ]
+    if not peaks:
+        return TOO_FEW
+    (first, early), (last, late) = min(peaks), max(peaks)
+    if len(peaks) == 1:
+        where = f" in {early}" if released.by else ""
+        return f"Those who have not passed are most likely to pass around day {first:,.0f}{where}."
+    return (
+        f"Those who have not passed are most likely to pass around day {first:,.0f} in {early}, "
+        f"around day {last:,.0f} in {late}."
+    )
+
+
+def exclusions(released: Released) -> str:
+    """Say how many learners have no time to pass, by reason."""
+    told = [
+        f"{'about ' if released.by else ''}{n:,} ({reason})"
+        for reason, n in released.frame.group_by("reason", maintain_order=True)
+        .agg(pl.col("n_excluded").sum())
+        .iter_rows()
+        if n
+    ]
+    if told:
+        return f"Left out of the time to pass: {_listed(told)}."
+    if released.min_n is None:
+        return "Nobody is left out of the time to pass."
+    return f"Fewer than {released.min_n} learners are left out of the time to pass for any reason."
+
+
+def _known(released: Released, value: str) -> list[tuple[str, pl.DataFrame]]:
+    """The groups whose curve can be shown, with their names."""
+    frame = released.frame.with_columns(
+        _name=pl.Series(words.labels(released.frame, released.by), dtype=pl.String)
+    )
+    return [
+        (part["_name"][0], part)
+        for part in curves.parts(frame, released.by)
+        if part[value].count() > 0
+    ]
+
+
+def _seen(released: Released) -> pl.DataFrame:
+    return released.frame.filter(pl.col("difference").is_not_null())
+
+
+def _group(row: Row, released: Released) -> str:
+    return " · ".join(words.name(row[name], name) for name in released.by)
+
+
+def _share(share: float, released: Released) -> str:
+    return percent(share, decimal=released.min_n is None)
+
+
+def _percents(row: Row, released: Released) -> str:
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return ""
+    decimal = released.min_n is None
+    low, high = (percent(row[end], decimal=decimal, plain=True) for end in ("ci_low", "ci_high"))
+    return f" (95% interval {words.between(low, high)})"
+
+
+def _points_between(row: Row, released: Released) -> str:
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return "unknown"
+    decimal = released.min_n is None
+    low, high = (words.points(row[e], decimal=decimal, unit=False) for e in ("ci_low", "ci_high"))
+    return words.between(low, high)
+
+
+def _signed(days: float | None) -> str:
+    return "unknown" if days is None else words.signed(words.days(abs(days)), days)
+
+
+def _ends_of(seen: pl.DataFrame) -> pl.DataFrame:
+    """All rows where they are few, else the smallest and the largest difference."""
+    ranked = seen.sort("difference", maintain_order=True)
+    return ranked if ranked.height <= _MOST else pl.concat([ranked.head(1), ranked.tail(1)])
+
+
+def _of_all(told: list[str], seen: pl.DataFrame) -> str:
+    text = "; ".join(told)
+    return text if seen.height <= _MOST else f"{text}, the extremes of {seen.height:,} groups"
+
+
+def _days(row: Row) -> str:
+    estimate = f"{words.days(row['estimate'])} days"
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return estimate
+    return f"{estimate} (95% interval {words.days(row['ci_low'])}–{words.days(row['ci_high'])})"
+
+
+def _caution(seen: pl.DataFrame) -> str:
+    doubtful = seen.filter(pl.col("p_value") >= words.SIGNIFICANT).height
+    return (
+        " Where p is 0.05 or more, the difference is no larger than chance alone could explain; "
+        "with few learners, a real difference could still be hidden."
+        if doubtful
+        else ""
+    )
+
+
+def _unseen(released: Released) -> str:
+    text = " Learners not yet observed for so long are accounted for."
+    return text + _left_out(released)
+
+
+def _left_out(released: Released) -> str:
+    if "n_excluded" not in released.frame.columns:
+        return ""
+    frame = released.frame
+    once = frame.unique(list(released.by)) if released.by else frame.head(1)
+    n = once["n_excluded"].sum()
+    about = "about " if released.by else ""
+    return f" Left out: {about}{n:,} without a known time." if n else ""
