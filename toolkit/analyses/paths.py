@@ -180,6 +180,7 @@ def _repeats(courses: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
         courses.join(repeaters, on="course", how="left")
         .with_columns(pl.col("^n_.*$").fill_null(0))
         .sort("course")
+        .select(REPEATS.names)
     )
 
 

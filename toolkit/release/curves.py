@@ -89,9 +89,10 @@ def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[
 
     Returns:
         `duration` and `end`; `n_at_risk` and `n_events` as released, null where they are withheld
-        (events are told at steps only); `incidence`; and `weight` and `share`, what an estimator
-        takes for learners at risk and for events to arrive at this incidence. No rows where the
-        group has fewer than `min_n` learners.
+        (events are told at steps only); `incidence`; `weight` and `share`, what an estimator
+        takes for learners at risk and for events to arrive at this incidence; and `is_told`, which
+        is false as long as fewer than `min_n` have come to the end. No rows where the group has
+        fewer than `min_n` learners.
     """
     n = _shown(group.learners, group.learners_key, min_n)
     if n is None:
@@ -125,6 +126,7 @@ def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[
                     "incidence": incidence,
                     "weight": weight,
                     "share": weight * step / under_way if under_way > 0 else 0.0,
+                    "is_told": time == 0 or end.heights[place] > 0,
                 }
             )
         before = [row["incidence"] for row in rows[-len(ends) :]]

@@ -28,7 +28,7 @@ from toolkit.survival.event_table import (
 )
 from toolkit.survival.gray import Group, grays_score
 from toolkit.survival.kaplan_meier import normal_quantile, observed_throughout
-from toolkit.survival.released import released_table, shown
+from toolkit.survival.released import only_told, released_table, shown
 from toolkit.survival.score_test import score_test
 
 PASSED = "passed"
@@ -80,6 +80,7 @@ def cumulative_incidence(
         table = released_table(known, groups.keys, min_n=min_n)
         events = pl.col("n_events").sum().over(GROUP, "duration")
         safe = _estimates(_incidence(table.with_columns(n_any=events), each), each, level)
+        safe = only_told(safe, "cumulative_incidence", "std_error", "ci_low", "ci_high")
         names = [*groups.keys, *CUMULATIVE_INCIDENCE.names, "status"]
         return groups.named(shown(safe, min_n).select(names))
 

@@ -94,7 +94,7 @@ class Curve:
         """
         if horizon > self.known_until:
             return Estimate()
-        inside = self.times < horizon
+        inside = (self.times < horizon) & ~np.isnan(self.survival)
         widths = np.diff(np.append(self.times[inside], horizon))
         areas = self.survival[inside] * widths
         ahead = np.cumsum(areas[::-1])[::-1]

@@ -20,7 +20,7 @@ from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFEREN
 from toolkit.survival.curve_statistics import Curve, Estimate
 from toolkit.survival.event_table import compared, each_group, event_table, refuse_many, sizes
 from toolkit.survival.kaplan_meier import normal_quantile, product_limit, with_interval
-from toolkit.survival.released import released_sizes, released_table
+from toolkit.survival.released import only_told, released_sizes, released_table
 from toolkit.survival.summary import common_horizon
 
 Compare = Callable[[Curve, Curve, float], dict[str, float | None]]
@@ -230,7 +230,9 @@ def _against_reference(
         times = None if time is None else [time]
         safe = released_table(incidence, groups.keys, min_n=min_n, times=times)
         counts = released_sizes(steps, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
-        return with_status(compared(product_limit(safe), counts), exact, table, min_n)
+        return with_status(
+            compared(only_told(product_limit(safe), "survival"), counts), exact, table, min_n
+        )
 
     return Result(table, groups.names, exact, protect)
 

@@ -18,7 +18,7 @@ from toolkit.schemas.arguments import a_number
 from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD
 from toolkit.survival.event_table import GROUP, each_group, event_table
 from toolkit.survival.kaplan_meier import normal_quantile, observed_throughout, product_limit
-from toolkit.survival.released import released_table, shown
+from toolkit.survival.released import only_told, released_table, shown
 
 Floats = NDArray[np.floating]
 MOST_STRETCHES = 100_000
@@ -53,7 +53,8 @@ def nelson_aalen(durations: IntoFrame, *, by: By = None, level: float = 0.95) ->
 
     def protect(min_n: int) -> pl.DataFrame:
         table = released_table(_with_incidence(steps), groups.keys, min_n=min_n)
-        safe = shown(_cumulative(_as_hazards(table), level), min_n)
+        estimates = ("cumulative_hazard", "std_error", "ci_low", "ci_high")
+        safe = shown(only_told(_cumulative(_as_hazards(table), level), *estimates), min_n)
         return groups.named(safe.select(*groups.keys, *NELSON_AALEN.names, "status"))
 
     frame = _cumulative(steps, level).select(*groups.keys, *NELSON_AALEN.names)

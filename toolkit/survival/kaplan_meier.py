@@ -17,7 +17,7 @@ from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, a_share, one_of
 from toolkit.schemas.survival_results import KAPLAN_MEIER
 from toolkit.survival.event_table import GROUP, each_group, event_table
-from toolkit.survival.released import at_times, released_table, shown
+from toolkit.survival.released import at_times, only_told, released_table, shown
 
 Interval = Literal["log-log", "log", "plain"]
 
@@ -81,7 +81,7 @@ def kaplan_meier(
     def protect(min_n: int) -> pl.DataFrame:
         steps = curve.with_columns(incidence=1 - pl.col("survival"))
         table = released_table(steps, groups.keys, min_n=min_n, times=wanted)
-        safe = with_interval(product_limit(table), level, ci)
+        safe = with_interval(only_told(product_limit(table), "survival"), level, ci)
         if wanted is not None:
             safe = at_times(safe, groups.keys, wanted)
         safe = shown(safe, min_n).select(*groups.keys, *KAPLAN_MEIER.names, "status")

@@ -20,7 +20,9 @@ _ROWS = {
     "n_events": pl.Int64,
     "weight": pl.Float64,
     "share": pl.Float64,
+    "is_told": pl.Boolean,
 }
+TOLD = "_is_told"
 
 
 def released_table(
@@ -48,9 +50,14 @@ def released_table(
     return pl.concat(parts) if parts else _released(keyed, by, min_n, wanted)
 
 
+def only_told(table: pl.DataFrame, *estimates: str) -> pl.DataFrame:
+    """Withhold the estimates as long as too few learners have come to the end."""
+    return table.with_columns(pl.when(TOLD).then(pl.col(estimates)))
+
+
 def shown(table: pl.DataFrame, min_n: int) -> pl.DataFrame:
     """Put the counts to be shown in their places, and append `status`."""
-    too_few = pl.col("n_at_risk").is_null()
+    too_few = pl.col("n_at_risk").is_null() | ~pl.col(TOLD).fill_null(value=False)
     return table.with_columns(
         *(pl.col(kept).alias(name) for name, kept in _SHOWN_COUNTS.items()),
         n_censored=pl.lit(None, pl.Int64),
@@ -97,6 +104,7 @@ def _released(
             n_at_risk="weight",
             n_events="share",
             n_censored=pl.lit(0.0),
+            **{TOLD: "is_told"},
         )
     )
 

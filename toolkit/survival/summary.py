@@ -21,7 +21,7 @@ from toolkit.survival.kaplan_meier import (
     product_limit,
     with_interval,
 )
-from toolkit.survival.released import released_sizes, released_table
+from toolkit.survival.released import only_told, released_sizes, released_table
 
 _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}
 
@@ -113,13 +113,16 @@ def survival_summary(
     def protect(min_n: int) -> pl.DataFrame:
         times = [*marks, *([] if horizon is None else [horizon])]
         safe = [
-            product_limit(
-                released_table(
-                    steps.with_columns(incidence=1 - pl.col("survival")),
-                    asked.keys,
-                    min_n=min_n,
-                    times=times,
-                )
+            only_told(
+                product_limit(
+                    released_table(
+                        steps.with_columns(incidence=1 - pl.col("survival")),
+                        asked.keys,
+                        min_n=min_n,
+                        times=times,
+                    )
+                ),
+                "survival",
             )
             for steps in (curve, followed)
         ]
