@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.person_course import person_course
 from toolkit.schemas import PERSON_COURSE, RESOURCES
-from toolkit.schemas.passes import with_passed
+from toolkit.schemas.passes import passes
 
 AnyFrame = pl.DataFrame | pl.LazyFrame
 
@@ -73,8 +74,10 @@ def _resource(name: str, frame: AnyFrame) -> Checked:
         if schema.get(c.name) != c.dtype and (c.name in schema or c.name != "email")
     }
     rows = frame.lazy()
-    if not wrong.keys() & {"course_id", "percent_grade", "letter_grade"} and name == "grades":
-        rows = with_pass_mark(rows)
+    if name == "grades" and "letter_grade" not in wrong:
+        rows = with_passing_letter(rows)
+        if not wrong.keys() & {"course_id", "percent_grade"}:
+            rows = with_pass_mark(rows)
     moment = {"grades": "passed_timestamp", "enrollments": "created"}.get(name)
     if moment and not wrong.keys() & {"course_id", moment}:
         rows = with_heaps(rows, moment)
@@ -111,6 +114,13 @@ def _as_given(rows: pl.LazyFrame, *frames: AnyFrame) -> AnyFrame:
     return rows if any(isinstance(f, pl.LazyFrame) for f in frames) else rows.collect()
 
 
+def with_passing_letter(grades: pl.LazyFrame) -> pl.LazyFrame:
+    """Add `passing_letter`: the letter grade where it is a pass, see `schemas.passes`."""
+    letter = nw.when(passes()).then(nw.col("letter_grade")).alias("passing_letter")
+    with_letter: pl.LazyFrame = nw.from_native(grades).with_columns(letter).to_native()
+    return with_letter
+
+
 def with_pass_mark(grades: pl.LazyFrame) -> pl.LazyFrame:
     """Add `usual_pass_mark`: the grade that best separates a course's passes from the others.
 
@@ -118,10 +128,9 @@ def with_pass_mark(grades: pl.LazyFrame) -> pl.LazyFrame:
     learners without a pass at or above it. Null where the course has none.
     """
     levels = (
-        with_passed(grades)
-        .filter(pl.col("percent_grade").is_not_null())
+        grades.filter(pl.col("percent_grade").is_not_null())
         .group_by("course_id", "percent_grade")
-        .agg(n=pl.len().cast(pl.Int64), n_passed=pl.col("passed").sum().cast(pl.Int64))
+        .agg(n=pl.len().cast(pl.Int64), n_passed=pl.col("passing_letter").count().cast(pl.Int64))
         .sort("course_id", "percent_grade")
     )
     others = pl.col("n") - pl.col("n_passed")
