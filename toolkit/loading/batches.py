@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from toolkit.errors import SchemaError, WireFormatError
 from toolkit.loading.columnar_json import read_columns
-from toolkit.loading.framing import LARGEST_RECORD, PIECE_SIZE, Cutter, Piece
-from toolkit.loading.normalize import Problem, normalize, problem_rows
-from toolkit.loading.strict_json import (
+from toolkit.loading.framing import LARGEST_RECORD, PIECE_SIZE, Cutter, Piece, last_border
+from toolkit.loading.normalize import normalize
+from toolkit.loading.records import (
     IncompleteError,
+    Problem,
     RawBatch,
-    next_page,
-    read_strictly,
+    problem_rows,
     require_fields,
 )
+from toolkit.loading.strict_json import next_page, read_strictly
 from toolkit.schemas import Table
 
 _THREADS = 2
 _MOST_WAITING = 4  # pieces being parsed or waiting for it; more would only take memory
+_MOST_EXTRA = 1000  # other fields that are told by name
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some consecutive records, typed, and their problems."""
 
+    frame: pl.DataFrame
+    problems: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """What a piece became: text, then types."""
+
+    raw: RawBatch
     frame: pl.DataFrame
     problems: pl.DataFrame
 
@@ -61,11 +71,7 @@ class BatchReader:
         self.next_page = None
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="toolkit-parse")
         try:
-            with closing(self._parsed(self._pieces(body), pool)) as parsed:
-                for piece, raw, frame, problems in parsed:
-                    yield self._batch(raw, frame, problems)
-                    if piece.last:
-                        self.next_page = next_page(piece, raw.tail)
+            yield from self._batches(self._pieces(body), pool)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -83,68 +89,100 @@ class BatchReader:
             yield from cutter.feed(chunk)
         yield from cutter.finish()
 
-    def _parsed(
-        self, pieces: Iterator[Piece], pool: ThreadPoolExecutor
-    ) -> Generator[_Parsed, None, None]:
-        """The pieces parsed; one that was cut inside a record is joined with those behind it."""
-        parts: list[Piece] = []  # of one piece that is still incomplete
+    def _batches(self, pieces: Iterator[Piece], pool: ThreadPoolExecutor) -> Iterator[Batch]:
+        submitted = self._submitted(pieces, pool)
+        for piece, parsed in self._whole(submitted, pool):
+            yield self._batch(parsed)
+            if parsed.raw.tail:
+                end = piece.split(len(piece.data) - len(parsed.raw.tail))[1]
+                for more, _ in submitted:
+                    end = end.join(more)
+                    _limit(end, "what follows the records")
+                self.next_page = next_page(end)
+                return
+
+    def _whole(
+        self, submitted: Iterator[tuple[Piece, Future[_Parsed]]], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[Piece, _Parsed]]:
+        """The pieces parsed; what was cut inside a record is joined and cut anew."""
+        left: Piece | None = None  # begins at a record, as the pieces behind a wrong cut do not
         wanted = 0
-        for piece, future in self._submitted(pieces, pool):
-            parts.append(piece)
-            size = sum(len(part.data) for part in parts)
-            if size < wanted and not piece.last:
+        for piece, future in submitted:
+            if left is None:
+                parsed = self._result(piece, future, pool)
+                if parsed is not None:
+                    yield piece, parsed
+                    continue
+            left = piece if left is None else left.join(piece)
+            if len(left.data) < wanted and not left.last:
                 continue
-            whole = piece if len(parts) == 1 else parts[0].join(*parts[1:])
-            try:
-                parsed = future.result() if whole is piece else _parse(whole, self._table, 0)
-            except IncompleteError:
-                if size > LARGEST_RECORD:
-                    raise whole.error(
-                        f"a record is larger than {LARGEST_RECORD >> 20} MB",
-                        0,
-                        record=self.records,
-                    ) from None
-                wanted = 2 * size
+            border = len(left.data) if left.last else last_border(left.data)
+            if border == 0:
+                _limit(left, "a record", record=self.records)
+                wanted = 2 * len(left.data)
                 continue
-            except (WireFormatError, SchemaError):
-                parsed = _parse(whole, self._table, self.records)  # again, with its true number
-            parts, wanted = [], 0
-            yield parsed
+            whole, rest = (left, None) if left.last else left.split(border)
+            again = self._result(whole, self._submit(whole, pool), pool)
+            assert again is not None  # noqa: S101  # it ends where a record does
+            yield whole, again
+            left, wanted = rest if rest and rest.data else None, 0
+
+    def _submit(self, piece: Piece, pool: ThreadPoolExecutor) -> Future[_Parsed]:
+        return pool.submit(_parse, piece, self._table, self.records)
+
+    def _result(
+        self, piece: Piece, future: Future[_Parsed], pool: ThreadPoolExecutor
+    ) -> _Parsed | None:
+        """What became of a piece; None where it ends inside a record."""
+        try:
+            return future.result()
+        except IncompleteError:
+            return None
+        except (WireFormatError, SchemaError):
+            return self._submit(piece, pool).result()  # again, with the record's true number
 
     def _submitted(
         self, pieces: Iterator[Piece], pool: ThreadPoolExecutor
     ) -> Iterator[tuple[Piece, Future[_Parsed]]]:
         waiting: deque[tuple[Piece, Future[_Parsed]]] = deque()
         for piece in pieces:
-            waiting.append((piece, pool.submit(_parse, piece, self._table, 0)))
+            waiting.append((piece, self._submit(piece, pool)))
             if len(waiting) >= _MOST_WAITING:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
 
-    def _batch(self, raw: RawBatch, frame: pl.DataFrame, problems: pl.DataFrame) -> Batch:
-        rows: list[Problem] = []
-        for name, record in raw.extra.items():
-            if name not in self._extra:
-                rows.append((record, name, None, "not a field of this resource; left out"))
-        rows += raw.problems
+    def _batch(self, parsed: _Parsed) -> Batch:
+        raw, problems = parsed.raw, parsed.problems
+        rows = [*self._extra_problems(raw.extra), *raw.problems]
         if rows:
             problems = problems.vstack(problem_rows(self._table.name, rows))
         if not problems.is_empty():
             problems = problems.sort("record", maintain_order=True).with_columns(
                 pl.col("record") + self.records
             )
-        self._extra.update(raw.extra)
         self._present |= raw.present
-        self.records += len(frame)
-        return Batch(frame, problems)
+        self.records += len(parsed.frame)
+        return Batch(parsed.frame, problems)
 
-
-_Parsed = tuple[Piece, RawBatch, pl.DataFrame, pl.DataFrame]
+    def _extra_problems(self, extra: dict[str, int]) -> Iterator[Problem]:
+        for name, record in extra.items():
+            if name in self._extra or len(self._extra) > _MOST_EXTRA:
+                continue
+            self._extra.add(name)
+            if len(self._extra) > _MOST_EXTRA:
+                yield record, name, None, "the 1,001st other field; no further one is told of"
+            else:
+                yield record, name, None, "not a field of this resource; left out"
 
 
 def _parse(piece: Piece, table: Table, before: int) -> _Parsed:
     raw = read_columns(piece, table) or read_strictly(piece, table, before=before)
     require_fields(raw.frame, table, before)
-    frame, problems = normalize(raw.frame, table, before=before)
-    return piece, raw, frame, problems
+    frame, problems = normalize(raw.frame, table)
+    return _Parsed(replace(raw, frame=table.empty()), frame, problems)
+
+
+def _limit(piece: Piece, what: str, *, record: int | None = None) -> None:
+    if len(piece.data) > LARGEST_RECORD:
+        raise piece.error(f"{what} is larger than {LARGEST_RECORD >> 20} MB", 0, record=record)

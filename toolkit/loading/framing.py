@@ -3,35 +3,33 @@
 Four framings are read: a JSON array, a paged envelope `{"results": […], "next": url}`,
 newline-delimited objects, and objects separated by commas without brackets.
 
-A piece ends where a record seems to end: a `}`, a separator and a `{`, outside of strings when
-the quotes before it are counted. An object inside a record can look the same, so the cut is a
-guess. Whoever parses the piece knows: a piece that is no sequence of whole records is joined
-with the next one. So the cuts never show in what is read.
+A piece is cut at the last shallowest place where a `}` and a `{` follow each other outside of
+strings. Only where a record is larger than the stretch looked at can that be inside a record.
+Whoever reads the piece sees it, and `last_border` then says where it should have been cut.
 """
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
+import numpy.typing as npt
 
 from toolkit.errors import WireFormatError
 
-PIECE_SIZE = 4 << 20  # smaller ones cost more calls, larger ones only memory
-_FIRST_SIZE = PIECE_SIZE >> 4  # then each twice as large, so that the first few come soon
-LARGEST_RECORD = 64 << 20
+PIECE_SIZE = 2 << 20  # smaller ones cost more calls, larger ones only memory
+_FIRST_SIZE = PIECE_SIZE >> 3  # then each twice as large, so that the first few come soon
+LARGEST_RECORD = 16 << 20
 BOM = b"\xef\xbb\xbf"
+SPACE = b" \t\n\r"
 
-_SPACE = b" \t\n\r"
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]"]|[^"{}\[\]]++', re.DOTALL)
-_RESULTS = re.compile(rb"\s*:\s*\[")
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_COMMA_BEFORE = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\Z")
-_NEWLINE_BEFORE = re.compile(rb"\}[ \t\r]*\n[ \t\n\r]*\Z")
-_SEPARATOR_LENGTH = 256  # of whitespace searched before a `{`; a longer one is simply no cut
+_STRETCH = 64 << 10  # bytes at the end of a piece in which a border is looked for first
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
 
 
 class Framing(Enum):
@@ -64,23 +62,37 @@ class Piece:
 
     data: bytes
     framing: Framing
-    head: bytes
-    offset: int
-    line: int
-    line_start: int
-    last: bool
+    head: bytes = b""
+    offset: int = 0
+    line: int = 0
+    line_start: int = 0
+    last: bool = False
 
     @property
     def first(self) -> bool:
         """Whether the body's records begin with it."""
         return self.offset == len(self.head)
 
-    def join(self, *others: Piece) -> Piece:
-        """This piece and those behind it as one."""
-        data = b"".join([self.data, *(other.data for other in others)])
-        return replace(self, data=data, last=others[-1].last)
+    def join(self, other: Piece) -> Piece:
+        """This piece and the one behind it as one."""
+        return replace(self, data=self.data + other.data, last=other.last)
 
-    def error(self, reason: str, at: int, *, record: int | None, start: int = 0) -> WireFormatError:
+    def split(self, at: int) -> tuple[Piece, Piece]:
+        """The bytes before a position and those from it on."""
+        before, behind = self.data[:at], self.data[at:]
+        lines = before.count(b"\n")
+        rest = replace(
+            self,
+            data=behind,
+            offset=self.offset + at,
+            line=self.line + lines,
+            line_start=self.offset + before.rfind(b"\n") + 1 if lines else self.line_start,
+        )
+        return replace(self, data=before, last=False), rest
+
+    def error(
+        self, reason: str, at: int, *, record: int | None = None, start: int = 0
+    ) -> WireFormatError:
         """The error that says where the body is wrong.
 
         Args:
@@ -89,15 +101,13 @@ class Piece:
             record: 0-based number in the body of the record it lies in.
             start: Position in the piece at which that record begins.
         """
-        lines = self.data.count(b"\n", 0, at)
-        line_start = self.data.rfind(b"\n", 0, at) + 1 + self.offset if lines else self.line_start
-        offset = self.offset + at
-        line, column = self.line + lines + 1, offset - line_start + 1
+        there = self.split(at)[1]
+        line, column = there.line + 1, there.offset - there.line_start + 1
         inside = f", record {record}" if record is not None else ""
         return WireFormatError(
-            f"{reason} at line {line}, column {column} (byte {offset}{inside})"
+            f"{reason} at line {line}, column {column} (byte {there.offset}{inside})"
             f"{_excerpt(self.data, start, at)}",
-            offset=offset,
+            offset=there.offset,
             line=line,
             column=column,
             record=record,
@@ -120,176 +130,193 @@ class Cutter:
 
     def __init__(self, piece_size: int = PIECE_SIZE) -> None:
         self._piece_size = piece_size
-        self._next_size = min(_FIRST_SIZE, piece_size)
-        self._wanted = 1  # bytes to have arrived before another look is worth while
+        self._wanted = min(_FIRST_SIZE, piece_size)
         self._arrived: list[bytes] = []
         self._size = 0
-        self._framing: Framing | None = None
-        self._head = b""
-        self._offset = 0
-        self._line = 0
-        self._line_start = 0
+        self._next: Piece | None = None  # without its data; known once the framing is
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """The pieces that these further bytes complete.
 
         Raises:
-            WireFormatError: The body begins with what no framing begins with, or a record is
-                larger than any real one.
+            WireFormatError: The body begins with what no framing begins with.
         """
-        self._keep(data)
+        self._arrived.append(data)
+        self._size += len(data)
         if self._size < self._wanted:
             return
-        if self._framing is None:
-            self._find_framing(ended=False)
-        if self._framing is not None and self._size >= self._wanted:
-            yield from self._bordered(self._framing)
+        buffer = b"".join(self._arrived)
+        if self._next is None:
+            buffer = self._begin(buffer, ended=len(buffer) > LARGEST_RECORD)
+        cut = _likely_border(buffer) if self._next is not None else 0
+        if not cut and len(buffer) > LARGEST_RECORD:
+            cut = len(buffer)  # no record is that large: whoever reads it says so
+        if cut:
+            yield self._take(buffer, cut)
+            self._wanted = min(2 * self._wanted, self._piece_size)
+        else:
+            self._arrived, self._size = [buffer], len(buffer)
+            self._wanted = max(self._wanted, 2 * len(buffer))
 
     def finish(self) -> Iterator[Piece]:
-        """The last pieces: all records that seem whole but one, and the rest.
+        """The last piece.
 
         Raises:
             WireFormatError: The body is empty or ends before its first record.
         """
-        if self._framing is None:
-            self._find_framing(ended=True)
-        if self._framing is not None:
-            yield from self._bordered(self._framing)
-        yield self._piece(self._buffer(), last=True)
+        buffer = b"".join(self._arrived)
+        if self._next is None:
+            buffer = self._begin(buffer, ended=True)
+        yield replace(self._take(buffer, len(buffer)), last=True)
 
-    def _keep(self, data: bytes) -> None:
-        self._arrived.append(data)
-        self._size += len(data)
-
-    def _buffer(self) -> bytes:
-        """All that arrived and was not handed out."""
-        if len(self._arrived) != 1:
-            self._arrived = [b"".join(self._arrived)]
-        return self._arrived[0]
-
-    def _bordered(self, framing: Framing) -> Iterator[Piece]:
-        """What has arrived up to the last border, if there is one."""
-        cut = _last_border(self._buffer(), framing)
-        if cut:
-            yield self._take(cut)
-            self._next_size = min(2 * self._next_size, self._piece_size)
-            self._wanted = self._next_size
-        else:
-            self._grow()
-
-    def _grow(self) -> None:
-        if self._size > LARGEST_RECORD:
-            raise self._piece(b"", last=False).error(
-                f"a record is larger than {LARGEST_RECORD >> 20} MB", 0, record=None
-            )
-        self._wanted = 2 * self._size
-
-    def _piece(self, data: bytes, *, last: bool) -> Piece:
-        return Piece(
-            data,
-            self._framing or Framing.ARRAY,
-            self._head,
-            self._offset,
-            self._line,
-            self._line_start,
-            last,
-        )
-
-    def _take(self, size: int) -> Piece:
-        buffer = self._buffer()
-        piece = self._piece(buffer[:size], last=False)
-        self._arrived, self._size = [buffer[size:]], self._size - size
-        if b"\n" in piece.data:
-            self._line += _count(piece.data, "\n")
-            self._line_start = self._offset + piece.data.rfind(b"\n") + 1
-        self._offset += size
+    def _take(self, buffer: bytes, cut: int) -> Piece:
+        assert self._next is not None  # noqa: S101
+        piece, rest = replace(self._next, data=buffer).split(cut)
+        self._arrived, self._size = [rest.data], len(rest.data)
+        self._next = replace(rest, data=b"")
         return piece
 
-    def _find_framing(self, *, ended: bool) -> None:
-        body = self._buffer()
-        found = _framing(body, ended=ended)
-        if found is None:
-            if ended:
-                reason = "the body ends too early" if body.strip() else "the body is empty"
-                raise self._piece(body, last=True).error(reason, len(body), record=None)
-            self._grow()
-            return
-        framing, start = found
-        if start < 0:
-            raise self._piece(body, last=False).error(
-                "the body is no JSON array or object", -start - 1, record=None
-            )
-        self._head = self._take(start).data
-        self._framing = framing
-        self._wanted = self._next_size
+    def _begin(self, body: bytes, *, ended: bool) -> bytes:
+        """What follows the head, once the framing is known."""
+        framing, start = _framing(body, ended=ended)
+        if framing is None:
+            return body
+        head, rest = Piece(body, framing).split(start)
+        self._next = replace(rest, data=b"", head=head.data)
+        return rest.data
 
 
-def _framing(body: bytes, *, ended: bool) -> tuple[Framing, int] | None:
+def escapes(characters: Bytes) -> Ints:
+    """Where each escape begins: at those backslashes that are not escaped themselves."""
+    slashes = np.flatnonzero(characters == ord("\\"))
+    numbers = np.arange(len(slashes))
+    begins = np.diff(slashes, prepend=-2) > 1
+    in_run = numbers - np.maximum.accumulate(np.where(begins, numbers, 0))
+    found: Ints = slashes[in_run % 2 == 0]
+    return found
+
+
+def quotes(characters: Bytes, escaped: Ints) -> Ints:
+    """Where strings begin and end.
+
+    Args:
+        characters: A text that begins outside of a string, or inside one but not in an escape.
+        escaped: Where its escapes begin.
+    """
+    found: Ints = np.flatnonzero(characters == ord('"'))
+    if len(escaped):
+        behind = escaped[escaped < len(characters) - 1] + 1
+        found = np.delete(found, np.searchsorted(found, behind[characters[behind] == ord('"')]))
+    return found
+
+
+def last_border(data: bytes) -> int:
+    """Where the last record begins if a whole one stands before it, else 0.
+
+    Args:
+        data: Begins at a record.
+    """
+    at, depth, is_border = _brackets(np.frombuffer(data, np.uint8), inside=False)
+    ended = np.append(depth < 0, True).argmax()  # at the `]` behind the records
+    found = np.flatnonzero(is_border[:ended] & (depth[:ended] == 0))
+    return int(at[found[-1] + 1]) if len(found) else 0
+
+
+def too_deep(data: bytes, most: int) -> int | None:
+    """The first bracket within so many others, if there is one."""
+    at, depth, _ = _brackets(np.frombuffer(data, np.uint8), inside=False)
+    deep = np.flatnonzero(depth > most)
+    return int(at[deep[0]]) if len(deep) else None
+
+
+def _likely_border(buffer: bytes) -> int:
+    """The last shallowest place where a record may begin, else 0."""
+    characters = np.frombuffer(buffer, np.uint8)
+    stretch = _STRETCH
+    while True:
+        start = max(0, len(buffer) - stretch)
+        if start and buffer[start - 1] == ord("\\"):
+            start = len(buffer[:start].rstrip(b"\\"))
+        at, depth, is_border = _brackets(characters[start:], inside=_ends_inside(buffer[:start]))
+        found = np.flatnonzero(is_border)
+        if len(found):
+            shallow = found[depth[found] == depth[found].min()]
+            return start + int(at[shallow[-1] + 1])
+        if start == 0:
+            return 0
+        stretch *= 8
+
+
+def _ends_inside(buffer: bytes) -> bool:
+    """Whether a text that begins outside of strings ends inside of one."""
+    characters = np.frombuffer(buffer, np.uint8)
+    if b"\\" in buffer:
+        return len(quotes(characters, escapes(characters))) % 2 == 1
+    return int(np.count_nonzero(characters == ord('"'))) % 2 == 1
+
+
+def _brackets(characters: Bytes, *, inside: bool) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
+    """The brackets outside of strings.
+
+    Returns:
+        Where they are, how many are open behind each, and which are a `}` before a `{`.
+    """
+    folded = characters | 0x20  # `[` and `{` are one bit apart, so are `]` and `}`
+    at = np.flatnonzero((folded == ord("{")) | (folded == ord("}")))
+    if len(at):
+        strings = quotes(characters, escapes(characters))
+        at = at[(np.searchsorted(strings, at) + inside) % 2 == 0]
+    kind = characters[at]
+    depth = np.cumsum(np.where(kind | 0x20 == ord("{"), 1, -1))
+    is_border = np.zeros(len(at), np.bool_)
+    is_border[:-1] = (kind[:-1] == ord("}")) & (kind[1:] == ord("{"))
+    return at, depth, is_border
+
+
+def _framing(body: bytes, *, ended: bool) -> tuple[Framing | None, int]:
     """The framing and where the records begin; None while the bytes do not tell.
 
-    Where the body begins with neither `[` nor `{`, the position p of its first byte comes
-    as -p - 1.
+    Raises:
+        WireFormatError: No framing begins so, or the body ends before it begins.
     """
-    if not ended and len(body) < len(BOM):
-        return None
     start = len(BOM) if body.startswith(BOM) else 0
-    start += len(body) - start - len(body[start:].lstrip(_SPACE))
+    start = len(body) - len(body[start:].lstrip(SPACE))
     first = body[start : start + 1]
-    if not first:
-        return None
     if first == b"[":
         return Framing.ARRAY, start + 1
-    if first != b"{":
-        return Framing.ARRAY, -start - 1
-    return _framing_of_object(body, start, ended=ended)
+    if first == b"{":
+        return _framing_of_object(body, start, ended=ended)
+    whole = Piece(body, Framing.ARRAY, last=True)
+    if not first and ended:
+        reason = "the body is cut off" if body.strip() else "the body is empty"
+        raise whole.error(reason, len(body))
+    if first and (ended or len(body) >= len(BOM)):
+        raise whole.error("the body is no JSON array or object", start)
+    return None, 0
 
 
-def _framing_of_object(body: bytes, start: int, *, ended: bool) -> tuple[Framing, int] | None:
-    depth = 0
-    for token in _TOKEN.finditer(body, start):
-        text = token[0]
-        if text == b'"':  # a string that has not ended yet
-            break
-        if text in {b"{", b"["}:
-            depth += 1
-        elif text in {b"}", b"]"}:
-            depth -= 1
-            if depth == 0:
-                return _framing_between(body[token.end() :], start, ended=ended)
-        elif depth == 1 and text == b'"results"':
-            array = _RESULTS.match(body, token.end())
-            if array:
-                return Framing.ENVELOPE, array.end()
-    return (Framing.LINES, start) if ended else None
-
-
-def _framing_between(rest: bytes, start: int, *, ended: bool) -> tuple[Framing, int] | None:
-    behind = rest.lstrip(_SPACE)[:1]
+def _framing_of_object(body: bytes, start: int, *, ended: bool) -> tuple[Framing | None, int]:
+    characters = np.frombuffer(body, np.uint8)[start:]
+    at, depth, _ = _brackets(characters, inside=False)
+    closed = np.append(depth == 0, True).argmax()
+    strings = quotes(characters, escapes(characters))
+    lists = at[:closed][(depth[:closed] == 2) & (characters[at[:closed]] == ord("["))]
+    for place in (lists + start).tolist():
+        last = (strings[: np.searchsorted(strings, place - start)][-2:] + start).tolist()
+        if len(last) == 2 and body[last[1] + 1 : place].strip(SPACE) == b":":
+            name = _string(body[last[0] : last[1] + 1])
+            if name == "results":
+                return Framing.ENVELOPE, place + 1
+    if closed == len(at):
+        return (Framing.LINES if ended else None), start
+    behind = body[start + at[closed] + 1 :].lstrip(SPACE)[:1]
     if not behind and not ended:
-        return None
+        return None, start
     return (Framing.COMMAS if behind == b"," else Framing.LINES), start
 
 
-def _last_border(buffer: bytes, framing: Framing) -> int:
-    """Where the last record begins, if a whole one stands before it; else 0."""
-    separator = _NEWLINE_BEFORE if framing is Framing.LINES else _COMMA_BEFORE
-    at = buffer.rfind(b"{")
-    while at > 0:
-        before = separator.search(buffer, max(0, at - _SEPARATOR_LENGTH), at)
-        if before and not _quotes(buffer, at) % 2:
-            return at
-        at = buffer.rfind(b"{", 0, at)
-    return 0
-
-
-def _quotes(buffer: bytes, end: int) -> int:
-    """How many quotes before this position begin or end a string."""
-    quotes = _count(buffer, '"', end)
-    if buffer.find(b"\\", 0, end) >= 0:
-        quotes -= sum(escaped == b'"' for escaped in _ESCAPED.findall(buffer, 0, end))
-    return quotes
-
-
-def _count(buffer: bytes, character: str, end: int = -1) -> int:
-    """How often an ASCII character stands before this position; `bytes.count` is slower."""
-    return int(np.count_nonzero(np.frombuffer(buffer, np.uint8, end) == ord(character)))
+def _string(quoted: bytes) -> str | None:
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        return None

@@ -17,8 +17,8 @@ import polars as pl
 
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.batches import Batch, BatchReader
-from toolkit.loading.normalize import problem_rows
 from toolkit.loading.platform import BodyChangedError, Platform
+from toolkit.loading.records import problem_rows
 from toolkit.loading.streams import Provenance, digest_of, open_stream
 from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, PROBLEMS, Table
 

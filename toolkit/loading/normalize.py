@@ -6,16 +6,14 @@ of its range stays, and both are told in the problems. Null and the empty text a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import cache
 
 import polars as pl
 
 from toolkit.schemas import PROBLEMS, RESOURCES, TIMESTAMP, Column, Table
-
-Problem = tuple[int | None, str, str | None, str]
-"""Record, column, raw text, reason."""
 
 # Polars reads more than its formats say ("20-3-28", "23:59:60"), so a pattern looks first.
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -30,14 +28,12 @@ _ANY_TIMESTAMP = (
 )
 _LENGTH_TO_MICROSECONDS = len("2020-03-28 23:21:24.354019")
 _FINER_THAN_MICROSECONDS = r"\.[0-9]{6}[0-9]*[1-9]"
-_ANY_NUMBER = r"^\s*(?<number>[+-]?[0-9]*[.,]?[0-9]+)\s*(?<percent>%?)\s*$"
-
-
-def problem_rows(resource: str, rows: Sequence[Problem]) -> pl.DataFrame:
-    """A problems frame of these rows."""
-    return pl.DataFrame(
-        [(resource, *row) for row in rows], schema=PROBLEMS.polars_schema, orient="row"
-    )
+_ANY_NUMBER = (
+    r"^\s*(?<digits>[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+))"
+    r"(?:(?<power>[eE][+-]?[0-9]+)?\s*|\s*(?<percent>%)\s*)$"
+)
+_FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
+_LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 def normalize(
@@ -62,14 +58,13 @@ def normalize(
     if raw.is_empty():
         return table.empty(), PROBLEMS.empty()
     values = raw.select(_usual(table.name))
-    columns, problems = {}, [PROBLEMS.empty()]
+    columns, problems = [], [PROBLEMS.empty()]
     for column in table:
-        text, value = raw[column.name], values[column.name]
-        if column.dtype in _RULES and not _is_well(text, value, column):
-            read = _read(text, column)
-            value = read["value"].alias(column.name)
-            problems.append(_problems(read, column, table, before))
-        columns[column.name] = value
+        value = values[column.name]
+        if column.dtype in _RULES:
+            value, found = _read(raw[column.name], value, column)
+            problems += _problems(found, column, table, before)
+        columns.append(value)
     return pl.DataFrame(columns), pl.concat(problems)
 
 
@@ -80,63 +75,57 @@ def _usual(resource: str) -> list[pl.Expr]:
     for column in RESOURCES[resource]:
         text = pl.col(column.name)
         if column.dtype in _RULES:
-            expressions.append(_RULES[column.dtype].usual[0](text).alias(column.name))
+            text = _RULES[column.dtype].forms[0](text).alias(column.name)
         elif column.name == "letter_grade":
-            expressions.append(pl.when(text != "").then(_own(text)))
-        else:
-            expressions.append(_own(text))
+            text = pl.when(text != "").then(text)
+        expressions.append(text)
     return expressions
 
 
-def _own(text: pl.Expr) -> pl.Expr:
-    """The texts in memory of their own; raw ones may point into the body and would keep it."""
-    return text.str.strip_prefix("")  # copies, unlike `slice`
+_Found = tuple[pl.Series, pl.Series, str]
+"""Rows, their texts, and what is wrong with these."""
 
 
-def _is_well(text: pl.Series, value: pl.Series, column: Column) -> bool:
-    """Whether the usual form was enough and no value needs a word; looked at cheaply."""
-    if value.null_count() > text.null_count():
-        empty = text == ""
-        if value.null_count() > text.null_count() + (empty.sum() or 0):
-            return False
-    return not _RULES[column.dtype].suspicious(text, value, column)
-
-
-def _given(text: pl.Expr) -> pl.Expr:
-    return text.is_not_null() & (text != "")
-
-
-def _read(text: pl.Series, column: Column) -> pl.DataFrame:
-    """Columns text, value and reason, which is null where the value needs no word."""
-    rule = _RULES[column.dtype]
-    raw, value = pl.col("text"), pl.col("value")
-    frame = text.alias("text").to_frame()
-    for usual in rule.usual:
-        frame = frame.with_columns(value=usual(raw))
-        if _is_well(text, frame["value"], column):
+def _read(text: pl.Series, value: pl.Series, column: Column) -> tuple[pl.Series, list[_Found]]:
+    """The values, what the first form left tried in the others, and what needs a word."""
+    rule, found = _RULES[column.dtype], []
+    for form in rule.forms[1:]:
+        left = _unread(text, value)
+        if left is None:
             break
-    else:
-        frame = frame.with_columns(value=pl.coalesce(value, rule.any(raw)))
-    return frame.with_columns(
-        reason=pl.when(_given(raw) & value.is_null())
-        .then(pl.lit(f"{rule.unread}; taken as null"))
-        .when(rule.doubtful(raw, value, column))
-        .then(pl.lit(rule.doubt))
-    )
+        again = left.to_frame("row").select(form(pl.lit(text.gather(left)))).to_series()
+        value = value.scatter(left, again)
+    left = _unread(text, value)
+    if left is not None:
+        found.append((left, text.gather(left), f"{rule.unread}; taken as null"))
+    if rule.suspicious(text, value, column):
+        doubtful = pl.select(rule.doubtful(pl.lit(text), pl.lit(value), column)).to_series()
+        rows = doubtful.fill_null(value=False).arg_true()
+        found.append((rows, text.gather(rows), rule.doubt))
+    return value, found
 
 
-def _problems(read: pl.DataFrame, column: Column, table: Table, before: int) -> pl.DataFrame:
-    return (
-        read.with_row_index("record", offset=before)
-        .filter(pl.col("reason").is_not_null())
-        .select(
+def _unread(text: pl.Series, value: pl.Series) -> pl.Series | None:
+    """The rows that have a text and no value; None where there is none, looked at cheaply."""
+    nulls = text.null_count()
+    if value.null_count() == nulls or value.null_count() == nulls + ((text == "").sum() or 0):
+        return None
+    return (value.is_null() & text.is_not_null() & (text != "")).arg_true()
+
+
+def _problems(found: list[_Found], column: Column, table: Table, before: int) -> list[pl.DataFrame]:
+    """The problems of one column, in the order of the records."""
+    parts = [
+        pl.DataFrame({"record": rows, "raw": texts}).select(
             resource=pl.lit(table.name),
-            record=pl.col("record").cast(pl.Int64),
+            record=pl.col("record").cast(pl.Int64) + before,
             column=pl.lit(column.name),
-            raw=_own(pl.col("text")),
-            reason=pl.col("reason"),
+            raw=pl.col("raw").str.strip_prefix(""),  # copies, so that the batch is not kept
+            reason=pl.lit(reason),
         )
-    )
+        for rows, texts, reason in found
+    ]
+    return [pl.concat(parts).sort("record")] if parts else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +133,17 @@ class _Rule:
     """How text becomes a value.
 
     Attributes:
-        usual: Each reads a form that nearly every value of a body may have, fast; the later the
-            more forms.
-        any: Reads every accepted form; asked only where these left something to be looked at.
-        unread: What is said of a text that neither reads.
+        forms: Each reads some forms; the first what nearly every value is, fast; the later ones
+            are asked only for what those before left, and the last reads all that is accepted.
+        unread: What is said of a text that none reads.
         doubtful: From text, value and column, which values are read but need a word.
         doubt: That word.
         suspicious: Whether some value may be doubtful; cheap, and right when it says no.
     """
 
-    usual: tuple[Callable[[pl.Expr], pl.Expr], ...]
-    any: Callable[[pl.Expr], pl.Expr]
+    forms: tuple[Callable[[pl.Expr], pl.Expr], ...]
     unread: str
-    doubtful: Callable[[pl.Expr, pl.Expr, Column], pl.Expr]
+    doubtful: Callable[[pl.Expr, pl.Expr, Column], pl.Expr] = lambda *_: pl.lit(value=False)
     doubt: str = ""
     suspicious: Callable[[pl.Series, pl.Series, Column], bool] = lambda *_: False
 
@@ -167,14 +154,21 @@ def _number(text: pl.Expr) -> pl.Expr:
 
 
 def _any_number(text: pl.Expr) -> pl.Expr:
+    """Also with spaces, a comma or a percent sign; the digits of a percentage are read once."""
     parts = text.str.extract_groups(_ANY_NUMBER).struct
-    number = _number(parts.field("number").str.replace(",", ".", literal=True))
-    return pl.when(parts.field("percent") == "%").then(number / 100).otherwise(number)
+    digits = parts.field("digits").str.replace(",", ".", literal=True)
+    shifted = pl.when(parts.field("percent") == "%").then(pl.lit("e-2"))
+    return _number(digits + pl.coalesce(shifted, parts.field("power"), pl.lit("")))
+
+
+def _in_calendar(value: pl.Expr, first: date, last: date) -> pl.Expr:
+    return pl.when(value.is_between(first, last)).then(value)
 
 
 def _date(text: pl.Expr) -> pl.Expr:
     pattern, form = _DATE
-    return pl.when(text.str.contains(pattern)).then(text.str.to_date(form, strict=False))
+    day = pl.when(text.str.contains(pattern)).then(text.str.to_date(form, strict=False))
+    return _in_calendar(day, date.min, date.max)
 
 
 def _exact_timestamp(text: pl.Expr) -> pl.Expr:
@@ -187,7 +181,8 @@ def _usual_timestamp(text: pl.Expr) -> pl.Expr:
 
 def _timestamp(text: pl.Expr, pattern: str, form: str) -> pl.Expr:
     local = text.str.to_datetime(form, time_unit="us", strict=False)
-    return pl.when(text.str.contains(pattern)).then(local.dt.replace_time_zone("UTC"))
+    moment = pl.when(text.str.contains(pattern)).then(local.dt.replace_time_zone("UTC"))
+    return _in_calendar(moment, _FIRST_MOMENT, _LAST_MOMENT)
 
 
 def _any_timestamp(text: pl.Expr) -> pl.Expr:
@@ -199,7 +194,8 @@ def _any_timestamp(text: pl.Expr) -> pl.Expr:
         minutes=parts.field("minutes").cast(pl.Int64).fill_null(0),
     )
     east, west = parts.field("sign") == "+", parts.field("sign") == "-"
-    return pl.when(east).then(local - offset).when(west).then(local + offset).otherwise(local)
+    moment = pl.when(east).then(local - offset).when(west).then(local + offset).otherwise(local)
+    return _in_calendar(moment, _FIRST_MOMENT, _LAST_MOMENT)
 
 
 def _boolean(text: pl.Expr) -> pl.Expr:
@@ -215,9 +211,9 @@ def _out_of_range(_: pl.Expr, value: pl.Expr, column: Column) -> pl.Expr:
     return ~value.is_between(column.low, column.high)
 
 
-def _finer_than_microseconds(text: pl.Expr, _: pl.Expr, __: Column) -> pl.Expr:
-    long = text.str.len_bytes() > _LENGTH_TO_MICROSECONDS
-    return pl.when(long).then(text).str.contains(_FINER_THAN_MICROSECONDS).fill_null(value=False)
+def _finer_than_microseconds(text: pl.Expr, value: pl.Expr, _: Column) -> pl.Expr:
+    long = value.is_not_null() & (text.str.len_bytes() > _LENGTH_TO_MICROSECONDS)
+    return pl.when(long).then(text).str.contains(_FINER_THAN_MICROSECONDS)
 
 
 def _lies_within(value: pl.Series, column: Column) -> bool:
@@ -228,32 +224,21 @@ def _longest(text: pl.Series) -> int:
     return int(text.str.len_bytes().max() or 0)  # type: ignore[arg-type]  # of a number column
 
 
-def _never(_: pl.Expr, __: pl.Expr, ___: Column) -> pl.Expr:
-    return pl.lit(value=False)
-
-
 _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
     pl.Float64: _Rule(
-        (_number,),
-        _any_number,
+        (_number, _any_number),
         "not a number or a percentage",
         _out_of_range,
         "outside 0–1; kept as it is",
         lambda _, value, column: not _lies_within(value, column),
     ),
     TIMESTAMP: _Rule(
-        (_exact_timestamp, _usual_timestamp),
-        _any_timestamp,
+        (_exact_timestamp, _usual_timestamp, _any_timestamp),
         "not a point in time",
         _finer_than_microseconds,
         "finer than a microsecond; the rest was cut off",
         lambda text, _, __: _longest(text) > _LENGTH_TO_MICROSECONDS,
     ),
-    pl.Date: _Rule(
-        (_date,),
-        lambda text: _any_timestamp(text).dt.date(),
-        "not a date",
-        _never,
-    ),
-    pl.Boolean: _Rule((_boolean,), _any_boolean, "neither true nor false", _never),
+    pl.Date: _Rule((_date, lambda text: _any_timestamp(text).dt.date()), "not a date"),
+    pl.Boolean: _Rule((_boolean, _any_boolean), "neither true nor false"),
 }

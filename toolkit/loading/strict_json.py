@@ -1,47 +1,31 @@
 """Any piece → its records, read strictly; every error at its exact byte.
 
 This is the verdict on what is JSON: RFC 8259, with UTF-8 and whole characters, nothing more.
-It reads anything and is slow; `columnar_json` reads what is laid out regularly and is fast.
-Both give the same.
+It reads anything and is slow; `columnar_json` is fast, and leaves here what is in doubt.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
-from typing import NoReturn
+from collections.abc import Container, Iterator
+from json.decoder import scanstring
+from typing import NamedTuple, NoReturn
 
 import polars as pl
 
-from toolkit.errors import SchemaError, WireFormatError
-from toolkit.loading.framing import Framing, Piece
+from toolkit.errors import WireFormatError
+from toolkit.loading.framing import BOM, Framing, Piece, too_deep
+from toolkit.loading.records import (
+    DEEPEST,
+    NESTED,
+    REPEATED,
+    IncompleteError,
+    Problem,
+    RawBatch,
+    require_fields,
+)
 from toolkit.schemas import Table
-
-DEEPEST = 500  # brackets within brackets
-
-
-@dataclass
-class RawBatch:
-    """The records of a piece, every value as text.
-
-    Attributes:
-        frame: One String column per field of the table.
-        present: The fields of the table that some record has.
-        extra: Other fields, each with the first record that has it.
-        problems: Record, column, raw text and reason, of values that are no single text.
-        tail: What follows the records where the body ends, from the `]` on.
-    """
-
-    frame: pl.DataFrame
-    present: set[str]
-    extra: dict[str, int] = field(default_factory=dict)
-    problems: list[tuple[int, str, str | None, str]] = field(default_factory=list)
-    tail: bytes = b""
-
-
-class IncompleteError(Exception):
-    """The piece ends inside a record: it was not cut where it should be."""
 
 
 class _Number(str):
@@ -58,15 +42,16 @@ def _refuse_constant(_: str) -> NoReturn:
     raise _ConstantError
 
 
+_Record = tuple[tuple[str, object], ...]
+
 _DECODER = json.JSONDecoder(
     object_pairs_hook=tuple,  # so that a field that comes twice is seen
     parse_float=_Number,
     parse_int=_Number,
     parse_constant=_refuse_constant,
 )
-_SPACES = re.compile(r"[ \t\n\r]*")
+_SPACES = re.compile(r"[ \t\n\r]*+")
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*+"|(?P<constant>-?Infinity|NaN)', re.DOTALL)
-_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
 _LONE_SURROGATE = re.compile(
     r"\\(?:u(?P<high>[dD][89abAB]..)(?P<pair>\\u[dD][c-fC-F]..)?|u(?P<low>[dD][c-fC-F]..)|.)",
     re.DOTALL,
@@ -88,34 +73,68 @@ def read_strictly(piece: Piece, table: Table, *, before: int) -> RawBatch:
     """
     reader = _Reader(piece, before)
     try:
-        reader.read_records()
+        tail = reader.read_records()
     except WireFormatError:
-        require_fields(_batch(reader.records, table).frame, table, before)  # what comes first
+        require_fields(_batch(reader, table).frame, table, before)  # what comes first
         raise
-    batch = _batch(reader.records, table)
-    batch.tail = reader.rest()
+    batch = _batch(reader, table)
+    batch.tail = piece.data[reader.offset(len(reader.text) - len(tail)) :] if tail else b""
     return batch
 
 
-def require_fields(raw: pl.DataFrame, table: Table, before: int) -> None:
-    """Raise `SchemaError` at the first record that lacks a required field.
+def read_records(records: list[bytes], table: Table) -> RawBatch:
+    """Well-formed records, read one by one."""
+    return read_strictly(Piece(b",".join(records), Framing.COMMAS, last=True), table, before=0)
+
+
+def next_page(end: Piece) -> str | None:
+    """The address of the next page, from what stands around the records.
 
     Args:
-        raw: One column per field of the table, one row per record.
-        table: The resource.
-        before: Number of records that came before these.
+        end: The end of the body, from the `]` behind the records on; empty where there is none.
 
     Raises:
-        SchemaError: Names the field and the record.
+        WireFormatError: Something follows an array, the envelope is no JSON or names its
+            records twice, or its `next` is no address.
     """
-    lacking = [
-        (before + (raw[column.name].is_null().arg_max() or 0), column.name)
-        for column in table
-        if column.required and raw[column.name].null_count()
-    ]
-    if lacking:
-        record, name = min(lacking)
-        raise SchemaError(f"record {record} has no `{name}`, or it is null")
+    if end.framing is not Framing.ENVELOPE:
+        space = len(end.data[1:]) - len(end.data[1:].lstrip(b" \t\n\r"))
+        if 1 + space < len(end.data):
+            raise end.error("something follows the end of the array", 1 + space)
+        return None
+    bom = len(end.head) - len(end.head.removeprefix(BOM))
+    head = end.head[bom:]
+    reader = _Reader(Piece(head + end.data, Framing.LINES, last=True), 0)
+
+    def refused(reason: str, at: int) -> WireFormatError:
+        if at < len(head):
+            return Piece(end.head, end.framing).error(reason, bom + at)
+        return end.error(reason, at - len(head))
+
+    try:
+        reader.read_records()
+    except WireFormatError as error:
+        raise refused("the envelope is not JSON", error.offset) from None
+    address, places = None, []
+    for field in reader.fields(0):
+        places += [field.at] if field.name == "results" else []
+        address = field.value if field.name == "next" else address
+    if len(reader.records) > 1:
+        raise refused("something follows the envelope", reader.offset(reader.starts[1]))
+    if len(places) > 1:
+        raise refused("the envelope has `results` twice", reader.offset(places[1]))
+    if isinstance(address, _Number) or not isinstance(address, str | None):
+        raise refused("the envelope's `next` is no address", len(head))
+    return address or None
+
+
+class _Field(NamedTuple):
+    """A field of a record, its place in the text, and its value as it was written."""
+
+    name: str
+    value: object
+    at: int
+    source: str
 
 
 class _Reader:
@@ -124,21 +143,32 @@ class _Reader:
     def __init__(self, piece: Piece, before: int) -> None:
         self._piece = piece
         self._before = before
-        self.records: list[tuple[tuple[str, object], ...]] = []
-        self._text, self._flaw = _decoded(piece.data)
+        self.records: list[_Record] = []
+        self.starts: list[int] = []
+        self.text, self._flaw = _decoded(piece.data)
         self._at = 0
         self._start = 0
 
-    def rest(self) -> bytes:
-        """What follows the records."""
-        return self._text[self._at :].encode()
+    def offset(self, at: int) -> int:
+        """The byte at which a character of the text begins."""
+        return len(self.text[:at].encode())
 
-    def read_records(self) -> None:
-        """Read to the end of the records, up to the `]` if one ends them."""
-        self._skip_space()
+    def fields(self, number: int) -> Iterator[_Field]:
+        """The fields of a record that was read."""
+        at = self._space(self.starts[number] + 1)
+        while self.text[at] != "}":
+            begin = at = self._space(at + 1 if self.text[at] == "," else at)
+            name, at = scanstring(self.text, at + 1)
+            start = self._space(self._space(at) + 1)
+            value, at = _DECODER.raw_decode(self.text, start)
+            yield _Field(name, value, begin, self.text[start:at])
+            at = self._space(at)
+
+    def read_records(self) -> str:
+        """Read to the end of the records; what follows them, from the `]` on."""
+        self._at = self._space(0)
         if self._piece.framing.bracketed and self._piece.first and self._next() == "]":
-            self._end_array()
-            return
+            return self.text[self._at :]
         separate = self._end_line if self._piece.framing is Framing.LINES else self._pass_comma
         more = True
         while more:
@@ -147,99 +177,69 @@ class _Reader:
             self._read_record()
             self._start = self._at
             more = separate()
-        if self._next() == "]":
-            self._end_array()
+        return self.text[self._at :]
 
     def _end_line(self) -> bool:
         """Go to the next record of newline-delimited ones; whether there is one."""
-        newline = "\n" in self._skip_space()
+        before = self._at
+        self._at = self._space(before)
         if self._ended():
             return False
-        if not newline:
+        if "\n" not in self.text[before : self._at]:
             self._fail("a record must end its line")
         return True
 
     def _pass_comma(self) -> bool:
         """Go past the comma to the next record; whether there is one in the piece."""
         bracketed = self._piece.framing.bracketed
-        self._skip_space()
+        self._at = self._space(self._at)
         if (bracketed and self._next() == "]") or (
             not bracketed and self._piece.last and self._ended()
         ):
             return False
         if self._next() != ",":
             self._fail("a comma is missing between two records")
-        self._at += 1
-        self._skip_space()
+        self._at = self._space(self._at + 1)
         return self._piece.last or not self._ended()
 
     def _read_record(self) -> None:
         self._start = self._at
         try:
-            record, self._at = _DECODER.raw_decode(self._text, self._at)
+            record, self._at = _DECODER.raw_decode(self.text, self._at)
         except json.JSONDecodeError as error:
             self._at = error.pos
-            cut_off = error.pos >= len(self._text) or error.msg.startswith("Unterminated")
+            cut_off = error.pos >= len(self.text) or error.msg.startswith("Unterminated")
             self._fail(_reason(error.msg), cut_off=cut_off)
         except _ConstantError:
-            self._at = self._find_constant()
+            tokens = _CONSTANT.finditer(self.text, self._start)
+            self._at = next(token.start() for token in tokens if token["constant"])
             self._fail("JSON has neither NaN nor Infinity")
-        except RecursionError:
-            self._at = self._find_depth()
-            self._fail(f"brackets are nested more than {DEEPEST} deep")
         self.records.append(record)
+        self.starts.append(self._start)
 
-    def _end_array(self) -> None:
-        if self._piece.framing is Framing.ENVELOPE:
-            if not self._piece.last:
-                raise IncompleteError  # what follows may look like records
-            return
-        tail = self._at
-        self._at += 1
-        self._skip_space()
-        if not self._ended():
-            self._start = self._at
-            self._fail("something follows the end of the array")
-        self._at = tail
-
-    def _skip_space(self) -> str:
-        found = _SPACES.match(self._text, self._at)
-        space = found[0] if found else ""
-        self._at += len(space)
-        return space
+    def _space(self, at: int) -> int:
+        """The first position from here on that is no space."""
+        found = _SPACES.match(self.text, at)
+        return found.end() if found else at
 
     def _next(self) -> str:
-        return self._text[self._at : self._at + 1]
+        return self.text[self._at : self._at + 1]
 
     def _ended(self) -> bool:
-        return self._at >= len(self._text) and self._flaw is None
+        return self._at >= len(self.text) and self._flaw is None
 
     def _fail(self, reason: str, *, cut_off: bool = False) -> NoReturn:
-        cut_off = cut_off or self._at >= len(self._text)
+        cut_off = cut_off or self._at >= len(self.text)
         if cut_off and self._flaw is not None:
-            reason, self._at = self._flaw, len(self._text)
+            reason, self._at = self._flaw, len(self.text)
         elif cut_off and not self._piece.last:
             raise IncompleteError
         elif cut_off:
-            reason, self._at = "the body is cut off", len(self._text)
-        at, start = (len(self._text[:chars].encode()) for chars in (self._at, self._start))
+            reason, self._at = "the body is cut off", len(self.text)
+        at, start = self.offset(self._at), self.offset(self._start)
         raise self._piece.error(
             reason, at, record=self._before + len(self.records), start=start
         ) from None
-
-    def _find_constant(self) -> int:
-        for token in _CONSTANT.finditer(self._text, self._start):
-            if token["constant"]:
-                return token.start()
-        raise AssertionError("the decoder saw a constant")
-
-    def _find_depth(self) -> int:
-        depth = 0
-        for token in _BRACKET.finditer(self._text, self._start):
-            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
-            if depth > DEEPEST:
-                return token.start()
-        return self._start
 
 
 def _reason(message: str) -> str:
@@ -249,8 +249,11 @@ def _reason(message: str) -> str:
 
 
 def _decoded(data: bytes) -> tuple[str, str | None]:
-    """The text up to the first byte that is no Unicode text, and what is wrong there."""
+    """The text up to the first place where it cannot be read, and what is wrong there."""
     flaw = None
+    deep = too_deep(data, DEEPEST)
+    if deep is not None:
+        data, flaw = data[:deep], f"brackets are nested more than {DEEPEST} deep"
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -262,13 +265,14 @@ def _decoded(data: bytes) -> tuple[str, str | None]:
     return text, flaw
 
 
-def _batch(records: list[tuple[tuple[str, object], ...]], table: Table) -> RawBatch:
-    batch = RawBatch(table.empty(), set())
-    columns: dict[str, list[str | None]] = {name: [None] * len(records) for name in table.names}
-    for number, record in enumerate(records):
+def _batch(reader: _Reader, table: Table) -> RawBatch:
+    batch = RawBatch(table.empty())
+    columns: dict[str, list[str | None]] = {
+        name: [None] * len(reader.records) for name in table.names
+    }
+    for number, record in enumerate(reader.records):
         fields = dict(record)
-        if len(fields) < len(record):
-            batch.problems += _repeated(number, record)
+        doubtful = len(fields) < len(record)
         for name, value in fields.items():
             if name not in columns:
                 batch.extra.setdefault(name, number)
@@ -277,62 +281,24 @@ def _batch(records: list[tuple[tuple[str, object], ...]], table: Table) -> RawBa
             if isinstance(value, str):
                 columns[name][number] = value
             elif isinstance(value, bool):
-                columns[name][number] = str(value).lower()
+                columns[name][number] = "true" if value else "false"
             elif value is not None:
-                raw = json.dumps(_plain(value), ensure_ascii=False)
-                batch.problems.append((number, name, raw, "not a single value; taken as null"))
+                doubtful = True
+        if doubtful:
+            batch.problems += _problems(number, list(reader.fields(number)), columns)
     batch.frame = pl.DataFrame(columns, schema=dict.fromkeys(table.names, pl.String))
     return batch
 
 
-def _repeated(
-    number: int, record: tuple[tuple[str, object], ...]
-) -> list[tuple[int, str, str | None, str]]:
-    return [
-        (number, name, _text(value), "the field comes twice in the record; the last was taken")
-        for index, (name, value) in enumerate(record)
-        if name in (later for later, _ in record[index + 1 :])
-    ]
-
-
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(_plain(value), ensure_ascii=False)
-
-
-def _plain(value: object) -> object:
-    """The value with its numbers and objects as Python has them."""
-    if isinstance(value, _Number):
-        return float(value)
-    if isinstance(value, tuple):
-        return {name: _plain(inner) for name, inner in value}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return value
-
-
-def next_page(piece: Piece, tail: bytes) -> str | None:
-    """The address of the next page, from what stands around the records of an envelope.
-
-    Args:
-        piece: The last piece of a body.
-        tail: Its end, from the `]` on.
-
-    Raises:
-        WireFormatError: The envelope is no JSON, or its `next` is no address.
-    """
-    if piece.framing is not Framing.ENVELOPE:
-        return None
-    around = Piece(piece.head + tail, Framing.LINES, b"", 0, 0, 0, last=True)
-    reader = _Reader(around, 0)
-    try:
-        reader.read_records()
-    except WireFormatError as error:
-        at = len(piece.data) - len(tail) + max(0, error.offset - len(piece.head))
-        raise piece.error("the envelope is not JSON", at, record=None, start=at) from None
-    address = dict(reader.records[0]).get("next")
-    if len(reader.records) > 1 or not isinstance(address, str | None):
-        at = len(piece.data) - len(tail)
-        raise piece.error("the envelope is not one object", at, record=None, start=at)
-    return address or None
+def _problems(number: int, fields: list[_Field], known: Container[str]) -> list[Problem]:
+    """A problem for each field of the table that comes twice, or is no single value."""
+    last = {field.name: index for index, field in enumerate(fields)}
+    problems: list[Problem] = []
+    for index, field in enumerate(fields):
+        nested = isinstance(field.value, tuple | list)
+        if field.name in known and (index < last[field.name] or nested):
+            plain = None if field.value is None else field.source
+            raw = str(field.value) if isinstance(field.value, str) else plain
+            reason = REPEATED if index < last[field.name] else NESTED
+            problems.append((number, field.name, raw, reason))
+    return problems
