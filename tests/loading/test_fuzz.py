@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The reader against a plain reading with Python's json, over bodies made from a grammar.
 
 `python tests/loading/test_fuzz.py --seconds 3600 --seed 1` runs for an hour by hand.

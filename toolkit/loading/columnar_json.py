@@ -194,7 +194,7 @@ def _bones(text: _Text, *, lines: bool, flat: bool = True) -> _Bones | None:
             rows = np.flatnonzero(same)
             form[rows[text.holds(begins[rows], written)]] = number
         blanks = sum(byte < ord(" ") for byte in written)
-        controls += blanks and blanks * np.count_nonzero(form == number)
+        controls += blanks * int(np.count_nonzero(form == number)) if blanks else 0
     form[[0, -1]] = -1
     rest = np.flatnonzero(form < 0)
 
@@ -219,7 +219,7 @@ def _bones(text: _Text, *, lines: bool, flat: bool = True) -> _Bones | None:
     bones = _Bones(
         form=form,
         forms=list(forms),
-        controls=controls + np.count_nonzero(seen < ord(" ")),
+        controls=controls + int(np.count_nonzero(seen < ord(" "))),
         at=at[begin],
         end=end,
         kind=kind,
@@ -428,7 +428,7 @@ def _codes(text: _Text, keys: Ints, names: list[str]) -> Ints:
 def _columns(text: _Text, offsets: Ints, sizes: Ints, table: Table) -> pl.DataFrame:
     """A column per field; those that stay text have memory of their own."""
     height = len(sizes) // len(table.names)
-    columns = {}
+    columns: dict[str, pl.Series] = {}
     for stays in (True, False):
         names = [column.name for column in table if (column.dtype == pl.String) == stays]
         rows = np.isin(table.names, names)
