@@ -1,5 +1,6 @@
 """The time to pass of OULAD's learners beside R's figures; `references/oulad.R` made them."""
 
+import runpy
 from pathlib import Path
 
 import polars as pl
@@ -11,31 +12,46 @@ pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[1] / "references"
 
 
+MADE = runpy.run_path(str(FOLDER / "oulad_durations.py"))
+
+
 @pytest.fixture(scope="module")
-def durations(oulad_dir: Path) -> pl.DataFrame:
-    """Time from enrollment to the pass, where leaving the course is another end."""
-    with tk.sandbox(oulad=oulad_dir) as platform:
-        pc = tk.load_study(platform).person_course
-    file = next(oulad_dir.glob("studentRegistration.*"))
-    is_csv = file.suffix == ".csv"
-    table = pl.read_csv(file, null_values="?") if is_csv else pl.read_parquet(file)
-    days = pl.col("date_unregistration") - pl.col("date_registration")
-    left = table.select(
-        course_id=pl.format("course-v1:OU+{}+{}", "code_module", "code_presentation"),
-        username=pl.format("ou-{}", "id_student"),
-        days=days.cast(pl.Int64),
-    )
-    pc = pc.join(left, on=["course_id", "username"], how="left", maintain_order="left")
-    pc = pc.with_columns(left_at=pl.col("created") + pl.duration(days="days"))
-    return tk.time_to_pass(pc, competing={"unenrolled": "left_at"})
+def everybody(oulad_dir: Path) -> pl.DataFrame:
+    durations: pl.DataFrame = MADE["durations"](oulad_dir)
+    return durations
 
 
-def test_exclusions_are_counted_by_reason(durations: pl.DataFrame) -> None:
-    assert tk.survival.exclusions(durations).frame.drop("n_records").rows() == [
+@pytest.fixture(scope="module")
+def durations(everybody: pl.DataFrame) -> pl.DataFrame:
+    """The modules whose passes are dated."""
+    kept: pl.DataFrame = MADE["dated"](everybody)
+    return kept
+
+
+def test_exclusions_are_counted_by_reason(everybody: pl.DataFrame) -> None:
+    assert tk.survival.exclusions(everybody).frame.drop("n_records").rows() == [
         ("no origin", 45),
-        ("passed before origin", 4),
+        ("passed before origin", 1),
         ("passed without a pass time", 1_945),
     ]
+
+
+def test_modules_whose_passes_lack_dates_have_no_curve(everybody: pl.DataFrame) -> None:
+    with pytest.raises(tk.SchemaError, match=r"of: GGG \(100\.0%\); CCC \(22\.7%\)\."):
+        tk.kaplan_meier(everybody, by="course_number")
+
+
+def test_r_gives_the_same_tests_on_groups_of_all_sizes(durations: pl.DataFrame) -> None:
+    theirs = pl.read_csv(FOLDER / "oulad_withdrawals.csv")
+    assert theirs.height == 68
+    left = durations.with_columns(event=pl.col("end").eq_missing("unenrolled"))
+    left = left.filter(pl.col("excluded").is_null())
+    for row in theirs.iter_rows(named=True):
+        own = left.filter(course_number=row["module"], course_run=row["run"])
+        test = tk.logrank(own, by=row["trait"]).frame
+        assert test["df"][0] == row["df"]
+        assert test["statistic"][0] == pytest.approx(row["statistic"], rel=1e-8)
+        assert test["p_value"][0] == pytest.approx(row["p_value"], rel=1e-8)
 
 
 def test_r_gives_the_same_medians_and_restricted_means(durations: pl.DataFrame) -> None:
