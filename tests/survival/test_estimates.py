@@ -236,3 +236,25 @@ def test_gray_has_no_test_where_nobody_comes_to_the_end(end: str) -> None:
     assert table["p_value"].null_count() == (2 if end == "passed" else 0)
     with pytest.raises(tk.ArgumentError, match="no duration ends in 'nonsense'; there is left"):
         tk.survival.gray_test(others, by="mode", end="nonsense")
+
+
+@pytest.mark.parametrize("n", [15, 50])
+def test_intervals_near_1_hold_the_truth(n: int) -> None:
+    # S = 95 %: in nearly half of the runs with 15 learners nobody has passed by then.
+    runs, at = 1_000, -np.log(0.95) * 60
+    rng = np.random.default_rng(n)
+    passes, seen = rng.exponential(60, (runs, n)), rng.uniform(0, 240, (runs, n))
+    frame = pl.DataFrame(
+        {
+            "run": np.repeat(np.arange(runs), n),
+            "duration": np.minimum(passes, seen).ravel(),
+            "event": (passes <= seen).ravel(),
+        }
+    ).with_columns(end=pl.when("event").then(pl.lit("passed")))
+    curve = tk.kaplan_meier(frame, by="run", times=[at]).frame.drop_nulls("survival")
+    assert (
+        pl.Series([0.95] * curve.height).is_between(curve["ci_low"], curve["ci_high"]).mean() > 0.93
+    )
+    ends = tk.survival.cumulative_incidence(frame, by="run").frame
+    last = ends.filter(pl.col("duration") <= at).group_by("run").last()
+    assert pl.Series([0.05] * runs).is_between(last["ci_low"], last["ci_high"]).mean() > 0.93
