@@ -94,7 +94,7 @@ def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[
         is false as long as fewer than `min_n` have come to the end. No rows where the group has
         fewer than `min_n` learners.
     """
-    n = _shown(group.learners, group.learners_key, min_n)
+    [n] = _shown(np.array([group.learners]), np.array([group.learners_key]), min_n)
     if n is None:
         return []
     whole = np.unique(np.ceil(group.times - _TOLERANCE) + 0.0)  # no −0
@@ -103,14 +103,16 @@ def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[
     reached = np.searchsorted(group.times, times + _TOLERANCE, side="right") - 1
     is_wanted = np.isin(times, wanted)
     ends = [_Heights.of(end, reached, is_wanted, group.learners, min_n) for end in group.ends]
+    steps = {place for end in ends for place in end.events}
+    at_risk = _at_risk(group, times, "left", min_n)
+    weights = _at_risk(group, times - 1, "right", min_n)
     rows: list[Row] = []
     before = [0.0] * len(ends)
     for place, time in enumerate(times.tolist()):
-        is_step = any(place in end.events for end in ends)
-        at_risk = _at_risk(group, time, min_n)
-        if not (is_step or time == 0 or (is_wanted[place] and at_risk is not None)):
+        is_told = is_wanted[place] and at_risk[place] is not None
+        if not (place in steps or time == 0 or is_told):
             continue
-        weight = (_at_risk(group, time - 1, min_n, side="right") if time > 0 else n) or n
+        weight = weights[place] or n if time > 0 else n
         under_way = 1 - sum(before)
         left = max(under_way, 0.0)
         for number, end in enumerate(ends):
@@ -121,7 +123,7 @@ def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[
                 {
                     "duration": time,
                     "end": end.name,
-                    "n_at_risk": at_risk,
+                    "n_at_risk": at_risk[place],
                     "n_events": end.events.get(place),
                     "incidence": incidence,
                     "weight": weight,
@@ -158,33 +160,34 @@ class _Heights:
                 np.round(end.incidence * learners, 6),
             )
         )
-        drawn = rounded(exact, keys)
+        drawn = rounded(exact, keys).tolist()
         heights = np.zeros(len(reached))
-        events: dict[int, int | None] = {}
+        steps, counts, key_sums = [], [], []
         told, told_key, height = 0.0, 0, 0.0
-        for place, count in enumerate(so_far.tolist()):
-            key = int(keys[place])
-            if count - told >= min_n:
-                events[place] = _shown(count - told, key - told_key, min_n)
+        for place, (count, key) in enumerate(zip(so_far.tolist(), keys.tolist(), strict=True)):
+            is_step = count - told >= min_n
+            if is_step:
+                steps.append(place)
+                counts.append(count - told)
+                key_sums.append(key - told_key)
                 told, told_key = count, key
-                height = max(height, float(drawn[place]))
-            elif is_wanted[place] and count >= min_n:
-                height = max(height, float(drawn[place]))
+            if is_step or (is_wanted[place] and count >= min_n):
+                height = max(height, drawn[place])
             heights[place] = height
-        return cls(end.name, events, heights)
+        shown = _shown(np.array(counts), np.array(key_sums, np.int64), min_n)
+        return cls(end.name, dict(zip(steps, shown, strict=True)), heights)
 
 
 def _at_risk(
-    group: Group, time: float, min_n: int, *, side: Literal["left", "right"] = "left"
-) -> int | None:
-    """The learners, as released, who are under way just before a time ("right": after it)."""
-    place = int(np.searchsorted(group.times, time, side=side))
-    if place == len(group.times):
-        return None
-    return _shown(float(group.at_risk[place]), int(group.keys[place]), min_n)
+    group: Group, times: Floats, side: Literal["left", "right"], min_n: int
+) -> list[int | None]:
+    """The learners, as released, who are under way just before each time ("right": after it)."""
+    places = np.searchsorted(group.times, times, side=side)
+    return _shown(np.append(group.at_risk, 0)[places], np.append(group.keys, 0)[places], min_n)
 
 
-def _shown(value: float, key: int, min_n: int) -> int | None:
-    if value < min_n:
-        return None
-    return max(int(rounded(np.array([value]), np.array([key]))[0]), min_n)
+def _shown(values: NDArray[Any], keys: Keys, min_n: int) -> list[int | None]:
+    """The counts as released: null where they are withheld."""
+    drawn = np.maximum(rounded(values.astype(np.float64), keys), min_n).tolist()
+    large = (values >= min_n).tolist()
+    return [int(count) if shown else None for count, shown in zip(drawn, large, strict=True)]
