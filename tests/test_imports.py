@@ -22,6 +22,7 @@ ONE_DOOR = {
     "altair": {"charts"},
     "fastapi": {"sandbox"},
     "great_expectations": {"quality"},
+    "httpcore": {"loading"},
     "httpx": {"loading"},
     "nbclient": {"reports"},
     "nbconvert": {"reports"},

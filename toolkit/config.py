@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from toolkit.errors import ConfigurationError
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_DAY = 86_400.0
 
 
 class Settings(BaseSettings):
@@ -32,11 +33,19 @@ class Settings(BaseSettings):
     sandbox_seed: int = Field(7, ge=0, description="The seed it simulates them from.")
     pseudonym_key: SecretStr | None = Field(None, description="Key of the pseudonyms at rest.")
     release_secret: SecretStr | None = Field(None, description="Secret of the rounding of counts.")
-    timeout: float = Field(30.0, gt=0, description="Seconds without a byte before giving up.")
-    total_timeout: float = Field(
-        3600.0, gt=0, description="Seconds for one request with all its retries."
+    ca_file: Path | None = Field(
+        None, description="Certificates to trust besides the public authorities, a PEM file."
     )
-    retries: int = Field(5, ge=0, description="How often a failed request is tried again.")
+    timeout: float = Field(
+        30.0, gt=0, le=_DAY, description="Seconds without a byte before giving up."
+    )
+    total_timeout: float = Field(
+        3600.0,
+        gt=0,
+        le=30 * _DAY,
+        description="Seconds for one download with all its pages and retries.",
+    )
+    retries: int = Field(5, ge=0, le=1000, description="How often a failed request is tried again.")
     allow_http: bool = Field(
         default=False, description="Send the token over plain http to other than loopback."
     )
@@ -46,8 +55,12 @@ class Settings(BaseSettings):
     def _clean_base_url(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            well = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:  # brackets without an address, a port that is none
+            well = False
+        if not well or not url.isprintable() or " " in url or "\\" in url:
             raise ValueError("must look like https://platform.example.com")
         if parts.username or parts.password:
             raise ValueError("must not hold a user name or password; the token is set apart")
@@ -71,6 +84,10 @@ def settings(**arguments: object) -> Settings:
             for e in error.errors(include_input=False, include_url=False)
         )
         raise ConfigurationError(f"a setting cannot be used: {reasons}") from None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(
+            "the file .env in this folder cannot be read as UTF-8 text; save it as such"
+        ) from None
 
 
 def platform_settings(base_url: str | None = None, token: str | None = None) -> Settings:
@@ -92,9 +109,22 @@ def platform_settings(base_url: str | None = None, token: str | None = None) -> 
             "platform's support. To try the toolkit without a platform, use tk.sandbox()."
         )
     parts = urlsplit(found.base_url)
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not found.allow_http:
+    if parts.scheme == "http" and not is_loopback(parts.hostname) and not found.allow_http:
         raise ConfigurationError(
             f"plain http to {parts.hostname} would send the token unencrypted. Use https, or set "
-            "SO2_ALLOW_HTTP=true if you know that the way is safe."
+            "SO2_ALLOW_HTTP=true if you know that the connection is trusted."
         )
     return found
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine, whose traffic leaves it for no network.
+
+    Examples:
+        >>> [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "10.0.0.1", None)]
+        [True, True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return host == "localhost"

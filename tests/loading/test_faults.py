@@ -25,7 +25,7 @@ def fetch(faults: str) -> tuple[tk.Load, list[float]]:
     waits: list[float] = []
     with tk.sandbox(learners=LEARNERS, faults=faults) as sandbox:
         found = platform_settings(sandbox.base_url, sandbox.token)
-        with Platform(found, sleep=waits.append) as platform:
+        with Platform(found, rest=waits.append) as platform:
             return tk.fetch_grades(platform), waits
 
 

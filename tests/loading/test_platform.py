@@ -23,7 +23,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 def platform(handler: Handler, waits: list[float] | None = None, **more: object) -> Platform:
     found = settings(base_url=BASE, token=TOKEN, **more)
     sleep = (waits if waits is not None else []).append
-    return Platform(found, transport=httpx.MockTransport(handler), sleep=sleep)
+    return Platform(found, transport=httpx.MockTransport(handler), rest=sleep)
 
 
 def answering(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.Request]]:

@@ -10,7 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import toolkit as tk
-from toolkit.loading.platform import Body
+from toolkit.loading.body import Body
+from toolkit.loading.network import Patience
 from toolkit.loading.scan import Wanted, wanted
 from toolkit.sandbox.start import SandboxPlatform
 
@@ -94,8 +95,8 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> list[Body]:
     asked: list[Body] = []
     original = tk.Platform.body
 
-    def body(self: tk.Platform, url: str) -> Body:
-        asked.append(original(self, url))
+    def body(self: tk.Platform, url: str, patience: Patience) -> Body:
+        asked.append(original(self, url, patience))
         return asked[-1]
 
     monkeypatch.setattr(tk.Platform, "body", body)

@@ -23,6 +23,7 @@ except ModuleNotFoundError:
 _PORTION = 1 << 20
 _ZSTD_INPUT = 512  # one block of 4 bytes can stand for 128 kB; this many bytes for 16 MB
 _ZSTD_WINDOW = 8 << 20  # what RFC 9659 allows in HTTP
+_MOST_ENCODINGS = 4
 _UNSUSPECTED = 64 << 20
 _LARGEST_RATIO = 500  # records of learners compress to a tenth, the most alike to a fiftieth
 
@@ -31,16 +32,22 @@ def decoded(chunks: Iterable[bytes], encodings: str) -> Iterator[bytes]:
     """The body as it was before the encodings of a Content-Encoding header were applied.
 
     Raises:
-        TransportError: An encoding is unknown, or the body is corrupt, cut off or explodes.
+        TransportError: An encoding is unknown, there are too many of them, or the body is
+            corrupt, cut off or explodes.
     """
     stream = iter(chunks)
-    for encoding in reversed([name.strip().lower() for name in encodings.split(",")]):
-        if encoding in {"", "identity"}:
-            continue
+    names = [name.strip().lower() for name in encodings.split(",")]
+    applied = [name for name in names if name not in {"", "identity"}]
+    if len(applied) > _MOST_ENCODINGS:
+        raise TransportError(
+            f"the body is encoded {len(applied):,} times over, which no platform needs; ask its "
+            "support, or whoever runs a proxy before it"
+        )
+    for encoding in reversed(applied):
         decoder = _DECODERS.get(encoding)
         if decoder is None:
             raise TransportError(
-                f"the body is encoded as {encoding!r}, which was not asked for ({ACCEPTED})"
+                f"the body is encoded as {encoding[:40]!r}, which was not asked for ({ACCEPTED})"
             )
         stream = _guarded(decoder, stream, encoding)
     return stream

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -15,11 +14,13 @@ from typing import Protocol
 
 import polars as pl
 
-from toolkit.errors import ConfigurationError, ToolkitError
+from toolkit.errors import ConfigurationError
 from toolkit.loading.batches import Batch, BatchReader
-from toolkit.loading.platform import BodyChangedError, Platform
+from toolkit.loading.body import BodyChangedError
+from toolkit.loading.platform import Platform
 from toolkit.loading.records import problem_rows
 from toolkit.loading.streams import Provenance, digest_of, open_stream
+from toolkit.loading.threads import side_by_side
 from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, PROBLEMS, Table
 
 _AT_ONCE = 4
@@ -202,13 +203,7 @@ def _fetch(
     if not isinstance(source, Platform):
         return _of_saved(source.saved(table.name), courses, learners, days)
     queries = list(product(courses or (None,), learners or (None,)))
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="toolkit-load") as pool:
-        futures = [pool.submit(_load_one, source, table, *query, days) for query in queries]
-        try:
-            loads = [future.result() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()
+    loads = side_by_side(partial(_load_one, source, table, days), queries, at_once=_AT_ONCE)
     return _with_repeated_keys(table, loads[0] if len(loads) == 1 else _together(loads))
 
 
@@ -223,17 +218,22 @@ def several(name: str, value: Many) -> list[str] | None:
 
 
 def _load_one(
-    platform: Platform, table: Table, course: str | None, learner: str | None, days: int | None
+    platform: Platform,
+    table: Table,
+    days: int | None,
+    query: tuple[str | None, str | None],
+    heed: Callable[[], None],
 ) -> Load:
+    course, learner = query
     for changes_left in reversed(range(_MOST_CHANGES)):
-        stream = open_stream(platform, table.name, course_id=course, username=learner, days=days)
+        stream = open_stream(
+            platform, table.name, course_id=course, username=learner, days=days, heed=heed
+        )
         try:
             frame, problems = _collected(table, list(stream))
-        except ToolkitError as error:
-            if isinstance(error, BodyChangedError) and changes_left:
+        except BodyChangedError:
+            if changes_left:
                 continue
-            asked = " of ".join(name for name in (learner, course) if name)
-            error.args = (f"{table.name}{' of ' if asked else ''}{asked}: {error}",)
             raise
         return Load(frame, problems, stream.provenance)
     raise AssertionError("the last change is raised")

@@ -16,14 +16,11 @@ class Progress:
     """Bytes, records and rate of one download; a context manager."""
 
     def __init__(self, what: str) -> None:
-        self._bar = tqdm(
-            desc=what,
-            unit="B",
-            unit_scale=True,
-            delay=_SECONDS_BEFORE,
-            leave=False,
-            disable=not _somebody_watches(),
-        )
+        self._bar = None
+        if _somebody_watches():
+            self._bar = tqdm(
+                desc=what, unit="B", unit_scale=True, delay=_SECONDS_BEFORE, leave=False
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -34,17 +31,20 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks, counted as they pass."""
         for chunk in chunks:
             yield chunk
-            self._bar.update(len(chunk))
+            if self._bar is not None:
+                self._bar.update(len(chunk))
 
     def show_records(self, records: int) -> None:
         """Say how many records there are so far."""
-        self._bar.set_postfix_str(f"{records:,} records", refresh=False)
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"{records:,} records", refresh=False)
 
 
 def _somebody_watches() -> bool:

@@ -11,6 +11,7 @@ RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
 LONGEST_WAIT = 300.0
 _FIRST_WAIT = 0.5
 _LONGEST_BACKOFF = 30.0
+_PLAUSIBLE_YEARS = range(1970, 2200)
 
 
 def retry_delay(
@@ -51,9 +52,16 @@ def _retry_after(response: httpx.Response, now: datetime) -> float:
 
 
 def http_date(value: str) -> datetime | None:
-    """The moment an HTTP date names, None where it is none."""
+    """The moment an HTTP date names, in UTC; None where it is none, or none of this age.
+
+    Examples:
+        >>> http_date("Thu, 01 Jan 2026 12:00:30 GMT").isoformat()
+        '2026-01-01T12:00:30+00:00'
+        >>> http_date("Fri, 31 Dec 9999 23:59:59 -2359")
+    """
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
+    return moment if moment.year in _PLAUSIBLE_YEARS else None

@@ -130,7 +130,13 @@ def _batches(
     days = None
     if since is not None and table is ENROLLMENTS:
         days = max(1, (datetime.now(UTC) - since) // timedelta(days=1) + 2)
-    stream = open_stream(platform, table.name, days=days, **query)
+    stream = open_stream(
+        platform,
+        table.name,
+        course_id=query.get("course_id"),
+        username=query.get("username"),
+        days=days,
+    )
     for number, batch in enumerate(stream):
         if number == 0 and _starts_too_late(stream, days, since):
             yield from _batches(platform, table, query, None)

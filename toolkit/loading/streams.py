@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
-from urllib.parse import urljoin
 
-from toolkit.errors import TransportError
+import polars as pl
+
+from toolkit.errors import ToolkitError
 from toolkit.loading.batches import Batch, BatchReader
-from toolkit.loading.platform import Body, Platform
+from toolkit.loading.body import Body
+from toolkit.loading.pages import Pages
+from toolkit.loading.platform import Platform
 from toolkit.loading.progress import Progress
 from toolkit.schemas import RESOURCES, Table
 
@@ -51,31 +54,49 @@ class Stream:
     The last batch has no records; it tells what only the whole could tell.
     """
 
-    def __init__(self, platform: Platform, table: Table, parameters: dict[str, str]) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        table: Table,
+        parameters: dict[str, str],
+        heed: Callable[[], None],
+    ) -> None:
         self._platform = platform
         self._table = table
         self._url = platform.url(table.name, parameters)
+        self._asked = [
+            *(["a learner"] if "username" in parameters else []),
+            *([parameters["course_id"]] if "course_id" in parameters else []),
+        ]
+        self._heed = heed
         self._bodies: list[Body] = []
         self._records: int | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        with Progress(self._table.name) as progress:
-            yield from self._batches(BatchReader(self._table), progress)
+        try:
+            with Progress(self._table.name) as progress:
+                yield from self._batches(BatchReader(self._table), progress)
+        except ToolkitError as error:
+            what = " of ".join([self._table.name, *self._asked])
+            error.args = (self._platform.redact(f"{what}: {error}"),)
+            raise
 
     def _batches(self, reader: BatchReader, progress: Progress) -> Iterator[Batch]:
+        patience = self._platform.patience(self._heed)
+        pages = Pages()
         url: str | None = self._url
         while url is not None:
-            if url in {body.url for body in self._bodies}:
-                raise TransportError(
-                    f"{self._bodies[-1].place}: its pages go round in a circle; page "
-                    f"{len(self._bodies)} names an earlier one as the next"
-                )
-            body = self._platform.body(url)
+            body = self._platform.body(url, patience)
             self._bodies.append(body)
+            before, first = reader.records, None
             for batch in reader.read(progress.counted(body)):
                 progress.show_records(reader.records)
+                first = batch.frame if first is None and batch.frame.height else first
                 yield batch
-            url = urljoin(url, reader.next_page) if reader.next_page else None
+            following = body.next_page(reader.next_page) if reader.next_page else None
+            if following is not None:
+                pages.turn(url, following, reader.records - before, first, body.place)
+            url = following
         yield reader.ending()
         self._records = reader.records
 
@@ -110,6 +131,7 @@ def open_stream(
     course_id: str | None = None,
     username: str | None = None,
     days: int | None = None,
+    heed: Callable[[], None] | None = None,
 ) -> Stream:
     """The records of one query as a stream of batches; nothing is asked before it is iterated.
 
@@ -119,10 +141,21 @@ def open_stream(
         course_id: Only this course.
         username: Only this learner.
         days: Only enrollments created within so many days.
+        heed: Called a few times a second; raises to call the download off. By default it heeds
+            Ctrl+C, on whatever thread this is iterated.
     """
     given = {"course_id": course_id, "username": username, "days": days}
     parameters = {name: str(value) for name, value in given.items() if value is not None}
-    return Stream(platform, RESOURCES[resource], parameters)
+    return Stream(platform, RESOURCES[resource], parameters, heed or _heed_ctrl_c)
+
+
+def _heed_ctrl_c() -> None:
+    """Raise KeyboardInterrupt if the user pressed Ctrl+C.
+
+    A lazy query reads records on a thread of Polars and waits for them on the user's, so Python
+    interrupts neither; but Polars notes the signal, and whatever it is asked next then raises.
+    """
+    pl.select(pl.lit(0))
 
 
 def digest_of(digests: list[str]) -> str:

@@ -17,8 +17,9 @@ from filelock import FileLock, Timeout
 from polars.io.plugins import register_io_source
 
 from toolkit.errors import ConfigurationError, SnapshotError
+from toolkit.loading.body import BodyChangedError
 from toolkit.loading.load import Many, repeated_keys, several
-from toolkit.loading.platform import BodyChangedError, Platform
+from toolkit.loading.platform import Platform
 from toolkit.loading.streams import Provenance, Stream, open_stream
 from toolkit.release.keys import PseudonymKey, pseudonym_key
 from toolkit.release.pseudonyms import pseudonymize

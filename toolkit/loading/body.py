@@ -1,0 +1,224 @@
+"""One body, downloaded with as many tries as it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import httpx
+
+from toolkit.errors import TransportError
+from toolkit.loading.answers import FailedError, link, refuse_html, require_success
+from toolkit.loading.decoding import decoded
+from toolkit.loading.network import Patience
+from toolkit.loading.redaction import Redaction
+from toolkit.loading.retries import LONGEST_WAIT, http_date, retry_delay
+
+_MOST_REDIRECTS = 5
+_PORTION = 256 << 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+
+logger = logging.getLogger("toolkit")
+
+
+class BodyChangedError(TransportError):
+    """The body broke off, and the second try brought another one: start over."""
+
+
+class Body:
+    """One body: iterate to download and decode it, with as many tries as it takes.
+
+    A try after a break begins anew; what was handed out already is compared and skipped.
+
+    Args:
+        url: Its address.
+        send: Asks for an address and returns the answer, its body yet to come.
+        patience: How long to wait for what.
+        retries: How often a try that failed is made again.
+        redact: Takes the token out of a text.
+
+    Attributes:
+        url: Its address.
+        place: The address without what identifies learners, for messages.
+        size: Bytes handed out, after decoding.
+        started: When the first try began.
+        ended: When the last byte had come, so far.
+        date: The platform's clock at the answer, ours where it does not tell.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        send: Callable[[str, Patience], httpx.Response],
+        *,
+        patience: Patience,
+        retries: int,
+        redact: Redaction,
+    ) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self.place = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        self.size = 0
+        self.started = datetime.now(UTC)
+        self.ended = self.started
+        self.date = self.started
+        self._send = send
+        self._patience = patience
+        self._retries = retries
+        self._redact = redact
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes handed out."""
+        return self._digest.hexdigest()
+
+    def next_page(self, named: str) -> str:
+        """The address that this body names as its next page.
+
+        Raises:
+            TransportError: It is none, or lies elsewhere, where the token must not go.
+        """
+        return link(self.url, named, self.place, kind="the next page")
+
+    def __iter__(self) -> Iterator[bytes]:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                yield from self._new_bytes()
+                return
+            except FailedError as error:
+                failure, response = self._redact(str(error)), error.response
+            self._wait(attempt, failure, response)
+
+    def _wait(self, attempt: int, failure: str, response: httpx.Response | None) -> None:
+        """Wait for the next try, or raise if there should be none."""
+        status = response.status_code if response is not None else None
+        if attempt > self._retries:
+            tries = "1 try" if attempt == 1 else f"{attempt} tries"
+            raise TransportError(f"{self.place}: {failure}. Given up after {tries}.", status=status)
+        jitter = random.random()  # noqa: S311  # no secret
+        delay = retry_delay(attempt, response, datetime.now(UTC), jitter=jitter)
+        if delay > LONGEST_WAIT or delay > self._patience.left:
+            raise TransportError(
+                f"{self.place}: {failure}. The next try would have to wait {delay:,.0f} s; "
+                "that is too long. Try again later.",
+                status=status,
+            )
+        logger.info("GET %s: %s; next try in %.1f s", self.place, failure, delay)
+        self._patience.rest(delay)
+
+    def _new_bytes(self) -> Iterator[bytes]:
+        """The bytes of one try, without those that an earlier one handed out."""
+        known, again = self.size, hashlib.sha256()
+        seen = 0
+        for chunk in self._try():
+            if seen < known:
+                again.update(chunk[: known - seen])
+                seen, fresh = seen + len(chunk), chunk[known - seen :]
+                if seen >= known and again.digest() != self._digest.digest():
+                    break
+            else:
+                fresh = chunk
+            if fresh:
+                self._digest.update(fresh)
+                self.size += len(fresh)
+                yield fresh
+        else:
+            if seen >= known:
+                return
+        raise BodyChangedError(
+            f"{self.place}: the download broke off, and the next try brought other records. "
+            "Load it again."
+        )
+
+    def _try(self) -> Iterator[bytes]:
+        url = self.url
+        for _ in range(_MOST_REDIRECTS + 1):
+            target = yield from self._request(url)
+            if target is None:
+                return
+            url = target
+        raise TransportError(f"{self.place}: redirected more than {_MOST_REDIRECTS} times")
+
+    def _request(self, url: str) -> Generator[bytes, None, str | None]:
+        """The decoded bytes of one answer; returns where it redirects to, if it does."""
+        began, size, status = time.monotonic(), 0, "no answer"
+        try:
+            with closing(self._send(url, self._patience)) as response:
+                status = str(response.status_code)
+                headers = response.headers
+                if response.status_code in _REDIRECTS and "location" in headers:
+                    return link(url, headers["location"], self.place, kind="where to ask instead")
+                require_success(response, self.place)
+                self.date = http_date(headers.get("date", "")) or self.date
+                for chunk in decoded(_arriving(response), headers.get("content-encoding", "")):
+                    if not size:
+                        refuse_html(response, chunk, self.place)
+                    size += len(chunk)
+                    yield chunk
+        except httpx.TransportError as error:
+            raise self._failure(error) from None
+        finally:
+            self.ended = datetime.now(UTC)
+            seconds = time.monotonic() - began
+            logger.info("GET %s %s %d bytes %.2f s", urlsplit(url).path, status, size, seconds)
+        return None
+
+    def _failure(self, error: httpx.TransportError) -> Exception:
+        """What to raise where there was no answer, or no whole one."""
+        if not self._patience.left:
+            return TransportError(
+                f"{self.place}: not done after {self._patience.total:,.4g} s (SO2_TOTAL_TIMEOUT). "
+                "Try again, ask for fewer courses, or allow more time."
+            )
+        distrust = _distrust(error)
+        if distrust is not None:
+            return TransportError(f"{self.place}: {distrust}. The token was not sent.")
+        if isinstance(error, httpx.ProxyError):
+            return TransportError(
+                f"{self.place}: the proxy that HTTPS_PROXY or ALL_PROXY names did not connect "
+                f"({error}). Correct it, or name the platform in NO_PROXY."
+            )
+        if isinstance(error, httpx.ConnectTimeout):
+            return FailedError("no connection came about in time")
+        if isinstance(error, httpx.TimeoutException):
+            return FailedError(f"nothing came for {self._patience:g} s")
+        return FailedError(str(error) or type(error).__name__)
+
+
+def _arriving(response: httpx.Response) -> Iterator[bytes]:
+    """The bytes as they were sent, several chunks at once: every hand-over has its cost."""
+    portion: list[bytes] = []
+    size = 0
+    for chunk in response.iter_raw():
+        portion.append(chunk)
+        size += len(chunk)
+        if size >= _PORTION:
+            yield b"".join(portion)
+            portion, size = [], 0
+    yield b"".join(portion)
+
+
+def _distrust(error: BaseException | None) -> str | None:
+    """Why TLS failed for good, if it did: another try would fail the same way."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    if error is None or isinstance(error, _BROKEN_OFF):
+        return None
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the server's certificate is not trusted ({error.verify_message}). If your "
+            "organisation or the server itself signed it, name the signer's certificate: "
+            "SO2_CA_FILE=/path/to/ca.pem"
+        )
+    return f"no secure connection came about ({error.reason or error}); is it an https address?"

@@ -1,0 +1,60 @@
+"""Following pages, as long as they lead on."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from toolkit.errors import TransportError
+
+_MOST_PAGES = 100_000
+_MOST_IDLE = 10
+
+
+class Pages:
+    """The pages of one download so far; tells those that lead on from those that never end."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._before: tuple[int, pl.DataFrame | None] = (0, None)
+        self._idle = 0
+
+    def turn(
+        self, url: str, following: str, records: int, first: pl.DataFrame | None, place: str
+    ) -> None:
+        """Note a page that names a following one.
+
+        Args:
+            url: Its address.
+            following: The address of the following one.
+            records: How many records it brought.
+            first: The first of these.
+            place: Its address for messages.
+
+        Raises:
+            TransportError: The following page came already, or page after page brings nothing
+                new, or there are too many.
+        """
+        self._seen.add(url)
+        number = len(self._seen)
+        if following in self._seen:
+            raise TransportError(
+                f"{place}: its pages go round in a circle; page {number:,} names an earlier one as "
+                "the next. Ask the platform's support."
+            )
+        repeated = first is None or (
+            self._before[1] is not None
+            and records == self._before[0]
+            and first.equals(self._before[1])
+        )
+        self._idle = self._idle + 1 if repeated else 0
+        self._before = (records, first)
+        if self._idle >= _MOST_IDLE or number >= _MOST_PAGES:
+            reason = (
+                f"the last {self._idle} pages brought nothing new"
+                if self._idle >= _MOST_IDLE
+                else f"it has more than {_MOST_PAGES:,} pages"
+            )
+            raise TransportError(
+                f"{place}: {reason}, and still there is a next one. Ask for one course at a time, "
+                "or ask the platform's support."
+            )

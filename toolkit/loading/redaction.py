@@ -1,0 +1,42 @@
+"""Taking a token out of texts, in every spelling in which a platform may echo it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import weakref
+from html import escape
+from urllib.parse import quote
+
+# httpcore logs the heads of answers at level DEBUG, each part of it on a logger of its own.
+_FOREIGN_LOGGERS = ("connection", "http11", "proxy", "socks")
+_alive: weakref.WeakSet[Redaction] = weakref.WeakSet()
+
+
+class Redaction:
+    """Replaces a token in texts; as long as it lives, in the lines that httpcore logs too."""
+
+    def __init__(self, token: str) -> None:
+        in_json = json.dumps(token)[1:-1]
+        spellings = {
+            *(token, quote(token), quote(token, safe="")),
+            *(in_json, in_json.replace("/", r"\/"), escape(token)),
+        }
+        longest_first = sorted(spellings, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+        _alive.add(self)
+        for name in _FOREIGN_LOGGERS:
+            logging.getLogger(f"httpcore.{name}").addFilter(_without_tokens)
+
+    def __call__(self, text: str) -> str:
+        """The text, the token replaced."""
+        return self._pattern.sub("[token]", text)
+
+
+def _without_tokens(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    for redaction in list(_alive):
+        message = redaction(message)
+    record.msg, record.args = message, ()
+    return True

@@ -1,0 +1,93 @@
+"""Some downloads at once, on threads that nobody has to wait for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from typing import TypeVar
+
+_GLANCE = 0.1  # seconds; Polars makes a wait without end on a lock deaf to Ctrl+C
+_PATIENCE = 1.0  # seconds for threads that were called off to end
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _CalledOffError(Exception):
+    """Another item failed, or the user pressed Ctrl+C."""
+
+
+def side_by_side(
+    work: Callable[[T, Callable[[], None]], R], items: Sequence[T], *, at_once: int
+) -> list[R]:
+    """What `work` makes of each item, in their order.
+
+    If one fails, or the user interrupts, the others are called off.
+
+    Args:
+        work: Called with an item, and with what raises once it is called off.
+        items: What to work on.
+        at_once: How many threads; one item alone needs none.
+    """
+    if len(items) == 1:
+        return [work(items[0], lambda: None)]
+    off = threading.Event()
+    futures: list[Future[R]] = [Future() for _ in items]
+    jobs = _locked(zip(items, futures, strict=True))
+    threads = [
+        threading.Thread(
+            target=_work_off, args=(work, jobs, off), name=f"toolkit-load-{number}", daemon=True
+        )
+        for number in range(min(at_once, len(items)))
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        while not _over(futures):
+            wait(futures, _GLANCE, FIRST_EXCEPTION)
+    finally:
+        off.set()
+        until = time.monotonic() + _PATIENCE
+        for thread in threads:
+            if thread.is_alive():
+                thread.join(max(0.0, until - time.monotonic()))
+    failures = [future.exception() for future in futures if future.done()]
+    for failure in failures:
+        if failure is not None and not isinstance(failure, _CalledOffError):
+            raise failure
+    return [future.result() for future in futures]
+
+
+def _work_off(
+    work: Callable[[T, Callable[[], None]], R],
+    jobs: Iterator[tuple[T, Future[R]]],
+    off: threading.Event,
+) -> None:
+    def heed() -> None:
+        if off.is_set():
+            raise _CalledOffError
+
+    for item, future in jobs:
+        try:
+            heed()
+            future.set_result(work(item, heed))
+        except BaseException as error:  # noqa: BLE001  # raised again by whoever waits
+            future.set_exception(error)
+
+
+def _over(futures: list[Future[R]]) -> bool:
+    done = [future for future in futures if future.done()]
+    return len(done) == len(futures) or any(future.exception() for future in done)
+
+
+def _locked(items: Iterator[T]) -> Iterator[T]:
+    """The items for several threads, each of which gets others."""
+    lock = threading.Lock()
+
+    def one() -> T | None:
+        with lock:
+            return next(items, None)
+
+    return iter(one, None)
