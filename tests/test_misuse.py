@@ -133,6 +133,7 @@ WRONG: dict[str, list[Any]] = {
     "bandwidth": [*NO_NUMBER, 0, True],
     "end": [None, 7, "no such", "", ["passed"]],
     "strata": [*NO_NAME, "mode"],
+    "cluster": [*NO_NAME[:-2], b"mode", "no such", ["mode"]],
 }
 OWN: dict[tuple[str, str], list[Any]] = {  # where a parameter means something of its own
     ("compare_groups", "by"): [*NO_NAME, None, ["mode"]],

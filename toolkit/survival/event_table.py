@@ -136,7 +136,7 @@ def event_table(
         ArgumentError: The frame is of no supported engine, or holds both bounds of undated passes
             and the groups do not tell them apart.
     """
-    frame = _checked(durations, (*groups.names, *strata), happened)
+    frame = checked(durations, (*groups.names, *strata), happened)
     by = Groups((*groups.names, *strata)).keys
     columns = frame.collect_schema().names()
     rows = _leaving(frame, by, columns).with_columns(pl.col("duration").cast(pl.Float64))
@@ -186,7 +186,7 @@ def _with_number(rows: pl.DataFrame, keys: pl.DataFrame, by: list[str]) -> pl.Da
     return rows.with_columns(pl.lit(0, pl.UInt32).alias(GROUP))
 
 
-def _checked(
+def checked(
     durations: IntoFrame, names: Sequence[str], happened: nw.Expr | None
 ) -> nw.LazyFrame[Any]:
     """The columns that are needed, with names and types that are known."""
@@ -205,6 +205,44 @@ def _checked(
     columns |= {"event": columns["passed"] if happened is None else happened}
     columns |= {name: nw.col(name) for name in ("entry", "excluded", KEY) if name in schema}
     return frame.select(*(value.alias(name) for name, value in columns.items()))
+
+
+def clustered_rows(
+    durations: IntoFrame, groups: Groups, strata: Sequence[str], cluster: str
+) -> pl.DataFrame:
+    """Count the rows that are alike in each cluster.
+
+    Returns:
+        The group columns and the strata as in `event_table`, `cluster` (its number), `duration`,
+        `event`, `entry` (0 where there is none), and `n`.
+
+    Raises:
+        ArgumentError: `cluster` is no column's name.
+        SchemaError: A row has no cluster.
+    """
+    if not isinstance(cluster, str):
+        raise ArgumentError(f"cluster must be a column's name, not {cluster!r}")
+    names = (*groups.names, *strata, cluster)
+    frame = checked(durations, names, None)
+    columns = frame.collect_schema().names()
+    if "excluded" in columns:
+        frame = frame.filter(nw.col("excluded").is_null())
+    *keys, own = Groups(names).keys
+    entry = ["entry"] if "entry" in columns else []
+    rows = counted(frame, [*keys, own, "duration", "event", *entry], [nw.len().alias("n")])
+    n_without = rows.filter(pl.col(own).is_null())["n"].sum()
+    if n_without:
+        raise SchemaError(f"{n_without:,} rows have no `{cluster}`; leave them out")
+    numbers = rows.select(own).unique().with_row_index("cluster")
+    start = pl.col("entry") if entry else pl.lit(0.0)
+    return rows.join(numbers, on=own).select(
+        *keys,
+        "cluster",
+        pl.col("duration").cast(pl.Float64),
+        "event",
+        start.cast(pl.Float64).clip(0.0).alias("entry"),
+        "n",
+    )
 
 
 def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:

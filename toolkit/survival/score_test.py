@@ -28,8 +28,11 @@ class ScoreTest(NamedTuple):
     is_compared: list[bool]
 
 
-def score_test(score: Floats, covariance: Floats) -> ScoreTest:
+def score_test(score: Floats, covariance: Floats, by_cluster: Floats | None = None) -> ScoreTest:
     """Test that all scores are 0, from their covariance.
+
+    Where learners come in clusters, `by_cluster` holds each cluster's part in each score, a row a
+    cluster, and the covariance of the clusters takes the place of that of independent learners.
 
     The scores of groups that are at risk beside one another sum to 0, so one of the groups says
     nothing that the others do not: the degrees are one less than there are groups. A group that
@@ -48,6 +51,10 @@ def score_test(score: Floats, covariance: Floats) -> ScoreTest:
     is_compared = (between != 0).any(axis=1).tolist()
     if not len(kept):
         return ScoreTest(None, 0, None, is_compared)
+    if by_cluster is not None:
+        if len(by_cluster) <= len(kept):  # too few clusters to tell how they vary
+            return ScoreTest(None, len(kept), None, is_compared)
+        between, variances = by_cluster.T @ by_cluster, np.zeros(len(score))
     within = (between + np.diag(variances))[np.ix_(kept, kept)]
     chi_squared = float(score[kept] @ np.linalg.solve(within, score[kept]))
     return ScoreTest(chi_squared, len(kept), float(chdtrc(len(kept), chi_squared)), is_compared)
