@@ -64,6 +64,7 @@ def measure(n: int, runs: int = RUNS) -> Iterator[Measured]:
     different = learners(rng, n, runs, groups=2, slower=1.6)
     yield from differences(different, 1.6)
     yield from levels(learners(rng, n, runs, groups=3), rng)
+    yield from repeaters(rng, n, runs)
 
 
 def _measured(n: int) -> list[Measured]:
@@ -206,6 +207,23 @@ def levels(rows: Frame, rng: np.random.Generator) -> Iterator[Measured]:
     yield rejected("χ², three groups", found["p_value"])
 
 
+def repeaters(rng: np.random.Generator, n: int, runs: int) -> Iterator[Measured]:
+    """The log-rank test of learners who are alike in each of their three courses."""
+    pace = np.repeat(np.exp(rng.normal(0, 1.5, 2 * n * runs)), 3)
+    passes, seen = rng.exponential(1 / (RATE * pace)), rng.uniform(0, 4 * HORIZON, len(pace))
+    rows = pl.DataFrame(
+        {
+            "run": np.repeat(np.arange(runs), 6 * n),
+            "username": np.repeat(np.arange(2 * n * runs), 3),
+            "group": np.tile(np.repeat([0, 1], 3 * n), runs),
+            "duration": np.minimum(passes, seen),
+            "event": passes <= seen,
+        }
+    )
+    found = each_run(rows, lambda part: tk.logrank(part, by="group", cluster="username"))
+    yield rejected("log-rank, clusters of three", found["p_value"])
+
+
 def rejected(name: str, p_values: pl.Series) -> Measured:
     """How often the test rejects; where it says nothing, it does not."""
     told = 1 - p_values.null_count() / len(p_values)
@@ -223,8 +241,10 @@ _CLOSING = """A star marks rows in which some runs give no interval or no p-valu
 before the time asked for, a ratio with a numerator of 0, a share of 0 or 1 that is not tested. The
 interval is counted among the runs that give one; a test that says nothing does not reject.
 
-Normal intervals (restricted means) and kernel estimates (the smoothed hazard) need more than 15
-learners; the exact intervals before the first event and the score intervals of shares do not.
+Near 0 and 1, where few counts are possible, intervals hold the truth more often than they promise.
+Normal intervals, those of restricted means, need more than 15 learners. "Clusters of three" are
+learners with a pace of their own (lognormal, standard deviation 1.5) in three courses each, tested
+with `cluster="username"`; without it the same test rejects two to four times as often as it should.
 """
 
 
