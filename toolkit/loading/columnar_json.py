@@ -167,7 +167,11 @@ class _Bones:
 
     def like(self, part: bytes) -> Flags:
         """Which gaps are of a form that has this in it."""
-        return np.array([*(part in form for form in self.forms), False])[self.form]
+        flags = np.zeros(len(self.form), np.bool_)
+        for number, form in enumerate(self.forms):
+            if part in form:
+                flags |= self.form == number
+        return flags
 
     def along(self, values: npt.NDArray[_T]) -> npt.NDArray[_T]:
         """What each gap has behind it, from what each token has."""
@@ -189,7 +193,7 @@ def _bones(text: _Text, *, lines: bool, flat: bool = True) -> _Bones | None:
         same = lengths == len(written)
         if np.count_nonzero(same) > len(same) >> 2:
             same &= text.holds(begins, written)
-            form[same] = number
+            np.putmask(form, same, number)
         else:
             rows = np.flatnonzero(same)
             form[rows[text.holds(begins[rows], written)]] = number
@@ -304,7 +308,8 @@ def _follow(bones: _Bones, within: Bytes, allowed: Flags) -> bool:
     if not allowed[within[last], kind[last], string[gap[last]]].all():
         return False
     usual = bones.form[:-1] >= 0
-    text_follows = np.array([*(form == b":" for form in bones.forms), False])[bones.form[:-1]]
+    colon = bones.forms.index(b":") if b":" in bones.forms else len(bones.forms)
+    text_follows = bones.form[:-1] == colon
     if np.any(within == _LIST):
         in_list = bones.along(within)[:-1] == _LIST
         if np.any(in_list & text_follows):
