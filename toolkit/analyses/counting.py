@@ -40,9 +40,12 @@ def whole_steps(value: nw.Expr, step: int) -> nw.Expr:
 
 
 def number(name: str) -> nw.Expr:
-    """A column as numbers, null where it is none: NaN is greater than all in some engines."""
+    """A column as finite numbers, null where it is none: NaN is greater than all in some engines.
+
+    NaN is asked for by name: of a Parquet file DuckDB takes "less than infinity" for granted.
+    """
     value = nw.col(name).cast(nw.Float64)
-    return nw.when((value > -math.inf) & (value < math.inf)).then(value)
+    return nw.when(~value.is_nan() & (value > -math.inf) & (value < math.inf)).then(value)
 
 
 def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:

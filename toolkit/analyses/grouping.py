@@ -178,7 +178,9 @@ def count_by(
     keys = {**key_columns, **(within or {})}
     sums = dict(counts)
     if KEY in schema:
-        sums |= {f"{KEY} {name}": value * nw.col(KEY) for name, value in counts.items()}
+        sums |= {
+            f"{KEY} {name}": value * nw.col(KEY).cast(nw.Int64) for name, value in counts.items()
+        }
     # Columns first, then sums of columns: not every engine sums what it has yet to compute.
     columns = with_spans(rows, spans).select(
         *(value.alias(name) for name, value in {**keys, **sums}.items())

@@ -121,7 +121,7 @@ def _folded(letter: str) -> str:
 def _reaches(mark: float) -> nw.Expr:
     grade = nw.col("percent_grade").cast(nw.Float64)
     # NaN is greater than every mark in some engines.
-    return (grade >= mark) & (grade < math.inf)
+    return (grade >= mark) & (grade < math.inf) & ~grade.is_nan()
 
 
 def _percent(mark: float) -> str:
