@@ -9,25 +9,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import great_expectations as gx
 import polars as pl
-from great_expectations.core import ExpectationSuiteValidationResult
-from great_expectations.data_context.data_context.context_factory import project_manager
-from great_expectations.data_context.data_context.ephemeral_data_context import (
-    EphemeralDataContext,
-)
-from great_expectations.data_context.types.base import (
-    DataContextConfig,
-    InMemoryStoreBackendDefaults,
-    ProgressBarsConfig,
-)
-from great_expectations.exceptions.exceptions import DataContextRequiredError
-from great_expectations.expectations.expectation import Expectation
 
 from toolkit.errors import ArgumentError, QualityError
 from toolkit.quality.checks import Check, checks, read_suite
 from toolkit.quality.frames import AnyFrame, Checked, checked_frames
 from toolkit.quality.gx.datasource import PolarsDatasource
+from toolkit.quality.gx.library import (
+    DataContextConfig,
+    DataContextRequiredError,
+    EphemeralDataContext,
+    Expectation,
+    ExpectationSuiteValidationResult,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+    gx,
+    project_manager,
+)
 from toolkit.quality.report import QualityReport
 from toolkit.schemas import PROBLEMS
 from toolkit.schemas.moments import When, dates, moment_observed

@@ -11,14 +11,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from great_expectations.core.expectation_suite import ExpectationSuite
-from great_expectations.exceptions.exceptions import GreatExpectationsError
-from great_expectations.expectations.expectation import Expectation
-from great_expectations.expectations.metadata_types import FailureSeverity
-from great_expectations.expectations.registry import get_expectation_impl
-
 from toolkit.errors import QualityError
 from toolkit.quality.gx import expectations as _own  # noqa: F401  (registers it)
+from toolkit.quality.gx.library import (
+    Expectation,
+    ExpectationSuite,
+    FailureSeverity,
+    GreatExpectationsError,
+    get_expectation_impl,
+)
 from toolkit.schemas import RESOURCES
 
 Severity = Literal["critical", "warning", "info"]

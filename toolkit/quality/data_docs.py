@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from great_expectations.core import ExpectationSuiteValidationResult
-from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-from great_expectations.render.view.view import DefaultJinjaPageView
-
-from toolkit.quality import rendering
-
-if TYPE_CHECKING:
-    from toolkit.quality.report import QualityReport
+from toolkit.quality.gx.library import (
+    DefaultJinjaPageView,
+    ExpectationSuiteValidationResult,
+    ValidationResultsPageRenderer,
+)
 
 # Links to pages of a GX site that is not here.
 ELSEWHERE = re.compile(r'<a href="\.\./[^"]*"[^>]*>([^<]*)</a>')
@@ -31,12 +29,12 @@ class OfflinePageView(DefaultJinjaPageView):
     _template: ClassVar[str] = "offline_page.j2"
 
 
-def write(report: QualityReport, folder: Path) -> Path:
+def write(results: Sequence[ExpectationSuiteValidationResult], summary: str, folder: Path) -> Path:
     """Write `index.html` and a page a frame; the path of the index."""
     view = OfflinePageView(custom_styles_directory=str(PAGES), custom_views_directory=str(PAGES))
     folder.mkdir(parents=True, exist_ok=True)
     pages = []
-    for result in report.results:
+    for result in results:
         document = ValidationResultsPageRenderer().render(_without_markup(result))
         page: str = view.render(document, heading=result.suite_name)  # type: ignore[no-untyped-call]
         page = ELSEWHERE.sub(r"\1", page)
@@ -44,7 +42,7 @@ def write(report: QualityReport, folder: Path) -> Path:
         pages.append((result.suite_name, *_held(result)))
     index = folder / "index.html"
     template = view.env.get_template("offline_page.j2")
-    text = template.render(heading="Data quality", summary=rendering.html(report), pages=pages)
+    text = template.render(heading="Data quality", summary=summary, pages=pages)
     index.write_text(text, encoding="utf-8")
     return index
 

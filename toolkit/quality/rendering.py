@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
-if TYPE_CHECKING:
-    from toolkit.quality.report import Outcome, QualityReport
+import polars as pl
+
+from toolkit.quality.outcome import Outcome, worst_first
 
 HEADER = ("severity", "data", "expected, but is not", "records", "share", "for example")
 
 
-def summary(report: QualityReport) -> str:
+def summary(outcomes: Sequence[Outcome]) -> str:
     """One line: how many checks passed, failed by severity, and were not run."""
-    status = Counter(outcome.status for outcome in report.outcomes)
-    said = [f"{len(report.outcomes)} checks: {status['passed']} passed"]
-    by_severity = Counter(outcome.severity for outcome in report.failed())
+    status = Counter(outcome.status for outcome in outcomes)
+    said = [f"{len(outcomes)} checks: {status['passed']} passed"]
+    by_severity = Counter(outcome.severity for outcome in worst_first(outcomes))
     levels = ", ".join(f"{n} {severity}" for severity, n in by_severity.items())
     said.append(f"{status['failed']} failed" + (f" ({levels})" if levels else ""))
     if status["not run"]:
@@ -36,28 +37,28 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     return outcome.severity, outcome.frame, outcome.expects, count, share, outcome.detail
 
 
-def text(report: QualityReport) -> str:
+def text(outcomes: Sequence[Outcome]) -> str:
     """The summary, and a row for each failed check."""
-    rows = [cells(outcome) for outcome in report.failed()]
+    rows = [cells(outcome) for outcome in worst_first(outcomes)]
     if not rows:
-        return summary(report)
+        return summary(outcomes)
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
     table = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (HEADER, *rows)
     ]
-    return "\n".join([summary(report), "", *table])
+    return "\n".join([summary(outcomes), "", *table])
 
 
-def html(report: QualityReport) -> str:
+def html(outcomes: Sequence[Outcome]) -> str:
     """The summary, a table of the failed checks, and the others folded away."""
     head = "".join(f"<th scope='col'>{name}</th>" for name in HEADER)
-    body = "".join(_row(outcome) for outcome in report.failed())
-    parts = [f"<p><strong>{escape(summary(report))}</strong></p>"]
+    body = "".join(_row(outcome) for outcome in worst_first(outcomes))
+    parts = [f"<p><strong>{escape(summary(outcomes))}</strong></p>"]
     if body:
         parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
     for status in ("passed", "not run"):
-        listed = [outcome for outcome in report.outcomes if outcome.status == status]
+        listed = [outcome for outcome in outcomes if outcome.status == status]
         if listed:
             items = "".join(f"<li>{escape(_line(outcome))}</li>" for outcome in listed)
             parts.append(
@@ -79,28 +80,26 @@ def _line(outcome: Outcome) -> str:
     return f"{outcome.frame}: {outcome.expects}{reason}"
 
 
-def as_json(report: QualityReport) -> str:
+def as_json(outcomes: Sequence[Outcome], table: pl.DataFrame) -> str:
     """`ok`, the summary's counts, and the table of checks."""
-    status = Counter(outcome.status for outcome in report.outcomes)
+    status = Counter(outcome.status for outcome in outcomes)
     return json.dumps(
         {
-            "ok": report.ok,
+            "ok": not worst_first(outcomes),
             "n_passed": status["passed"],
             "n_failed": status["failed"],
             "n_not_run": status["not run"],
-            "checks": report.table.to_dicts(),
+            "checks": table.to_dicts(),
         },
         ensure_ascii=False,
         indent=2,
     )
 
 
-def junit(report: QualityReport) -> str:
+def junit(outcomes: Sequence[Outcome]) -> str:
     """A test suite a frame, a test case a check."""
-    frames = dict.fromkeys(outcome.frame for outcome in report.outcomes)
-    suites = [
-        _junit_suite(frame, [o for o in report.outcomes if o.frame == frame]) for frame in frames
-    ]
+    frames = dict.fromkeys(outcome.frame for outcome in outcomes)
+    suites = [_junit_suite(frame, [o for o in outcomes if o.frame == frame]) for frame in frames]
     head = '<?xml version="1.0" encoding="utf-8"?>'
     return "\n".join([head, '<testsuites name="quality">', *suites, "</testsuites>"])
 

@@ -16,7 +16,8 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 import polars as pl
-from great_expectations.expectations.row_conditions import (
+
+from toolkit.quality.gx.library import (
     AndCondition,
     ComparisonCondition,
     NullityCondition,

@@ -9,15 +9,19 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import polars as pl
-from great_expectations.core.batch import LegacyBatchDefinition
-from great_expectations.core.batch_spec import RuntimeDataBatchSpec
-from great_expectations.core.id_dict import IDDict
-from great_expectations.datasource.fluent.batch_identifier_util import make_batch_identifier
-from great_expectations.datasource.fluent.batch_request import BatchRequest
-from great_expectations.datasource.fluent.interfaces import Batch, DataAsset, Datasource
-from great_expectations.exceptions.exceptions import BuildBatchRequestError
 
 from toolkit.quality.gx.engine import PolarsExecutionEngine, register_metrics
+from toolkit.quality.gx.library import (
+    Batch,
+    BatchRequest,
+    BuildBatchRequestError,
+    DataAsset,
+    Datasource,
+    IDDict,
+    LegacyBatchDefinition,
+    RuntimeDataBatchSpec,
+    make_batch_identifier,
+)
 
 
 class PolarsFrameAsset(DataAsset[Any, Any]):

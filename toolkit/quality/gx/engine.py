@@ -17,24 +17,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
-from great_expectations.core.batch import BatchData, BatchMarkers
-from great_expectations.exceptions.exceptions import ExecutionEngineError, MetricResolutionError
-from great_expectations.execution_engine.execution_engine import ExecutionEngine
-from great_expectations.expectations import metrics as _  # noqa: F401  (registers GX's own)
-from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-from great_expectations.expectations.metrics.metric_provider import MetricProvider
-from great_expectations.expectations.registry import (
+
+from toolkit.quality.gx.conditions import MAP_METRICS, row_condition
+from toolkit.quality.gx.library import (
+    BatchData,
+    BatchMarkers,
+    Condition,
+    ExecutionEngine,
+    ExecutionEngineError,
+    ExpectationConfiguration,
+    MetricConfiguration,
+    MetricConfigurationID,
+    MetricProvider,
+    MetricResolutionError,
     _registered_metrics,
     get_metric_kwargs,
     register_metric,
 )
-from great_expectations.expectations.row_conditions import Condition
-from great_expectations.validator.metric_configuration import (
-    MetricConfiguration,
-    MetricConfigurationID,
-)
-
-from toolkit.quality.gx.conditions import MAP_METRICS, row_condition
 from toolkit.quality.gx.metrics import (
     COLUMN_METRICS,
     COUNTS,

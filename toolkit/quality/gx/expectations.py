@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from great_expectations.execution_engine.execution_engine import ExecutionEngine
-from great_expectations.expectations.expectation import BatchExpectation
+from toolkit.quality.gx.library import (
+    BatchExpectation,
+    ExecutionEngine,
+)
 
 
 class ExpectTableColumnsToHaveTypes(BatchExpectation):

@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from great_expectations.constants import MAX_RESULT_RECORDS
-from great_expectations.validator.metric_configuration import MetricConfiguration
 
 from toolkit.quality.gx.conditions import MapQuestion, count, map_question, row_condition, value
+from toolkit.quality.gx.library import (
+    MAX_RESULT_RECORDS,
+    MetricConfiguration,
+)
 
 # GX's column metrics that are one number of a column's values.
 COLUMN_METRICS: dict[str, Callable[[pl.Expr], pl.Expr]] = {

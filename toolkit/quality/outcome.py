@@ -1,0 +1,143 @@
+"""What came of one check: passed, failed or not run, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from toolkit.errors import QualityError
+from toolkit.quality.checks import SEVERITIES, Check, Severity, checks
+from toolkit.quality.gx.engine import PSEUDONYM
+from toolkit.quality.gx.library import (
+    ExpectationConfiguration,
+    ExpectationSuiteValidationResult,
+    ExpectationValidationResult,
+    FailureSeverity,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check.
+
+    Attributes:
+        frame: The frame it was asked of.
+        check: Its name.
+        severity: How bad it is when it fails.
+        status: "passed", "failed" or "not run".
+        n_checked: Rows that were looked at; null where the check is of the whole frame.
+        n_unexpected: Rows that are not as expected; null likewise.
+        expects: What is true of clean data.
+        why: What it means for the figures when it fails.
+        do: What to do then.
+        detail: Some of the failing keys, pseudonymous; or what was found; or why it was not run.
+        result: What Great Expectations says of it, where it was run.
+    """
+
+    frame: str
+    check: str
+    severity: Severity
+    status: str
+    n_checked: int | None
+    n_unexpected: int | None
+    expects: str
+    why: str
+    do: str
+    detail: str
+    result: ExpectationValidationResult | None = None
+
+    @property
+    def amount(self) -> str:
+        """How many rows are not as expected, of how many; else what was found."""
+        if self.n_unexpected is None:
+            return self.detail
+        return f"{self.n_unexpected:,} of {self.n_checked:,}"
+
+
+def worst_first(outcomes: Iterable[Outcome], severity: Severity = "info") -> list[Outcome]:
+    """The failed checks at or above a severity, the worst first."""
+    levels = SEVERITIES[: SEVERITIES.index(severity) + 1]
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    return [outcome for level in levels for outcome in failed if outcome.severity == level]
+
+
+def outcomes_of(result: ExpectationSuiteValidationResult) -> Iterator[Outcome]:
+    """The outcomes of a frame's suite, in the order of the table of checks."""
+    frame = result.suite_name
+    order = {check.name: place for place, check in enumerate(checks(frame))}
+    found = [_outcome(frame, single) for single in result.results]
+    yield from sorted(found, key=lambda outcome: order.get(outcome.check, len(order)))
+
+
+def _outcome(frame: str, result: ExpectationValidationResult) -> Outcome:
+    config, found = config_of(result), result.result or {}
+    meta = config.meta or {}
+    n_checked = found.get("element_count")
+    if n_checked is not None:
+        n_checked -= found.get("missing_count") or 0
+    return Outcome(
+        frame=frame,
+        check=meta.get("check") or config.type.removeprefix("expect_"),
+        severity=FailureSeverity(config.severity).value,
+        status="passed" if result.success else "failed",
+        n_checked=n_checked,
+        n_unexpected=found.get("unexpected_count"),
+        expects=config.description or _in_words(config),
+        why=meta.get("why", ""),
+        do=meta.get("do", ""),
+        detail="" if result.success else _detail(result),
+        result=result,
+    )
+
+
+def config_of(result: ExpectationValidationResult) -> ExpectationConfiguration:
+    """The expectation that a result speaks of."""
+    if result.expectation_config is None:
+        raise QualityError("Great Expectations returned a result without its expectation")
+    return result.expectation_config
+
+
+def _in_words(config: ExpectationConfiguration) -> str:
+    said = {k: v for k, v in config.kwargs.items() if k != "batch_id" and v is not None}
+    arguments = ", ".join(f"{name}={value!r}" for name, value in said.items())
+    return f"{config.type.removeprefix('expect_').replace('_', ' ')} ({arguments})"
+
+
+def _detail(result: ExpectationValidationResult) -> str:
+    """Examples, else what was observed, else why it could not be computed."""
+    found = result.result or {}
+    if examples := found.get("partial_unexpected_index_list"):
+        key = found.get("unexpected_index_column_names") or list(examples[0])
+        return ", ".join(" ".join(_short(row[k]) for k in key if k in row) for row in examples)
+    if details := found.get("details"):
+        return ", ".join(f"{name}: {wrong['found']}" for name, wrong in details.items())
+    if "observed_value" in found:
+        return f"found {found['observed_value']}"
+    messages = {
+        info["exception_message"]
+        for info in (result.exception_info or {}).values()
+        if isinstance(info, dict)
+    }
+    return "not computed: " + "; ".join(sorted(messages))
+
+
+def _short(value: object) -> str:
+    """A pseudonym by its first digits; anything else as it is."""
+    text = str(value)
+    return text[:10] if PSEUDONYM.fullmatch(text) else text
+
+
+def left_out(check: Check, reason: str) -> Outcome:
+    """The outcome of a check that was not run."""
+    return Outcome(
+        frame=check.frame,
+        check=check.name,
+        severity=check.severity,
+        status="not run",
+        n_checked=None,
+        n_unexpected=None,
+        expects=check.expects,
+        why=check.why,
+        do=check.do,
+        detail=reason,
+    )
