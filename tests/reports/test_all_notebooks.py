@@ -87,7 +87,7 @@ def test_a_live_platform_is_asked_once_and_no_kernel_sees_the_token(
         monkeypatch.setenv("SO2_SNAPSHOT", "")
         peeking = tmp_path / "01-peek.ipynb"
         text = find_notebooks(["00"])[0].read_text(encoding="utf-8")
-        peek = "import os\\n\\nassert not os.environ['SO2_TOKEN']\\n\\nimport toolkit as tk"
+        peek = "import os\\n\\nassert 'SO2_TOKEN' not in os.environ\\n\\nimport toolkit as tk"
         peeking.write_text(text.replace("import toolkit as tk", peek, 1), encoding="utf-8")
         report = tk.write_report(tmp_path / "report", notebooks=[peeking])
     written = [path for path in report.index.parent.rglob("*") if path.suffix in {".html", ".csv"}]

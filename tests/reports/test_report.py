@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
+import polars as pl
 import pytest
 
 from toolkit.errors import DisclosureError, ReportError
 from toolkit.reports.execution import Executed, count_code_cells, execute_notebooks
 from toolkit.reports.figures import chart_script, read_figure, write_figure
-from toolkit.reports.guard import refuse_identities
+from toolkit.reports.guard import Identities, Records, refuse_identities
 from toolkit.reports.pages import read_page
+from toolkit.schemas import TIMESTAMP
 
 SPEC = {
     "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
@@ -125,28 +128,105 @@ def test_the_chart_script_is_whole() -> None:
     assert len(script) > 500_000
 
 
+TIMES = pl.DataFrame(
+    {
+        "course_id": ["course-v1:Org+CS101+2024", "course-v1:Org+CS102+2024"],
+        "created": [datetime(2024, 3, 9, 20, 15, 31, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)],
+        "passed_timestamp": [datetime(2024, 5, 1, 7, 0, tzinfo=UTC), None],
+        "percent_grade": [0.83, 0.9],
+        "as_of": [datetime(2024, 6, 1, 6, 30, tzinfo=UTC)] * 2,
+    },
+    schema_overrides=dict.fromkeys(["created", "passed_timestamp", "as_of"], TIMESTAMP),
+)
+WHO = Identities(
+    ["ada_01", "ada@example.com", "margarethe_the_great", "Zoë"],
+    ["s3cret-token-of-a-platform", "0d1c2b3a49586776"],
+)
+
+
+def judge(output: dict[str, object], source: str = "1") -> None:
+    refuse_identities([executed(output, source=source)], identities=WHO, records=Records(TIMES))
+
+
 @pytest.mark.parametrize(
-    ("output", "reason"),
+    ("text", "reason"),
     [
-        (shown(text_plain="passed by ada_01."), "names a learner"),
-        (shown(text_html="<td>ada@example.com</td>"), "names a learner"),
-        (shown(text_plain="Bearer s3cret-token"), "holds the token"),
+        ("passed by ada_01.", "names a learner"),
+        ("<td>ada@example.com</td>", "names a learner"),
+        ("ADA_01", "names a learner"),
+        ("Ada@Example.COM", "names a learner"),
+        ("zoë", "names a learner"),
+        ("│ marga… │", "names a learner"),
+        ("marga...", "names a learner"),
+        ("margarethe_the", "names a learner"),
+        ("Bearer s3cret-token-of-a-platform", "holds the token or a key"),
+        ("S3CRET-TOKEN-OF", "holds the token or a key"),
+        ("{'SO2_PSEUDONYM_KEY': '0d1c2b3a49586776'}", "holds the token or a key"),
+        ("│ 2024-03-09 20:15:31 UTC │", "shows a learner's record"),
+        ('{"created": "2024-05-01T07:00:00"}', "shows a learner's record"),
+        ("<td>course-v1:Org+CS101+2024</td><td>2024-03-09</td><td>0.83</td>", "shows a learner's"),
     ],
 )
-def test_an_output_with_an_identity_or_the_token_is_refused(
-    output: dict[str, object], reason: str
+@pytest.mark.parametrize("mime", ["text_plain", "text_html"])
+def test_an_output_with_an_identity_a_record_or_a_secret_is_refused(
+    mime: str, text: str, reason: str
 ) -> None:
     with pytest.raises(DisclosureError, match=reason) as caught:
-        refuse_identities(
-            [executed(output)], identities=["ada_01", "ada@example.com"], token="s3cret-token"
-        )
-    assert "ada" not in str(caught.value)
-    assert "s3cret" not in str(caught.value)
+        judge(shown(**{mime: text}))
+    for told in ("ada", "marga", "s3cret", "0d1c", "2024-"):
+        assert told not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "as of 2024-06-01 06:30 UTC",
+        "2024-04-01 00:00:00",
+        "margin and marginal",
+        "course-v1:Org+CS101+2024: pass rate 0.83",
+        "<tr><td>course-v1:Org+CS101+2024</td></tr><tr><td>2024-03-09</td><td>0.83</td></tr>",
+        "<td>course-v1:Org+CS102+2024</td><td>2024-04-01</td><td>0.9</td>",
+    ],
+)
+def test_an_output_of_counts_dates_and_shares_is_taken(text: str) -> None:
+    judge(shown(text_plain=text))
+
+
+def test_a_word_that_begins_many_names_is_none() -> None:
+    many = Identities(f"learner_{number:03}" for number in range(200))
+    assert many.named("learner_0 learner_01…") == set()
+    assert many.named("learner_017 Learner_017") == {"learner_017", "Learner_017"}
 
 
 def test_a_word_of_the_notebook_is_no_identity_even_if_a_learner_bears_it() -> None:
-    output = shown(text_plain="mode audit")
-    refuse_identities([executed(output, source="# mode audit")], identities=["audit"])
+    judge(shown(text_plain="zoë"), source="# Zoë")
+
+
+def test_what_a_failing_cell_says_names_nobody(tmp_path: Path) -> None:
+    bad = write_notebook(tmp_path, "01-bad", "{}['ada_' + '01']")
+    worse = write_notebook(
+        tmp_path, "02-worse", "raise ValueError('s3cret-token-' + 'of-a-platform')"
+    )
+    with pytest.raises(ReportError) as caught:
+        execute_notebooks([bad, worse], withhold=WHO.without)
+    assert "KeyError: '(withheld)'" in str(caught.value)
+    assert "02-worse.ipynb, cell 1" in str(caught.value)
+    assert "ada_01" not in str(caught.value)
+    assert "s3cret-token-of" not in str(caught.value)
+
+
+def test_a_kernel_gets_neither_token_nor_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SO2_TOKEN", "so2_token", "SO2_PSEUDONYM_KEY", "So2_Pseudonym_Key"):
+        monkeypatch.setenv(name, "s3cret")
+    path = write_notebook(
+        tmp_path,
+        "01-a",
+        "import os\n[name for name, text in os.environ.items() if 's3cret' in text]",
+    )
+    [done] = execute_notebooks([path], environment={"SO2_TOKEN": "s3cret"})
+    assert done.notebook.cells[0].outputs[0].data["text/plain"] == "[]"
 
 
 def test_parameters_reach_the_names_that_the_parameters_cell_assigns(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def test_a_snapshot_holds_what_the_platform_says(platform, tmp_path: Path) -> No
         ("completion", tk.fetch_completion),
     ):
         assert_frame_equal(
-            snapshot.scan(resource).collect().drop("email"), load(platform).frame.drop("email")
+            snapshot.scan(resource).collect(), load(platform).frame.sort("username", "course_id")
         )
     assert snapshot.as_of == platform.clock
 
@@ -64,30 +63,8 @@ def test_a_cut_off_file_is_named(platform, tmp_path: Path) -> None:
         tk.open_snapshot(tmp_path)
 
 
-def test_a_changed_file_is_found_on_demand(platform, tmp_path: Path) -> None:
-    tk.take_snapshot(platform, tmp_path, key=KEY)
-    (path,) = tmp_path.rglob("completion.parquet")
-    changed = bytearray(path.read_bytes())
-    changed[100] ^= 1
-    path.write_bytes(changed)
-
-    tk.open_snapshot(tmp_path)
-    with pytest.raises(tk.SnapshotError, match=r"completion\.parquet.*checksum"):
-        tk.open_snapshot(tmp_path, verify=True)
-
-
 def test_a_folder_without_a_snapshot_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(tk.SnapshotError, match="holds no snapshot"):
-        tk.open_snapshot(tmp_path)
-
-
-def test_a_changed_manifest_is_refused(platform, tmp_path: Path) -> None:
-    tk.take_snapshot(platform, tmp_path, key=KEY)
-    path = tmp_path / "manifest.json"
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps(told | {"schema_version": 2}))
-
-    with pytest.raises(tk.SnapshotError, match="schema_version"):
         tk.open_snapshot(tmp_path)
 
 
@@ -107,7 +84,7 @@ def test_a_failed_run_leaves_the_earlier_snapshot(platform, tmp_path: Path) -> N
     ):
         tk.take_snapshot(broken, tmp_path, key=KEY)
 
-    assert tk.open_snapshot(tmp_path, verify=True).manifest == before.manifest
+    assert tk.open_snapshot(tmp_path).manifest == before.manifest
     assert not list(tmp_path.glob(".partial-*"))
 
 
@@ -120,14 +97,6 @@ def test_a_second_writer_is_refused(platform, tmp_path: Path) -> None:
         pytest.raises(tk.SnapshotError, match="another run is writing"),
     ):
         tk.take_snapshot(platform, tmp_path, key=KEY)
-
-
-def test_a_new_snapshot_replaces_the_old_one(platform, tmp_path: Path) -> None:
-    tk.take_snapshot(platform, tmp_path, key=KEY)
-    tk.take_snapshot(platform, tmp_path, key=KEY)
-
-    assert len(list(tmp_path.glob("data-*"))) == 1
-    tk.open_snapshot(tmp_path, verify=True)
 
 
 def test_snapshots_in_a_folder_are_listed_by_date(platform, tmp_path: Path) -> None:
@@ -155,6 +124,22 @@ def test_changes_between_two_dates_are_told(platform, tmp_path: Path) -> None:
     newly = changes.outcomes.filter(pl.col("outcome") == "newly passed").height
     assert newly == n_passed[1].height - n_passed[0].height
     assert changes.outcomes.filter(pl.col("outcome") == "pass withdrawn").is_empty()
+
+
+def test_snapshots_of_two_exactnesses_are_compared_by_the_day(platform, tmp_path: Path) -> None:
+    a = tk.take_snapshot(platform, tmp_path / "a", key=KEY, times="exact")
+    b = tk.take_snapshot(platform, tmp_path / "b", key=KEY)
+    assert tk.compare_snapshots(a, b).values.is_empty()
+
+
+def test_a_display_names_nobody(platform, tmp_path: Path) -> None:
+    with platform.earlier(datetime(2025, 7, 1, tzinfo=UTC)) as earlier:
+        a = tk.take_snapshot(earlier, tmp_path / "a", identities="keep")
+    b = tk.take_snapshot(platform, tmp_path / "b", identities="keep")
+    names = set(b.grades().collect()["username"])
+    for display in (repr(a), repr(b), repr(tk.compare_snapshots(a, b))):
+        assert not {name for name in names if name in display}
+    assert len(repr(a)) < 300
 
 
 def test_snapshots_under_two_keys_are_not_compared(platform, tmp_path: Path) -> None:

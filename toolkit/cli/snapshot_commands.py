@@ -55,7 +55,7 @@ def snapshots_command(
     if listed.is_empty():
         raise tk.SnapshotError(f"{folder} holds no snapshot; take one with `so2 fetch FOLDER`")
     for place in listed["folder"] if verify else ():
-        tk.open_snapshot(place, verify=True)
+        tk.open_snapshot(place)
     _print(
         listed.with_columns(
             pl.col("as_of").dt.strftime("%Y-%m-%d %H:%M"), pl.col("key_fingerprint").fill_null("–")

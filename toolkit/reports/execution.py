@@ -28,6 +28,7 @@ OnCell = Callable[[str], None]
 
 CELL_TIMEOUT = 300  # seconds
 INJECTED = "injected-parameters"
+_SECRETS = {"SO2_TOKEN", "SO2_PSEUDONYM_KEY"}
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,18 @@ def execute_notebooks(
     parameters: Mapping[str, object] | None = None,
     workers: int = 2,
     on_cell: OnCell | None = None,
+    withhold: Callable[[str], str] = str,
 ) -> list[Executed]:
     """Execute notebooks, each in a kernel and an empty folder of its own; results in order.
 
     Args:
         paths: The notebook files, which stay as they are.
-        environment: Variables the kernels get beside those of this process.
+        environment: Variables the kernels get beside those of this process. Neither the token
+            nor the pseudonym key is passed on, wherever it is set.
         parameters: Values for names that a cell tagged "parameters" assigns.
         workers: How many run at a time.
         on_cell: Called with the notebook's name after each executed cell.
+        withhold: Takes out of an error's text what must not be told.
 
     Raises:
         ReportError: Names every notebook and cell that failed, and why.
@@ -82,6 +86,7 @@ def execute_notebooks(
         environment=dict(environment or {}),
         parameters=dict(parameters or {}),
         on_cell=on_cell,
+        withhold=withhold,
     )
     with ThreadPoolExecutor(workers) as pool:
         results = list(pool.map(run, paths))
@@ -97,6 +102,7 @@ def _execute(
     environment: dict[str, str],
     parameters: dict[str, object],
     on_cell: OnCell | None,
+    withhold: Callable[[str], str],
 ) -> Executed | str:
     begun = time.monotonic()
     notebook = _read(path)
@@ -112,6 +118,7 @@ def _execute(
 
     # A kernel's debugger would warn about frozen modules on each start.
     variables = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"} | environment
+    variables = {name: text for name, text in variables.items() if name.upper() not in _SECRETS}
     with (
         tempfile.TemporaryDirectory(prefix="so2-") as folder,
         tempfile.TemporaryDirectory(prefix="so2-") as sockets,
@@ -128,7 +135,7 @@ def _execute(
             # cleanup_kc: the kernel manager is ours, so nbclient would leave the kernel running.
             asyncio.run(client.async_execute(env=variables, cleanup_kc=True))
         except CellExecutionError as error:
-            return _failure(path, notebook, started, f"{error.ename}: {error.evalue}")
+            return _failure(path, notebook, started, withhold(f"{error.ename}: {error.evalue}"))
         except CellTimeoutError:
             return _failure(path, notebook, started, f"took longer than {CELL_TIMEOUT} s")
         except DeadKernelError:

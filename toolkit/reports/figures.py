@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from toolkit.extras import extra
+from toolkit.snapshots.csv_files import harmless
 
 with extra("notebooks"):
     import vl_convert
@@ -66,7 +67,8 @@ def write_figure(figure: Figure, folder: Path) -> None:
     (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
     (folder / f"{figure.name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
     for stem, rows in figure.tables.items():
-        pl.DataFrame(rows, infer_schema_length=None).write_csv(folder / f"{stem}.csv")
+        table = pl.DataFrame(rows, infer_schema_length=None)
+        harmless(table.lazy()).collect().write_csv(folder / f"{stem}.csv")
 
 
 def chart_script() -> str:

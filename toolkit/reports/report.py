@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform as machine
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,9 +18,10 @@ from toolkit.citation import cite
 from toolkit.config import settings
 from toolkit.connect import connect_or_sandbox
 from toolkit.loading.platform import Platform
+from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.reports.definitions import DEFINITIONS
-from toolkit.reports.execution import Executed, OnCell, count_code_cells, execute_notebooks
-from toolkit.reports.guard import refuse_identities
+from toolkit.reports.execution import OnCell, count_code_cells, execute_notebooks
+from toolkit.reports.guard import Identities, Records, refuse_identities
 from toolkit.reports.key_figures import key_figures
 from toolkit.reports.library import find_notebooks
 from toolkit.reports.pages import read_page
@@ -83,10 +83,15 @@ def write_report(
     with _read_once(None if course is None else str(course)) as (study, variables):
         if on_start is not None:
             on_start(count_code_cells(paths))
+        identities = _identities(study)
         executed = execute_notebooks(
-            paths, environment=variables, parameters=parameters, on_cell=on_cell
+            paths,
+            environment=variables,
+            parameters=parameters,
+            on_cell=on_cell,
+            withhold=identities.without,
         )
-    _refuse(executed, study)
+    refuse_identities(executed, identities=identities, records=Records(study.person_course))
     figures = key_figures(study.person_course)
     site = Site(
         title=title,
@@ -122,8 +127,9 @@ def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
 def _read_once(course_id: str | None) -> Iterator[tuple[Study, dict[str, str]]]:
     """The data, and the settings with which every kernel reads the same.
 
-    A live platform is asked once, for a snapshot that lives as long as the report is made and
-    whose pseudonym key is thrown away. The kernels see neither the token nor a name.
+    A live platform is asked once, for a snapshot that lives as long as the report is made. It is
+    under the user's own key, so that the same learners are rounded alike night by night. The
+    kernels see neither the token nor a name.
     """
     source = connect_or_sandbox()
     with ExitStack() as until_done:
@@ -133,38 +139,43 @@ def _read_once(course_id: str | None) -> Iterator[tuple[Study, dict[str, str]]]:
         if isinstance(source, Platform) and not isinstance(source, SandboxPlatform):
             folder = until_done.enter_context(TemporaryDirectory(prefix="so2-"))
             source = take_snapshot(
-                source, Path(folder, "snapshot"), course_id=course_id, key=secrets.token_hex(32)
+                source, Path(folder, "snapshot"), course_id=course_id, times="exact"
             )
-            variables |= {"SO2_BASE_URL": "", "SO2_TOKEN": ""}
-            variables["SO2_SNAPSHOT"] = str(source.folder)
+            variables |= {"SO2_BASE_URL": "", "SO2_SNAPSHOT": str(source.folder)}
         yield load_study(source, course_id=course_id), variables
 
 
 def _environment() -> dict[str, str]:
-    """The settings as variables, for kernels that run in a folder of their own."""
-    variables = {}
+    """The settings as variables, for kernels that run in a folder of their own.
+
+    Of the secrets only that of the rounding, so that all pages round alike.
+    """
+    variables = {"SO2_RELEASE_SECRET": release_secret().reveal()}
     for name, value in settings():
-        if isinstance(value, SecretStr):
-            variables[f"SO2_{name.upper()}"] = value.get_secret_value()
-        elif value is not None:
+        if value is not None and not isinstance(value, SecretStr):
             text = value.resolve() if isinstance(value, Path) else value
             variables[f"SO2_{name.upper()}"] = str(text)
     return variables
 
 
-def _refuse(executed: list[Executed], study: Study) -> None:
+def _identities(study: Study) -> Identities:
+    """Who may not be named, and the secrets of this user."""
     frames = (study.grades, study.enrollments, study.completion)
-    identities = {
+    names = {
         value
         for frame in frames
         for name in ("username", "email")
         if name in frame.columns
         for value in frame[name].unique().drop_nulls().to_list()
     }
-    token = settings().token
-    refuse_identities(
-        executed, identities=identities, token=token.get_secret_value() if token else None
-    )
+    chosen = settings()
+    kept = [
+        path.read_text("utf-8", "replace").strip()
+        for path in (key_file(), secret_file())
+        if path.is_file()
+    ]
+    given = [value.get_secret_value() for _, value in chosen if isinstance(value, SecretStr)]
+    return Identities(names, [*given, *kept, release_secret().reveal()])
 
 
 def _provenance(study: Study) -> list[tuple[str, str]]:
@@ -176,6 +187,7 @@ def _provenance(study: Study) -> list[tuple[str, str]]:
         ("To cite", cite()),
         ("Packages", packages),
         ("Python", f"{machine.python_version()} on {machine.system()}"),
+        ("Rounding", release_secret().remark),
         ("Values that could not be taken as they came", f"{study.problems.height:,}"),
     ]
 

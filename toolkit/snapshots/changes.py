@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import polars as pl
 
@@ -13,6 +14,8 @@ from toolkit.results.result import Result
 from toolkit.schemas import RESOURCES, Table
 from toolkit.schemas.change_results import CHANGE_COUNTS
 from toolkit.schemas.passes import with_passed
+from toolkit.snapshots.files import coarse_times
+from toolkit.snapshots.manifest import Times
 from toolkit.snapshots.snapshot import Snapshot
 
 KEY = ["username", "course_id"]
@@ -52,6 +55,8 @@ class Changes:
 
 def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
     """Compare two snapshots record by record; learners are matched by pseudonym.
+
+    Where one dates records to the day and the other exactly, both are compared by the day.
 
     Args:
         earlier: The snapshot to start from.
@@ -106,11 +111,12 @@ def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
 
 
 def _paired(earlier: Snapshot, later: Snapshot, table: Table) -> pl.DataFrame:
-    """One row per key of either; the later one's columns end in `_after`."""
+    """One row per key of either, dated as the less exact; the later's columns end in `_after`."""
+    times = max(earlier.manifest.times, later.manifest.times, key=get_args(Times).index)
     before, after = (
-        with_passed(snapshot.scan(table.name).drop("email"))
-        .with_columns(_here=pl.lit(value=True))
-        .collect()
+        coarse_times(
+            with_passed(snapshot.scan(table.name).drop("email")).collect(), times
+        ).with_columns(_here=pl.lit(value=True))
         for snapshot in (earlier, later)
     )
     for snapshot, frame in ((earlier, before), (later, after)):

@@ -10,10 +10,13 @@ import polars as pl
 
 from toolkit.errors import SnapshotError
 from toolkit.schemas import RESOURCES
+from toolkit.snapshots.folder import told_of_disk
 from toolkit.snapshots.snapshot import Snapshot
 
 # What a spreadsheet takes for the beginning of a formula, see OWASP, "CSV Injection".
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
+# What a terminal may take for a command, and what turns text around.
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
@@ -30,12 +33,13 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
         The files.
 
     Raises:
-        SnapshotError: The folder is inside the snapshot.
+        SnapshotError: The folder is inside the snapshot, or cannot be written.
     """
     target = Path(folder)
     if snapshot.folder.resolve() in [target.resolve(), *target.resolve().parents]:
         raise SnapshotError(f"{target} lies in the snapshot; name another folder for the CSV files")
-    target.mkdir(parents=True, exist_ok=True)
+    with told_of_disk(target):
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
     frames = {name: snapshot.scan(name) for name in RESOURCES}
     if snapshot.manifest.identities == "pseudonymous":
         frames = {name: frame.drop("email") for name, frame in frames.items()}
@@ -44,13 +48,15 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
 
 
 def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """The frame with an apostrophe before each text that a spreadsheet would run.
+    """Return the frame with an apostrophe before each text that a spreadsheet would run.
+
+    Control characters, which a terminal would obey, become "�".
 
     Examples:
         >>> harmless(pl.LazyFrame({"name": ["=1+1", "ada"]})).collect()["name"].to_list()
         ["'=1+1", 'ada']
     """
-    text = pl.col(pl.String)
+    text = pl.col(pl.String).str.replace_all(_CONTROL, "\ufffd")
     return frame.with_columns(
         pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep()
     )
@@ -59,16 +65,22 @@ def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
 def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
     """Write a table as a CSV file, as a whole or not at all, harmless to a spreadsheet.
 
+    The file is for this user alone.
+
     Args:
         frame: Any table of plain columns.
         path: The file; one that is there is replaced.
+
+    Raises:
+        SnapshotError: The file cannot be written.
     """
     target = Path(path)
-    handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    os.close(handle)
-    try:
-        harmless(frame.lazy()).sink_csv(aside)
-        Path(aside).replace(target)
-    finally:
-        Path(aside).unlink(missing_ok=True)
+    with told_of_disk(target):
+        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+        os.close(handle)
+        try:
+            harmless(frame.lazy()).sink_csv(aside)
+            Path(aside).replace(target)
+        finally:
+            Path(aside).unlink(missing_ok=True)
     return target

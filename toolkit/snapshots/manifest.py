@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import platform as machine
+import re
+import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +19,10 @@ from toolkit.errors import SnapshotError
 MANIFEST = "manifest.json"
 
 Identities = Literal["pseudonymous", "keep"]
+Times = Literal["exact", "day", "month"]
 ResourceName = Literal["grades", "enrollments", "completion"]
+
+_DIGEST = re.compile(rb'\A\{\n  "sha256": "([0-9a-f]{64})",\n')
 
 
 class _Model(BaseModel):
@@ -91,13 +96,15 @@ class Manifest(_Model):
         retrieved_from: When the first request was sent (UTC).
         retrieved_to: When the last byte had come (UTC).
         identities: "pseudonymous", or "keep": it names learners.
-        key_fingerprint: Which pseudonym key was used; null where identities are kept.
+        key_fingerprint: Tells which pseudonym key was used; null where identities are kept, or the
+            key was thrown away.
+        times: How exactly a record tells when it was created and passed.
         resources: grades, enrollments and completion.
         problems: The file of what could not be taken as it came.
         versions: Of the software that wrote it.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     source: str
     course_id: list[str] | None
     as_of: datetime
@@ -105,6 +112,7 @@ class Manifest(_Model):
     retrieved_to: datetime
     identities: Identities
     key_fingerprint: str | None
+    times: Times
     resources: dict[ResourceName, Resource]
     problems: File
     versions: dict[str, str] = Field(
@@ -120,41 +128,83 @@ class Manifest(_Model):
         return [*(resource.file for resource in self.resources.values()), self.problems]
 
     def write(self, folder: Path) -> None:
-        """Put the manifest in place in one step, surviving a crash at any moment."""
-        aside = folder / f".{MANIFEST}.new"
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(folder / MANIFEST)
+        """Put the manifest in place in one step, surviving a crash at any moment.
+
+        Its first line is the checksum of all others.
+        """
+        body = self.model_dump_json(indent=2).encode() + b"\n"
+        digest = hashlib.sha256(body).hexdigest().encode()
+        handle, aside = tempfile.mkstemp(dir=folder, prefix=f".{MANIFEST}-")  # new, mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(body.replace(b"{\n", b'{\n  "sha256": "' + digest + b'",\n', 1))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(aside).replace(folder / MANIFEST)
+        finally:
+            Path(aside).unlink(missing_ok=True)
         sync_folder(folder)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest in a folder.
+    """Return the manifest in a folder.
 
     Raises:
-        SnapshotError: There is none, or it is no manifest that this version reads.
+        SnapshotError: There is none, it was changed, or another version wrote it.
     """
     path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
+        written = path.read_bytes()
     except FileNotFoundError:
         raise SnapshotError(
             f"{folder} holds no snapshot: it has no {MANIFEST}. Take one with "
             "tk.take_snapshot(platform, folder) or `so2 fetch FOLDER`."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise SnapshotError(f"{path} cannot be read: {error}") from None
+    digest = _DIGEST.match(written)
+    body = b"{\n" + written[digest.end() :] if digest else written
+    if digest and hashlib.sha256(body).hexdigest().encode() != digest[1]:
+        raise damaged(path, "its checksum is another")
     try:
-        return Manifest.model_validate_json(text)
+        manifest = Manifest.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise SnapshotError(
             f"{path} is no manifest that so2-toolkit {version('so2-toolkit')} reads: {where}: "
-            f"{first['msg']}. Was it changed, or written by another version?"
+            f"{first['msg']}. Was it changed, or written by another version? Then take a new "
+            "snapshot."
         ) from None
+    if not digest:
+        raise damaged(path, "its checksum is missing")
+    return manifest
+
+
+def damaged(path: Path, how: str) -> SnapshotError:
+    """Return the error for a file that is not as it was written."""
+    return SnapshotError(
+        f"{path} is not as the snapshot was written: {how}. Restore it from a copy, or take a "
+        "new snapshot."
+    )
+
+
+def require_as_written(path: Path, file: File) -> None:
+    """Compare a file with what the manifest says of it; reads it once.
+
+    Raises:
+        SnapshotError: It is missing, or changed.
+    """
+    try:
+        size = path.stat().st_size
+        if size != file.bytes:
+            raise damaged(path, f"it has {size:,} bytes instead of {file.bytes:,}")
+        if file_sha256(path) != file.sha256:
+            raise damaged(path, "its checksum is another")
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    except OSError as error:
+        raise damaged(path, f"it cannot be read: {error}") from None
 
 
 def file_sha256(path: Path) -> str:

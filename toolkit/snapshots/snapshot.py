@@ -6,7 +6,8 @@ A snapshot is a folder with a `manifest.json` and a folder `data-…` of Parquet
     data-20260101T000000-1f2e3d4c/grades.parquet, enrollments.parquet, …, problems.parquet
 
 The manifest names its data folder, and replacing it is the one step that makes a new snapshot
-count. Killed before that step, the old one stands whole; after it, the new one does.
+count. Killed before that step, the old one stands whole; after it, the new one does. The data that
+a new snapshot replaces stay until the next one after it, for those who are reading them.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ import polars as pl
 from toolkit.errors import SnapshotError
 from toolkit.loading.load import Load
 from toolkit.loading.streams import Provenance
-from toolkit.schemas import PROBLEMS, RESOURCES, Table
+from toolkit.schemas import RESOURCES, Table
 from toolkit.snapshots.manifest import (
     MANIFEST,
+    File,
     Identities,
     Manifest,
     Resource,
     day,
-    file_sha256,
     read_manifest,
+    require_as_written,
 )
+
+_MOST_CHANGES = 10  # of a snapshot while it is opened
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Snapshot:
 
     def problems(self) -> pl.DataFrame:
         """What could not be taken as it came, of all three resources."""
-        return pl.read_parquet(self.folder / self.manifest.problems.name)
+        return pl.read_parquet(self._path(self.manifest.problems))
 
     def scan(self, resource: str) -> pl.LazyFrame:
         """The records of a resource, lazily, with the columns of its schema.
@@ -76,7 +80,7 @@ class Snapshot:
         `email` is null where identities were not kept.
         """
         table = RESOURCES[resource]
-        stored = pl.scan_parquet(self.folder / self._resource(resource).file.name)
+        stored = pl.scan_parquet(self._path(self._resource(resource).file))
         if self.manifest.identities == "pseudonymous":
             stored = stored.with_columns(email=pl.lit(None, pl.String))
         return stored.select(table.names)
@@ -101,15 +105,14 @@ class Snapshot:
             ),
         )
 
-    def verify(self) -> None:
-        """Compare every file with its checksum.
-
-        Raises:
-            SnapshotError: A file was changed. Names it.
-        """
-        for file in self.manifest.files():
-            if file_sha256(self.folder / file.name) != file.sha256:
-                raise _damaged(self.folder / file.name, "its checksum is another")
+    def _path(self, file: File) -> Path:
+        path = self.folder / file.name
+        if not path.is_file():
+            raise SnapshotError(
+                f"{self.folder}: newer snapshots have replaced this one since it was opened; open "
+                "it again"
+            )
+        return path
 
     def _resource(self, name: str) -> Resource:
         for resource, kept in self.manifest.resources.items():
@@ -122,33 +125,31 @@ class Snapshot:
         return f"<{self.source}: {rows}; identities: {self.manifest.identities}>"
 
 
-def open_snapshot(folder: str | Path, *, verify: bool = False) -> Snapshot:
-    """Open a snapshot; nothing is asked of a platform, and no record is read yet.
+def open_snapshot(folder: str | Path) -> Snapshot:
+    """Open a snapshot: its files are compared with their checksums, no record is read yet.
+
+    A snapshot that is being replaced meanwhile is opened as it was before or as it is after.
 
     Args:
         folder: The folder that `take_snapshot` was given.
-        verify: Compare the checksum of every file too, not only sizes and columns.
 
     Raises:
         SnapshotError: There is no snapshot, or a file of it is missing, changed or cut off.
     """
     target = Path(folder)
     manifest = read_manifest(target)
-    for file in manifest.files():
-        path = target / file.name
-        if not path.is_file():
-            raise _damaged(path, "it is missing")
-        if path.stat().st_size != file.bytes:
-            raise _damaged(path, f"it has {path.stat().st_size:,} bytes instead of {file.bytes:,}")
-    for name, kept in manifest.resources.items():
-        _require_schema(
-            target / kept.file.name, stored_schema(RESOURCES[name], manifest.identities)
-        )
-    _require_schema(target / manifest.problems.name, PROBLEMS.polars_schema)
-    snapshot = Snapshot(target, manifest)
-    if verify:
-        snapshot.verify()
-    return snapshot
+    for _ in range(_MOST_CHANGES):
+        try:
+            for file in manifest.files():
+                require_as_written(target / file.name, file)
+        except SnapshotError:
+            now = read_manifest(target)
+            if now == manifest:
+                raise
+            manifest = now
+        else:
+            return Snapshot(target, manifest)
+    raise SnapshotError(f"{target} is being replaced again and again; wait for its writers")
 
 
 def list_snapshots(folder: str | Path) -> pl.DataFrame:
@@ -194,19 +195,3 @@ def stored_schema(table: Table, identities: Identities) -> pl.Schema:
     """The columns of a file; an address is not stored with a pseudonym."""
     dropped = {"email"} if identities == "pseudonymous" else set()
     return pl.Schema({c.name: c.dtype for c in table if c.name not in dropped})
-
-
-def _require_schema(path: Path, expected: pl.Schema) -> None:
-    try:
-        found = pl.read_parquet_schema(path)
-    except pl.exceptions.PolarsError:
-        raise _damaged(path, "it is no Parquet file any more") from None
-    if dict(found) != dict(expected):
-        raise _damaged(path, f"its columns are {', '.join(found)}")
-
-
-def _damaged(path: Path, how: str) -> SnapshotError:
-    return SnapshotError(
-        f"{path} is not as the snapshot was written: {how}. Restore it from a copy, or take a "
-        "new snapshot."
-    )

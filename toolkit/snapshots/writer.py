@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import re
-import secrets
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import polars as pl
-from filelock import FileLock, Timeout
-from polars.io.plugins import register_io_source
 
-from toolkit.errors import ConfigurationError, SnapshotError
+from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.body import BodyChangedError
-from toolkit.loading.load import Many, repeated_keys, several
+from toolkit.loading.load import Many, several
 from toolkit.loading.platform import Platform
 from toolkit.loading.streams import Provenance, Stream, open_stream
 from toolkit.release.keys import PseudonymKey, pseudonym_key
 from toolkit.release.pseudonyms import pseudonymize
-from toolkit.schemas import PROBLEMS, RESOURCES, Table
+from toolkit.schemas import RESOURCES, Table
+from toolkit.snapshots.files import Files, coarse_times
+from toolkit.snapshots.folder import replace_snapshot
 from toolkit.snapshots.manifest import (
-    MANIFEST,
     File,
     Identities,
     Manifest,
     Received,
     Resource,
     ResourceName,
-    read_manifest,
-    sync_folder,
+    Times,
 )
 from toolkit.snapshots.snapshot import Snapshot, stored_schema
 
-_LOCK = ".lock"
-_DATA = re.compile(r"(\.partial-)?data-\d{8}T\d{6}-[0-9a-f]{8}")
+_MOST_CHANGES = 3  # answers that became others while they were downloaded
 
 
 def take_snapshot(
@@ -47,11 +38,14 @@ def take_snapshot(
     *,
     course_id: Many = None,
     identities: Identities = "pseudonymous",
+    times: Times | None = None,
     key: PseudonymKey | str | None = None,
 ) -> Snapshot:
     """Save the three resources, streamed in bounded memory, all or nothing.
 
     A snapshot that the folder holds already is replaced when the new one is whole, not before.
+    Records lie in the order of their learners and courses. Folders and files are for this user
+    alone.
 
     Args:
         platform: Whom to ask.
@@ -59,11 +53,15 @@ def take_snapshot(
         course_id: Only this course, or these.
         identities: "pseudonymous" drops addresses and replaces usernames by keyed pseudonyms;
             "keep" writes the names of learners to disk.
+        times: How exactly enrollments and passes are dated: "exact", or to the "day" or "month"
+            (UTC). The second in which somebody enrolled is as good as a name to those who were
+            there; hence to the day, unless identities are kept.
         key: The pseudonym key; see `release.keys.pseudonym_key`.
 
     Raises:
-        SnapshotError: Another run writes into the folder, or it holds other things.
-        ConfigurationError: The pseudonym key is weak, or `identities` is neither.
+        SnapshotError: Another run writes into the folder, it holds other things, or it cannot be
+            written.
+        ConfigurationError: The pseudonym key is weak, or `identities` or `times` cannot be.
         ToolkitError: Whatever `load_grades` raises. The folder is as it was.
 
     Examples:
@@ -73,171 +71,87 @@ def take_snapshot(
         ...     snapshot.manifest.identities, snapshot.grades().collect()["email"].unique().item()
         ('pseudonymous', None)
     """
-    if identities not in ("pseudonymous", "keep"):
-        raise ConfigurationError(f'identities must be "pseudonymous" or "keep", not {identities!r}')
+    for name, given, kind in (("identities", identities, Identities), ("times", times, Times)):
+        if given is not None and given not in get_args(kind):
+            allowed = " or ".join(f'"{one}"' for one in get_args(kind))
+            raise ConfigurationError(f"{name} must be {allowed}, not {given!r}")
     secret = None if identities == "keep" else pseudonym_key(key)
-    target = Path(folder)
     asked = several("course_id", course_id)
-    courses: list[str | None] = [None] if asked is None else [*asked]
-    with _alone(target):
-        name = f"data-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-        aside = target / f".partial-{name}"
-        aside.mkdir()
-        try:
-            manifest = _Writer(platform, aside, name, secret).write(courses)
-            sync_folder(aside)
-            aside.rename(target / name)
-            sync_folder(target)
-            manifest.write(target)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        _sweep(target, keep=name)
-    return Snapshot(target, manifest)
+    exactness: Times = times or ("exact" if identities == "keep" else "day")
+    target = Path(folder)
 
+    def write(aside: Path, name: str) -> Manifest:
+        return _Writer(platform, aside, name, secret, exactness).write(asked or [None])
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against other writers; the system lets go when the process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    others = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
-    if others and not (folder / MANIFEST).exists():
-        raise SnapshotError(
-            f"{folder} holds other things ({', '.join(sorted(others)[:3])}); name a folder of its "
-            "own for the snapshot"
-        )
-    try:
-        with FileLock(folder / _LOCK, timeout=0):
-            _sweep(folder, keep=_current(folder))
-            yield
-    except Timeout:
-        raise SnapshotError(
-            f"another run is writing a snapshot into {folder}; wait for it, or name another folder"
-        ) from None
-
-
-def _is_ours(name: str) -> bool:
-    return name in {MANIFEST, f".{MANIFEST}.new", _LOCK} or _DATA.fullmatch(name) is not None
-
-
-def _current(folder: Path) -> str | None:
-    """The data folder that counts now."""
-    if not (folder / MANIFEST).exists():
-        return None
-    return read_manifest(folder).problems.name.partition("/")[0]
-
-
-def _sweep(folder: Path, *, keep: str | None) -> None:
-    """Remove what a killed run left and what the new snapshot replaced."""
-    for path in folder.iterdir():
-        if path.is_dir() and _is_ours(path.name) and path.name != keep:
-            shutil.rmtree(path, ignore_errors=True)  # on Windows a reader may still hold a file
+    return Snapshot(target, replace_snapshot(target, write))
 
 
 class _Writer:
-    """Writes the files of one snapshot into a folder that nobody reads yet.
-
-    Args:
-        platform: Whom to ask.
-        folder: Where to write.
-        name: How the folder will be called when it counts.
-        key: The pseudonym key, None to keep identities.
-    """
+    """Writes the files of one snapshot."""
 
     def __init__(
-        self, platform: Platform, folder: Path, name: str, key: PseudonymKey | None
+        self, platform: Platform, folder: Path, name: str, key: PseudonymKey | None, times: Times
     ) -> None:
         self._platform = platform
-        self._folder = folder
-        self._name = name
+        self._files = Files(folder, name, self._at_rest)
         self._key = key
-        self._problems: dict[str, list[pl.DataFrame]] = {}
+        self._times = times
+        self._identities: Identities = "keep" if key is None else "pseudonymous"
 
-    def write(self, courses: list[str | None]) -> Manifest:
+    def write(self, courses: list[str] | list[None]) -> Manifest:
         """Write everything but the manifest, and return that."""
-        streams: dict[ResourceName, list[Provenance]] = {
-            name: self._resource(RESOURCES[name], courses) for name in get_args(ResourceName)
-        }
-        found = [frame for frames in self._problems.values() for frame in frames]
-        problems = self._at_rest(pl.concat([PROBLEMS.empty(), *found]))
-        path = self._folder / "problems.parquet"
-        problems.lazy().sink_parquet(path, compression="zstd", sync_on_close="all")
-        provenance = [part for kept in streams.values() for part in kept]
-        asked = [course for course in courses if course is not None]
+        resources: dict[ResourceName, Resource] = {}
+        problems: list[pl.DataFrame] = []
+        provenance: list[Provenance] = []
+        for name in get_args(ResourceName):
+            file, found, parts = self._resource(RESOURCES[name], courses)
+            received = [_received(part, one) for part, one in zip(parts, courses, strict=True)]
+            resources[name] = Resource(file=file, problems=found.height, received=received)
+            problems.append(found)
+            provenance += parts
         return Manifest(
             source=self._platform.source,
-            course_id=asked or None,
+            course_id=[course for course in courses if course is not None] or None,
             as_of=max(part.as_of for part in provenance),
             retrieved_from=min(part.retrieved_from for part in provenance),
             retrieved_to=max(part.retrieved_to for part in provenance),
-            identities="keep" if self._key is None else "pseudonymous",
+            identities=self._identities,
             key_fingerprint=None if self._key is None else self._key.fingerprint,
-            resources={
-                name: Resource(
-                    file=self._file(f"{name}.parquet", sum(part.records for part in parts)),
-                    problems=problems.filter(pl.col("resource") == name).height,
-                    received=[
-                        _received(part, course) for part, course in zip(parts, courses, strict=True)
-                    ],
-                )
-                for name, parts in streams.items()
-            },
-            problems=self._file("problems.parquet", problems.height),
+            times=self._times,
+            resources=resources,
+            problems=self._files.problems(pl.concat(problems)),
         )
 
-    def _file(self, filename: str, rows: int) -> File:
-        return File.of(self._folder / filename, self._folder, name=self._name, rows=rows)
-
-    def _resource(self, table: Table, courses: list[str | None]) -> list[Provenance]:
-        """Stream one resource to its file; where each course's records came from."""
-        schema = stored_schema(table, "keep" if self._key is None else "pseudonymous")
-        path = self._folder / f"{table.name}.parquet"
-        while True:
+    def _resource(
+        self, table: Table, courses: list[str] | list[None]
+    ) -> tuple[File, pl.DataFrame, list[Provenance]]:
+        """Stream one resource to its file; its problems, and where its records came from."""
+        for changes_left in reversed(range(_MOST_CHANGES)):
             streams = [open_stream(self._platform, table.name, course_id=one) for one in courses]
-            hashes: list[pl.Series] = []
-            self._problems[table.name] = []
-            frames = partial(self._frames, table, streams, hashes)
             try:
-                register_io_source(lambda *_, frames=frames: frames(), schema=schema).sink_parquet(
-                    path, compression="zstd", sync_on_close="all"
+                file, problems = self._files.resource(
+                    table, _received_parts(streams), stored_schema(table, self._identities)
                 )
-            except BodyChangedError:
-                continue  # what was written is of two answers: from the start
-            self._problems[table.name].append(_repeated(table, path, hashes))
-            return [stream.provenance for stream in streams]
-
-    def _frames(
-        self, table: Table, streams: list[Stream], hashes: list[pl.Series]
-    ) -> Iterator[pl.DataFrame]:
-        """The records as they are stored; notes their problems and a hash of each key."""
-        before = 0
-        for stream in streams:
-            for batch in stream:
-                if batch.problems.height:
-                    numbered = batch.problems.with_columns(pl.col("record") + before)
-                    self._problems[table.name].append(numbered)
-                if batch.frame.height:
-                    stored = self._at_rest(batch.frame)
-                    hashes.append(stored.select(pl.struct(table.key).hash()).to_series())
-                    yield stored
-            before += stream.provenance.records
+            except ToolkitError as error:
+                if isinstance(error, BodyChangedError) and changes_left:
+                    continue  # what was written is of two answers: from the start
+                error.args = (f"{table.name}: {error}",)
+                raise
+            return file, problems, [stream.provenance for stream in streams]
+        raise AssertionError("the last change is raised")
 
     def _at_rest(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame if self._key is None else pseudonymize(frame, self._key)
+        hidden = frame if self._key is None else pseudonymize(frame, self._key)
+        return coarse_times(hidden, self._times)
 
 
-def _repeated(table: Table, path: Path, hashes: list[pl.Series]) -> pl.DataFrame:
-    """A problem for each record whose learner and course came before, as `fetch_*` tells it.
-
-    Only keys whose hash comes twice are read again, so that memory does not grow with the keys.
-    """
-    every = pl.concat([pl.Series(dtype=pl.UInt64), *hashes])
-    twice = every.filter(every.is_duplicated()).unique()
-    if twice.is_empty():
-        return PROBLEMS.empty()
-    keys = pl.scan_parquet(path).select(table.key).with_row_index("record")
-    candidates = keys.filter(pl.struct(table.key).hash().is_in(twice.implode())).collect()
-    return repeated_keys(table, candidates)
+def _received_parts(streams: list[Stream]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Records and their problems, numbered through all streams."""
+    before = 0
+    for stream in streams:
+        for batch in stream:
+            yield batch.frame, batch.problems.with_columns(pl.col("record") + before)
+        before += stream.provenance.records
 
 
 def _received(part: Provenance, course: str | None) -> Received:

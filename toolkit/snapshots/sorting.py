@@ -1,0 +1,62 @@
+"""Sort more rows than memory holds: sorted runs on disk, read again range by range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+
+_RUN = 500_000  # rows that are sorted at once
+_MARKS = 64  # values of a run that tell how its rows are spread
+_ROW_GROUP = 16_384  # rows that a range reads or leaves at once
+
+
+class SortedRows:
+    """Rows in one order, whatever order they are added in.
+
+    Every row of one value in the first column comes in one frame.
+
+    Args:
+        folder: Where the runs lie until they are read; made, and left to the caller to remove.
+        by: The columns to sort by; the first is text.
+    """
+
+    def __init__(self, folder: Path, by: list[str]) -> None:
+        self._folder = folder
+        self._by = by
+        self._waiting: list[pl.DataFrame] = []
+        self._marks: list[str] = []
+        self._runs = 0
+        folder.mkdir()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take rows."""
+        self._waiting.append(frame)
+        if sum(waiting.height for waiting in self._waiting) >= _RUN:
+            self._write_run()
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """All rows added so far, in order, in frames of about the size of a run."""
+        self._write_run()
+        if not self._runs:
+            return
+        marks = sorted(self._marks)
+        cuts = sorted({*marks[:: -(-len(marks) // self._runs)][1:]})
+        first, rows = pl.col(self._by[0]), pl.scan_parquet(self._folder / "*.parquet")
+        for low, high in pairwise([None, *cuts, None]):
+            inside = [] if low is None else [first >= low]
+            inside += [] if high is None else [first < high]
+            yield rows.filter(*inside).sort(self._by).collect()
+
+    def _write_run(self) -> None:
+        if not any(frame.height for frame in self._waiting):
+            return
+        run = pl.concat(self._waiting).sort(self._by)
+        self._waiting = []
+        path = self._folder / f"{self._runs:06}.parquet"
+        run.write_parquet(path, compression="lz4", row_group_size=_ROW_GROUP)
+        self._runs += 1
+        # As Python's own texts: a slice of a column keeps the whole column in memory.
+        self._marks += run[self._by[0]].gather_every(-(-run.height // _MARKS)).to_list()
