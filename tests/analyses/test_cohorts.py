@@ -227,3 +227,26 @@ def test_a_history_needs_distinct_moments() -> None:
         tk.completion_progress([])
     with pytest.raises(tk.ArgumentError, match="a learner or more"):
         tk.completion_progress([one.clear(), one.clear()])
+
+
+def test_a_period_of_49_days_is_reached_on_its_last_day() -> None:
+    # Polars divides by a constant with its reciprocal: 98 / 49 comes out below 2 there.
+    enrolled = [AS_OF - timedelta(days=49 * k) for k in range(1, 21)]
+    pc = person_course(*((day, None, False) for day in enrolled))
+    table = tk.cohort_progress(pc, step="7w", periods=20, cohort="1y").frame
+    observed = table.group_by("period").agg(pl.col("n_observed").sum()).sort("period")
+    assert observed["n_observed"].to_list() == list(range(20, 0, -1))
+
+
+def test_a_group_column_may_be_called_like_a_column_of_the_counting() -> None:
+    pc = person_course((JANUARY, 3.0, True), (JANUARY, None, False))
+    for name in ("seen", "reached", "excluded", "n", "unseen"):
+        table = tk.cohort_progress(pc.with_columns(pl.lit("x").alias(name)), by=name, periods=1)
+        assert table.frame.select(name, "n_members", "n_reached").rows() == [("x", 2, 1)]
+
+
+@pytest.mark.parametrize("name", ["cohort", "period", "status", "n_members"])
+def test_a_group_column_called_like_one_of_the_result_is_refused(name: str) -> None:
+    pc = person_course((JANUARY, None, False)).with_columns(pl.lit("x").alias(name))
+    with pytest.raises(tk.ArgumentError, match=f"by names `{name}`, which is a column of the res"):
+        tk.cohort_progress(pc, by=name)

@@ -167,3 +167,50 @@ def test_every_engine_gives_the_same_comparison(tmp_path: Path) -> None:
         assert_frame_equal(
             tk.compare_groups(relation, by="mode").pairs.frame, here.pairs.frame, check_exact=True
         )
+
+
+def test_a_group_called_none_is_another_than_that_of_the_nulls() -> None:
+    pc = pl.DataFrame(
+        {
+            "mode": [None, "(none)", "audit"] * 20,
+            "passed": [True, False, True] * 20,
+            "in_enrollments": True,
+            "completion": None,
+            "percent_grade": None,
+        }
+    )
+    groups = tk.compare_groups(pc, by="mode").groups.frame
+    assert groups.select("group", "n_reached").rows() == [
+        ("((none))", 20),
+        ("(none)", 0),
+        ("audit", 20),
+    ]
+
+
+def test_a_reference_is_found_by_its_value_too() -> None:
+    pc = pl.DataFrame(
+        {
+            "year": [1, 2] * 20,
+            "passed": [True, False, False, False] * 10,
+            "in_enrollments": True,
+            "completion": None,
+            "percent_grade": None,
+        }
+    )
+    for reference in (1, "1"):
+        pairs = tk.compare_groups(pc, by="year", reference=reference).pairs.frame
+        assert pairs["group_b"].to_list() == ["1"]
+
+
+def test_more_groups_than_pairs_can_be_read_of_are_refused() -> None:
+    pc = pl.DataFrame(
+        {
+            "username": [f"u{i}" for i in range(301)],
+            "passed": True,
+            "in_enrollments": True,
+            "completion": None,
+            "percent_grade": None,
+        }
+    )
+    with pytest.raises(tk.ArgumentError, match="`username` makes 301 groups"):
+        tk.compare_groups(pc, by="username")

@@ -78,3 +78,12 @@ def test_an_impossible_number_of_bins_is_refused() -> None:
     for bins in (0, 1_001):
         with pytest.raises(tk.ArgumentError, match="bins"):
             tk.grade_distribution(graded(0.5), bins=bins)
+
+
+def test_the_edges_of_bins_are_the_decimals_they_are_meant_to_be() -> None:
+    pc = pl.DataFrame({"in_enrollments": True, "percent_grade": [k / 100 for k in range(1, 100)]})
+    table = tk.grade_distribution(pc, bins=100).frame.filter(part="bin")
+    assert table["bin_low"].to_list() == [k / 100 for k in range(100)]
+    assert table["bin_high"].to_list() == [k / 100 for k in range(1, 101)]
+    # Each grade lies in the bin that begins at it, the floats below their decimal too.
+    assert table["n_learners"].to_list() == [0, *[1] * 99]

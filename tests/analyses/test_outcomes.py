@@ -299,3 +299,34 @@ def test_the_funnel_names_its_thresholds() -> None:
     assert "90%" in table.row(3, named=True)["definition"]
     with pytest.raises(tk.ArgumentError, match=r"0\.5 or more"):
         tk.completion_funnel(person_course(), completed_from=0.4)
+
+
+def test_a_value_that_is_no_number_is_as_good_as_none() -> None:
+    nan = float("nan")
+    pc = person_course([("a", True, nan, nan, False), ("a", True, 0.0, None, False)])
+    row = tk.outcomes(pc).frame.row(0, named=True)
+    assert (row["n_active"], row["n_completed"], row["n_graded"]) == (0, 0, 0)
+    assert tk.grade_distribution(pc, bins=1).frame["n_learners"].to_list() == [2, 0, 0, 0]
+
+
+def test_an_unknown_enrollment_is_none_and_an_unknown_pass_is_no_pass() -> None:
+    pc = person_course([("a", None, 1.0, 1.0, True), ("a", True, 1.0, 1.0, None)])
+    row = tk.outcomes(pc).frame.row(0, named=True)
+    assert (row["n_not_enrolled"], row["n_enrolled"], row["n_passed"]) == (1, 1, 0)
+
+
+def test_groups_may_be_the_measure_itself() -> None:
+    table = tk.outcomes(person_course(), by="percent_grade").frame
+    assert table.filter(percent_grade=0.0)["n_enrolled"].to_list() == [2]
+
+
+@pytest.mark.parametrize(
+    "analysis", [tk.outcomes, tk.completion_funnel, tk.grade_distribution], ids=lambda a: a.__name__
+)
+def test_a_group_column_may_be_called_like_a_column_of_the_counting(
+    analysis: Callable[..., tk.Result],
+) -> None:
+    plain = analysis(person_course(), by="course_id").frame
+    for name in ("n", "grade", "slot", "up_to", "position", "completed", "active", "enrolled"):
+        named = person_course().with_columns(pl.col("course_id").alias(name))
+        assert_frame_equal(analysis(named, by=name).frame.rename({name: "course_id"}), plain)

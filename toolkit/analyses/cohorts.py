@@ -34,7 +34,8 @@ UNDATED = "in no cohort: no enrollment date"
 NOT_YET = "not yet"
 NO_SNAPSHOT = "no snapshot of this period"
 SECONDS_A_DAY = 86_400
-COHORT = " cohort"  # no column of a person_course is called so
+# No column of a person_course is called so.
+COHORT, UNSEEN = " cohort", " unseen"
 
 
 def cohort_progress(
@@ -121,7 +122,7 @@ def _cells(counted: pl.DataFrame, *, groups: Groups, periods: int) -> pl.DataFra
             ],
         )
     )
-    return _one_undated_row(cells.with_columns(unseen=pl.lit(NOT_YET)), groups)
+    return _one_undated_row(cells.with_columns(pl.lit(NOT_YET).alias(UNSEEN)), groups)
 
 
 def completion_progress(
@@ -214,11 +215,12 @@ def _cells_of_snapshots(seen: list[pl.DataFrame], *, groups: Groups, periods: in
         members.join(pl.DataFrame({"period": range(1, periods + 1)}), how="cross")
         .join(reached, on=[*key, "period"], how="left", nulls_equal=True)
         .with_columns(
+            pl.when(pl.col("period") > pl.col("oldest"))
+            .then(pl.lit(NOT_YET))
+            .otherwise(pl.lit(NO_SNAPSHOT))
+            .alias(UNSEEN),
             pl.col("n_observed", "n_reached").fill_null(0),
             n_excluded=pl.lit(0, dtype=pl.Int64),
-            unseen=pl.when(pl.col("period") > pl.col("oldest"))
-            .then(pl.lit(NOT_YET))
-            .otherwise(pl.lit(NO_SNAPSHOT)),
         )
     )
     return _one_undated_row(cells, groups)
@@ -279,7 +281,7 @@ def _table(cells: pl.DataFrame, *, outcome: str, days: int) -> pl.DataFrame:
         status=pl.when(~dated)
         .then(pl.lit(UNDATED))
         .when(pl.col("n_observed") == 0)
-        .then("unseen")
+        .then(UNSEEN)
         .otherwise(pl.lit("shown")),
     )
 
