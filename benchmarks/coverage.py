@@ -244,7 +244,7 @@ interval is counted among the runs that give one; a test that says nothing does 
 Near 0 and 1, where few counts are possible, intervals hold the truth more often than they promise.
 Normal intervals, those of restricted means, need more than 15 learners. "Clusters of three" are
 learners with a pace of their own (lognormal, standard deviation 1.5) in three courses each, tested
-with `cluster="username"`; without it the same test rejects two to four times as often as it should.
+with `cluster="username"`; without it the same test rejects about three times as often as it should.
 """
 
 
