@@ -68,7 +68,8 @@ def basis(
     if reasons:
         told.append(f"Left out: {reasons}")
     elif left_out:
-        told.append(f"Left out: {about}{left_out:,} without a known time")
+        undated = words.undated_passers(first)
+        told.append(f"Left out: {about}{left_out:,} without a known time{undated}")
     if hidden:
         told.append(f"{words.plural(len(hidden), 'group')} not drawn")
     told.append("Bands are 95% intervals, time by time")

@@ -338,4 +338,5 @@ def _left_out(released: Released) -> str:
     once = frame.unique(list(released.by)) if released.by else frame.head(1)
     n = once["n_excluded"].sum()
     about = "about " if released.by else ""
-    return f" Left out: {about}{n:,} without a known time." if n else ""
+    undated = words.undated_passers(once)
+    return f" Left out: {about}{n:,} without a known time{undated}." if n else ""

@@ -13,6 +13,7 @@ import polars as pl
 from toolkit.release.rounding import BASE
 from toolkit.results.result import Released
 from toolkit.schemas.outcome_results import PASSED_ASIDE
+from toolkit.schemas.survival_results import UNDATED_SHARE
 
 ABSENT = "–"
 UNKNOWN = "unknown"  # a null group; a group whose name is that very word is quoted
@@ -265,3 +266,13 @@ def is_withheld(row: dict[str, Any], column: str, released: Released) -> bool:
     if "part" in row and column == "n_up_to":
         return bool(row["part"] == "bin")
     return not ("duration" in row and column in {"n_events", "n_censored"})
+
+
+def undated_passers(groups: pl.DataFrame) -> str:
+    """How many of those left out have passed, from one row a group; empty where it is not known.
+
+    A group's curve is told only where they are few beside its dated passers (`UNDATED_SHARE`).
+    """
+    n = groups["n_undated"].sum() if "n_undated" in groups.columns else 0
+    most = percent(UNDATED_SHARE)
+    return f", {n:,} of whom passed (at most {most} of a group's passers)" if n else ""
