@@ -311,3 +311,16 @@ def test_the_truth_lies_between_the_bounds(days: list[int], known: list[bool], a
 def test_impossible_arguments_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(tk.ArgumentError):
         tk.time_to_pass(person_course(learner("ada", day=10)), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_curve_that_leaves_undated_passers_out_says_so() -> None:
+    days, undated = [float(day) for day in range(100)], "passed without a pass time"
+    rows = pl.DataFrame({"duration": days * 10, "event": True})
+    left_out = pl.DataFrame({"duration": None, "event": None, "excluded": [undated] * 20})
+    both = pl.concat([rows, left_out], how="diagonal_relaxed")
+    said = "of whom passed (at most 2% of a group's passers)"
+    for analysis in (tk.kaplan_meier, tk.survival_summary):
+        assert said in analysis(both).release().narrate()
+        assert said not in analysis(rows).release().narrate()
+    subtitle = tk.kaplan_meier(both).release().chart().to_dict()["title"]["subtitle"]
+    assert said in " ".join(subtitle)

@@ -123,15 +123,3 @@ def test_an_empty_table_is_shown_as_its_head() -> None:
     shown = tk.show_table(pl.DataFrame(schema={"course": pl.String}))
     assert "<tbody></tbody>" in shown._repr_html_()
     assert repr(shown) == "Course\nNo rows."
-
-
-def test_a_curve_that_leaves_undated_passers_out_says_so() -> None:
-    days, undated = [float(day) for day in range(100)], "passed without a pass time"
-    rows = pl.DataFrame({"duration": days * 10, "event": True})
-    left_out = pl.DataFrame({"duration": None, "event": None, "excluded": [undated] * 20})
-    both = pl.concat([rows, left_out], how="diagonal_relaxed")
-    said = "of whom passed (at most 2% of a group's passers)"
-    for analysis in (tk.kaplan_meier, tk.survival_summary):
-        assert said in analysis(both).release().narrate()
-        assert said not in analysis(rows).release().narrate()
-    assert said in str(tk.kaplan_meier(both).release().chart().to_dict())
