@@ -35,3 +35,12 @@ def test_the_holder_of_the_key_finds_a_pseudonym() -> None:
     piped = so2("reidentify", stdin="ada\n\n")
     assert named == piped
     assert named.startswith("ada\tp_")
+
+
+def test_a_folder_with_markup_and_control_characters_is_shown_as_text() -> None:
+    for name in ("[*]", "[red]\x1b[31m"):
+        so2("fetch", f"s/{name}", "--sandbox")
+    said = so2("snapshots", "s") + so2("compare", "s/[*]", "s/[red]\x1b[31m")
+    assert "\x1b" not in said
+    assert "s/[*]" in said
+    assert "[red]" in said

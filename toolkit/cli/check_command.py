@@ -15,8 +15,10 @@ from rich.text import Text
 import toolkit as tk
 from toolkit.config import settings
 from toolkit.errors import ToolkitError
+from toolkit.text.words import clean
 
 RESOURCES = ("grades", "enrollments", "completion")
+_FEW = 10  # records; fewer are not told in a terminal, nor in a log
 COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -148,7 +150,13 @@ def _print_table(report: tk.quality.QualityReport) -> None:
             Text(failed.severity, COLOURS[failed.severity]),
             failed.frame,
             Text.assemble(failed.expects, "\n", (f"{failed.why} {failed.do}", "dim")),
-            failed.amount,
-            Text(failed.detail.replace(", ", "\n")),
+            *_told(failed.n_unexpected, failed.amount, failed.detail),
         )
     console.print(table)
+
+
+def _told(n_unexpected: int | None, amount: str, detail: str) -> tuple[Text, Text]:
+    """How many records failed and some of them; of a few, neither number nor pseudonym."""
+    if n_unexpected is not None and n_unexpected < _FEW:
+        return Text(f"fewer than {_FEW}"), Text("see tk.check(…).failures")
+    return Text(clean(amount)), Text("\n".join(map(clean, detail.split(", "))))

@@ -10,8 +10,10 @@ import polars as pl
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import toolkit as tk
+from toolkit.text.words import clean
 
 Folder = Annotated[Path, typer.Argument(help="The snapshot's folder.")]
 
@@ -106,11 +108,14 @@ def reidentify_command(
 
 
 def _print(frame: pl.DataFrame, *, title: str) -> None:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(clean(title)), title_justify="left")
     for name, dtype in frame.schema.items():
         table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
-        table.add_row(
-            *(f"{v:,}" if isinstance(v, int) else "–" if v is None else str(v) for v in row)
-        )
+        table.add_row(*(f"{v:,}" if isinstance(v, int) else Text(_shown(v)) for v in row))
     Console().print(table)
+
+
+def _shown(value: object) -> str:
+    """A value as one line of text, whatever a platform put into it."""
+    return "–" if value is None else clean(str(value))

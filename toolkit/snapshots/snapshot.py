@@ -72,7 +72,7 @@ class Snapshot:
 
     def problems(self) -> pl.DataFrame:
         """What could not be taken as it came, of all three resources."""
-        return pl.read_parquet(self._path(self.manifest.problems))
+        return pl.read_parquet(self._path(self.manifest.problems), glob=False)
 
     def scan(self, resource: str) -> pl.LazyFrame:
         """The records of a resource, lazily, with the columns of its schema.
@@ -80,7 +80,7 @@ class Snapshot:
         `email` is null where identities were not kept.
         """
         table = RESOURCES[resource]
-        stored = pl.scan_parquet(self._path(self._resource(resource).file))
+        stored = pl.scan_parquet(self._path(self._resource(resource).file), glob=False)
         if self.manifest.identities == "pseudonymous":
             stored = stored.with_columns(email=pl.lit(None, pl.String))
         return stored.select(table.names)
