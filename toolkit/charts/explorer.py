@@ -20,7 +20,7 @@ _GAP = 60
 _LINE = 105  # characters of a sentence on one line
 
 
-def chart_course_explorer(
+def course_explorer(
     *,
     outcomes: Result,
     funnel: Result,
@@ -199,14 +199,14 @@ def _curve(table: pl.DataFrame) -> alt.LayerChart:
     y = alt.Y("passed:Q", title="Share passed", axis=alt.Axis(format="%"))
     others = (
         base.transform_filter("datum.cohort === cohort && datum.course !== course")
-        .mark_line(strokeWidth=1, color=WITHHELD)
+        .mark_line(strokeWidth=1, color=WITHHELD, interpolate="step-after")
         .encode(x=x, y=y, detail="course:N")
     )
     chosen = base.transform_filter(_CHOSEN)
-    band = chosen.mark_area(opacity=0.25, color=PALETTE[5]).encode(
+    band = chosen.mark_area(opacity=0.25, color=PALETTE[5], interpolate="step-after").encode(
         x=x, y=alt.Y("low:Q"), y2="high:Q"
     )
-    line = chosen.mark_line(color=PALETTE[5]).encode(
+    line = chosen.mark_line(color=PALETTE[5], interpolate="step-after").encode(
         x=x,
         y=y,
         tooltip=[

@@ -28,7 +28,7 @@ def outcomes(released: Released) -> str:
     """Say how many enrolled, were active and passed; of several groups, lowest and highest."""
     rate = "pass_rate_of_enrolled"
     frame = _without_totals(released)
-    if frame.height == 1 and not released.by:
+    if frame.height == 1:
         return _one_outcome(frame.row(0, named=True), released)
     seen = frame.filter(pl.col(rate).is_not_null())
     told = _extremes(seen, rate, released, "The share of the enrolled who passed")
@@ -37,12 +37,15 @@ def outcomes(released: Released) -> str:
 
 def _one_outcome(row: Row, released: Released) -> str:
     n, min_n = row["n_enrolled"], released.min_n
+    by = [name for name in released.by if name != "is_total"]
+    where = " · ".join(words.name(row[name], name) for name in by)
     if n is None:
-        return TOO_FEW
+        return f"{where}: {TOO_FEW[:1].lower()}{TOO_FEW[1:]}" if where else TOO_FEW
     rate = "pass_rate_of_enrolled"
     active = share(row, "pass_rate_of_active", released)
     text = (
-        f"Of {n:,} enrollments, {told_count(row['n_active'], min_n)} "
+        f"Of {n:,} enrollments{f' in {where}' if where else ''}, "
+        f"{told_count(row['n_active'], min_n)} "
         f"({share(row, 'active_rate_of_enrolled', released)}) were active and "
         f"{told_count(row['n_passed'], min_n)} led to a pass: {share(row, rate, released)} of the "
         f"enrolled{_in_brackets(interval(row, rate, released))}"
