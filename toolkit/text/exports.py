@@ -58,14 +58,15 @@ def write(released: Released, form: str, path: Path) -> Path:
 
 def guarded(frame: pl.DataFrame) -> pl.DataFrame:
     """Put an apostrophe before text that a spreadsheet would run as a formula, headers too."""
-    text = pl.col(pl.String)
-    is_formula = text.str.contains(_FORMULA)
-    safe = frame.with_columns(pl.when(is_formula).then(pl.lit("'") + text).otherwise(text))
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    safe = frame.with_columns(_guarded(pl.col(name)).alias(name) for name in texts)
     headers = pl.Series(frame.columns, dtype=pl.String)
-    renamed = pl.select(
-        pl.when(headers.str.contains(_FORMULA)).then(pl.lit("'") + headers).otherwise(headers)
-    ).to_series()
+    renamed = pl.select(_guarded(pl.lit(headers))).to_series()
     return safe.rename(dict(zip(frame.columns, renamed, strict=True)))
+
+
+def _guarded(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text)
 
 
 def latex(

@@ -125,8 +125,8 @@ def cohort_progress(released: Released) -> str:
     outcome = frame.item(0, "outcome")
     seen = frame.filter(pl.col("reach_rate").is_not_null())
     if seen.is_empty():
-        is_early = frame["status"].is_in(["not yet", "no snapshot of this period"]).any()
-        return "No cohort has been observed for a whole period yet." if is_early else TOO_FEW
+        is_withheld = frame["status"].str.starts_with("withheld").any()
+        return TOO_FEW if is_withheld else "No cohort has been observed for a whole period yet."
     # The longest time for which half of the cohorts have been observed.
     lengths = seen.group_by("days").len().sort("days")
     days = lengths.filter(pl.col("len") >= pl.col("len").max() / 2)["days"][-1]
