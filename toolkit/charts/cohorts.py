@@ -71,7 +71,7 @@ def cohort_progress(
     drawn = alt.LayerChart(data=rows, layer=layers).properties(
         height=alt.Step(24), width=alt.Step(50)
     )
-    if not released.by:
+    if rows["group"].n_unique() < 2:
         return finish(drawn, **said)
     panel = alt.Facet(
         "group:N", title=None, sort=rows["group"].unique(maintain_order=True).to_list()

@@ -18,11 +18,14 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 2, 1, 2], [1, 3], [
 INK, MUTED, RULE, GRID, PAPER = "#1A1A1A", "#555555", "#8A8A8A", "#E3E3E3", "#FFFFFF"
 WITHHELD = "#C4C4C4"
 FAINT = "#F2F2F2"  # under what is only known to be small
+# Letters in the cells of the ramp: as far apart as can be, on either paper.
+ON_LIGHT, ON_DARK = "#000000", "#FEFEFE"
 
 # Of the same widths everywhere, so that what fits where a chart is drawn fits where it is seen.
 FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 
-# What each colour becomes on dark paper. Charts name only colours of this module, so that
+# What each colour becomes on dark paper; the ramp crosses from one colour of letters to the other
+# at the same share as on light paper. Charts name only colours of this module, so that
 # exchanging them is all that a dark chart needs.
 DARK = {
     INK: "#F2F2F2",
@@ -33,11 +36,12 @@ DARK = {
     WITHHELD: "#5A5D63",
     FAINT: "#25282D",
     "#000000": "#FFFFFF",
+    ON_DARK: "#000000",
     "#0072B2": "#4FB0F0",
     "#56B4E9": "#A6DCFF",
     "#009E73": "#2BC79B",
     "#D55E00": "#FF7F2A",
-} | dict(zip(RAMP, ["#1D2A36", "#1F4A6B", "#23699A", "#3A8CC4", "#74B6E0", "#C3E3F7"], strict=True))
+} | dict(zip(RAMP, ["#1D2A36", "#1C3B54", "#1E4D72", "#205E8C", "#2E8CB8", "#C3E3F7"], strict=True))
 
 Theme = Literal["light", "dark"]
 C = TypeVar("C", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart, alt.FacetChart)

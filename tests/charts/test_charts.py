@@ -1,0 +1,302 @@
+"""The finished chart is read back, and every number in it held against the released figures."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import vl_convert
+
+import toolkit as tk
+from toolkit.charts.basis import contrast, letter_colour
+from toolkit.charts.theme import DARK, FAINT, MUTED, ON_DARK, ON_LIGHT, RAMP
+from toolkit.results.result import Released, Result
+from toolkit.schemas import TIMESTAMP
+from toolkit.survival.competing_risks import cumulative_incidence
+from toolkit.survival.differences import milestone_difference, rmst_difference
+from toolkit.survival.hazards import nelson_aalen, smoothed_hazard
+
+N = 4_000
+ODD = [
+    "<b>bold</b>",
+    "=HYPERLINK(1)",
+    "ש" * 30,
+    "課程",
+    "🎓",
+    "x" * 200,
+    "x" * 199 + "y",
+    "",
+    "\x1b[31m",
+]
+
+
+def drawn(n: int = N) -> pl.DataFrame:
+    """Some courses, one of them with few learners."""
+    rng = np.random.default_rng(4)
+    names = [f"course-v1:Organisation+A-course-with-a-name+{run}" for run in ("2025", "2026", "x")]
+    enrolled = rng.integers(20_000, 20_450, n)
+    to_pass = rng.weibull(1.2, n) * 80
+    passed = (rng.random(n) < 0.6) & (to_pass < 20_454 - enrolled)
+    grade = np.where(rng.random(n) < 0.2, 0, rng.integers(0, 101, n)) / 100
+    return pl.DataFrame(
+        {
+            "username": pl.Series(rng.integers(0, n // 2, n)).cast(pl.String),
+            "course_id": rng.choice(names, n, p=[0.6, 0.398, 0.002]),
+            "org": pl.Series(["Organisation"] * n, dtype=pl.String),
+            "course_number": rng.choice(["A", "B", "C"], n),
+            "mode": rng.choice(["audit", "verified"], n),
+            "odd": rng.choice(ODD, n),
+            "in_enrollments": pl.Series([True] * n, dtype=pl.Boolean),
+            "completion": rng.integers(0, 101, n) / 100,
+            "percent_grade": pl.Series(grade, dtype=pl.Float64),
+            "passed": passed,
+            "enrolled_day": pl.Series(enrolled, dtype=pl.Int32),
+            "passed_day": pl.Series(enrolled + to_pass.astype(int), dtype=pl.Int32).set(
+                pl.Series(~passed, dtype=pl.Boolean), None
+            ),
+            "days_to_pass": pl.Series(to_pass).set(pl.Series(~passed, dtype=pl.Boolean), None),
+            "observed_days": 20_454.5 - enrolled,
+            "as_of": pl.Series([datetime(2026, 1, 1, 12, tzinfo=UTC)] * n, dtype=TIMESTAMP),
+            "record_key": rng.integers(0, 2**32, n),
+        }
+    )
+
+
+def durations(pc: pl.DataFrame) -> pl.DataFrame:
+    """The times of the learners, with the end that each came to."""
+    return pc.select(
+        "mode",
+        "course_id",
+        "odd",
+        "record_key",
+        duration=pl.col("days_to_pass").fill_null(pl.col("observed_days")),
+        event="passed",
+        end=pl.when("passed").then(pl.lit("passed")),
+    )
+
+
+PC = drawn()
+CHARTS: dict[str, Callable[[pl.DataFrame], Result]] = {
+    "outcomes": lambda pc: tk.outcomes(pc, by="course_id", totals=True),
+    "outcomes of odd names": lambda pc: tk.outcomes(pc, by="odd"),
+    "funnel": tk.completion_funnel,
+    "funnels": lambda pc: tk.completion_funnel(pc, by="course_id"),
+    "grades": tk.grade_distribution,
+    "grades by": lambda pc: tk.grade_distribution(pc, by="course_id"),
+    "completion": tk.completion_distribution,
+    "progress": tk.cohort_progress,
+    "progress by": lambda pc: tk.cohort_progress(pc, by="mode"),
+    "groups": lambda pc: tk.compare_groups(pc, by="course_id").groups,
+    "pairs": lambda pc: tk.compare_groups(pc, by="course_id").pairs,
+    "transitions": lambda pc: tk.learner_paths(pc).transitions,
+    "curve": lambda pc: tk.kaplan_meier(durations(pc)),
+    "curves": lambda pc: tk.kaplan_meier(durations(pc), by="course_id"),
+    "many curves": lambda pc: tk.kaplan_meier(durations(pc), by="odd"),
+    "ends": lambda pc: cumulative_incidence(durations(pc), by="mode"),
+    "cumulative hazard": lambda pc: nelson_aalen(durations(pc)),
+    "hazard": lambda pc: smoothed_hazard(durations(pc), by="mode"),
+    "own": lambda pc: tk.result(
+        pc.group_by("mode", maintain_order=True).agg(
+            n=pl.len().cast(pl.Int64), n_passed=pl.col("passed").sum().cast(pl.Int64)
+        ),
+        counts={"n": None, "n_passed": "n"},
+        groups=["mode"],
+    ),
+}
+DIFFERENCES: dict[str, Callable[[pl.DataFrame], Result]] = {
+    "mean times": lambda pc: rmst_difference(durations(pc), by="course_id"),
+    "milestones": lambda pc: milestone_difference(durations(pc), by="course_id", at=90),
+}
+ALL = CHARTS | DIFFERENCES
+
+
+@cache
+def released(name: str) -> Released:
+    """What may be shown of some result."""
+    return ALL[name](PC).release()
+
+
+@cache
+def spec_of(name: str) -> dict[str, Any]:
+    """The finished chart."""
+    spec: dict[str, Any] = released(name).chart(source="simulated").to_dict()
+    return spec
+
+
+def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every row that a chart carries."""
+    return [row for rows in spec.get("datasets", {}).values() for row in rows]
+
+
+def said(spec: dict[str, Any]) -> str:
+    """All that the chart's head says."""
+    return " ".join([*spec["title"]["text"], *spec["title"]["subtitle"], spec["description"]])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_chart_has_a_finding_a_basis_and_a_description_and_can_be_drawn(name: str) -> None:
+    spec = spec_of(name)
+    assert "".join(spec["title"]["text"])
+    assert "".join(spec["title"]["subtitle"]).startswith("n = ")
+    assert "simulated" in "".join(spec["title"]["subtitle"])
+    assert len(spec["description"]) > 20
+    svg = vl_convert.vegalite_to_svg(json.dumps(spec))
+    assert svg.startswith("<svg")
+    assert not {"NaN", "null", "undefined"} & set(re.findall(r">\W*(\w+)%?<", svg))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_count_of_a_chart_is_one_that_is_released(name: str) -> None:
+    frame = released(name).frame
+    shown = {
+        value
+        for column in frame.columns
+        if frame.schema[column].is_integer()
+        for value in frame[column].drop_nulls()
+    }
+    counts = [
+        value
+        for row in rows_of(spec_of(name))
+        for column, value in row.items()
+        if column.startswith("n_") and value is not None
+    ]
+    assert set(counts) <= shown | {0}
+    assert not set(range(1, 10)) & set(counts)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_height_of_a_chart_is_one_that_is_released(name: str) -> None:
+    frame = released(name).frame
+    floats = [frame[c].drop_nulls() for c, dtype in frame.schema.items() if dtype == pl.Float64]
+    known = np.concatenate([*(values.to_numpy() for values in floats), [0.0, 1.0]])
+    known = np.concatenate([known, 1 - known])
+    heights = [
+        row[column]
+        for row in rows_of(spec_of(name))
+        for column in ("value", "low", "high", "at", "rule", "share_of_enrolled", "ecdf")
+        if row.get(column) is not None
+    ]
+    for height in heights:
+        assert np.abs(known - height).min() < 1e-9
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_chart_of_nobody_or_of_few_says_so_in_words(name: str) -> None:
+    spec = ALL[name](drawn(6)).release().chart().to_dict()
+    vl_convert.vegalite_to_svg(json.dumps(spec))
+    assert not re.search(r"\b[1-9]%|NaN|None", said(spec).replace("95%", ""))
+    assert re.search("too few|nothing|fewer than|not in|No ", said(spec), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_of_no_learner_can_be_drawn(name: str) -> None:
+    spec = ALL[name](drawn(0)).release().chart().to_dict()
+    assert "".join(spec["title"]["text"])
+    vl_convert.vegalite_to_svg(json.dumps(spec))
+
+
+@pytest.mark.parametrize("name", ["outcomes", "funnels", "progress", "curves", "mean times"])
+def test_a_chart_without_protection_says_so(name: str) -> None:
+    exact = ALL[name](PC).release(min_n=None)
+    assert "unprotected" in said(exact.chart().to_dict())
+    assert "unprotected" not in said(spec_of(name))
+
+
+def test_the_caption_of_a_result_is_the_source_of_its_chart() -> None:
+    spec = tk.outcomes(PC, by="mode").captioned("sandbox; as of today").chart().to_dict()
+    assert "sandbox; as of today" in said(spec)
+
+
+def test_a_title_of_ones_own_replaces_the_finding() -> None:
+    spec = tk.outcomes(PC, by="mode").chart(title="Our modes").to_dict()
+    assert spec["title"]["text"] == ["Our modes"]
+
+
+def test_the_rates_of_outcomes_can_be_chosen() -> None:
+    result = tk.outcomes(PC, by="mode")
+    spec = result.chart(rate="completion_rate_of_active").to_dict()
+    assert "Completed of the active" in said(spec)
+    with pytest.raises(tk.SchemaError, match="no rate `grade`; there are active_rate_of_enrolled"):
+        result.chart(rate="grade")
+
+
+def test_odd_names_stay_apart_and_on_one_line() -> None:
+    names = {row["group"] for row in rows_of(spec_of("outcomes of odd names")) if "group" in row}
+    assert len(names) == len(ODD)
+    assert all(len(name) < 60 and "\x1b" not in name for name in names)
+
+
+def test_a_cell_of_few_passers_says_below_which_share_they_are() -> None:
+    rows = rows_of(tk.cohort_progress(PC, periods=18).chart().to_dict())
+    small = [row for row in rows if row["kind"] == "small"]
+    assert small
+    for row in small:
+        assert row["reach_rate"] is None
+        assert float(row["text"].strip("<%")) / 100 >= 9 / row["n_observed"] * 0.8
+
+
+def test_times_that_have_not_come_are_told_apart_from_what_is_withheld() -> None:
+    rows = rows_of(tk.cohort_progress(PC, periods=18).chart().to_dict())
+    assert {"share", "small", "not yet"} <= {row["kind"] for row in rows}
+    assert all(row["text"] == "" for row in rows if row["kind"] == "not yet")
+
+
+def test_most_cells_with_enough_observed_show_something() -> None:
+    rows = rows_of(tk.cohort_progress(PC, periods=12).chart().to_dict())
+    enough = [row for row in rows if row["n_observed"] is not None]
+    assert all(row["kind"] in {"share", "small"} for row in enough)
+
+
+def test_the_median_of_a_curve_is_a_point_of_the_curve() -> None:
+    rows = rows_of(spec_of("curves"))
+    medians = [row for row in rows if row.get("kind") == "median"]
+    steps = {
+        (row["panel"], row["duration"], round(row["value"], 9))
+        for row in rows
+        if row.get("kind") == "step" and row["value"] is not None
+    }
+    assert medians
+    assert all((m["panel"], m["duration"], round(m["value"], 9)) in steps for m in medians)
+
+
+def test_a_released_curve_is_drawn_as_steps_without_marks_of_single_learners() -> None:
+    text = json.dumps(spec_of("curves"))
+    assert '"interpolate": "step-after"' in text
+    assert '"interpolate": "linear"' not in text
+    assert not any(row.get("n_censored") for row in rows_of(spec_of("curves")))
+
+
+def test_the_number_at_risk_is_the_one_of_the_row_at_that_time() -> None:
+    frame = released("curve").frame
+    texts = [row for row in rows_of(spec_of("curve")) if "text" in row and "duration" in row]
+    assert len(texts) > 3
+    for row in texts:
+        at = frame.filter(duration=row["duration"])["n_at_risk"].to_list()
+        assert row["text"] == (f"{at[0]:,}" if at and at[0] is not None else "<10")
+
+
+def test_an_unknown_view_of_a_curve_is_refused() -> None:
+    with pytest.raises(tk.ArgumentError, match="passed"):
+        tk.kaplan_meier(durations(PC)).chart(show="both")
+
+
+@pytest.mark.parametrize("paper", ["light", "dark"])
+def test_letters_in_cells_can_be_read(paper: str) -> None:
+    def seen(colour: str) -> list[float]:
+        shown = DARK[colour] if paper == "dark" else colour
+        return [int(shown[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+
+    assert contrast(seen(MUTED), seen(FAINT)) >= 4.5
+    for share in np.linspace(0, 1, 101):
+        place = share * (len(RAMP) - 1)
+        low = int(place)
+        high = min(low + 1, len(RAMP) - 1)
+        pairs = zip(seen(RAMP[low]), seen(RAMP[high]), strict=True)
+        fill = [a + (b - a) * (place - low) for a, b in pairs]
+        ink = letter_colour(float(share), 1.0, RAMP, ON_LIGHT, ON_DARK)
+        assert contrast(seen(ink), fill) >= 4.5, share

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+from told_results import learners
+
+import toolkit as tk
+from toolkit.text import exports
+
+ODD = ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx", "plain", "a & b_c"]
+
+
+def odd_result() -> tk.Result:
+    pc = learners(400)
+    return tk.outcomes(pc.with_columns(course_id=pl.Series(ODD * 50)), by="course_id")
+
+
+def test_a_csv_holds_the_released_figures_and_no_formula(tmp_path: Path) -> None:
+    result = odd_result()
+    written = pl.read_csv(result.to_csv(tmp_path / "out.csv"))
+    assert written["n_enrolled"].to_list() == result.release().frame["n_enrolled"].to_list()
+    assert not any(
+        name.startswith(("=", "+", "-", "@", "\t", "\r")) for name in written["course_id"]
+    )
+
+
+def test_negative_numbers_stay_numbers(tmp_path: Path) -> None:
+    found = tk.compare_groups(learners(), by="course_id").pairs
+    written = pl.read_csv(found.to_csv(tmp_path / "pairs.csv"))
+    assert written["difference"].dtype == pl.Float64
+
+
+def test_a_column_called_like_a_formula_is_guarded() -> None:
+    assert exports.guarded(pl.DataFrame({"=1+1": [1]})).columns == ["'=1+1"]
+
+
+def test_parquet_keeps_the_released_frame(tmp_path: Path) -> None:
+    result = odd_result()
+    assert pl.read_parquet(result.to_parquet(tmp_path / "x.parquet")).equals(result.release().frame)
+
+
+def test_latex_is_a_table_of_booktabs_with_its_signs_escaped(tmp_path: Path) -> None:
+    text = odd_result().captioned("50 % & more").to_latex(tmp_path / "t.tex", label="tab:x")
+    assert r"\toprule" in text
+    assert r"a \& b\_c" in text
+    assert r"\caption{50 \% \& more}" in text
+    assert (tmp_path / "t.tex").read_text(encoding="utf-8") == text
+
+
+def test_html_is_written_as_it_is_returned(tmp_path: Path) -> None:
+    text = odd_result().to_html(tmp_path / "t.html")
+    assert (tmp_path / "t.html").read_text(encoding="utf-8") == text
+    assert text.startswith("<table>")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    target.write_text("old")
+
+    def fail(part: Path) -> None:
+        part.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        exports.atomically(target, fail)
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_missing_package_for_workbooks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "find_spec", lambda _: None)
+    with pytest.raises(tk.errors.MissingExtraError, match="xlsxwriter"):
+        odd_result().to_excel(tmp_path / "out.xlsx")
