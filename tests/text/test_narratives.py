@@ -64,7 +64,10 @@ def test_one_group_is_told_with_its_denominators_and_interval() -> None:
 
 
 def test_no_difference_by_chance_comes_without_its_caution() -> None:
-    alike = learners(200).with_columns(passed=pl.Series([True, False] * 100))
+    alike = learners(200).with_columns(
+        course_id=pl.Series(["a", "b"] * 100),
+        passed=pl.Series([True, True, False, False] * 50),
+    )
     text = tk.compare_groups(alike, by="course_id").test.narrate()
     assert "chance alone could explain" in text
     assert "could still be hidden" in text

@@ -35,6 +35,10 @@ def learners(n: int = 600, groups: int = 3) -> pl.DataFrame:
             "completion": rng.integers(0, 101, n) / 100,
             "percent_grade": rng.integers(0, 101, n) / 100,
             "passed": passed,
+            "passed_timestamp": pl.Series(passed).replace_strict(
+                {True: datetime(2025, 6, 1, tzinfo=UTC), False: None},
+                return_dtype=pl.Datetime("us", "UTC"),
+            ),
             "pass_time_unused": pl.Series([False] * n, dtype=pl.Boolean),
             "enrolled_day": pl.Series(enrolled, dtype=pl.Int32),
             "passed_day": pl.Series(enrolled + to_pass.astype(int), dtype=pl.Int32).set(
