@@ -14,7 +14,7 @@ PC = learners()
 
 def counts_in(text: str) -> set[int]:
     """The counts in a sentence: numbers before a noun that counts learners."""
-    found = re.findall(r"([\d,]+) (?:enrollments|led to|go on|passed without|records)", text)
+    found = re.findall(r"(\d[\d,]*) (?:enrollments|led to|go on|passed without|records)", text)
     return {int(number.replace(",", "")) for number in found}
 
 
