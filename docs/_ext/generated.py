@@ -235,7 +235,8 @@ PROJECT = """\
 # Project
 
 How to cite it: `tk.cite()`, or `CITATION.cff` in the repository. What runs every night on your own
-platform: [nightly](../nightly.md).
+platform: [nightly](../nightly.md). On more rows than memory holds:
+[where the rows are](../scale.md).
 
 ```{toctree}
 :maxdepth: 1
@@ -247,6 +248,7 @@ security
 ../benchmarks
 ../coming-from
 ../nightly
+../scale
 ../licences
 ```
 """
