@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -n auto
-QUICK  := -m "not slow and not engines"
+QUICK  := -m "not slow"
 
 .PHONY: help install demo lab test coverage slow engines lint types supply-chain docs bench lowest wheel-check environment lock clean
 
@@ -28,7 +28,7 @@ $(VENV)/.dev: $(VENV)/.user requirements-dev.lock
 	@touch $@
 
 $(VENV)/.engines: $(VENV)/.dev requirements-engines.lock
-	@echo "Installing Spark and Ibis into $(VENV)-engines."
+	@echo "Installing the engines into $(VENV)-engines."
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-engines
 	@$(UV) pip install --quiet --python $(VENV)-engines/bin/python --require-hashes -r requirements-engines.lock
 	@$(UV) pip install --quiet --python $(VENV)-engines/bin/python --no-deps --no-build-isolation -e .
@@ -59,8 +59,8 @@ coverage: $(VENV)/.dev ## the same, and how much of toolkit/ they run: at least 
 slow: $(VENV)/.dev ## the slow tests: intervals over many seeds, writers killed at random
 	$(PYTEST) -m slow
 
-engines: $(VENV)/.engines ## the tests on Spark and Ibis; needs Java 17
-	$(VENV)-engines/bin/python -m pytest -m engines tests
+engines: $(VENV)/.engines ## the matrix of engines, with those of the extra `engines`
+	$(VENV)-engines/bin/python -m pytest -n auto tests/analyses/test_engines.py
 
 lint: $(VENV)/.dev ## ruff; generated files are up to date
 	$(BIN)/ruff check .
@@ -92,7 +92,7 @@ lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml all
 	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --no-deps --no-build-isolation -e .
-	$(VENV)-lowest/bin/python -m pytest -n auto -m "not slow and not browser and not engines" tests
+	$(VENV)-lowest/bin/python -m pytest -n auto -m "not slow and not browser" tests
 
 wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
 	$(BIN)/python scripts/wheel_check.py

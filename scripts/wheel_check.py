@@ -24,7 +24,7 @@ assert completion["completion"].to_list() == [0.5]
 assert len(tk.check(completion=completion).outcomes) > 3
 try:
     tk.sandbox()
-except tk.MissingExtraError as error:
+except tk.errors.MissingExtraError as error:
     assert "so2-toolkit[sandbox]" in str(error)
 else:
     raise SystemExit("the core brings the sandbox")

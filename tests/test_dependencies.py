@@ -24,7 +24,7 @@ DOORS = {
     "sandbox": ("sandbox",),
 }
 # Used without an import of ours: engines that users hand in, parts of JupyterLab.
-NEVER_IMPORTED = {"ipywidgets", "ibis-framework", "pyarrow", "pyspark"}
+NEVER_IMPORTED = {"ipywidgets", "pyarrow"}
 # Optional packages are in the core's code where their absence is handled on the spot.
 HANDLED = {"pandas"}
 

@@ -46,7 +46,7 @@ def public_names() -> dict[str, Any]:
     for name in tk.__all__:
         value = getattr(tk, name)
         if isinstance(value, ModuleType):
-            inner = getattr(value, "__all__", [])
+            inner = getattr(value, "__all__", None) or _made_in(value)
             found |= {f"{name}.{one}": getattr(value, one) for one in inner}
         else:
             found[name] = value
@@ -55,6 +55,15 @@ def public_names() -> dict[str, Any]:
     return {
         name: value for name, value in found.items() if "." not in name or id(value) not in tops
     }
+
+
+def _made_in(module: ModuleType) -> list[str]:
+    """The public names that a module without a list of them makes itself."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+    ]
 
 
 def summary_of(value: Any) -> str:
@@ -71,7 +80,7 @@ def _directive(name: str, value: Any) -> str:
         return f".. autoclass:: toolkit.{name}\n{options}"
     if callable(value):
         return f".. autofunction:: toolkit.{name}"
-    return f".. autodata:: toolkit.{name}\n   :no-value:"
+    return f".. py:data:: toolkit.{name}\n\n   See the :doc:`data dictionary <dictionary>`."
 
 
 def write_reference(folder: Path) -> None:
@@ -170,6 +179,7 @@ def write_gallery(folder: Path) -> None:
     missing = sorted(set(REGISTRY) - set(entries))
     if missing:
         raise ConfigError(f"gallery.toml has no page for {', '.join(missing)}")
+    entries = {name: entry for name, entry in entries.items() if name in REGISTRY}
     cards = []
     for name, entry in entries.items():
         heading = entry["title"]
@@ -180,8 +190,9 @@ def write_gallery(folder: Path) -> None:
             options = entry.get("chart", "")
             lines += ["```{run}", f"result.chart({options})", "```", ""]
         lines += ["## In words", "", "```{run}", "print(result.narrate())", "```", ""]
-        function = entry["code"].split("tk.")[1].split("(")[0]
-        lines += ["## Columns", "", *dictionary_of(RESULTS[name]), ""]
+        function = re.findall(r"tk\.([\w.]+)\(", entry["code"].split("result =")[1])[0]
+        known = dictionary_of(RESULTS[name]) if name in RESULTS else DESCRIBED
+        lines += ["## Columns", "", *known, ""]
         lines += [
             f"See [`tk.{function}`](../reference/{function}.md) for arguments and sources.",
             "",
@@ -208,6 +219,7 @@ def write_gallery(folder: Path) -> None:
     _write(folder / "index.md", "\n".join(lines))
 
 
+DESCRIBED = ["```{run}", "result.describe()", "```"]
 GALLERY_SETUP = """\
 with tk.sandbox(learners=3_000, seed=7) as platform:
     study = tk.load_study(platform)"""
@@ -254,20 +266,28 @@ security
 """
 
 
+_WRITTEN: set[Path] = set()
+
+
 def _write(target: Path, text: str) -> None:
     """Write a page unless it says the same already; Sphinx reads anew what is newer."""
+    _WRITTEN.add(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         target.write_text(text, encoding="utf-8")
 
 
 def generate(_app: Sphinx) -> None:
-    """Write all generated pages."""
+    """Write all generated pages, and remove those of names that are gone."""
+    _WRITTEN.clear()
     write_reference(DOCS / "reference")
     write_dictionary(DOCS / "reference")
     write_commands(DOCS / "reference")
     write_gallery(DOCS / "gallery")
     write_included(DOCS / "project")
+    for folder in ("reference", "gallery", "project"):
+        for page in set((DOCS / folder).glob("*.md")) - _WRITTEN:
+            page.unlink()
 
 
 _LOOSE = re.compile(r"(?<![`\w\\])(\*+)(?=\w)|(\w)_(?!\w)|\|")
