@@ -312,8 +312,19 @@ def as_restructured_text(
             )
 
 
+def name_toggles(app: Sphinx, error: Exception | None) -> None:
+    """Give the theme's toggles in the navigation a name that a screen reader can say."""
+    if error is None:
+        for page in Path(app.outdir).rglob("*.html"):
+            text = page.read_text(encoding="utf-8")
+            named = text.replace("<summary><span", '<summary aria-label="Pages below"><span')
+            if named != text:
+                page.write_text(named, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the generator and the reading of docstrings."""
     app.connect("builder-inited", generate)
+    app.connect("build-finished", name_toggles)
     app.connect("autodoc-process-docstring", as_restructured_text, priority=400)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
