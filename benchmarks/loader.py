@@ -243,7 +243,7 @@ def with_scan(url: str, folder: Path) -> Callable[[], pl.LazyFrame]:
     target = folder / "scanned.parquet"
 
     def sink() -> pl.LazyFrame:
-        tk.scan_grades(platform).sink_parquet(target)
+        tk.scan(platform, "grades").sink_parquet(target)
         return pl.scan_parquet(target)
 
     return sink

@@ -19,7 +19,7 @@ MOST_IN_THE_CORE = 60
 ON_THE_CORE = """
 import toolkit as tk
 body = b'[{"username": "a", "email": null, "course_id": "c", "completion": "0.5"}]'
-completion = tk.read_completion(body)
+completion = tk.read(body, "completion")
 assert completion["completion"].to_list() == [0.5]
 assert len(tk.check(completion=completion).outcomes) > 3
 try:

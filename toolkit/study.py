@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 
 import polars as pl
 
 from toolkit.analyses.person_course import person_course
-from toolkit.loading.load import Many, Source, fetch_completion, fetch_enrollments, fetch_grades
+from toolkit.config import platform_settings
+from toolkit.loading.load import Many, Source, fetch
+from toolkit.loading.platform import Platform
+from toolkit.schemas import ENROLLMENTS
+from toolkit.snapshots.snapshot import open_snapshot
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,30 @@ class Study:
         return f"{self.source}; as of {self.as_of:%Y-%m-%d}"
 
 
-def load_study(source: Source, course_id: Many = None) -> Study:
+def load_study(
+    source: Source | str | Path,
+    *,
+    course_id: Many = None,
+    username: Many = None,
+    days: int | None = None,
+) -> Study:
     """Load grades, enrollments and completion of a platform or a snapshot.
 
     Args:
-        source: A platform, or a snapshot.
+        source: A platform, a snapshot, a snapshot's folder, or a platform's address, https://…,
+            whose token SO2_TOKEN holds.
         course_id: One or several courses, else all.
+        username: One or several learners, else all.
+        days: Only enrollments created within so many days before the platform's present, and
+            grades and completion of these.
 
     Raises:
+        ArgumentError: An argument is impossible.
         AuthenticationError: The platform refused the token.
         TransportError: The platform gave no answer, or a broken one.
         WireFormatError: A body is not well-formed.
         SchemaError: A record has no username or course.
+        SnapshotError: The folder holds no whole snapshot.
 
     Examples:
         >>> import toolkit as tk
@@ -63,14 +80,23 @@ def load_study(source: Source, course_id: Many = None) -> Study:
         >>> study.source
         'sandbox: 50 simulated learners (seed 7)'
     """
-    grades = fetch_grades(source, course_id)
-    enrollments = fetch_enrollments(source, course_id)
-    completion = fetch_completion(source, course_id)
+    if isinstance(source, str) and source.startswith(("https://", "http://")):
+        with Platform(platform_settings(source, None)) as platform:
+            return load_study(platform, course_id=course_id, username=username, days=days)
+    opened = open_snapshot(source) if isinstance(source, str | Path) else source
+    enrollments = fetch(opened, "enrollments", course_id=course_id, username=username, days=days)
+    grades = fetch(opened, "grades", course_id=course_id, username=username)
+    completion = fetch(opened, "completion", course_id=course_id, username=username)
     loads = (grades, enrollments, completion)
+    frames = [load.frame for load in loads]
+    if days is not None:
+        recent = enrollments.frame.select(ENROLLMENTS.key)
+        frames = [frame.join(recent, on=ENROLLMENTS.key, how="semi") for frame in frames]
+    first, second, third = frames
     return Study(
-        grades.frame,
-        enrollments.frame,
-        completion.frame,
+        grades=first,
+        enrollments=second,
+        completion=third,
         problems=pl.concat([load.problems for load in loads]),
         as_of=max(load.provenance.as_of for load in loads),
         source=grades.provenance.source,

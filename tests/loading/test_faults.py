@@ -17,7 +17,7 @@ LEARNERS = 150
 @pytest.fixture(scope="module")
 def good() -> Iterator[tk.Load]:
     with tk.sandbox(learners=LEARNERS) as platform:
-        yield tk.fetch_grades(platform)
+        yield tk.fetch(platform, "grades")
 
 
 def fetch(faults: str) -> tuple[tk.Load, list[float]]:
@@ -26,7 +26,7 @@ def fetch(faults: str) -> tuple[tk.Load, list[float]]:
     with tk.sandbox(learners=LEARNERS, faults=faults) as sandbox:
         found = platform_settings(sandbox.base_url, sandbox.token)
         with Platform(found, rest=waits.append) as platform:
-            return tk.fetch_grades(platform), waits
+            return tk.fetch(platform, "grades"), waits
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ except KeyboardInterrupt:
 """
 SCAN = """
 import toolkit as tk
-tk.scan_completion(tk.connect()).{use}
+tk.scan(tk.connect(), "completion").{use}
 print("read on")
 """
 

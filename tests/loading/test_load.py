@@ -26,7 +26,7 @@ JOHN = {
     ],
 )
 def test_each_framing_is_read(body: str) -> None:
-    frame = tk.read_grades(body.encode())
+    frame = tk.read(body.encode(), "grades")
     assert frame["percent_grade"].to_list() == [0.8] * frame.height
     assert frame.height in {1, 2}
 

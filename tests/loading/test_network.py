@@ -265,7 +265,7 @@ def test_an_absurd_date_is_no_clock(head: str) -> None:
     body = b"[" + RECORD + b"]"
     talk = lambda connection: connection.answer(body, OK + head.encode() + b"\r\n")  # noqa: E731
     with serving(talk) as server, platform(server) as source:
-        provenance = tk.fetch_completion(source).provenance
+        provenance = tk.fetch(source, "completion").provenance
     assert provenance.as_of == provenance.retrieved_from
 
 

@@ -58,7 +58,7 @@ def test_each_request_carries_the_documented_headers() -> None:
 def test_a_course_id_reaches_the_server_as_it_is() -> None:
     handler, requests = answering(ok())
 
-    tk.load_completion(platform(handler), course_id="course-v1:Org+CS101+2020_T1")
+    tk.fetch(platform(handler), "completion", course_id="course-v1:Org+CS101+2020_T1")
 
     assert requests[0].url.raw_path.endswith(b"?course_id=course-v1%3AOrg%2BCS101%2B2020_T1")
     assert requests[0].url.params["course_id"] == "course-v1:Org+CS101+2020_T1"
@@ -171,7 +171,7 @@ def test_pages_are_followed_and_records_numbered_through() -> None:
         page("?page=2"), page(f"{BASE}/api/so2/v1/completion?page=3"), page(None)
     )
 
-    load = tk.fetch_completion(platform(handler))
+    load = tk.fetch(platform(handler), "completion")
 
     assert load.provenance.records == 3
     assert [request.url.query for request in requests] == [b"", b"page=2", b"page=3"]
@@ -202,7 +202,7 @@ def test_several_courses_come_in_the_order_asked_each_once() -> None:
 
     with pytest.raises(tk.TransportError, match="completion of bad"):
         tk.load_completion(platform(handler), course_id=["a", "bad"])
-    with pytest.raises(tk.ConfigurationError, match="course_id"):
+    with pytest.raises(tk.ArgumentError, match="course_id"):
         tk.load_completion(platform(handler), course_id=[])
 
 
@@ -223,7 +223,7 @@ def test_what_came_before_a_break_is_not_kept_twice() -> None:
     broken = httpx.Response(200, stream=Breaking(body[:500_000]))
     handler, requests = answering(broken, httpx.Response(200, content=body))
 
-    load = tk.fetch_completion(platform(handler))
+    load = tk.fetch(platform(handler), "completion")
 
     assert load.frame.height == 10_000
     assert load.provenance.sha256 == hashlib.sha256(body).hexdigest()
@@ -244,7 +244,7 @@ def test_a_request_is_logged_without_token_or_learner(caplog: pytest.LogCaptureF
     handler, _ = answering(ok())
     caplog.set_level(logging.DEBUG)
 
-    tk.load_completion(platform(handler), username="ada-lovelace")
+    tk.fetch(platform(handler), "completion", username="ada-lovelace")
 
     assert "GET /api/so2/v1/completion 200 67 bytes" in caplog.text
     assert "ada-lovelace" not in caplog.text

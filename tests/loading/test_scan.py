@@ -84,7 +84,7 @@ def test_a_scan_gives_what_load_and_query_give(
 ) -> None:
     query, course = QUERIES[name], enrollments["course_id"][0]
 
-    scanned = query(tk.scan_enrollments(platform), course).collect()
+    scanned = query(tk.scan(platform, "enrollments"), course).collect()
 
     assert_frame_equal(scanned, query(enrollments, course))
 
@@ -108,7 +108,7 @@ def test_a_filter_is_asked_of_the_server(
 ) -> None:
     course = enrollments["course_id"][0]
 
-    tk.scan_enrollments(platform).filter(course == COURSE, CREATED > DAY).collect()
+    tk.scan(platform, "enrollments").filter(course == COURSE, CREATED > DAY).collect()
 
     (body,) = bodies
     assert "course_id=course-v1%3A" in body.url
@@ -118,8 +118,8 @@ def test_a_filter_is_asked_of_the_server(
 
 def test_head_ends_the_download(bodies: list[Body]) -> None:
     with tk.sandbox(learners=20_000) as platform:
-        assert tk.scan_grades(platform).head(5).collect().height == 5
-        whole = tk.fetch_grades(platform).provenance.bytes
+        assert tk.scan(platform, "grades").head(5).collect().height == 5
+        whole = tk.fetch(platform, "grades").provenance.bytes
 
     assert bodies[0].size < whole / 2
 
@@ -128,4 +128,4 @@ def test_an_error_of_the_platform_is_raised_as_it_is() -> None:
     with tk.sandbox(learners=50) as platform:
         wrong = tk.connect(platform.base_url, token="wrong")
         with pytest.raises(tk.AuthenticationError):
-            tk.scan_grades(wrong).collect()
+            tk.scan(wrong, "grades").collect()

@@ -112,7 +112,7 @@ def test_records_that_come_twice_are_told_as_loading_tells_them(tmp_path: Path) 
     told = tk.take_snapshot(platform, tmp_path, identities="keep").problems()
 
     twice = told.filter(pl.col("reason").str.contains("same learner and course"))
-    loaded = tk.fetch_completion(platform).problems.filter(column="course_id")
+    loaded = tk.fetch(platform, "completion").problems.filter(column="course_id")
     assert twice.filter(resource="completion").drop("record").equals(loaded.drop("record"))
     assert twice.filter(resource="completion")["record"].to_list() == [1], "ada, ada, bo"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.text import Text
 import toolkit as tk
 from toolkit.config import settings
 from toolkit.errors import ToolkitError
+from toolkit.loading.load import ResourceName
 from toolkit.text.words import clean
 
 RESOURCES = ("grades", "enrollments", "completion")
@@ -97,10 +98,12 @@ def _checked(
     suites: list[Path],
 ) -> tk.quality.QualityReport:
     if data is not None and data.is_file():
-        name = resource or next((name for name in RESOURCES if name in data.stem), None)
+        name = cast(
+            "ResourceName", resource or next((name for name in RESOURCES if name in data.stem), "")
+        )
         if name not in RESOURCES:
             raise tk.ConfigurationError(f"say what {data} holds: --resource {'|'.join(RESOURCES)}")
-        frame = getattr(tk, f"read_{name}")(data)
+        frame = tk.read(data, name)
         return tk.check(
             grades=frame if name == "grades" else None,
             enrollments=frame if name == "enrollments" else None,

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from html import escape
 from io import BytesIO
 from itertools import product
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import polars as pl
 
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ArgumentError
 from toolkit.loading.batches import Batch, BatchReader
 from toolkit.loading.body import BodyChangedError
 from toolkit.loading.platform import Platform
-from toolkit.loading.records import problem_rows
+from toolkit.loading.records import Problem, problem_rows
 from toolkit.loading.streams import Provenance, digest_of, open_stream
 from toolkit.loading.threads import side_by_side
-from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, PROBLEMS, Table
+from toolkit.schemas import ENROLLMENTS, PROBLEMS, RESOURCES, Table
 
 _AT_ONCE = 4
 _MOST_CHANGES = 3  # bodies that became others while they were downloaded
 _READ_SIZE = 1 << 20
 _HASHED_AT_ONCE = 50_000
+_FEW = 10
 
 Many = str | Iterable[str] | None
+ResourceName = Literal["grades", "enrollments", "completion"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,16 @@ class Load:
     frame: pl.DataFrame
     problems: pl.DataFrame
     provenance: Provenance
+
+    def __repr__(self) -> str:
+        part, problems = self.provenance, self.problems.height
+        return (
+            f"<{part.resource}: {_about(self.frame.height)} records from {part.source}, as of "
+            f"{part.as_of:%Y-%m-%d}; {_about(problems) if problems else 'no'} problems>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>"
 
 
 class SavedSource(Protocol):
@@ -66,15 +79,27 @@ class SavedSource(Protocol):
 Source = Platform | SavedSource
 
 
-def fetch_grades(source: Source, course_id: Many = None, username: Many = None) -> Load:
-    """Grades with their problems and provenance, one row per learner per course.
+def fetch(
+    source: Source,
+    resource: ResourceName,
+    *,
+    course_id: Many = None,
+    username: Many = None,
+    days: int | None = None,
+) -> Load:
+    """Records with their problems and provenance, one row per learner per course.
+
+    A filter that matches no record is told in the problems, for a mistyped id looks just so.
 
     Args:
         source: A platform, or a snapshot.
+        resource: "grades", "enrollments" or "completion".
         course_id: One or several courses, else all. The rows come in this order.
         username: One or several learners, else all.
+        days: Of enrollments, those created within so many days before the platform's present.
 
     Raises:
+        ArgumentError: An argument is impossible.
         AuthenticationError: The platform refused the token.
         TransportError: The platform gave no answer, or a broken one.
         WireFormatError: A body is not well-formed.
@@ -83,36 +108,29 @@ def fetch_grades(source: Source, course_id: Many = None, username: Many = None) 
     Examples:
         >>> import toolkit as tk
         >>> with tk.sandbox(learners=50) as platform:
-        ...     load = tk.fetch_grades(platform)
-        >>> load.frame.height == load.provenance.records, load.problems.is_empty()
-        (True, True)
+        ...     load = tk.fetch(platform, "grades", course_id="course-v1:No+Such+Course")
+        >>> load.frame.height, load.problems["reason"].to_list()
+        (0, ['no record has the value asked for'])
     """
-    return _fetch(source, GRADES, course_id, username)
+    table = table_of(resource)
+    courses, learners = several("course_id", course_id), several("username", username)
+    if days is not None and table is not ENROLLMENTS:
+        raise ArgumentError(f"days is a filter of enrollments, not of {resource}")
+    if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < 0):
+        raise ArgumentError(f"days must be a whole number of days, not {days!r}")
+    if isinstance(source, Platform):
+        queries = list(product(courses or (None,), learners or (None,)))
+        loads = side_by_side(partial(_load_one, source, table, days), queries, at_once=_AT_ONCE)
+        load = _with_repeated_keys(table, loads[0] if len(loads) == 1 else _together(loads))
+    else:
+        load = _of_saved(source.saved(table.name), courses, learners, days)
+    return _with_unmatched(load, {"course_id": courses, "username": learners})
 
 
-def fetch_enrollments(
-    source: Source, course_id: Many = None, username: Many = None, days: int | None = None
-) -> Load:
-    """Enrollments with their problems and provenance, one row per learner per course.
-
-    Arguments and errors as of `fetch_grades`; `days` keeps those created within so many days
-    before the platform's present.
-    """
-    return _fetch(source, ENROLLMENTS, course_id, username, days)
-
-
-def fetch_completion(source: Source, course_id: Many = None, username: Many = None) -> Load:
-    """Completion with its problems and provenance, one row per learner per course.
-
-    Arguments and errors as of `fetch_grades`.
-    """
-    return _fetch(source, COMPLETION, course_id, username)
-
-
-def load_grades(source: Source, course_id: Many = None, username: Many = None) -> pl.DataFrame:
+def load_grades(source: Source, *, course_id: Many = None, username: Many = None) -> pl.DataFrame:
     """Grades, one row per learner per course; warns once where a value was not as it should be.
 
-    Arguments and errors as of `fetch_grades`, which gives the problems themselves.
+    Arguments and errors as of `fetch`, which gives the problems themselves.
 
     Examples:
         >>> import toolkit as tk
@@ -122,50 +140,26 @@ def load_grades(source: Source, course_id: Many = None, username: Many = None) -
         ['username', 'email', 'course_id', 'display_name', 'percent_grade', 'letter_grade',
          'passed_timestamp', 'last_date']
     """
-    return _frame(fetch_grades(source, course_id, username))
+    return _frame(fetch(source, "grades", course_id=course_id, username=username))
 
 
 def load_enrollments(
-    source: Source, course_id: Many = None, username: Many = None, days: int | None = None
+    source: Source, *, course_id: Many = None, username: Many = None, days: int | None = None
 ) -> pl.DataFrame:
     """Enrollments, one row per learner per course; as `load_grades`, with `days`."""
-    return _frame(fetch_enrollments(source, course_id, username, days))
+    return _frame(fetch(source, "enrollments", course_id=course_id, username=username, days=days))
 
 
-def load_completion(source: Source, course_id: Many = None, username: Many = None) -> pl.DataFrame:
+def load_completion(
+    source: Source, *, course_id: Many = None, username: Many = None
+) -> pl.DataFrame:
     """Completion, one row per learner per course; as `load_grades`."""
-    return _frame(fetch_completion(source, course_id, username))
-
-
-def read_grades(body: str | Path | bytes) -> pl.DataFrame:
-    """Grades from a saved body of the API: the path of a file, or bytes.
-
-    Raises:
-        WireFormatError: The body is not well-formed. Says where.
-        SchemaError: A record has no username or course.
-    """
-    return _read(body, GRADES)
-
-
-def read_enrollments(body: str | Path | bytes) -> pl.DataFrame:
-    """Enrollments from a saved body; as `read_grades`."""
-    return _read(body, ENROLLMENTS)
-
-
-def read_completion(body: str | Path | bytes) -> pl.DataFrame:
-    """Completion from a saved body; as `read_grades`.
-
-    Examples:
-        >>> body = b'[{"username": "ada", "email": null, "course_id": "c", "completion": "80 %"}]'
-        >>> read_completion(body)["completion"].to_list()
-        [0.8]
-    """
-    return _read(body, COMPLETION)
+    return _frame(fetch(source, "completion", course_id=course_id, username=username))
 
 
 def _frame(load: Load) -> pl.DataFrame:
     resource = load.provenance.resource
-    warn_of_problems(load.problems, f"tk.fetch_{resource}(…).problems lists them")
+    warn_of_problems(load.problems, f'tk.fetch(…, "{resource}").problems lists them')
     return load.frame
 
 
@@ -180,10 +174,29 @@ def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:
         )
 
 
-def _read(body: str | Path | bytes, table: Table) -> pl.DataFrame:
+def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
+    """Records from a saved body of the API, one row per learner per course.
+
+    Args:
+        body: The path of a file, or bytes.
+        resource: "grades", "enrollments" or "completion".
+
+    Raises:
+        WireFormatError: The body is not well-formed. Says where.
+        SchemaError: A record has no username or course.
+
+    Examples:
+        >>> body = b'[{"username": "ada", "email": null, "course_id": "c", "completion": "80 %"}]'
+        >>> read(body, "completion")["completion"].to_list()
+        [0.8]
+    """
+    table = table_of(resource)
     reader = BatchReader(table)
-    with BytesIO(body) if isinstance(body, bytes) else Path(body).open("rb") as file:
-        batches = list(reader.read(iter(partial(file.read, _READ_SIZE), b"")))
+    try:
+        with BytesIO(body) if isinstance(body, bytes) else Path(body).open("rb") as file:
+            batches = list(reader.read(iter(partial(file.read, _READ_SIZE), b"")))
+    except OSError as error:
+        raise ArgumentError(f"{body!s} cannot be read: {error.strerror}") from None
     frame, problems = _collected(table, [*batches, reader.ending()])
     if reader.next_page:
         more = problem_rows(
@@ -194,27 +207,25 @@ def _read(body: str | Path | bytes, table: Table) -> pl.DataFrame:
     return frame
 
 
-def _fetch(
-    source: Source, table: Table, course_id: Many, username: Many, days: int | None = None
-) -> Load:
-    courses, learners = several("course_id", course_id), several("username", username)
-    if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < 0):
-        raise ConfigurationError(f"days must be a whole number of days, not {days!r}")
-    if not isinstance(source, Platform):
-        return _of_saved(source.saved(table.name), courses, learners, days)
-    queries = list(product(courses or (None,), learners or (None,)))
-    loads = side_by_side(partial(_load_one, source, table, days), queries, at_once=_AT_ONCE)
-    return _with_repeated_keys(table, loads[0] if len(loads) == 1 else _together(loads))
+def table_of(resource: str) -> Table:
+    """The resource of this name.
+
+    Raises:
+        ArgumentError: There is none; says which there are.
+    """
+    if not isinstance(resource, str) or resource not in RESOURCES:
+        raise ArgumentError(f"there is no resource {resource!r}; there are {', '.join(RESOURCES)}")
+    return RESOURCES[resource]
 
 
 def several(name: str, value: Many) -> list[str] | None:
     """The asked-for values, each once, in their order; None for all."""
     if value is None:
         return None
-    values = [value] if isinstance(value, str) else list(dict.fromkeys(value))
+    values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else [*value]
     if not values or not all(isinstance(one, str) and one for one in values):
-        raise ConfigurationError(f"{name} must be a text or several, none of them empty")
-    return values
+        raise ArgumentError(f"{name} must be a string or a list of strings, none of them empty")
+    return list(dict.fromkeys(values))
 
 
 def _load_one(
@@ -289,6 +300,28 @@ def repeated_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
         raw=pl.col("course_id"),
         reason=pl.lit("an earlier record has the same learner and course; both kept"),
     )
+
+
+def _with_unmatched(load: Load, filters: Mapping[str, list[str] | None]) -> Load:
+    """The load with a problem for each value that was asked for and that no record has."""
+    rows: list[Problem] = []
+    for name, asked in filters.items():
+        found = set(load.frame[name].unique()) if asked else set()
+        rows += [
+            (None, name, value, "no record has the value asked for")
+            for value in asked or ()
+            if value not in found
+        ]
+    if not rows:
+        return load
+    return replace(
+        load, problems=load.problems.vstack(problem_rows(load.provenance.resource, rows))
+    )
+
+
+def _about(count: int) -> str:
+    """A count that gives nobody away."""
+    return f"about {5 * round(count / 5):,}" if count >= _FEW else f"fewer than {_FEW}"
 
 
 def _hashes(keys: pl.DataFrame) -> pl.Series:

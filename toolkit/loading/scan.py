@@ -13,10 +13,10 @@ from itertools import product
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.loading.load import Source, warn_of_problems
+from toolkit.loading.load import ResourceName, Source, table_of, warn_of_problems
 from toolkit.loading.platform import Platform
 from toolkit.loading.streams import Stream, open_stream
-from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, PROBLEMS, Table
+from toolkit.schemas import ENROLLMENTS, PROBLEMS, Table
 
 _MOST_REQUESTS = 50  # beyond that, everything in one request is faster
 _ASKED = ("course_id", "username")
@@ -24,41 +24,29 @@ _LOWER_BOUNDS = {"Gt", "GtEq"}
 _MIRRORED = {"Lt": "Gt", "LtEq": "GtEq", "Eq": "Eq"}
 
 
-def scan_grades(source: Source) -> pl.LazyFrame:
-    """Grades as a lazy frame that asks the platform when it is collected.
+def scan(source: Source, resource: ResourceName) -> pl.LazyFrame:
+    """Records as a lazy frame that asks the platform when it is collected.
 
     One row per learner per course. Filters on `course_id` and `username` (`==`, `is_in`) become
-    requests for just these, one after the other in the order they are named; `select` drops
-    columns as they come; `head` ends the download. Memory does not grow with the number of
-    records where the query itself does not need it, as in
-    `scan_grades(platform).sink_parquet(path)`. Repeated keys are not looked for.
+    requests for just these, one after the other in the order they are named, and so does a lower
+    bound on the `created` of enrollments; `select` drops columns as they come; `head` ends the
+    download. Memory does not grow with the number of records where the query itself does not need
+    it, as in `scan(platform, "grades").sink_parquet(path)`. Repeated keys are not looked for.
 
     Args:
         source: A platform, or a snapshot.
+        resource: "grades", "enrollments" or "completion".
 
     Raises:
-        AuthenticationError: When collected; likewise what `fetch_grades` raises.
+        AuthenticationError: When collected; likewise what `fetch` raises.
 
     Examples:
         >>> import toolkit as tk
         >>> with tk.sandbox(learners=50) as platform:
-        ...     tk.scan_grades(platform).select(pl.len()).collect().item() >= 50
+        ...     tk.scan(platform, "grades").select(pl.len()).collect().item() >= 50
         True
     """
-    return _scan(source, GRADES)
-
-
-def scan_enrollments(source: Source) -> pl.LazyFrame:
-    """Enrollments as a lazy frame; as `scan_grades`.
-
-    A lower bound on `created` is asked of the server too.
-    """
-    return _scan(source, ENROLLMENTS)
-
-
-def scan_completion(source: Source) -> pl.LazyFrame:
-    """Completion as a lazy frame; as `scan_grades`."""
-    return _scan(source, COMPLETION)
+    return _scan(source, table_of(resource))
 
 
 @dataclass(frozen=True)
@@ -121,7 +109,7 @@ def _frames(platform: Platform, table: Table, want: Wanted) -> Iterator[pl.DataF
             problems.append(found)
             if not frame.is_empty():
                 yield frame
-    warn_of_problems(pl.concat(problems), f"tk.fetch_{table.name}(…).problems lists them")
+    warn_of_problems(pl.concat(problems), f'tk.fetch(…, "{table.name}").problems lists them')
 
 
 def _batches(

@@ -1,0 +1,72 @@
+"""Filters of loads: keyword-only, checked, and told where they match nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import toolkit as tk
+from toolkit.sandbox.start import SandboxPlatform
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[SandboxPlatform]:
+    with tk.sandbox(learners=60) as served:
+        yield served
+
+
+@pytest.mark.parametrize("name", ["course_id", "username"])
+def test_a_filter_that_matches_nothing_is_told(platform: SandboxPlatform, name: str) -> None:
+    load = tk.fetch(platform, "grades", **{name: "no such"})
+    assert load.frame.is_empty()
+    assert load.problems.select("column", "reason").rows() == [
+        (name, "no record has the value asked for")
+    ]
+    with pytest.warns(UserWarning, match="no record has the value asked for"):
+        tk.load_grades(platform, **{name: "no such"})
+
+
+def test_of_several_values_only_the_missing_one_is_told(platform: SandboxPlatform) -> None:
+    there = tk.load_grades(platform)["course_id"][0]
+    load = tk.fetch(platform, "grades", course_id=[there, "course-v1:No+Such+Run"])
+    assert load.frame["course_id"].unique().to_list() == [there]
+    assert load.problems["raw"].to_list() == ["course-v1:No+Such+Run"]
+
+
+def test_a_filter_is_named(platform: SandboxPlatform) -> None:
+    with pytest.raises(TypeError):
+        tk.load_grades(platform, "amber_badger_000000")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"course_id": ""}, {"course_id": 7}, {"username": []}, {"days": 3}]
+)
+def test_a_wrong_filter_of_grades_is_refused(platform: SandboxPlatform, wrong: dict) -> None:
+    with pytest.raises(tk.ArgumentError):
+        tk.fetch(platform, "grades", **wrong)
+
+
+@pytest.mark.parametrize("days", [-1, 2.5, "7", True])
+def test_days_is_a_whole_number(platform: SandboxPlatform, days: object) -> None:
+    with pytest.raises(tk.ArgumentError, match="days"):
+        tk.fetch(platform, "enrollments", days=days)  # type: ignore[arg-type]
+
+
+def test_an_unknown_resource_is_told_with_those_there_are(platform: SandboxPlatform) -> None:
+    with pytest.raises(tk.ArgumentError, match="grades, enrollments, completion"):
+        tk.fetch(platform, "certificates")  # type: ignore[arg-type]
+
+
+def test_a_study_is_loaded_from_the_folder_of_a_snapshot(
+    platform: SandboxPlatform, tmp_path: Path
+) -> None:
+    tk.take_snapshot(platform, tmp_path / "now", identities="keep")
+    study = tk.load_study(tmp_path / "now")
+    assert study.grades.height == tk.load_grades(platform).height
+    assert tk.load_study(str(tmp_path / "now")).as_of == study.as_of
+
+
+def test_a_load_shows_without_naming_anybody(platform: SandboxPlatform) -> None:
+    load = tk.fetch(platform, "grades")
+    assert "records from sandbox" in repr(load)
+    assert load.frame["username"][0] not in repr(load) + load._repr_html_()
