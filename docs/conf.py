@@ -44,7 +44,6 @@ napoleon_use_ivar = True
 napoleon_use_rtype = False
 napoleon_custom_sections = ["Source", "Sources"]
 python_display_short_literal_types = True
-python_maximum_signature_line_length = 90
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"SO2 toolkit {release}"
