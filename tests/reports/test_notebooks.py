@@ -57,8 +57,8 @@ def test_parameters_and_imports_stand_once_each_at_the_top(
     notebook: nbformat.NotebookNode,
 ) -> None:
     tagged = [cell.metadata.get("tags", []) for cell in code(notebook)]
-    assert tagged[0] == ["parameters"]
-    assert not any(tagged[1:])
+    assert tagged[0] == ["parameters", "author"]
+    assert all({*tags} <= {"author", "public"} for tags in tagged[1:])
     importing = [cell.id for cell in code(notebook) if "import " in cell.source]
     assert importing == ["imports"]
 

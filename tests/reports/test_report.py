@@ -16,6 +16,7 @@ from toolkit.reports.figures import chart_script, read_figure, write_figure
 from toolkit.reports.guard import Identities, Records, refuse_identities
 from toolkit.reports.pages import read_page
 from toolkit.schemas import TIMESTAMP
+from toolkit.reports.released import is_protected, refuse_bare
 
 SPEC = {
     "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
@@ -92,7 +93,7 @@ def test_a_page_shows_each_kind_of_output() -> None:
         executed(
             {"output_type": "stream", "name": "stdout", "text": "\x1b[31mred\x1b[0m\n"},
             shown(**{mime: SPEC, "text_plain": "x"}),
-            shown(text_markdown="A **finding**."),
+            shown(text_markdown="A **finding**.<meta http-equiv=refresh><style>p{}</style>"),
             shown(
                 text_html='<table border="1"><tr><td>&quot;A&quot;</td><td>null</td></tr></table>'
             ),
@@ -103,7 +104,8 @@ def test_a_page_shows_each_kind_of_output() -> None:
     assert kinds == ["prose", "code", "text", "figure", "prose", "table", "text"]
     assert page.parts[2].html == "red"
     assert "<strong>finding</strong>" in page.parts[4].html
-    assert page.parts[5].html == "<table><tr><td>A</td><td>–</td></tr></table>"
+    assert not any(tag in page.parts[4].html for tag in ("<meta", "<style"))
+    assert page.parts[5].html == "<table><tbody><tr><td>A</td><td>–</td></tr></tbody></table>"
     assert [figure.name for figure in page.figures] == ["02-cohorts-1"]
 
 
@@ -241,3 +243,48 @@ def test_parameters_reach_the_names_that_the_parameters_cell_assigns(tmp_path: P
     assert done.notebook.cells[1].source == "course = 'A'"
     assert done.notebook.cells[2].outputs[0].text == "A\n"
     assert len(told) == count_code_cells([path])
+
+
+RELEASED = {"metadata": {"so2": {"min_n": 10, "says": "Half of them <pass>."}}}
+
+
+def test_a_sentence_of_a_result_is_the_answer_and_stays_text() -> None:
+    page = read_page(executed(shown(text_plain="x") | RELEASED))
+    assert page.answer == "Half of them <pass>."
+    assert page.parts[-1].kind == "finding"
+
+
+@pytest.mark.parametrize(
+    "bare",
+    [
+        shown(text_plain="42"),
+        shown(text_html="<td>7</td>"),
+        shown(image_png="iVBOR"),
+        shown(**{"application_vnd.vegalite.v5+json": SPEC}),
+        {"output_type": "stream", "name": "stdout", "text": "3 passed"},
+    ],
+)
+def test_figures_that_are_not_released_are_refused_with_the_cell(bare: dict[str, object]) -> None:
+    with pytest.raises(DisclosureError, match=r"02-cohorts, cell 2: .*not released"):
+        refuse_bare([executed(bare)])
+
+
+def test_released_outputs_words_and_public_cells_pass() -> None:
+    chart = {**SPEC, "usermeta": {"so2": {"min_n": 10}}}
+    released = shown(**{"application_vnd.vegalite.v5+json": chart})
+    refuse_bare([executed(shown(text_plain="42") | RELEASED, released, shown(text_plain="well"))])
+    public = executed(shown(text_plain="42"))
+    public.notebook.cells[1].metadata["tags"] = ["public"]
+    refuse_bare([public])
+
+
+def test_a_page_with_exact_figures_is_told_from_a_protected_one() -> None:
+    exact = shown(text_plain="42") | {"metadata": {"so2": {"min_n": None}}}
+    assert is_protected(executed(shown(text_plain="42") | RELEASED))
+    assert not is_protected(executed(exact))
+
+
+def test_a_figure_s_table_cannot_run_as_a_formula(tmp_path: Path) -> None:
+    rows = [{"course": "=1+1", "n": 10}]
+    write_figure(read_figure("f", {**SPEC, "datasets": {"d": rows}}), tmp_path)
+    assert (tmp_path / "f.csv").read_text() == "course,n\n'=1+1,10\n"

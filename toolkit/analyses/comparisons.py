@@ -16,7 +16,7 @@ from toolkit.analyses.grouping import Groups, count_by
 from toolkit.analyses.intervals import holm, katz, newcombe, rate
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.results.result import Narrative, Result
+from toolkit.results.result import Narrative, Result, marked
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import one_of
 from toolkit.schemas.outcome_results import COMPARED_GROUPS, COMPARISON_TEST, PAIRS
@@ -50,6 +50,9 @@ class Comparison:
     def chart(self, **options: Any) -> Any:
         """Draw the groups' rates; `comparison.groups.chart.options` lists the options."""
         return self.groups.chart(**options)
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return marked(self.groups.release().min_n)
 
     def _repr_html_(self) -> str:
         return "".join(part._repr_html_() for part in (self.groups, self.pairs, self.test))

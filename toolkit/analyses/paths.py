@@ -13,7 +13,7 @@ from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, recor
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import ENROLLED
 from toolkit.release.rounding import keys_of_groups
-from toolkit.results.result import Result
+from toolkit.results.result import Result, marked
 from toolkit.schemas.arguments import a_whole_number
 from toolkit.schemas.outcome_results import REPEATS, TRANSITIONS
 
@@ -44,6 +44,9 @@ class LearnerPaths:
 
     repeats: Result
     transitions: Result
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return marked(self.repeats.release().min_n)
 
     def _repr_html_(self) -> str:
         return self.repeats._repr_html_() + self.transitions._repr_html_()

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import toolkit as tk
+from toolkit.reports.key_figures import as_tiles
+from toolkit.text.words import clean
 
 
 def report_command(
@@ -61,12 +64,12 @@ def write_with_progress(
 def show_report(report: tk.reports.Report) -> None:
     """Print the key figures and where to look."""
     console = Console()
-    table = Table(title=report.caption, title_justify="left")
+    table = Table(title=escape(clean(report.caption)), title_justify="left")
     table.add_column("Figure")
     table.add_column("Value", justify="right")
     table.add_column("Meaning")
-    for row in report.key_figures.iter_rows():
-        table.add_row(*row)
+    for tile in as_tiles(report.key_figures):
+        table.add_row(*(escape(clean(text)) for text in tile.values()))
     console.print(table)
     console.print(f"Open {report.index} in a browser ({report.seconds:.0f} s).")
     if report.pdf is not None:

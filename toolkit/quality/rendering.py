@@ -11,6 +11,8 @@ from xml.sax.saxutils import quoteattr
 import polars as pl
 
 from toolkit.quality.outcome import Outcome, worst_first
+from toolkit.results.result import Released
+from toolkit.text.words import plural
 
 HEADER = ("severity", "data", "expected, but is not", "records", "share", "for example")
 
@@ -25,6 +27,18 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     if status["not run"]:
         said.append(f"{status['not run']} not run")
     return ", ".join(said)
+
+
+def in_words(released: Released) -> str:
+    """Say how many checks failed, and the worst of them; the counts stand in the table."""
+    failed = released.frame
+    worst = failed.row(0, named=True)
+    severities = Counter(failed["severity"].to_list())
+    levels = ", ".join(f"{n} {severity}" for severity, n in severities.items())
+    return (
+        f"{plural(failed.height, 'check')} failed: {levels}. First comes a {worst['severity']} "
+        f"one, of {worst['data']}: {worst['expects']}."
+    )
 
 
 def cells(outcome: Outcome) -> tuple[str, ...]:

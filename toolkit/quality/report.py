@@ -19,7 +19,10 @@ from toolkit.quality.gx.library import (
     get_expectation_impl,
 )
 from toolkit.quality.outcome import Outcome, config_of, left_out, outcomes_of, worst_first
+from toolkit.release.tables import SHOWN
 from toolkit.results.registry import look_up
+from toolkit.results.result import Result, marked
+from toolkit.schemas.outcome_results import FAILED_CHECKS
 
 RECORD = "record"
 NO_FAILURE = pl.DataFrame(
@@ -100,6 +103,22 @@ class QualityReport:
             share=pl.col("n_unexpected") / pl.col("n_checked")
         )
 
+    @property
+    def failed_checks(self) -> Result:
+        """The failed checks, the worst first, as a result: its counts are shown rounded."""
+        counts = pl.DataFrame(
+            [
+                (o.severity, o.frame, o.expects, o.n_unexpected, o.n_checked, o.why, o.do)
+                for o in self.failed()
+            ],
+            schema={
+                name: FAILED_CHECKS[name].dtype for name in FAILED_CHECKS.names if name != "share"
+            },
+            orient="row",
+        )
+        share = (pl.col("n_unexpected") / pl.col("n_checked")).alias("share")
+        return Result.from_counts(FAILED_CHECKS, (), counts, lambda t: t.with_columns(share))
+
     @cached_property
     def failures(self) -> pl.DataFrame:
         """Every failing record by check: `frame`, `check`, `severity`, `record`, and its key.
@@ -152,7 +171,20 @@ class QualityReport:
         Args:
             options: `title`, `source` and `min_n`, as for the charts of results.
         """
-        return look_up("charts.quality:quality")(self.table, **options)
+        safe = self.failed_checks.release()
+        is_few = safe.frame["status"] != SHOWN
+        few = pl.lit(f"fewer than {safe.min_n} records")
+        worst_first = pl.col("severity").cast(pl.Enum(SEVERITIES))
+        in_order = self.table.filter(status="failed").sort(worst_first, maintain_order=True)
+        failed = in_order.with_columns(
+            safe.frame["n_checked"],
+            safe.frame["n_unexpected"],
+            detail=pl.when(is_few).then(few).otherwise(pl.lit("")),
+        )
+        others = self.table.filter(pl.col("status") != "failed")
+        drawn = look_up("charts.quality:quality")(pl.concat([failed, others]), **options)
+        drawn.usermeta = {**drawn.usermeta, **marked(safe.min_n)[1]}
+        return drawn
 
     def to_html(self, folder: str | Path) -> Path:
         """Write Great Expectations' Data Docs, which open without a network. No identities.

@@ -2,26 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from toolkit.analyses.outcomes import outcomes
+from toolkit.release.tables import SHOWN, with_status
+from toolkit.results.result import Released, Result
+from toolkit.schemas.outcome_results import KEY_FIGURES
+from toolkit.study import Study
 from toolkit.survival.durations import time_to_pass
 from toolkit.survival.summary import survival_summary
+from toolkit.text import words
 
-NOT_REACHED = "not reached"
+_RATES = {
+    "Active": (
+        "active_rate_of_enrolled",
+        "n_active",
+        "n_enrolled",
+        "of the enrolled have a completion or a grade above 0",
+    ),
+    "Completed": (
+        "completion_rate_of_enrolled",
+        "n_completed",
+        "n_enrolled",
+        "of the enrolled have done most of the content",
+    ),
+    "Passed": (
+        "pass_rate_of_enrolled",
+        "n_passed",
+        "n_enrolled",
+        "of the enrolled have a passing grade",
+    ),
+    "Passed, of the active": (
+        "pass_rate_of_active",
+        "n_passed_active",
+        "n_active",
+        "of those who began have a passing grade",
+    ),
+}
+_QUARTER = "after enrollment, a quarter is estimated to have passed"
 
 
-def key_figures(pc: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
-    """Sum up all enrollments in a few figures for the head of a report.
+def key_figures(pc: pl.DataFrame | Study) -> Result:
+    """Sum up all enrollments in a few figures, each from the released outcomes and curve.
 
     One row per figure.
 
     Args:
-        pc: A person_course frame.
-        min_n: Figures that rest on fewer learners are withheld.
+        pc: A person_course frame, or a study.
 
     Returns:
-        The columns figure, value (as text, for reading) and meaning (what it is a share of).
+        The columns of `schemas.outcome_results.KEY_FIGURES`.
+
+    Raises:
+        SchemaError: A column is missing, or of another kind.
 
     Examples:
         >>> from datetime import UTC, datetime
@@ -30,66 +65,84 @@ def key_figures(pc: pl.DataFrame, *, min_n: int = 10) -> pl.DataFrame:
         ...     "course_id": "course-v1:Org+C1+2026", "is_active": True, "mode": "audit",
         ...     "created": datetime(2026, 1, 1, tzinfo=UTC)})
         >>> pc = person_course(None, enrollments, None, as_of=datetime(2026, 2, 1, tzinfo=UTC))
-        >>> key_figures(pc).head(2).select("figure", "value").rows()
-        [('Enrollments', '40'), ('Active', 'withheld')]
+        >>> key_figures(pc).release().frame.head(2).select("figure", "n_learners").rows()
+        [('Enrollments', 40), ('Active', None)]
     """
-    row = outcomes(pc).release(min_n=min_n).frame.row(0, named=True)
-    people = pc.filter("in_enrollments").select(
-        pl.col("username").n_unique(), pl.col("course_id").n_unique()
-    )
-    n_learners, n_courses = people.row(0)
-    counts = {
-        "Enrollments": (
-            row["n_enrolled"],
-            f"of {n_learners:,} learners in {n_courses:,} course{'s' if n_courses != 1 else ''}",
-        )
-    }
-    shares = {
-        "Active": ("active_rate_of_enrolled", "of the enrolled have a completion or grade above 0"),
-        "Completed": (
-            "completion_rate_of_enrolled",
-            f"of the enrolled have done {row['completed_from']:.0%} of the content or more",
-        ),
-        "Passed": ("pass_rate_of_enrolled", "of the enrolled have a passing grade"),
-        "Passed, of the active": ("pass_rate_of_active", "of those who began have a passing grade"),
-    }
-    rests_on = {
-        "Active": "n_active",
-        "Completed": "n_completed",
-        "Passed": "n_passed",
-        "Passed, of the active": "n_passed_active",
-    }
-    rows = [
-        (figure, f"{n:,}" if n_learners >= min_n else "withheld", meaning)
-        for figure, (n, meaning) in counts.items()
+    frame = pc.person_course if isinstance(pc, Study) else pc
+    counted = outcomes(frame)
+    timed = survival_summary(time_to_pass(frame)).filter(statistic="first quartile")
+    exact = _figures(counted.frame, timed.frame)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        safe = _figures(counted.release(min_n=min_n).frame, timed.release(min_n=min_n).frame)
+        return with_status(safe, exact, KEY_FIGURES, min_n)
+
+    return Result(KEY_FIGURES, (), exact, protect)
+
+
+def _figures(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
+    row, quarter = counted.row(0, named=True), timed.row(0, named=True)
+    rows: list[dict[str, Any]] = [
+        {
+            "figure": "Enrollments",
+            "meaning": "one for each learner in each course",
+            "n_learners": row["n_enrolled"],
+            "n_whole": row["n_enrolled"],
+        }
     ]
-    for figure, (name, meaning) in shares.items():
-        told = row[name] is not None and row[rests_on[figure]] is not None
-        value = _percent(row[name]) if told else "withheld"
-        ends = (_percent(row[f"{name}_ci_{end}"]) for end in ("low", "high")) if told else ()
-        interval = "–".join(end.removesuffix(" %") for end in ends)
-        rows.append((figure, value, f"{meaning} ({interval})" if interval else meaning))
-    rows.append(_first_quarter(pc, min_n))
-    return pl.DataFrame(rows, schema=["figure", "value", "meaning"], orient="row")
+    for figure, (rate, n, whole, meaning) in _RATES.items():
+        rows.append(
+            {
+                "figure": figure,
+                "meaning": meaning,
+                "n_learners": row[n],
+                "n_whole": row[whole],
+                "rate": row[rate],
+                "rate_ci_low": row[f"{rate}_ci_low"],
+                "rate_ci_high": row[f"{rate}_ci_high"],
+            }
+        )
+    rows.append(
+        {
+            "figure": "Days to pass",
+            "meaning": _QUARTER,
+            "n_learners": quarter["n_events"],
+            "n_whole": quarter["n_learners"],
+            "days": quarter["estimate"],
+            "days_ci_low": quarter["ci_low"],
+            "days_ci_high": quarter["ci_high"],
+        }
+    )
+    return pl.DataFrame(rows, schema=KEY_FIGURES.polars_schema)
 
 
-def _first_quarter(pc: pl.DataFrame, min_n: int) -> tuple[str, str, str]:
-    durations = time_to_pass(pc, undated="bounds")
-    summary = survival_summary(durations, by="bound").filter(statistic="first quartile")
-    rows = summary.release(min_n=min_n).frame
-    meaning = "after enrollment a quarter is estimated to have passed"
-    first, last = rows.row(0, named=True), rows.row(-1, named=True)
-    if last["n_events"] is None:
-        return "Time to pass", "withheld", meaning
-    if first["estimate"] is None or last["estimate"] is None:
-        return "Time to pass", NOT_REACHED, "fewer than a quarter have passed so far"
-    if first["ci_low"] is not None and last["ci_high"] is not None:
-        meaning += f" ({first['ci_low']:.0f}–{last['ci_high']:.0f})"
-    days = [f"{row['estimate']:.0f}" for row in (first, last)]
-    if days[0] == days[1]:
-        return "Time to pass", f"{days[0]} days", meaning
-    return "Time to pass", f"{'–'.join(days)} days", f"{meaning}; some passes have no date"
+def in_words(released: Released) -> str:
+    """Say how many enrolled, and what share passed."""
+    rows = {row["figure"]: row for row in released.frame.iter_rows(named=True)}
+    n = rows["Enrollments"]["n_learners"]
+    if n is None:
+        return "Too few learners to show."
+    return f"Of {n:,} enrollments, {words.share(rows['Passed'], 'rate', released)} led to a pass."
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}".replace("%", " %")
+def as_tiles(released: Released) -> list[dict[str, str]]:
+    """Each figure as the report's first page shows it: `figure`, `value`, `meaning`."""
+    return [_tile(row, released) for row in released.frame.iter_rows(named=True)]
+
+
+def _tile(row: dict[str, Any], released: Released) -> dict[str, str]:
+    low, high = row["days_ci_low"], row["days_ci_high"]
+    meaning = row["meaning"]
+    if row["figure"] == "Enrollments":
+        value = words.count(row["n_learners"], released.min_n)
+    elif row["figure"] == "Days to pass":
+        value = words.ABSENT if row["days"] is None else f"{words.days(row['days'])} days"
+        interval = "" if low is None or high is None else f"{words.days(low)}–{words.days(high)}"
+        if row["days"] is None:
+            is_hidden = row["status"] != SHOWN
+            meaning = "too few learners to show" if is_hidden else "a quarter has not passed so far"
+        meaning += f" ({interval})" if interval and row["days"] is not None else ""
+    else:
+        value, interval = words.share(row, "rate", released), words.interval(row, "rate", released)
+        meaning += f" ({interval})" if interval else ""
+    return {"figure": row["figure"], "value": value, "meaning": meaning}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,6 +39,15 @@ def find_notebooks(names: Iterable[str] | None = None) -> list[Path]:
             raise ReportError(f"no notebook {name!r}; there are {exist}")
         chosen += match
     return chosen
+
+
+def find_pages() -> list[Path]:
+    """The notebooks that are pages for readers; the others are templates for authors."""
+    return [
+        path
+        for path in find_notebooks()
+        if json.loads(path.read_bytes())["metadata"].get("so2", {}).get("page", True)
+    ]
 
 
 def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:

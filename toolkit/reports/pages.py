@@ -10,27 +10,39 @@ from toolkit.charts.theme import MIME
 from toolkit.extras import extra
 from toolkit.reports.execution import Executed
 from toolkit.reports.figures import Figure, read_figure
+from toolkit.results.result import OUTPUT
 
 with extra("notebooks"):
+    import bleach  # type: ignore[import-untyped]
     import nbformat
     from nbconvert.filters.ansi import strip_ansi
     from nbconvert.filters.highlight import Highlight2HTML
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-Kind = Literal["prose", "code", "figure", "table", "text"]
+Kind = Literal["prose", "code", "finding", "figure", "table", "text"]
 
 _TABLE_STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 _QUOTED_CELL = re.compile(r"<td>&quot;(.*?)&quot;</td>", re.DOTALL)
+_TAGS = frozenset(
+    {"b", "blockquote", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "h2"}
+    | {"h3", "h4", "li", "ol", "p", "pre", "small", "span", "strong", "sub", "summary", "sup"}
+    | {"table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"}
+)
+_ATTRIBUTES = ["class", "scope", "colspan", "rowspan", "title"]
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a page: prose, folded code, a figure, a table or printed text."""
+    """A piece of a page: prose, code, a finding in words, a figure, a table or printed text.
+
+    What is for authors is seen once they ask for the code.
+    """
 
     kind: Kind
     html: str = ""
     figure: Figure | None = None
+    for_authors: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Page:
         name: The notebook's stem; the page is `name.html`.
         title: The notebook's question.
         summary: Its first paragraph, plain text.
+        answer: The first sentence that a result tells of itself, or nothing.
         seconds: How long its execution took.
         parts: What the page shows, in order.
     """
@@ -48,6 +61,7 @@ class Page:
     name: str
     title: str
     summary: str
+    answer: str
     seconds: float
     parts: list[Part] = field(default_factory=list)
 
@@ -67,7 +81,8 @@ def read_page(executed: Executed) -> Page:
     parts: list[Part] = []
     for cell in executed.notebook.cells:
         if cell.cell_type == "markdown":
-            parts.append(Part("prose", _markdown(cell.source)))
+            is_author = "author" in cell.metadata.get("tags", [])
+            parts.append(Part("prose", _markdown(cell.source), for_authors=is_author))
         elif cell.cell_type == "code" and cell.source.strip():
             code = _code(cell.source)
             if parts and parts[-1].kind == "code":  # nothing between them: one piece to unfold
@@ -76,7 +91,8 @@ def read_page(executed: Executed) -> Page:
             for output in cell.outputs:
                 parts += _output(output, executed.name, sum(p.kind == "figure" for p in parts) + 1)
     title, summary = _opening(executed.notebook)
-    return Page(executed.name, title or executed.name, summary, executed.seconds, parts)
+    answer = next((part.html for part in parts if part.kind == "finding"), "")
+    return Page(executed.name, title or executed.name, summary, answer, executed.seconds, parts)
 
 
 def _opening(notebook: nbformat.NotebookNode) -> tuple[str, str]:
@@ -92,12 +108,15 @@ def _output(output: dict[str, Any], page: str, number: int) -> list[Part]:
     if output["output_type"] == "stream":
         return [Part("text", strip_ansi(output["text"]).strip())]  # type: ignore[no-untyped-call]
     data = output.get("data", {})
+    says = output.get("metadata", {}).get(OUTPUT, {}).get("says")
+    if says is not None:
+        return [Part("finding", says)]
     if MIME in data:
         return [Part("figure", figure=read_figure(f"{page}-{number}", data[MIME]))]
     if "text/markdown" in data:
-        return [Part("prose", _markdown(data["text/markdown"]))]
+        return [Part("prose", _clean(_markdown(data["text/markdown"])))]
     if "text/html" in data:
-        return [Part("table", _table(data["text/html"]))]
+        return [Part("table", _clean(_table(data["text/html"])))]
     return [Part("text", data.get("text/plain", ""))]
 
 
@@ -108,6 +127,11 @@ def _markdown(source: str) -> str:
 
 def _code(source: str) -> str:
     return str(Highlight2HTML()(source))  # type: ignore[no-untyped-call]
+
+
+def _clean(html: str) -> str:
+    """HTML that data can have a part in, without all that acts: scripts, styles, links, forms."""
+    return str(bleach.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, strip=True))
 
 
 def _table(html: str) -> str:

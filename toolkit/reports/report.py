@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import polars as pl
 from pydantic import SecretStr
 
 from toolkit.citation import cite
@@ -22,10 +21,12 @@ from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.reports.definitions import DEFINITIONS
 from toolkit.reports.execution import OnCell, count_code_cells, execute_notebooks
 from toolkit.reports.guard import Identities, Records, refuse_identities
-from toolkit.reports.key_figures import key_figures
-from toolkit.reports.library import find_notebooks
+from toolkit.reports.key_figures import as_tiles, key_figures
+from toolkit.reports.library import find_notebooks, find_pages
 from toolkit.reports.pages import read_page
+from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.reports.site import PDF, Site, write_site
+from toolkit.results.result import Released
 from toolkit.sandbox.start import SandboxPlatform
 from toolkit.snapshots.writer import take_snapshot
 from toolkit.study import Study, load_study
@@ -40,14 +41,14 @@ class Report:
     Attributes:
         index: The page to open first.
         caption: Which data it shows.
-        key_figures: The figures it begins with.
+        key_figures: The figures it begins with, released.
         pdf: The overview as PDF; None where no browser could print it.
         seconds: How long it took.
     """
 
     index: Path
     caption: str
-    key_figures: pl.DataFrame
+    key_figures: Released
     pdf: Path | None
     seconds: float
 
@@ -67,7 +68,8 @@ def write_report(
 
     Args:
         folder: Where to write; files of an earlier report there are replaced.
-        notebooks: Notebook files, or names of the toolkit's own such as "02"; all when None.
+        notebooks: Notebook files, or names of the toolkit's own such as "02"; when None all that
+            are pages for readers.
         parameters: Values for the notebooks' parameters, such as course_id.
         title: The report's name.
         on_cell: Called with the notebook's name after each executed cell.
@@ -75,7 +77,8 @@ def write_report(
 
     Raises:
         ReportError: A notebook failed; names every failing notebook and cell.
-        DisclosureError: An output would name a learner or hold the token; nothing is written.
+        DisclosureError: An output would name a learner, hold the token, or show figures that are
+            not released; nothing is written.
     """
     begun = time.monotonic()
     paths = _paths(notebooks)
@@ -92,12 +95,14 @@ def write_report(
             withhold=identities.without,
         )
     refuse_identities(executed, identities=identities, records=Records(study.person_course))
-    figures = key_figures(study.person_course)
+    refuse_bare(executed)
+    figures = key_figures(study).release()
     site = Site(
         title=title,
         caption=study.caption,
         kind="sandbox" if study.source.startswith("sandbox") else "learners",
         pages=[read_page(one) for one in executed],
+        is_protected=all(is_protected(one) for one in executed),
     )
     methods = {
         "provenance": _provenance(study),
@@ -105,7 +110,7 @@ def write_report(
         "definitions": DEFINITIONS,
     }
     target = Path(folder)
-    index = write_site(target, site, key_figures=figures.to_dicts(), methods=methods)
+    index = write_site(target, site, key_figures=as_tiles(figures), methods=methods)
     pdf = target / PDF
     took = time.monotonic() - begun
     return Report(index, study.caption, figures, pdf if pdf.exists() else None, took)
@@ -113,7 +118,7 @@ def write_report(
 
 def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
     if notebooks is None:
-        return find_notebooks()
+        return find_pages()
     return [
         path
         for given in notebooks

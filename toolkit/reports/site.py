@@ -32,6 +32,7 @@ class Site:
         kind: "sandbox" where the learners are simulated, else "learners".
         pages: The pages in order.
         min_n: The smallest count shown.
+        is_protected: Whether every figure is released; else each page says so in its head.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Site:
     kind: str
     pages: Sequence[Page]
     min_n: int = 10
+    is_protected: bool = True
 
     version = version("so2-toolkit")
     dark = DARK

@@ -54,6 +54,8 @@ REGISTRY: dict[str, Entry] = {
     "gray_test": Entry(None, "text.time_narratives:gray_test"),
     "nelson_aalen": Entry("charts.incidence:nelson_aalen", "text.time_narratives:nelson_aalen"),
     "smoothed_hazard": Entry("charts.incidence:smoothed_hazard", "text.time_narratives:hazard"),
+    "key_figures": Entry(None, "reports.key_figures:in_words"),
+    "failed_checks": Entry(None, "quality.rendering:in_words"),
     "user_result": Entry("charts.outcomes:user_result", "text.narratives:user_result"),
 }
 

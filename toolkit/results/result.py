@@ -20,8 +20,14 @@ from toolkit.release.tables import SHOWN, release_table, with_status
 from toolkit.results.registry import REGISTRY, chart_of, look_up
 from toolkit.schemas import Role, Table
 
+OUTPUT = "so2"  # marks an output of a notebook as released: its threshold, and what it says
 View = Callable[[pl.DataFrame], pl.DataFrame]
 Protect = Callable[[int], pl.DataFrame]
+
+
+def marked(min_n: int | None, **about: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `_repr_mimebundle_` returns for something released: no further form, and the mark."""
+    return {}, {OUTPUT: {"min_n": min_n, **about}}
 
 
 class _Shown:
@@ -43,7 +49,7 @@ class _Shown:
         safe = self.release()
         if safe.frame.is_empty():
             return Narrative("There is nothing to tell: the table has no rows.")
-        return Narrative(look_up(REGISTRY[self.schema.name].words)(safe))
+        return Narrative(look_up(REGISTRY[self.schema.name].words)(safe), safe.min_n)
 
     def table(self, columns: Sequence[str] | None = None, *, rows: int = 40) -> Any:
         """Return the released result as a table for reading, an estimate with its interval.
@@ -84,6 +90,9 @@ class _Shown:
     def _write(self, form: str, path: str | Path) -> Path:
         written: Path = look_up("text.exports:write")(self.release(), form, Path(path))
         return written
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return marked(self.release().min_n)
 
     def _repr_html_(self) -> str:
         return str(self.table()._repr_html_())
@@ -281,16 +290,32 @@ class Chart:
                 f"the chart of {self._result.schema.name} has no option "
                 f"{', '.join(sorted(unknown))}; it takes {', '.join(self.options)}"
             )
-        return self._draw(self._result.release(), **options)
+        safe = self._result.release()
+        drawn = self._draw(safe, **options)
+        drawn.usermeta = {**drawn.usermeta, OUTPUT: {"min_n": safe.min_n}}
+        return drawn
 
     def __repr__(self) -> str:
         return f"chart of {self._result.schema.name}; options: {', '.join(self.options)}"
 
 
 class Narrative(str):
-    """A sentence or two; notebooks show it as a paragraph of plain text."""
+    """A sentence or two; notebooks show it as a paragraph of plain text.
 
-    __slots__ = ()
+    Attributes:
+        min_n: The smallest count that is told; None where the author asked for no protection.
+    """
+
+    min_n: int | None
+
+    def __new__(cls, text: str, min_n: int | None = MIN_N) -> Narrative:
+        """Keep the sentence together with its threshold."""
+        narrative = super().__new__(cls, text)
+        narrative.min_n = min_n
+        return narrative
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return marked(self.min_n, says=str(self))
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -293,7 +293,38 @@ MATCH_COUNTS = Table(
     ),
 )
 
+KEY_FIGURES = Table(
+    "key_figures",
+    "one row per figure of all enrollments",
+    (
+        group("figure", pl.String, "What is told."),
+        group("meaning", pl.String, "What it is, or what it is a share of."),
+        count("n_learners", "How many enrollments.", "n_whole"),
+        count("n_whole", "Of how many."),
+        *with_interval("rate", "n_learners of n_whole.", "n_learners", "n_whole"),
+        statistic("days", "Days since enrollment.", "n_whole", unit="days"),
+        *interval("days", "days_ci_low", "days_ci_high", "n_whole", unit="days"),
+    ),
+)
+
+FAILED_CHECKS = Table(
+    "failed_checks",
+    "one row per check of the data that failed",
+    (
+        group("severity", pl.String, "critical, warning or info."),
+        group("data", pl.String, "Which data were checked."),
+        group("expects", pl.String, "What was expected."),
+        count("n_unexpected", "Records that do not hold to it.", "n_checked"),
+        count("n_checked", "Records looked at."),
+        statistic("share", "n_unexpected of n_checked.", "n_unexpected", "n_checked"),
+        group("why", pl.String, "What it does to the figures."),
+        group("do", pl.String, "What to do."),
+    ),
+)
+
 OUTCOME_TABLES = (
+    KEY_FIGURES,
+    FAILED_CHECKS,
     MATCH_COUNTS,
     OUTCOMES,
     COMPLETION_FUNNEL,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import polars as pl
 
 from toolkit.errors import SnapshotError
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
-from toolkit.results.result import Result
+from toolkit.results.result import Result, marked
 from toolkit.schemas import RESOURCES, Table
 from toolkit.schemas.change_results import CHANGE_COUNTS
 from toolkit.schemas.passes import with_passed
@@ -45,6 +45,9 @@ class Changes:
     values: pl.DataFrame
     outcomes: pl.DataFrame
     counts: Result
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return marked(self.counts.release().min_n)
 
     def _repr_html_(self) -> str:
         return self.counts._repr_html_()

@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from toolkit.results.result import Released
+from toolkit.release.rounding import MIN_N
+from toolkit.results.result import Released, marked
 from toolkit.schemas import Column, Role, require_columns
 from toolkit.text import words
 
@@ -52,6 +53,7 @@ class ReadingTable:
         n_headers: How many columns at the left name the row.
         caption: What the table is and where its data come from.
         note: What is withheld and how many rows are not shown.
+        min_n: The smallest count that is shown; None where nothing is protected.
     """
 
     headings: dict[str, str]
@@ -60,6 +62,10 @@ class ReadingTable:
     n_headers: int = 0
     caption: str = ""
     note: str = ""
+    min_n: int | None = MIN_N
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return marked(self.min_n)
 
     def _repr_html_(self) -> str:
         kinds = ["number" if number else "words" for number in self.is_number]
@@ -135,6 +141,7 @@ def reading_table(
         n_headers=next((i for i, group in enumerate(is_group) if not group), len(wanted)),
         caption=released.caption or "",
         note=_note(released, shown, wanted),
+        min_n=released.min_n,
     )
 
 

@@ -65,7 +65,7 @@ themeButton.addEventListener("click", () => {
 
 codeButton?.addEventListener("click", () => {
   const open = codeButton.getAttribute("aria-pressed") !== "true";
-  for (const details of document.querySelectorAll("details.code")) details.open = open;
+  root.dataset.code = String(open);
   codeButton.setAttribute("aria-pressed", String(open));
 });
 
