@@ -21,7 +21,7 @@ from toolkit.quality.gx.library import (
 from toolkit.quality.outcome import Outcome, config_of, left_out, outcomes_of, worst_first
 from toolkit.release.tables import SHOWN
 from toolkit.results.registry import look_up
-from toolkit.results.result import Result, marked
+from toolkit.results.result import Narrative, Result, marked
 from toolkit.schemas.outcome_results import FAILED_CHECKS
 
 RECORD = "record"
@@ -164,6 +164,13 @@ class QualityReport:
 
     def _repr_html_(self) -> str:
         return rendering.html(self.outcomes)
+
+    def narrate(self) -> Narrative:
+        """Say how many checks failed, and the worst of them."""
+        if self.failed():
+            return self.failed_checks.narrate()
+        n_run = sum(outcome.status == "passed" for outcome in self.outcomes)
+        return Narrative(f"All {n_run} checks pass.")
 
     def chart(self, **options: Any) -> Any:
         """Draw each failed check as a bar: the share of records that are not as expected.

@@ -88,7 +88,8 @@ def read_page(executed: Executed) -> Page:
             if parts and parts[-1].kind == "code":  # nothing between them: one piece to unfold
                 code = parts.pop().html + code
             parts.append(Part("code", code))
-            for output in cell.outputs:
+            outputs = [] if "author" in cell.metadata.get("tags", []) else cell.outputs
+            for output in outputs:  # what readers need of an author's cell stands in the page head
                 parts += _output(output, executed.name, sum(p.kind == "figure" for p in parts) + 1)
     title, summary = _opening(executed.notebook)
     answer = next((part.html for part in parts if part.kind == "finding"), "")
