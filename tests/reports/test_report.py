@@ -15,8 +15,8 @@ from toolkit.reports.execution import Executed, count_code_cells, execute_notebo
 from toolkit.reports.figures import chart_script, read_figure, write_figure
 from toolkit.reports.guard import Identities, Records, refuse_identities
 from toolkit.reports.pages import read_page
-from toolkit.schemas import TIMESTAMP
 from toolkit.reports.released import is_protected, refuse_bare
+from toolkit.schemas import TIMESTAMP
 
 SPEC = {
     "$schema": "https://vega.github.io/schema/vega-lite/v5.json",

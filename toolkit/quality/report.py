@@ -11,7 +11,7 @@ import polars as pl
 
 from toolkit.errors import QualityError
 from toolkit.quality import data_docs, rendering
-from toolkit.quality.checks import Check, Severity
+from toolkit.quality.checks import SEVERITIES, Check, Severity
 from toolkit.quality.frames import Checked
 from toolkit.quality.gx.conditions import map_question
 from toolkit.quality.gx.library import (
@@ -181,8 +181,8 @@ class QualityReport:
         safe = self.failed_checks.release()
         is_few = safe.frame["status"] != SHOWN
         few = pl.lit(f"fewer than {safe.min_n} records")
-        worst_first = pl.col("severity").cast(pl.Enum(SEVERITIES))
-        in_order = self.table.filter(status="failed").sort(worst_first, maintain_order=True)
+        rank = pl.col("severity").cast(pl.Enum(SEVERITIES))
+        in_order = self.table.filter(status="failed").sort(rank, maintain_order=True)
         failed = in_order.with_columns(
             safe.frame["n_checked"],
             safe.frame["n_unexpected"],
