@@ -19,6 +19,7 @@ from toolkit.quality.gx.library import (
     get_expectation_impl,
 )
 from toolkit.quality.outcome import Outcome, config_of, left_out, outcomes_of, worst_first
+from toolkit.release.rounding import MIN_N
 from toolkit.release.tables import SHOWN
 from toolkit.results.registry import look_up
 from toolkit.results.result import Narrative, Result, marked
@@ -172,13 +173,14 @@ class QualityReport:
         n_run = sum(outcome.status == "passed" for outcome in self.outcomes)
         return Narrative(f"All {n_run} checks pass.")
 
-    def chart(self, **options: Any) -> Any:
+    def chart(self, *, min_n: int | None = MIN_N, **options: Any) -> Any:
         """Draw each failed check as a bar: the share of records that are not as expected.
 
         Args:
-            options: `title`, `source` and `min_n`, as for the charts of results.
+            min_n: The smallest number of records that is told; None shows exact numbers.
+            options: `title` and `source`, as for the charts of results.
         """
-        safe = self.failed_checks.release()
+        safe = self.failed_checks.release(min_n=min_n)
         is_few = safe.frame["status"] != SHOWN
         few = pl.lit(f"fewer than {safe.min_n} records")
         rank = pl.col("severity").cast(pl.Enum(SEVERITIES))
@@ -189,7 +191,9 @@ class QualityReport:
             detail=pl.when(is_few).then(few).otherwise(pl.lit("")),
         )
         others = self.table.filter(pl.col("status") != "failed")
-        drawn = look_up("charts.quality:quality")(pl.concat([failed, others]), **options)
+        drawn = look_up("charts.quality:quality")(
+            pl.concat([failed, others]), min_n=min_n or 1, **options
+        )
         drawn.usermeta = {**drawn.usermeta, **marked(safe.min_n)[1]}
         return drawn
 
