@@ -150,9 +150,9 @@ def test_a_core_without_extras_loads_checks_and_draws() -> None:
     block = f"import sys; sys.modules |= dict.fromkeys({sorted(optional)!r})\n"
     code = """
 import toolkit as tk
-grades = tk.read(b, "grades"'[{"username": "a", "email": "a@example.com", "course_id": "c",'
+grades = tk.read(b'[{"username": "a", "email": "a@example.com", "course_id": "c",'
     b'"display_name": "C", "percent_grade": 0.5, "letter_grade": "Pass",'
-    b'"passed_timestamp": "2024-01-01 00:00:00", "last_date": null}]')
+    b'"passed_timestamp": "2024-01-01 00:00:00", "last_date": null}]', "grades")
 assert grades.height == 1
 assert len(tk.check(grades=grades).outcomes) > 5
 import toolkit.charts.theme

@@ -19,7 +19,7 @@ def connect(base_url: str | None = None, token: str | None = None) -> Platform:
     Examples:
         >>> connect("https://platform.example.com", token="from the platform's support")
         Traceback (most recent call last):
-        toolkit.errors.ConfigurationError: the token has characters that no token has; copy it again
+        toolkit.errors.ConfigurationError: the token is empty or has characters that no token has...
         >>> connect("https://platform.example.com", token="secret")
         Platform('https://platform.example.com')
     """

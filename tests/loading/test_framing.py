@@ -249,4 +249,4 @@ def test_cuts_never_show(body: bytes, data: st.DataObject) -> None:
         assert cut == whole
     else:
         for one, other in zip(cut, whole, strict=True):
-            assert_frame_equal(one, other)
+            assert_frame_equal(one, other, check_row_order="reason" not in one.columns)

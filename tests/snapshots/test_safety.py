@@ -226,7 +226,7 @@ def test_a_folder_that_only_looks_like_ours_is_left_alone(tmp_path: Path) -> Non
 
 
 def test_no_course_at_all_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(tk.ConfigurationError, match="course_id"):
+    with pytest.raises(tk.ArgumentError, match="course_id"):
         tk.take_snapshot(answering(record("ada")), tmp_path, course_id=[], key=KEY)
 
 
