@@ -7,6 +7,9 @@ from toolkit.loading.load import Source
 from toolkit.loading.platform import Platform
 from toolkit.snapshots.snapshot import open_snapshot
 
+SOURCE_TOLD = "This reads"
+"""How the line begins that names the source."""
+
 
 def connect(base_url: str | None = None, token: str | None = None) -> Platform:
     """A platform, from the arguments, else SO2_BASE_URL and SO2_TOKEN, else the file `.env`.
@@ -51,6 +54,6 @@ def connect_or_sandbox() -> Source:
         platform = sandbox(chosen.sandbox_learners, chosen.sandbox_seed, oulad=chosen.oulad)
         source, remark = platform, platform.remark
         what = "THE SANDBOX, no platform is set"
-    told = "\n".join(filter(None, [f"This reads {what}: {source.source}", remark]))
+    told = ". ".join(filter(None, [f"{SOURCE_TOLD} {what}: {source.source}", remark]))
     print(told)  # noqa: T201  # must not be missed in a notebook
     return source

@@ -111,7 +111,7 @@ def test_the_truth_lies_in_its_intervals_as_often_as_they_say() -> None:
             early=(pl.col("days_to_pass") <= days).fill_null(value=False)
         )
         pairs = tk.compare_groups(timed, outcome="early", by="course_id", reference=reference).pairs
-        for row in pairs.iter_rows(named=True):
+        for row in pairs.frame.iter_rows(named=True):
             a, b = true[row["group_a"]], true[reference]
             differences.append(row["difference_ci_low"] <= a - b <= row["difference_ci_high"])
             if row["ratio_ci_low"] is not None:

@@ -61,7 +61,7 @@ def test_every_notebook_runs_from_a_snapshot_without_network(executed: list[Exec
 
 def test_the_history_finds_the_older_snapshot_beside_it(executed: list[Executed]) -> None:
     history = next(one for one in executed if one.name == "06-history")
-    assert "92 days" in outputs_text(history.notebook)
+    assert "2025-10-01 to 2026-01-01" in outputs_text(history.notebook)
 
 
 def test_no_output_holds_an_identity_a_path_or_a_traceback(

@@ -278,6 +278,17 @@ def test_released_outputs_words_and_public_cells_pass() -> None:
     refuse_bare([public])
 
 
+def test_the_line_that_names_the_source_passes_and_what_is_printed_beside_it_does_not() -> None:
+    told = "This reads THE SANDBOX, no platform is set: sandbox: 500 simulated learners\n"
+
+    def printed(text: str) -> Executed:
+        return executed({"output_type": "stream", "name": "stdout", "text": text})
+
+    refuse_bare([printed(told)])
+    with pytest.raises(DisclosureError, match="not released"):
+        refuse_bare([printed(told + "7 passed\n")])
+
+
 def test_a_page_with_exact_figures_is_told_from_a_protected_one() -> None:
     exact = shown(text_plain="42") | {"metadata": {"so2": {"min_n": None}}}
     assert is_protected(executed(shown(text_plain="42") | RELEASED))

@@ -254,6 +254,28 @@ def test_the_bounds_take_all_undated_passes_at_once_or_at_the_last_moment() -> N
     ]
 
 
+def test_a_course_of_undated_passes_is_left_out_whole_and_counted() -> None:
+    few = undated_beside(98, 2)
+    many = undated_beside(97, 3).with_columns(course_id=pl.lit("course-v1:Org+CS102+2026"))
+    durations = tk.time_to_pass(pl.concat([few, many]), undated="leave_out")
+    assert_frame_equal(
+        durations.filter(course_id=few["course_id"][0]), tk.time_to_pass(few), check_row_order=False
+    )
+    reason = "in a course whose passes lack a time"
+    assert tk.survival.exclusions(durations).frame.rows() == [
+        (reason, 200, 400),
+        ("passed without a pass time", 2, 400),
+    ]
+    assert_frame_equal(
+        tk.kaplan_meier(durations).frame.drop("n_excluded"),
+        tk.kaplan_meier(tk.time_to_pass(few)).frame.drop("n_excluded"),
+    )
+    nothing = durations.filter(excluded=reason)
+    assert nothing.select("duration", "event").null_count().row(0) == (200, 200)
+    for curve in CURVES:
+        curve(durations, by="course_id")
+
+
 def test_bounds_that_are_not_told_apart_are_refused() -> None:
     durations = tk.time_to_pass(undated_beside(2, 2), undated="bounds")
     for function in (tk.kaplan_meier, tk.survival.exclusions):

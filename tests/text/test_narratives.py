@@ -88,3 +88,19 @@ def test_names_of_the_platform_are_text_in_a_notebook() -> None:
 def test_an_empty_result_says_so() -> None:
     empty = tk.outcomes(learners(), by="course_id").filter(pl.col("n_enrolled") < 0)
     assert empty.narrate() == "There is nothing to tell: the table has no rows."
+
+
+def test_a_group_that_is_withheld_is_not_told_to_pass_less() -> None:
+    groups = {"a": (200, 150), "b": (12, 8), "c": (300, 20), "d": (5, 5)}
+    durations = pl.concat(
+        pl.DataFrame(
+            {
+                "duration": [float(i % 7 + 1) for i in range(n)],
+                "event": [i < n_events for i in range(n)],
+                "group": [name] * n,
+            }
+        )
+        for name, (n, n_events) in groups.items()
+    )
+    told = tk.survival_summary(durations, by="group").narrate()
+    assert told.endswith(" in a. In 1 group fewer do. In 2 groups it cannot be told.")

@@ -70,7 +70,9 @@ def key_figures(pc: pl.DataFrame | Study) -> Result:
     """
     frame = pc.person_course if isinstance(pc, Study) else pc
     counted = outcomes(frame)
-    timed = survival_summary(time_to_pass(frame)).filter(statistic="first quartile")
+    timed = survival_summary(time_to_pass(frame, undated="leave_out")).filter(
+        statistic="first quartile"
+    )
     exact = _figures(counted.frame, timed.frame)
 
     def protect(min_n: int) -> pl.DataFrame:

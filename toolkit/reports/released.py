@@ -7,19 +7,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from toolkit.charts.theme import MIME
+from toolkit.connect import SOURCE_TOLD
 from toolkit.errors import DisclosureError
 from toolkit.reports.execution import Executed
 from toolkit.results.result import OUTPUT
 
 PUBLIC = "public"  # the tag of a cell whose author answers for what it shows
 _DIGIT = re.compile(r"\d")
+_SOURCE_TOLD = re.compile(rf"^{SOURCE_TOLD} .*$", re.MULTILINE)
 
 
 def refuse_bare(executed: Iterable[Executed]) -> None:
     """Raise if an output shows figures that are not released.
 
     Released results, their tables, charts and sentences are marked. Any other output with a
-    digit or a picture is refused, unless its cell is tagged "public".
+    digit or a picture is refused, unless its cell is tagged "public" or it is the line of
+    `connect_or_sandbox` that names the source.
 
     Raises:
         DisclosureError: Names the notebook and the cell, and says what to do.
@@ -57,5 +60,5 @@ def _is_bare(output: dict[str, Any]) -> bool:
         return False
     data = output.get("data", {})
     is_picture = MIME in data or any(kind.startswith("image/") for kind in data)
-    shown = [output.get("text", ""), *(str(data[kind]) for kind in data)]
+    shown = [_SOURCE_TOLD.sub("", output.get("text", "")), *(str(data[kind]) for kind in data)]
     return is_picture or any(_DIGIT.search(text) for text in shown)

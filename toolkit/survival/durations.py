@@ -16,12 +16,14 @@ from toolkit.results.result import Result
 from toolkit.schemas import TIMESTAMP, require_columns
 from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.moments import When, moment, moment_observed
-from toolkit.schemas.survival_results import EXCLUSIONS
+from toolkit.schemas.survival_results import EXCLUSIONS, UNDATED_SHARE
 from toolkit.survival.event_table import BOUND, UNDATED, refuse_both_bounds
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 Unit = Literal["hours", "days", "weeks"]
-Undated = Literal["refuse", "bounds"]
+Undated = Literal["refuse", "bounds", "leave_out"]
+
+IN_UNDATED_COURSE = "in a course whose passes lack a time"
 
 _MICROSECONDS: dict[Unit, float] = {"hours": 3.6e9, "days": 8.64e10, "weeks": 6.048e11}
 
@@ -61,6 +63,8 @@ def time_to_pass(
             passers: to leave out passers alone makes it too low. "bounds" gives every learner
             twice, told apart by the column `bound`, which must then be in `by`: once as if all
             of them had passed "at once", once "at the last moment". The truth lies between.
+            "leave_out" leaves out all learners of a course where they are more than 2 %, passed
+            or not: what remains is no lower for it, but speaks of the other courses alone.
 
     Returns:
         `username`, `course_id`, `duration`, `event` (passed), with `entry`, `end` and `bound`
@@ -111,6 +115,8 @@ def time_to_pass(
     if undated == "bounds":
         frame = _both_bounds(frame, entry)
     durations = _durations(frame, list(ends), unit, entry)
+    if undated == "leave_out":
+        durations = _without_undated_courses(durations)
     kept = ["username", "course_id", "duration", "event"]
     kept += ["entry"] * (entry is not None) + ["end"] * (competing is not None)
     kept += [BOUND] * (undated == "bounds") + ["excluded"]
@@ -198,6 +204,18 @@ def _both_bounds(frame: pl.LazyFrame, entry: float | str | None) -> pl.LazyFrame
             _undated=pl.lit(value=False),
         )
         for bound, moment in (("at once", start), ("at the last moment", last))
+    )
+
+
+def _without_undated_courses(durations: pl.LazyFrame) -> pl.LazyFrame:
+    """Exclude all learners of the courses where too many passers are undated."""
+    included, undated = pl.col("excluded").is_null(), pl.col("excluded").eq_missing(UNDATED)
+    n_undated = undated.sum().over("course_id")
+    n_passed = (undated | (included & pl.col("passed"))).sum().over("course_id")
+    out = (included | undated) & (n_undated > UNDATED_SHARE * n_passed)
+    excluded = pl.when(out).then(pl.lit(IN_UNDATED_COURSE)).otherwise("excluded")
+    return durations.with_columns(excluded=excluded).with_columns(
+        pl.when(pl.col("excluded").is_null()).then(pl.col("duration", "entry", "end", "event"))
     )
 
 

@@ -368,8 +368,8 @@ def _refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
     raise SchemaError(
         f"no curve{whose} of: {'; '.join(told)}. So many of the passers have no date of the pass, "
         f"and without them the curve would lie too low (up to {UNDATED_SHARE:.0%} may lack one). "
-        'Leave these groups out, or take both bounds: time_to_pass(…, undated="bounds"), with '
-        f'"{BOUND}" in `by`'
+        'Leave their courses out: time_to_pass(…, undated="leave_out"); or take both bounds: '
+        f'time_to_pass(…, undated="bounds"), with "{BOUND}" in `by`'
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from toolkit.release.tables import SHOWN
 from toolkit.results.result import Released
 from toolkit.text import curves, words
 from toolkit.text.narratives import ONLY_CHANCE, TOO_FEW, _degrees, _hidden, _listed, _verdict
@@ -88,9 +89,12 @@ def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: R
     text = f"{first} in {_group(low, released)}"
     if reached.height > 1:
         text += f", within {_days(high)} in {_group(high, released)}"
-    others = rows.height - reached.height
-    fewer = f" In {plural(others, 'group')} fewer do." if others else ""
-    return f"{text}.{fewer}"
+    others = rows.filter(pl.col("estimate").is_null())
+    fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
+    untold = others.height - fewer
+    text += f". In {plural(fewer, 'group')} fewer do" if fewer else ""
+    text += f". In {plural(untold, 'group')} it cannot be told" if untold else ""
+    return f"{text}."
 
 
 def logrank(released: Released) -> str:

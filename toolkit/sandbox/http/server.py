@@ -59,7 +59,7 @@ class Server:
             target=server.run, args=([listener],), name="so2-sandbox", daemon=True
         )
         thread.start()
-        self.stop = weakref.finalize(self, _stop, server, thread)
+        self.stop = weakref.finalize(self, _stop, server, thread, listener)
 
 
 class DroppedError(Exception):
@@ -87,6 +87,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _stop(server: uvicorn.Server, thread: threading.Thread) -> None:
+def _stop(server: uvicorn.Server, thread: threading.Thread, listener: socket.socket) -> None:
     server.should_exit = True
     thread.join()
+    listener.close()  # stopped before it had begun, uvicorn leaves it open
