@@ -5,7 +5,6 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -n auto
-QUICK  := -m "not slow"
 
 .PHONY: help install demo lab test coverage slow engines lint types supply-chain docs bench lowest wheel-check environment lock clean
 
@@ -47,17 +46,16 @@ lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
 test: $(VENV)/.dev ## the tests, and the notebooks as tests
-	$(PYTEST) $(QUICK)
-	$(PYTEST) --nbmake --nbmake-timeout=300 notebooks
+	$(PYTEST) -m "not slow" $(COV)
+	$(PYTEST) --nbmake --nbmake-timeout=300 $(COV) notebooks
 
-coverage: $(VENV)/.dev ## the same, and how much of toolkit/ they run: at least 95 % of the branches
+coverage: $(VENV)/.dev ## all tests, slow ones too, and how much of toolkit/ they run: at least 95 % of the branches
 	rm -f .coverage .coverage.*
-	$(PYTEST) $(QUICK) --cov --cov-report=
-	$(PYTEST) --nbmake --nbmake-timeout=300 --cov --cov-append --cov-report= notebooks
+	$(MAKE) --no-print-directory test slow COV="--cov --cov-append --cov-report= --cov-fail-under=0"
 	$(BIN)/coverage report
 
 slow: $(VENV)/.dev ## the slow tests: intervals over many seeds, writers killed at random
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow $(COV)
 
 engines: $(VENV)/.engines ## the matrix of engines, with those of the extra `engines`
 	$(VENV)-engines/bin/python -m pytest -n auto tests/analyses/test_engines.py
