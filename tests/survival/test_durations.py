@@ -325,6 +325,7 @@ def test_the_truth_lies_between_the_bounds(days: list[int], known: list[bool], a
         {"competing": {"passed": "left_at"}},
         {"competing": "left_at"},
         {"as_of": "2999-01-01"},
+        {"as_of": AS_OF + timedelta(minutes=1)},
         {"as_of": "yesterday"},
         {"origin": 7},
         {"origin": {"course-v1:Org+CS101+2026": "yesterday"}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal, TypeVar, get_args
 
 import narwhals.stable.v2 as nw
@@ -49,8 +50,8 @@ def time_to_pass(
         pc: A person_course, a DataFrame or a LazyFrame.
         origin: What time is counted from: "enrolled" (the column `created`), the name of another
             column of dates, or a date for each course_id.
-        as_of: The moment of the last look; by default the column `as_of`. A pass after it is not
-            yet seen. Naive times are UTC.
+        as_of: The moment of the last look; by default the column `as_of`, and never later. A
+            pass after it is not yet seen. Naive times are UTC.
         unit: The unit of `duration` and `entry`, exact to the microsecond.
         entry: A landmark: time runs from the origin, but only those still at risk at this time
             are looked at, and only after it. "enrolled": a learner is at risk only from the
@@ -72,7 +73,8 @@ def time_to_pass(
 
     Raises:
         SchemaError: `pc` lacks a column.
-        ArgumentError: An argument cannot be: there is no origin, the unit is none of the three.
+        ArgumentError: An argument cannot be: there is no origin, the unit is none of the three,
+            the last look is later than the data.
 
     Examples:
         >>> from datetime import datetime
@@ -94,7 +96,8 @@ def time_to_pass(
     def moment_of(name: str) -> pl.Expr:
         return _utc(name, schema[name])
 
-    look = moment_of("as_of") if as_of is None else pl.lit(moment_observed(as_of), TIMESTAMP)
+    loaded = moment_of("as_of") if "as_of" in schema else pl.lit(None, TIMESTAMP)
+    look = loaded if as_of is None else pl.lit(_last_look(as_of, frame, loaded), TIMESTAMP)
     start = (
         _by_course(origin)
         if isinstance(origin, Mapping)
@@ -189,6 +192,18 @@ def _refuse_arguments(
             'competing must name other ends than "passed" and the columns that date them, such as '
             f'{{"unenrolled": "unenrolled_at"}}, not {competing!r}'
         )
+
+
+def _last_look(as_of: When, frame: pl.LazyFrame, loaded: pl.Expr) -> datetime:
+    """The moment asked for, unless the data were loaded before it."""
+    look = moment_observed(as_of)
+    last = frame.select(loaded.max()).collect().item()
+    if last is not None and last < look:
+        raise ArgumentError(
+            f"as_of is {look:%Y-%m-%d %H:%M}, but the data speak of {last:%Y-%m-%d %H:%M}: nobody "
+            "has seen who passed in between; load them again, or give an earlier moment"
+        )
+    return look
 
 
 def _both_bounds(frame: pl.LazyFrame, entry: float | str | None) -> pl.LazyFrame:
