@@ -1,7 +1,9 @@
 """tk.check on small frames, each with one fault."""
 
 import json
+import re
 from datetime import UTC, date, datetime
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import polars as pl
@@ -76,7 +78,6 @@ def test_no_display_of_a_report_names_a_learner() -> None:
     shown += [str(result) for result in report.results]
     for text in shown:
         assert "zora" not in text
-        assert "p_" in text
 
 
 def test_a_lazy_frame_gives_the_same_report() -> None:
@@ -116,8 +117,36 @@ def test_failures_stop_the_caller_at_the_severity_named() -> None:
     assert failing(report) == [("grades", "percent_grade_not_null", 1)]
     report.raise_for_failures()
     report.raise_for_failures(severity="warning")
-    with pytest.raises(tk.QualityError, match="every record has a grade – 1 of 2"):
+    with pytest.raises(tk.QualityError, match="every record has a grade – fewer than 10"):
         report.raise_for_failures(severity="info")
+
+
+def test_every_form_of_a_report_rounds_counts_and_withholds_small_ones(tmp_path: Path) -> None:
+    def learner(number: int, grade: float | None) -> tuple:
+        return (f"learner{number}", None, CS, "Computing", grade, *BEN[5:])
+
+    rows = [learner(i, None if i < 12 else 0.5) for i in range(57)]
+    report = tk.check(grades=grades(*rows, learner(55, 0.5), learner(56, 0.5)), as_of=AS_OF)
+    exact = [(o.check, o.n_unexpected, o.n_checked) for o in report.failed()]
+    assert exact == [("key_unique", 4, 59), ("percent_grade_not_null", 12, 59)]
+
+    pages = [path.read_text(encoding="utf-8") for path in report.to_html(tmp_path).parent.iterdir()]
+    for text in [repr(report), report._repr_html_(), report.to_json(), report.to_junit(), *pages]:
+        body = re.sub("<style>.*?</style>", "", text, flags=re.DOTALL)
+        shown = {int(number) for number in re.findall(r"(?<![\w.#:-])\d+(?![\w.%;:-])", body)}
+        assert shown.isdisjoint({4, 12, 59}), body
+    by_check = {one["check"]: one for one in json.loads(report.to_json())["checks"]}
+    rounded = by_check["percent_grade_not_null"]
+    assert (rounded["n_unexpected"], rounded["n_checked"]) in {
+        (n, w) for n in (10, 15) for w in (55, 60)
+    }
+    assert re.search("p_[0-9a-f]", rounded["detail"])
+    few = by_check["key_unique"]
+    assert few["detail"] == "tk.check(…).failures lists them"
+    with pytest.raises(
+        tk.QualityError, match=r"one record in a course – fewer than 10 of (55|60)$"
+    ):
+        report.raise_for_failures()
 
 
 def test_nothing_to_check_is_refused() -> None:
@@ -129,7 +158,9 @@ def test_json_holds_every_check_with_its_outcome() -> None:
     said = json.loads(tk.check(grades=grades(ZORA, BEN, ZORA), as_of=AS_OF).to_json())
     assert (said["ok"], said["n_failed"]) == (False, 1)
     one = next(check for check in said["checks"] if check["status"] == "failed")
-    assert (one["check"], one["n_unexpected"], one["n_checked"]) == ("key_unique", 2, 3)
+    assert (one["check"], one["n_unexpected"], one["n_checked"]) == ("key_unique", None, None)
+    assert said["withheld_below"] == 10
+    assert {c["n_unexpected"] for c in said["checks"] if c["status"] == "passed"} == {0, None}
 
 
 def test_junit_counts_failures_and_what_was_not_run() -> None:

@@ -16,10 +16,10 @@ import toolkit as tk
 from toolkit.config import settings
 from toolkit.errors import ToolkitError
 from toolkit.loading.load import ResourceName
+from toolkit.quality.outcome import worst_first
 from toolkit.text.words import clean
 
 RESOURCES = ("grades", "enrollments", "completion")
-_FEW = 10  # records; fewer are not told in a terminal, nor in a log
 COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -148,18 +148,12 @@ def _print_table(report: tk.quality.QualityReport) -> None:
     table = Table()
     for name in ("severity", "data", "expected, but is not", "records", "for example"):
         table.add_column(name, overflow="fold")
-    for failed in report.failed():
+    for failed in worst_first(report.told):
         table.add_row(
             Text(failed.severity, COLOURS[failed.severity]),
             failed.frame,
             Text.assemble(failed.expects, "\n", (f"{failed.why} {failed.do}", "dim")),
-            *_told(failed.n_unexpected, failed.amount, failed.detail),
+            Text(clean(failed.amount)),
+            Text("\n".join(map(clean, failed.detail.split(", ")))),
         )
     console.print(table)
-
-
-def _told(n_unexpected: int | None, amount: str, detail: str) -> tuple[Text, Text]:
-    """How many records failed and some of them; of a few, neither number nor pseudonym."""
-    if n_unexpected is not None and n_unexpected < _FEW:
-        return Text(f"fewer than {_FEW}"), Text("see tk.check(…).failures")
-    return Text(clean(amount)), Text("\n".join(map(clean, detail.split(", "))))

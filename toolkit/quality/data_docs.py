@@ -17,6 +17,7 @@ from toolkit.quality.gx.library import (
     ExpectationSuiteValidationResult,
     ValidationResultsPageRenderer,
 )
+from toolkit.quality.outcome import Outcome
 
 # Links to pages of a GX site that is not here.
 ELSEWHERE = re.compile(r'<a href="\.\./[^"]*"[^>]*>([^<]*)</a>')
@@ -29,13 +30,17 @@ class OfflinePageView(DefaultJinjaPageView):
     _template: ClassVar[str] = "offline_page.j2"
 
 
-def write(results: Sequence[ExpectationSuiteValidationResult], summary: str, folder: Path) -> Path:
+def write(
+    results: Sequence[tuple[ExpectationSuiteValidationResult, Sequence[Outcome | None]]],
+    summary: str,
+    folder: Path,
+) -> Path:
     """Write `index.html` and a page a frame; the path of the index."""
     view = OfflinePageView(custom_styles_directory=str(PAGES), custom_views_directory=str(PAGES))
     folder.mkdir(parents=True, exist_ok=True)
     pages = []
-    for result in results:
-        document = ValidationResultsPageRenderer().render(_without_markup(result))
+    for result, outcomes in results:
+        document = ValidationResultsPageRenderer().render(_as_told(result, outcomes))
         page: str = view.render(document, heading=result.suite_name)  # type: ignore[no-untyped-call]
         page = ELSEWHERE.sub(r"\1", page)
         (folder / f"{result.suite_name}.html").write_text(page, encoding="utf-8")
@@ -47,12 +52,37 @@ def write(results: Sequence[ExpectationSuiteValidationResult], summary: str, fol
     return index
 
 
-def _without_markup(result: ExpectationSuiteValidationResult) -> ExpectationSuiteValidationResult:
-    """The result with ‹ for < in its values, since GX's templates do not escape all of them."""
+def _as_told(
+    result: ExpectationSuiteValidationResult, outcomes: Sequence[Outcome | None]
+) -> ExpectationSuiteValidationResult:
+    """The result with released counts, and ‹ for <, since GX's templates do not escape it."""
     shown = copy.deepcopy(result)
-    for one in shown.results:
-        one.result = _plain(one.result)
+    for one, outcome in zip(shown.results, outcomes, strict=True):
+        one.result = _plain(_released(one.result or {}, outcome))
     return shown
+
+
+def _released(found: dict[str, Any], outcome: Outcome | None) -> dict[str, Any]:
+    """GX's numbers of one expectation replaced by the released ones; of few records, by none."""
+    kept = {"observed_value": found["observed_value"]} if "observed_value" in found else {}
+    if isinstance(kept.get("observed_value"), int):  # how many records there are
+        kept = {}
+    if outcome is None or "unexpected_count" not in found:
+        return kept | {name: value for name, value in found.items() if name != "observed_value"}
+    n, whole = outcome.n_unexpected, outcome.n_checked
+    if n is None or whole is None:
+        return kept | {"element_count": whole or 0, "unexpected_count": 0}
+    examples = {name: value for name, value in found.items() if name.startswith("partial_")}
+    percent = 100 * n / whole if whole else 0.0
+    return (
+        kept
+        | examples
+        | {
+            "element_count": whole,
+            "unexpected_count": n,
+            "unexpected_percent": percent,
+        }
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.errors import QualityError
 from toolkit.quality.checks import SEVERITIES, Check, Severity, checks
@@ -14,6 +14,10 @@ from toolkit.quality.gx.library import (
     ExpectationValidationResult,
     FailureSeverity,
 )
+from toolkit.release.rounding import MIN_N
+
+EXAMPLES = "partial_unexpected_index_list"
+LISTED = "tk.check(…).failures lists them"
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,19 @@ class Outcome:
     @property
     def amount(self) -> str:
         """How many rows are not as expected, of how many; else what was found."""
-        if self.n_unexpected is None:
+        if self.result is None or "unexpected_count" not in (self.result.result or {}):
             return self.detail
-        return f"{self.n_unexpected:,} of {self.n_checked:,}"
+        few = f"fewer than {MIN_N}"
+        n, whole = ((few if n is None else f"{n:,}") for n in (self.n_unexpected, self.n_checked))
+        return n if whole == few else f"{n} of {whole}"
+
+    def told(self, n_unexpected: int | None, n_checked: int | None) -> Outcome:
+        """The same with released counts; where they are withheld, without keys of records."""
+        examples = (self.result.result or {}).get(EXAMPLES) if self.result else None
+        detail = LISTED if n_unexpected is None and examples else self.detail
+        if self.status == "passed" and self.n_unexpected == 0:
+            n_unexpected = 0
+        return replace(self, n_unexpected=n_unexpected, n_checked=n_checked, detail=detail)
 
 
 def worst_first(outcomes: Iterable[Outcome], severity: Severity = "info") -> list[Outcome]:
@@ -106,7 +120,7 @@ def _in_words(config: ExpectationConfiguration) -> str:
 def _detail(result: ExpectationValidationResult) -> str:
     """Examples, else what was observed, else why it could not be computed."""
     found = result.result or {}
-    if examples := found.get("partial_unexpected_index_list"):
+    if examples := found.get(EXAMPLES):
         key = found.get("unexpected_index_column_names") or list(examples[0])
         return ", ".join(" ".join(_short(row[k]) for k in key if k in row) for row in examples)
     if details := found.get("details"):

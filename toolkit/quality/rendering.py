@@ -11,6 +11,7 @@ from xml.sax.saxutils import quoteattr
 import polars as pl
 
 from toolkit.quality.outcome import Outcome, worst_first
+from toolkit.release.rounding import MIN_N
 from toolkit.results.result import Released
 from toolkit.text.words import plural
 
@@ -43,12 +44,11 @@ def in_words(released: Released) -> str:
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """The cells of a failed check, as in `HEADER`."""
-    share = ""
+    share, amount = "", "" if outcome.amount == outcome.detail else outcome.amount
     if outcome.n_unexpected is not None and outcome.n_checked:
         percent = 100 * outcome.n_unexpected / outcome.n_checked
-        share = "< 0.01 %" if 0 < percent < 0.01 else f"{percent:.2f} %"
-    count = "" if outcome.n_unexpected is None else f"{outcome.n_unexpected:,}"
-    return outcome.severity, outcome.frame, outcome.expects, count, share, outcome.detail
+        share = "< 0.1%" if percent < 0.1 else f"{percent:.1f}%"
+    return outcome.severity, outcome.frame, outcome.expects, amount, share, outcome.detail
 
 
 def text(outcomes: Sequence[Outcome]) -> str:
@@ -95,7 +95,7 @@ def _line(outcome: Outcome) -> str:
 
 
 def as_json(outcomes: Sequence[Outcome], table: pl.DataFrame) -> str:
-    """`ok`, the summary's counts, and the table of checks."""
+    """`ok`, the summary's counts, and the table of checks; null counts are withheld ones."""
     status = Counter(outcome.status for outcome in outcomes)
     return json.dumps(
         {
@@ -103,6 +103,7 @@ def as_json(outcomes: Sequence[Outcome], table: pl.DataFrame) -> str:
             "n_passed": status["passed"],
             "n_failed": status["failed"],
             "n_not_run": status["not run"],
+            "withheld_below": MIN_N,
             "checks": table.to_dicts(),
         },
         ensure_ascii=False,

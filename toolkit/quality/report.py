@@ -42,8 +42,8 @@ class QualityReport:
     """The outcome of every check; displays as a table of what failed.
 
     Attributes:
-        outcomes: One `Outcome` a check, in the order of the table of checks.
-        results: Great Expectations' own results, one a frame.
+        outcomes: One `Outcome` a check, in the order of the table of checks, with exact counts.
+        results: Great Expectations' own results, one a frame, with exact counts.
     """
 
     def __init__(
@@ -74,10 +74,25 @@ class QualityReport:
         Raises:
             QualityError: Names the checks and how many records each concerns.
         """
-        failed = self.failed(severity)
+        failed = worst_first(self.told, severity)
         if failed:
             named = "; ".join(f"{o.frame}: {o.expects} – {o.amount}" for o in failed)
             raise QualityError(f"{len(failed)} checks failed: {named}")
+
+    @cached_property
+    def told(self) -> list[Outcome]:
+        """The outcomes as every text and file tells them: counts rounded, small ones withheld.
+
+        Of fewer than 10 records neither the number nor the keys are told. The exact numbers are
+        in `outcomes` and `table`, the records in `failures`.
+        """
+        safe = _counts(self.outcomes).release().frame
+        return [
+            outcome.told(n_unexpected, n_checked)
+            for outcome, n_unexpected, n_checked in zip(
+                self.outcomes, safe["n_unexpected"], safe["n_checked"], strict=True
+            )
+        ]
 
     @property
     def summary(self) -> str:
@@ -87,38 +102,12 @@ class QualityReport:
     @property
     def table(self) -> pl.DataFrame:
         """One row a check: what it expects, what came of it, and what to do. No identities."""
-        names = {
-            "frame": pl.String,
-            "check": pl.String,
-            "severity": pl.String,
-            "status": pl.String,
-            "n_checked": pl.Int64,
-            "n_unexpected": pl.Int64,
-            "expects": pl.String,
-            "why": pl.String,
-            "do": pl.String,
-            "detail": pl.String,
-        }
-        rows = [[getattr(outcome, name) for name in names] for outcome in self.outcomes]
-        return pl.DataFrame(rows, schema=names, orient="row").with_columns(
-            share=pl.col("n_unexpected") / pl.col("n_checked")
-        )
+        return _table(self.outcomes)
 
     @property
     def failed_checks(self) -> Result:
         """The failed checks, the worst first, as a result: its counts are shown rounded."""
-        counts = pl.DataFrame(
-            [
-                (o.severity, o.frame, o.expects, o.n_unexpected, o.n_checked, o.why, o.do)
-                for o in self.failed()
-            ],
-            schema={
-                name: FAILED_CHECKS[name].dtype for name in FAILED_CHECKS.names if name != "share"
-            },
-            orient="row",
-        )
-        share = (pl.col("n_unexpected") / pl.col("n_checked")).alias("share")
-        return Result.from_counts(FAILED_CHECKS, (), counts, lambda t: t.with_columns(share))
+        return _counts(self.failed())
 
     @cached_property
     def failures(self) -> pl.DataFrame:
@@ -161,10 +150,10 @@ class QualityReport:
         )
 
     def __repr__(self) -> str:
-        return rendering.text(self.outcomes)
+        return rendering.text(self.told)
 
     def _repr_html_(self) -> str:
-        return rendering.html(self.outcomes)
+        return rendering.html(self.told)
 
     def narrate(self) -> Narrative:
         """Say how many checks failed, and the worst of them."""
@@ -203,12 +192,50 @@ class QualityReport:
         Returns:
             The path of `index.html`; beside it is a page a frame.
         """
-        return data_docs.write(self.results, rendering.html(self.outcomes), Path(folder))
+        told = [(result, self._told_of(result)) for result in self.results]
+        return data_docs.write(told, rendering.html(self.told), Path(folder))
+
+    def _told_of(self, result: ExpectationSuiteValidationResult) -> list[Outcome | None]:
+        """What is told of each of GX's results of a frame, in their order."""
+        told = {id(outcome.result): outcome for outcome in self.told}
+        return [told.get(id(one)) for one in result.results]
 
     def to_json(self) -> str:
         """Every check with its outcome, as JSON. No identities."""
-        return rendering.as_json(self.outcomes, self.table)
+        return rendering.as_json(self.told, _table(self.told))
 
     def to_junit(self) -> str:
         """Every check as a test case of JUnit's XML, which CI systems show. No identities."""
-        return rendering.junit(self.outcomes)
+        return rendering.junit(self.told)
+
+
+def _table(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    names = {
+        "frame": pl.String,
+        "check": pl.String,
+        "severity": pl.String,
+        "status": pl.String,
+        "n_checked": pl.Int64,
+        "n_unexpected": pl.Int64,
+        "expects": pl.String,
+        "why": pl.String,
+        "do": pl.String,
+        "detail": pl.String,
+    }
+    rows = [[getattr(outcome, name) for name in names] for outcome in outcomes]
+    return pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        share=pl.col("n_unexpected") / pl.col("n_checked")
+    )
+
+
+def _counts(outcomes: Sequence[Outcome]) -> Result:
+    counts = pl.DataFrame(
+        [
+            (o.severity, o.frame, o.expects, o.n_unexpected, o.n_checked, o.why, o.do)
+            for o in outcomes
+        ],
+        schema={name: FAILED_CHECKS[name].dtype for name in FAILED_CHECKS.names if name != "share"},
+        orient="row",
+    )
+    share = (pl.col("n_unexpected") / pl.col("n_checked")).alias("share")
+    return Result.from_counts(FAILED_CHECKS, (), counts, lambda t: t.with_columns(share))
