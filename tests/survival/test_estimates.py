@@ -258,3 +258,27 @@ def test_intervals_near_1_hold_the_truth(n: int) -> None:
     ends = tk.survival.cumulative_incidence(frame, by="run").frame
     last = ends.filter(pl.col("duration") <= at).group_by("run").last()
     assert pl.Series([0.05] * runs).is_between(last["ci_low"], last["ci_high"]).mean() > 0.93
+
+
+def test_a_tiny_group_does_not_take_the_restricted_mean_from_the_others() -> None:
+    rng = np.random.default_rng(1)
+    large = rows(*rng.exponential(80, 700), events="xxo" * 233 + "x", mode=["a", "b"] * 350)
+    tiny = rows(*range(1, 11), 200, 300, events="xxxooooooooo", mode=["c"] * 12)
+    both = pl.concat([large, tiny])
+    alone = tk.survival_summary(large, by="mode", milestones=[]).release().frame
+    beside = tk.survival_summary(both, by="mode", milestones=[]).release().frame
+    figures = ("mode", "at", "estimate", "ci_low", "ci_high", "status")
+    means = beside.filter(statistic="restricted mean")
+    assert means.filter(mode="c")["status"].to_list() == ["withheld: fewer than 10 learners"]
+    expected = alone.filter(statistic="restricted mean").select(figures)
+    assert means.filter(pl.col("mode") != "c").select(figures).equals(expected)
+    difference = tk.survival.rmst_difference(both, by="mode").release().frame
+    assert difference.filter(mode="b")["difference"].is_not_null().all()
+    assert difference.filter(mode="c")["difference"].is_null().all()
+
+
+def test_a_group_seen_only_at_its_origin_does_not_take_the_horizon_to_0() -> None:
+    frame = rows(2, 4, 6, 0, events="xxoo", mode=["a", "a", "a", "b"])
+    found = tk.survival_summary(frame, by="mode", milestones=[]).frame
+    means = found.filter(statistic="restricted mean").select("mode", "at", "estimate").rows()
+    assert means == [("a", 6.0, pytest.approx(4.0)), ("b", 6.0, None)]

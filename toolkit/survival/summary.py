@@ -53,7 +53,8 @@ def survival_summary(
         by: The columns whose values make the groups.
         milestones: The times of "passed by".
         horizon: The time to which the restricted mean goes; by default the longest observation
-            of the group whose longest is shortest, the furthest at which all can be compared.
+            of the group whose longest is shortest, the furthest at which all can be compared. A
+            group that is seen at time 0 only does not count.
         level: Coverage of the intervals.
         ci: As for `kaplan_meier`; quantiles invert this interval.
 
@@ -149,6 +150,10 @@ def _reversed(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def common_horizon(curve: pl.DataFrame) -> float:
-    """The longest observation of the group whose longest is shortest."""
+    """The longest observation of the group whose longest is shortest, of those seen after 0.
+
+    In released curves a group too small for a step after 0 leaves the horizon to the others.
+    """
     observed = curve.filter(pl.col("survival").is_not_null())
-    return min((float(part["duration"][-1]) for _, part in each_group(observed, [])), default=0.0)
+    ends = (float(part["duration"][-1]) for _, part in each_group(observed, []))
+    return min((end for end in ends if end > 0), default=0.0)
