@@ -11,7 +11,7 @@ ToolkitError
 ├── QualityError           a check failed and the caller asked to be stopped
 ├── DisclosureError        a table cannot be protected, or would give a person away
 ├── SnapshotError          a snapshot is missing, changed, in use or of another key
-└── ReportError            a notebook failed while it was executed
+└── ReportError            no notebook of a report could be executed
 
 A message says what happened, where, and what to do next. None holds the token.
 """
@@ -88,4 +88,4 @@ class SnapshotError(ToolkitError):
 
 
 class ReportError(ToolkitError):
-    """A notebook failed while it was executed; names the notebook and the cell."""
+    """No notebook of a report could be executed, or there is none of that name; names it."""

@@ -50,7 +50,9 @@ def executed(
     path = os.pathsep.join([str(closed), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     later = snapshots[-1].folder.resolve()
     variables = {"SO2_SNAPSHOT": str(later), "SO2_BASE_URL": "", "PYTHONPATH": path}
-    return execute_notebooks(find_notebooks(), environment=variables)
+    done = execute_notebooks(find_notebooks(), environment=variables)
+    assert [one.failure for one in done if one.failure] == []
+    return done
 
 
 def test_every_notebook_runs_from_a_snapshot_without_network(executed: list[Executed]) -> None:

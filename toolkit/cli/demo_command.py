@@ -18,8 +18,12 @@ def demo_command(
     oulad: Annotated[
         Path | None, typer.Option(help="A folder of OULAD tables: real learners.")
     ] = None,
-    learners: Annotated[int, typer.Option(help="How many learners to simulate.")] = 5_000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same learners.")] = 7,
+    learners: Annotated[
+        int, typer.Option(envvar="SO2_SANDBOX_LEARNERS", help="How many learners to simulate.")
+    ] = 5_000,
+    seed: Annotated[
+        int, typer.Option(envvar="SO2_SANDBOX_SEED", help="The same seed gives the same learners.")
+    ] = 7,
 ) -> None:
     """Start the sandbox, load, check, execute the notebooks, and write the report.
 

@@ -28,7 +28,7 @@ def report_command(
     """Execute the notebooks and write them as pages that need no network.
 
     Reads what the settings name: a platform (SO2_BASE_URL, SO2_TOKEN), a snapshot (SO2_SNAPSHOT),
-    else the sandbox. Ends with 1 and the name of the cell if one fails; then nothing is written.
+    else the sandbox. Ends with 1 and the name of the cell if a notebook fails; its page says so.
     """
     parameters: dict[str, object] = {"course_id": course_id} if course_id else {}
     show_report(write_with_progress(folder, notebook or None, parameters, title))
@@ -74,3 +74,7 @@ def show_report(report: tk.reports.Report) -> None:
     console.print(f"Open {report.index} in a browser ({report.seconds:.0f} s).")
     if report.pdf is not None:
         console.print(f"The overview as PDF: {report.pdf}")
+    if report.failures:
+        told = "\n".join(map(clean, report.failures))
+        Console(stderr=True).print(f"so2: {told}", style="bold red", markup=False, highlight=False)
+        raise typer.Exit(1)

@@ -51,8 +51,8 @@ class Load:
     def __repr__(self) -> str:
         part, problems = self.provenance, self.problems.height
         return (
-            f"<{part.resource}: {_about(self.frame.height)} records from {part.source}, as of "
-            f"{part.as_of:%Y-%m-%d}; {_about(problems) if problems else 'no'} problems>"
+            f"<{part.resource}: {about(self.frame.height)} records from {part.source}, as of "
+            f"{part.as_of:%Y-%m-%d}; {about(problems)} problems>"
         )
 
     def _repr_html_(self) -> str:
@@ -319,8 +319,10 @@ def _with_unmatched(load: Load, filters: Mapping[str, list[str] | None]) -> Load
     )
 
 
-def _about(count: int) -> str:
-    """A count that gives nobody away."""
+def about(count: int) -> str:
+    """A count of records in words that give nobody away."""
+    if count == 0:
+        return "no"
     return f"about {5 * round(count / 5):,}" if count >= _FEW else f"fewer than {_FEW}"
 
 

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import ReportError
 from toolkit.extras import extra
 
 with extra("notebooks"):
@@ -39,11 +38,14 @@ class Executed:
         name: The file's stem, "02-cohorts".
         notebook: The notebook with outputs.
         seconds: How long it took, kernel start included.
+        failure: Which cell failed and why; None where all were executed. Then there are no
+            outputs.
     """
 
     name: str
     notebook: nbformat.NotebookNode
     seconds: float
+    failure: str | None = None
 
 
 class _ThisPython(KernelSpecManager):
@@ -77,9 +79,6 @@ def execute_notebooks(
         workers: How many run at a time.
         on_cell: Called with the notebook's name after each executed cell.
         withhold: Takes out of an error's text what must not be told.
-
-    Raises:
-        ReportError: Names every notebook and cell that failed, and why.
     """
     run = partial(
         _execute,
@@ -89,11 +88,7 @@ def execute_notebooks(
         withhold=withhold,
     )
     with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(run, paths))
-    failures = [result for result in results if isinstance(result, str)]
-    if failures:
-        raise ReportError("\n".join(failures))
-    return [result for result in results if isinstance(result, Executed)]
+        return list(pool.map(run, paths))
 
 
 def _execute(
@@ -103,9 +98,9 @@ def _execute(
     parameters: dict[str, object],
     on_cell: OnCell | None,
     withhold: Callable[[str], str],
-) -> Executed | str:
+) -> Executed:
     begun = time.monotonic()
-    notebook = _read(path)
+    notebook, failure = _read(path), None
     _set_parameters(notebook, parameters)
     started: list[int] = []
 
@@ -135,12 +130,16 @@ def _execute(
             # cleanup_kc: the kernel manager is ours, so nbclient would leave the kernel running.
             asyncio.run(client.async_execute(env=variables, cleanup_kc=True))
         except CellExecutionError as error:
-            return _failure(path, notebook, started, withhold(f"{error.ename}: {error.evalue}"))
+            failure = withhold(f"{error.ename}: {error.evalue}")
         except CellTimeoutError:
-            return _failure(path, notebook, started, f"took longer than {CELL_TIMEOUT} s")
+            failure = f"took longer than {CELL_TIMEOUT} s"
         except DeadKernelError:
-            return _failure(path, notebook, started, "the kernel died; is there memory enough?")
-    return Executed(path.stem, notebook, time.monotonic() - begun)
+            failure = "the kernel died; is there memory enough?"
+    if failure is not None:
+        failure = f"{path.name}, {_cell(notebook, started)}: {failure}"
+        for cell in notebook.cells:
+            cell.pop("outputs", None)
+    return Executed(path.stem, notebook, time.monotonic() - begun, failure)
 
 
 def _set_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, object]) -> None:
@@ -172,7 +171,9 @@ def _kernel_manager(folder: str) -> AsyncKernelManager:
     return manager
 
 
-def _failure(path: Path, notebook: nbformat.NotebookNode, started: list[int], reason: str) -> str:
-    index = started[-1]
-    first_line = notebook.cells[index].source.strip().splitlines()[0]
-    return f"{path.name}, cell {index + 1} ({first_line}): {reason}"
+def _cell(notebook: nbformat.NotebookNode, started: list[int]) -> str:
+    """The last cell that was started, by its number and first line."""
+    if not started:
+        return "before its first cell"
+    first_line = notebook.cells[started[-1]].source.strip().splitlines()[0]
+    return f"cell {started[-1] + 1} ({first_line})"

@@ -54,6 +54,7 @@ class Page:
         title: The notebook's question.
         summary: Its first paragraph, plain text.
         answer: The first sentence that a result tells of itself, or nothing.
+        failed: Whether a cell failed: then the page says so, and shows the question alone.
         seconds: How long its execution took.
         parts: What the page shows, in order.
     """
@@ -64,6 +65,7 @@ class Page:
     answer: str
     seconds: float
     parts: list[Part] = field(default_factory=list)
+    failed: bool = False
 
     @property
     def label(self) -> str:
@@ -78,6 +80,10 @@ class Page:
 
 def read_page(executed: Executed) -> Page:
     """Turn an executed notebook into a page."""
+    title, summary = _opening(executed.notebook)
+    title = title or executed.name
+    if executed.failure is not None:
+        return Page(executed.name, title, summary, "", executed.seconds, failed=True)
     parts: list[Part] = []
     for cell in executed.notebook.cells:
         if cell.cell_type == "markdown":
@@ -91,9 +97,8 @@ def read_page(executed: Executed) -> Page:
             outputs = [] if "author" in cell.metadata.get("tags", []) else cell.outputs
             for output in outputs:  # what readers need of an author's cell stands in the page head
                 parts += _output(output, executed.name, sum(p.kind == "figure" for p in parts) + 1)
-    title, summary = _opening(executed.notebook)
     answer = next((part.html for part in parts if part.kind == "finding"), "")
-    return Page(executed.name, title or executed.name, summary, answer, executed.seconds, parts)
+    return Page(executed.name, title, summary, answer, executed.seconds, parts)
 
 
 def _opening(notebook: nbformat.NotebookNode) -> tuple[str, str]:

@@ -16,6 +16,8 @@ from pydantic import SecretStr
 from toolkit.citation import cite
 from toolkit.config import settings
 from toolkit.connect import connect_or_sandbox
+from toolkit.errors import ReportError
+from toolkit.loading.load import about
 from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.reports.definitions import DEFINITIONS
@@ -44,6 +46,7 @@ class Report:
         key_figures: The figures it begins with, released.
         pdf: The overview as PDF; None where no browser could print it.
         seconds: How long it took.
+        failures: For each notebook that failed, which cell and why; its page says that it failed.
     """
 
     index: Path
@@ -51,6 +54,7 @@ class Report:
     key_figures: Released
     pdf: Path | None
     seconds: float
+    failures: tuple[str, ...] = ()
 
 
 def write_report(
@@ -64,7 +68,8 @@ def write_report(
 ) -> Report:
     """Execute the notebooks and write them as a site that needs no network.
 
-    Which data are read is settings' choice, as for `connect_or_sandbox`.
+    Which data are read is settings' choice, as for `connect_or_sandbox`. A notebook that fails
+    costs its own page: the page says so, and `failures` names the cell.
 
     Args:
         folder: Where to write; files of an earlier report there are replaced.
@@ -76,7 +81,7 @@ def write_report(
         on_start: Called with the number of cells before the first is executed.
 
     Raises:
-        ReportError: A notebook failed; names every failing notebook and cell.
+        ReportError: Every notebook failed; names each with its cell. Nothing is written.
         DisclosureError: An output would name a learner, hold the token, or show figures that are
             not released; nothing is written.
     """
@@ -94,6 +99,9 @@ def write_report(
             on_cell=on_cell,
             withhold=identities.without,
         )
+    failures = tuple(one.failure for one in executed if one.failure is not None)
+    if failures and len(failures) == len(executed):
+        raise ReportError("\n".join(failures))
     refuse_identities(executed, identities=identities, records=Records(study.person_course))
     refuse_bare(executed)
     figures = key_figures(study).release()
@@ -113,7 +121,7 @@ def write_report(
     index = write_site(target, site, key_figures=as_tiles(figures), methods=methods)
     pdf = target / PDF
     took = time.monotonic() - begun
-    return Report(index, study.caption, figures, pdf if pdf.exists() else None, took)
+    return Report(index, study.caption, figures, pdf if pdf.exists() else None, took, failures)
 
 
 def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
@@ -193,13 +201,16 @@ def _provenance(study: Study) -> list[tuple[str, str]]:
         ("Packages", packages),
         ("Python", f"{machine.python_version()} on {machine.system()}"),
         ("Rounding", release_secret().remark),
-        ("Values that could not be taken as they came", f"{study.problems.height:,}"),
+        (
+            "Values that could not be taken as they came",
+            about(study.problems.height) if study.problems.height else "none",
+        ),
     ]
 
 
 def _resources(study: Study) -> list[dict[str, str]]:
     return [
-        {"Resource": name, "Records": f"{frame.height:,}"}
+        {"Resource": name, "Records": about(frame.height)}
         for name, frame in (
             ("grades", study.grades),
             ("enrollments", study.enrollments),
