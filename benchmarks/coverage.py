@@ -241,10 +241,15 @@ _CLOSING = """A star marks rows in which some runs give no interval or no p-valu
 before the time asked for, a ratio with a numerator of 0, a share of 0 or 1 that is not tested. The
 interval is counted among the runs that give one; a test that says nothing does not reject.
 
-Near 0 and 1, where few counts are possible, intervals hold the truth more often than they promise.
-Normal intervals, those of restricted means, need more than 15 learners. "Clusters of three" are
-learners with a pace of their own (lognormal, standard deviation 1.5) in three courses each, tested
-with `cluster="username"`; without it the same test rejects about three times as often as it should.
+Of few learners few counts are possible, and an interval holds the truth for some of them or not:
+Wilson's, of 15 learners, does so in 95 % on average over all shares, but at 30 % when 2 to 7 have
+it, which is 91.5 % of the runs. Where hardly anybody passes it is on the safe side: two groups of
+15 with 5 % and 3 % hold one pass in all, and the interval of their difference is wide. Before the
+first event intervals are those of the mid-p, and means have Student's t
+([methods](methods/survival.md)); Clopper and Pearson's interval would cover 98 % with 50 learners,
+and the normal test of restricted means reject 7 % with 15. "Clusters of three" are learners with a
+pace of their own (lognormal, standard deviation 1.5) in three courses each, tested with
+`cluster="username"`; without it the same test rejects about three times as often as it should.
 """
 
 

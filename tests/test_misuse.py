@@ -125,6 +125,7 @@ WRONG: dict[str, list[Any]] = {
     "undated": [None, *NO_CHOICE],
     "level": [None, *NO_SHARE, 1, 95],
     "ci": [None, *NO_CHOICE],
+    "distribution": [None, *NO_CHOICE],
     "times": [7, "text", [], {}, *([wrong] for wrong in NO_NUMBER), [1, -1], [None]],
     "milestones": [None, 7, "text", {}, *([wrong] for wrong in NO_NUMBER), [1, -1], [None]],
     "horizon": [*NO_NUMBER, 0, True],

@@ -138,8 +138,13 @@ write(each(function(case, d) of_groups(d, function(g, own) {
   d <- transform(own, id = seq_along(time), state = factor(end, 0:2, c("censored", "1", "2")))
   f <- summary(survfit(Surv(start, time, state) ~ 1, data = d, id = id, timefix = FALSE),
                times = AT[AT <= max(own$time)])
-  bind(lapply(c("1", "2"), function(end)
-    named(case, group = g, end, duration = f$time, cumulative_incidence = f$pstate[, f$states == end])))
+  # The interval that is symmetric in log(-log(1 - F)), by the delta method.
+  bind(lapply(c("1", "2"), function(end) {
+    one <- f$pstate[, f$states == end]; error <- f$std.err[, f$states == end]
+    shift <- qnorm(.975) * error / ((1 - one) * log(1 - one))
+    named(case, group = g, end, duration = f$time, cumulative_incidence = one, std_error = error,
+          ci_low = 1 - (1 - one)^exp(shift), ci_high = 1 - (1 - one)^exp(-shift))
+  }))
 })), "skewed_incidences")
 write(bind(lapply(which(!cases$late), function(i) bind(lapply(c(FALSE, TRUE), function(strata) {
   case <- cases[i, ]; d <- prepared(case)

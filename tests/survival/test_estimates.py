@@ -1,8 +1,12 @@
 """Summaries, comparisons, competing ends and hazards: worked by hand, and beside the truth."""
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import toolkit as tk
 
@@ -86,13 +90,72 @@ def test_incidences_and_the_share_under_way_sum_to_1() -> None:
     np.testing.assert_allclose(both["survival"] + both["cumulative_incidence"], 1.0)
 
 
-def test_one_end_alone_gives_one_minus_kaplan_meier_and_greenwoods_error() -> None:
-    frame = rows(1, 2, 2, 3, 5, 8, events="xxoxox")
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=25))
+def test_one_end_alone_gives_the_curve_of_kaplan_and_meier(found: list[tuple[int, bool]]) -> None:
+    frame = rows(*(time for time, _ in found), events="".join("ox"[event] for _, event in found))
     frame = frame.with_columns(end=pl.when("event").then(pl.lit("passed")))
-    curve = tk.kaplan_meier(frame).frame.filter(pl.col("survival") > 0)
-    incidence = tk.survival.cumulative_incidence(frame).frame.head(curve.height)
-    np.testing.assert_allclose(incidence["cumulative_incidence"], 1 - curve["survival"])
-    np.testing.assert_allclose(incidence["std_error"], curve["std_error"], atol=1e-12)
+    curve = tk.kaplan_meier(frame).frame
+    incidence = tk.survival.cumulative_incidence(frame).frame
+    below = curve["survival"] > 0
+    same = (incidence["std_error"], curve["std_error"])
+    np.testing.assert_allclose(*(error.filter(below) for error in same), atol=1e-12)
+    for one, other in (
+        ("cumulative_incidence", "survival"),
+        ("ci_low", "ci_high"),
+        ("ci_high", "ci_low"),
+    ):
+        np.testing.assert_allclose(incidence[one], 1 - curve[other], rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 9), st.sampled_from(["passed", "left", None])),
+        min_size=1,
+        max_size=25,
+    )
+)
+def test_intervals_of_incidence_hold_the_estimate_and_nest(found: list[tuple[int, str]]) -> None:
+    frame = pl.DataFrame(found, schema={"duration": pl.Float64, "end": pl.String}, orient="row")
+    frame = frame.with_columns(event=pl.col("end").is_not_null())
+    ends = [tk.survival.cumulative_incidence(frame, level=x).frame for x in (0.5, 0.9, 0.99)]
+    inner = ends[0]["cumulative_incidence"]
+    bounds = [inner, *(table["ci_high"] for table in ends), pl.Series([1.0] * len(inner))]
+    for low, high in pairwise(bounds):
+        assert (low <= high + 1e-12).all()
+    bounds = [inner, *(table["ci_low"] for table in ends), pl.Series([0.0] * len(inner))]
+    for high, low in pairwise(bounds):
+        assert (low <= high + 1e-12).all()
+
+
+def test_without_censoring_restricted_means_have_students_and_welchs_intervals_and_tests() -> None:
+    from scipy import stats
+
+    a, b = [3.0, 8, 14, 20, 33, 60, 90], [1.0, 2, 5, 7, 9, 40]
+    frame = rows(*a, *b, events="x" * 13, mode=["a"] * 7 + ["b"] * 6)
+    summary = tk.survival_summary(frame, by="mode", horizon=50, milestones=[], level=0.9).frame
+    means = summary.filter(statistic="restricted mean")
+    for times, row in zip((a, b), means.iter_rows(named=True), strict=True):
+        own = stats.ttest_1samp(np.minimum(times, 50), 0).confidence_interval(0.9)
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(own))
+    found = tk.survival.rmst_difference(frame, by="mode", horizon=50).frame.row(0, named=True)
+    welch = stats.ttest_ind(np.minimum(b, 50), np.minimum(a, 50), equal_var=False)
+    own = welch.confidence_interval(0.95)
+    assert found["p_value"] == pytest.approx(welch.pvalue)
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx(tuple(own))
+
+
+def test_a_mean_of_one_learner_has_no_interval_of_students() -> None:
+    frame = rows(2, 3, 4, events="xxx", mode=list("aab"))
+    means = tk.survival_summary(frame, by="mode", horizon=5).frame.filter(
+        statistic="restricted mean"
+    )
+    assert means.filter(mode="b").select("estimate", "ci_low", "ci_high").row(0) == (4, None, None)
+    found = tk.survival.rmst_difference(frame, by="mode", horizon=5).frame.row(0, named=True)
+    assert (found["difference"], found["ci_low"], found["p_value"]) == (1.5, None, None)
+    with pytest.raises(tk.ArgumentError, match="distribution must be one of 't', 'normal'"):
+        tk.survival_summary(frame, distribution="z")  # type: ignore[arg-type]
 
 
 def test_grays_test_refuses_late_entry() -> None:
@@ -172,7 +235,7 @@ def test_a_milestone_keeps_its_estimate_where_a_whole_group_has_passed() -> None
 def test_a_restricted_mean_without_a_pass_is_not_certain() -> None:
     found = figure(rows(*[9.0] * 15, events="o" * 15), "restricted mean", horizon=8)
     assert (found["estimate"], found["ci_high"]) == (8.0, 8.0)
-    assert found["ci_low"] == pytest.approx(8 * 0.025 ** (1 / 15))
+    assert found["ci_low"] == pytest.approx(8 * 0.05 ** (1 / 15))
 
 
 def test_before_the_first_event_the_incidence_may_still_be_that_of_none_in_n() -> None:
@@ -186,18 +249,18 @@ def test_before_the_first_event_the_incidence_may_still_be_that_of_none_in_n() -
         .row(0, named=True)
     )
     assert early["ci_low"] == 0
-    assert early["ci_high"] == pytest.approx(1 - 0.025 ** (1 / 15))
+    assert early["ci_high"] == pytest.approx(1 - 0.05 ** (1 / 15))
 
 
 def test_hazards_of_nobody_passing_have_an_upper_end() -> None:
     frame = rows(*[21.0] * 10, events="o" * 10)
     cumulative = tk.survival.nelson_aalen(frame).frame["ci_high"].to_list()
-    assert cumulative == pytest.approx([-np.log(0.025) / 10] * 2)
+    assert cumulative == pytest.approx([-np.log(0.05) / 10] * 2)
     # Ten learners over all three weeks, 210 days: none of them passed.
     smoothed = (
         tk.survival.smoothed_hazard(frame, every=7, bandwidth=10.5).frame["ci_high"].to_list()
     )
-    assert smoothed[1] == pytest.approx(-np.log(0.025) / 210 * 7)
+    assert smoothed[1] == pytest.approx(-np.log(0.05) / 210 * 7)
 
 
 def test_groups_may_be_called_like_what_is_counted() -> None:

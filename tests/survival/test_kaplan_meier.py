@@ -30,8 +30,8 @@ def assert_curve(table: pl.DataFrame, *rows: tuple[float | int | None, ...]) -> 
 
 
 def none_passed(n: int) -> float:
-    """Low end of Clopper and Pearson's interval of n out of n."""
-    return 0.025 ** (1 / n)
+    """Low end of the mid-p interval of n out of n."""
+    return 0.05 ** (1 / n)
 
 
 def test_nobody_passes() -> None:

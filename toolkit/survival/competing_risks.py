@@ -27,11 +27,12 @@ from toolkit.survival.event_table import (
     stratum_keys,
 )
 from toolkit.survival.gray import Group, grays_score
-from toolkit.survival.kaplan_meier import normal_quantile, observed_throughout
+from toolkit.survival.kaplan_meier import ends_at_0, normal_quantile, observed_throughout
 from toolkit.survival.released import only_told, released_table, shown
 from toolkit.survival.score_test import score_test
 
 PASSED = "passed"
+_TOLERANCE = 1e-9  # the steps of ten million learners are 1e-7
 
 
 def cumulative_incidence(
@@ -50,7 +51,8 @@ def cumulative_incidence(
         durations: As for `kaplan_meier`, with `end`: what the duration ends in, null where
             censored. `time_to_pass(…, competing=…)` gives it.
         by: The columns whose values make the groups.
-        level: Coverage of the pointwise intervals, symmetric in log(-log F).
+        level: Coverage of the pointwise intervals, symmetric in log(-log(1 - F)): where there is
+            one end only they are those of the Kaplan–Meier curve.
 
     Returns:
         The group columns, then those of `schemas.survival_results.CUMULATIVE_INCIDENCE`;
@@ -62,6 +64,8 @@ def cumulative_incidence(
     Source: Aalen & Johansen (1978), Scand. J. Stat. 5:141; the variance by the delta method
     with multinomial steps, Dinse & Larson (1986), Biometrika 73:379, eq. 6, which is
     Greenwood's where there is one end only. All that happens at a tie happens to the same risk set.
+    The scale of the interval: Beyersmann, Allignol & Schumacher (2012), Competing Risks and
+    Multistate Models with R, 4.2; before the first event and at F = 1 as for `kaplan_meier`.
 
     Examples:
         >>> durations = pl.DataFrame({
@@ -90,14 +94,10 @@ def cumulative_incidence(
 
 def _estimates(steps: pl.DataFrame, each: list[str], level: float) -> pl.DataFrame:
     """Append error and interval to the incidence; all null where nobody was at risk."""
-    f = pl.col("cumulative_incidence")
     anyone = pl.col("n_at_risk").max().over(each) > 0
     estimates = pl.col("cumulative_incidence", "std_error", "ci_low", "ci_high")
-    return (
-        steps.with_columns(std_error=_variance(each).clip(0.0).sqrt())
-        .with_columns(*_interval(f, pl.col("std_error"), level, each))
-        .with_columns(pl.when(anyone).then(estimates))
-    )
+    known = steps.with_columns(std_error=_variance(each).clip(0.0).sqrt())
+    return _with_interval(known, level, each).with_columns(pl.when(anyone).then(estimates))
 
 
 def gray_test(
@@ -282,15 +282,35 @@ def _variance(each: list[str]) -> pl.Expr:
     return f**2 * summed(w1) - 2 * f * summed(f * w1 + w2) + summed(f**2 * w1 + 2 * f * w2 + w3)
 
 
-def _interval(f: pl.Expr, error: pl.Expr, level: float, each: list[str]) -> list[pl.Expr]:
-    """The interval that is symmetric in log(-log F); before the first event it is exact.
+def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.DataFrame:
+    """Append the interval that is symmetric in log(-log(1 - F)), that of 1 - F as a curve.
 
-    Then those at risk, and those who came to another end, have not come to this one: of n without
-    censoring; where others are censored n is the number at risk over the share under way.
+    Before the first event, those at risk and those who came to another end have not come to this
+    one: of n without censoring; where others are censored n is the number at risk over the share
+    under way. Where all have come to it, nobody came to another, and the curve is Kaplan–Meier's.
     """
-    z = normal_quantile(level)
-    shift = z * error / (f * f.log())
+    z, error, rest = normal_quantile(level), pl.col("std_error"), pl.col("survival")
+    steps = steps.with_columns(survival=_others(pl.col("cumulative_incidence")))
+    shift = z * error / (rest * rest.log())
     none = none_of(observed_throughout(each) / pl.col("before"), level=level)
-    low = pl.when(f == 0).then(0.0).when(f < 1).then(f ** (-shift).exp())
-    high = pl.when(f == 0).then(none).when(f < 1).then(f ** shift.exp())
-    return [low.alias("ci_low"), high.alias("ci_high")]
+
+    def end(shift: pl.Expr, *, at_0: pl.Expr, at_1: pl.Expr) -> pl.Expr:
+        between = 1 - rest ** shift.exp()
+        return pl.when(rest == 1).then(at_0).when(rest == 0).then(at_1).otherwise(between)
+
+    return (
+        steps.lazy()
+        .join(ends_at_0(steps, level, each), on=each, how="left", maintain_order="left")
+        .with_columns(
+            ci_low=end(shift, at_0=pl.lit(0.0), at_1=1 - pl.col("_end_at_0")),
+            ci_high=end(-shift, at_0=none, at_1=pl.lit(1.0)),
+        )
+        .drop("_end_at_0", "survival")
+        .collect()
+    )
+
+
+def _others(incidence: pl.Expr) -> pl.Expr:
+    """The share that has not come to the end; 0 and 1 exactly, which a sum misses by some 1e-16."""
+    rest = 1 - incidence
+    return pl.when(rest < _TOLERANCE).then(0.0).otherwise(rest)

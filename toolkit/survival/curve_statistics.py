@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from toolkit.survival.spread import Distribution, Spread
 
 Floats = NDArray[np.float64]
 
@@ -84,13 +87,15 @@ class Curve:
             None if low is None else 1 - low,
         )
 
-    def restricted_mean(self, horizon: float, z: float) -> Estimate:
+    def restricted_mean(
+        self, horizon: float, learners: int | None, level: float, distribution: Distribution
+    ) -> Estimate:
         """The area below the curve up to the horizon; empty where the curve is not known that far.
 
         Source: Klein & Moeschberger (2003), Survival Analysis, 4.5: the variance is
         Σ A(t)² d / (n (n − d)) over the event times, with A(t) the area from t to the horizon.
         Where nobody passes before the horizon that is 0, and the interval goes from the area
-        below the curve's own low end to the horizon.
+        below the curve's own low end to the horizon; elsewhere `Spread` gives it.
         """
         if horizon > self.known_until:
             return Estimate()
@@ -106,7 +111,10 @@ class Curve:
         # Where all at risk pass (n = d) no area is left, and so no variance.
         use = (d > 0) & (n > d)
         error = float(np.sqrt(np.sum(ahead[use] ** 2 * d[use] / (n[use] * (n[use] - d[use])))))
-        return Estimate(mean, error, mean - z * error, mean + z * error)
+        half = Spread.of([error], [learners], distribution).half_width(level)
+        if math.isnan(half):
+            return Estimate(mean, error)
+        return Estimate(mean, error, mean - half, mean + half)
 
     def _first_at(self, values: Floats, level: float) -> float | None:
         reached = np.flatnonzero(values <= level + _TOLERANCE)

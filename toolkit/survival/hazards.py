@@ -177,12 +177,12 @@ def _smoothed(
     middles: Floats = starts + every / 2
     reach = min(width, end / 2)
     hazard, variance = _kernel_sums(middles, times[happened], d[happened], n[happened], reach, end)
-    # Where nobody passes within reach: the exact limit for the time that was watched there.
+    # Where nobody passes within reach: the mid-p limit for the time that was watched there.
     watched = np.append(0, np.cumsum(n[1:] * np.diff(times)))
     seen = np.interp(np.minimum(middles + reach, end), times, watched) - np.interp(
         np.maximum(middles - reach, 0), times, watched
     )
-    none = -math.log((1 - level) / 2) / np.where(seen > 0, seen, np.nan)
+    none = -math.log(1 - level) / np.where(seen > 0, seen, np.nan)
     error = np.sqrt(variance)
     factor = np.exp(z * error / np.where(hazard > 0, hazard, 1))
     return pl.DataFrame(

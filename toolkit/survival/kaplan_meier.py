@@ -47,8 +47,8 @@ def kaplan_meier(
 
     Returns:
         The group columns, then those of `schemas.survival_results.KAPLAN_MEIER`. Before the first
-        event and where S is 0 the interval is exact, whatever `ci` is; where S is 0, Greenwood's
-        error does not exist and is null.
+        event and where S is 0 the interval is that of the mid-p, whatever `ci` is; where S is 0,
+        Greenwood's error does not exist and is null.
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
@@ -56,10 +56,9 @@ def kaplan_meier(
 
     Source: Kaplan & Meier (1958), J. Am. Stat. Assoc. 53:457; Greenwood (1926); the log-log
     interval: Kalbfleisch & Prentice (2002), The Statistical Analysis of Failure Time Data, 1.4;
-    before the first event that of Clopper & Pearson (1934), Biometrika 26:404, for those at risk,
-    and at S = 0 the beta product of Fay, Brittain & Proschan (2013), Biostatistics 14:723, where
-    Greenwood's would have no width. At a tie events come before censorings. With late entry the
-    risk set at t are those with entry < t ≤ duration.
+    before the first event and at S = 0, where Greenwood's would have no width, the mid-p interval
+    of the beta product of Fay & Brittain (2016), Stat. Med. 35:2726. At a tie events come before
+    censorings. With late entry the risk set at t are those with entry < t ≤ duration.
 
     Examples:
         >>> durations = pl.DataFrame(
@@ -122,7 +121,7 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
         return at_end.otherwise(known.clip(0.0, 1.0))
 
     with_end = curve.lazy().join(
-        _ends_at_0(curve, level), on=GROUP, how="left", maintain_order="left"
+        ends_at_0(curve, level), on=GROUP, how="left", maintain_order="left"
     )
     bounded = with_end.with_columns(  # lazily, so that what both bounds need is computed once
         std_error=pl.when(survival > 0).then(survival * error),
@@ -141,19 +140,20 @@ def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:
     return pl.when(n > 0).then(n).cum_min().forward_fill().over(each)
 
 
-def _ends_at_0(curve: pl.DataFrame, level: float) -> pl.LazyFrame:
+def ends_at_0(curve: pl.DataFrame, level: float, each: Sequence[str] = (GROUP,)) -> pl.LazyFrame:
     """The high end where a curve has come to 0, which the formulas of Greenwood do not give.
 
     It is that of Fay's product of betas: at each event a factor B(n − d + 1, d), the product taken
-    for a beta with its mean and variance. Without censoring it is Clopper and Pearson's.
+    for a beta with its mean and variance. The mid-p takes it and the low end's, 0, half and half,
+    and so its quantile at the level. Without censoring it is the mid-p interval of 0 out of n.
     """
     survival = pl.col("survival")
     n, d = pl.col("n_at_risk"), pl.col("n_events")
     moments = (
         curve.lazy()
-        .filter(survival.min().over(GROUP) == 0, d > 0)
-        .filter(survival.shift(fill_value=1.0).over(GROUP) > 0)
-        .group_by(GROUP)
+        .filter(survival.min().over(each) == 0, d > 0)
+        .filter(survival.shift(fill_value=1.0).over(each) > 0)
+        .group_by(each)
         .agg(
             mean=((n - d + 1) / (n + 1)).product(),
             square=((n - d + 1) * (n - d + 2) / ((n + 1) * (n + 2))).product(),
@@ -162,8 +162,8 @@ def _ends_at_0(curve: pl.DataFrame, level: float) -> pl.LazyFrame:
     )
     mean, square = moments["mean"].to_numpy(), moments["square"].to_numpy()
     size = (mean - square) / (square - mean**2)
-    end = betaincinv(mean * size, (1 - mean) * size, (1 + level) / 2)
-    return moments.lazy().select(GROUP, pl.Series("_end_at_0", end, pl.Float64))
+    end = betaincinv(mean * size, (1 - mean) * size, level)
+    return moments.lazy().select(*each, pl.Series("_end_at_0", end, pl.Float64))
 
 
 def normal_quantile(level: float) -> float:

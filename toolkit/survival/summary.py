@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import polars as pl
 from narwhals.typing import IntoFrame
@@ -10,18 +11,18 @@ from narwhals.typing import IntoFrame
 from toolkit.analyses.grouping import By, groups_of
 from toolkit.release.tables import with_status
 from toolkit.results.result import Result
-from toolkit.schemas.arguments import a_number
+from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import each_group, event_table, sizes
 from toolkit.survival.kaplan_meier import (
     Interval,
     a_list_of_times,
-    normal_quantile,
     product_limit,
     with_interval,
 )
 from toolkit.survival.released import only_told, released_sizes, released_table
+from toolkit.survival.spread import Distribution
 
 _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}
 
@@ -34,6 +35,7 @@ def survival_summary(
     horizon: float | None = None,
     level: float = 0.95,
     ci: Interval = "log-log",
+    distribution: Distribution = "t",
 ) -> Result:
     """Estimate when learners pass, how many by when, and how long they were observed.
 
@@ -57,6 +59,8 @@ def survival_summary(
             group that is seen at time 0 only does not count.
         level: Coverage of the intervals.
         ci: As for `kaplan_meier`; quantiles invert this interval.
+        distribution: Of the restricted mean's interval: Student's t, which holds in small groups
+            too, or "normal", as R has it.
 
     Returns:
         The group columns, then those of `schemas.survival_results.SURVIVAL_SUMMARY`.
@@ -66,7 +70,8 @@ def survival_summary(
         ArgumentError: An argument cannot be, such as a milestone below 0.
 
     Source: quantiles with Brookmeyer & Crowley's (1982) intervals; the restricted mean with
-    Klein & Moeschberger's (2003) variance; follow-up: Schemper & Smith (1996), Control. Clin.
+    Klein & Moeschberger's (2003) variance, and Student's t with the degrees of freedom that the
+    mean of as many learners has; follow-up: Schemper & Smith (1996), Control. Clin.
     Trials 17:343, where who passes at a time is no longer at risk of being censored at it.
 
     Examples:
@@ -79,9 +84,9 @@ def survival_summary(
     marks = a_list_of_times(milestones, name="milestones")
     if horizon is not None:
         horizon = a_number(horizon, name="horizon", above=0)
+    one_of(distribution, get_args(Distribution), name="distribution")
     table = event_table(durations, asked)
     curve, followed = product_limit(table), product_limit(_reversed(table))
-    z = normal_quantile(level)
 
     def summed_up(
         curve: pl.DataFrame, followed: pl.DataFrame, counts: pl.DataFrame
@@ -95,11 +100,11 @@ def survival_summary(
             counts.iter_rows(named=True),
             strict=True,
         ):
-            own = Curve.of(part)
+            own, n = Curve.of(part), of_group["n_learners"]
             statistics = [
                 *((name, share, own.quantile(share)) for name, share in _QUARTILES.items()),
                 *(("passed by", time, own.passed_by(time)) for time in marks),
-                ("restricted mean", until, own.restricted_mean(until, z)),
+                ("restricted mean", until, own.restricted_mean(until, n, level, distribution)),
                 ("median follow-up", 0.5, Curve.of(reverse).quantile(0.5)),
             ]
             rows += [

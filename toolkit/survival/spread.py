@@ -1,0 +1,59 @@
+"""How far an estimate of restricted means may lie from the truth: Student's t, or the normal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+Distribution = Literal["t", "normal"]
+
+
+class Spread(NamedTuple):
+    """The error of an estimate and the distribution of estimate over error.
+
+    Attributes:
+        error: The standard error that the distribution is for; NaN where there is none.
+        degrees: Its degrees of freedom; infinite for the normal distribution.
+    """
+
+    error: float
+    degrees: float
+
+    @classmethod
+    def of(
+        cls, errors: Sequence[float], learners: Sequence[int | None], distribution: Distribution
+    ) -> Spread:
+        """The spread of a sum or difference of independent means.
+
+        Args:
+            errors: The standard error of each.
+            learners: How many learners each is a mean of; None where that is withheld.
+            distribution: The normal is what large samples follow. With "t" each variance is
+                multiplied by n / (n - 1), and the degrees are Welch's.
+
+        Source: Welch (1947), Biometrika 34:28. Where nobody is censored the interval and the test
+        are his, of the times cut off at the horizon.
+        """
+        if distribution == "normal":
+            return cls(math.hypot(*errors), math.inf)
+        known = [n for n in learners if n is not None and n > 1]
+        if len(known) < len(learners):
+            return cls(math.nan, math.nan)
+        variances = [e**2 * n / (n - 1) for e, n in zip(errors, known, strict=True)]
+        total = sum(variances)
+        weight = sum(v**2 / (n - 1) for v, n in zip(variances, known, strict=True))
+        return cls(math.sqrt(total), total**2 / weight if weight else math.inf)
+
+    def half_width(self, level: float) -> float:
+        """How far the interval of this level reaches to either side."""
+        share = 0.5 + level / 2
+        quantile = ndtri(share) if math.isinf(self.degrees) else stdtrit(self.degrees, share)
+        return float(quantile) * self.error
+
+    def p_value(self, estimate: float) -> float:
+        """The probability of at least this estimate, to either side, were the truth 0."""
+        z = -abs(estimate) / self.error
+        return 2 * float(ndtr(z) if math.isinf(self.degrees) else stdtr(self.degrees, z))
