@@ -43,6 +43,11 @@ class Figure:
         return {self.name if not i else f"{self.name}-{i + 1}": t for i, t in enumerate(told)}
 
     @property
+    def is_explorer(self) -> bool:
+        """Whether a course can be chosen in it."""
+        return any(param.get("name") == "course" for param in self.spec.get("params", []))
+
+    @property
     def json(self) -> str:
         """The specification, safe inside a `<script>` of a page."""
         return json.dumps(self.spec, ensure_ascii=False, separators=(",", ":")).replace(

@@ -20,6 +20,7 @@ from toolkit.errors import ReportError
 from toolkit.loading.load import about
 from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
+from toolkit.reports.courses import read_courses, study_before
 from toolkit.reports.definitions import DEFINITIONS
 from toolkit.reports.execution import OnCell, count_code_cells, execute_notebooks
 from toolkit.reports.guard import Identities, Records, refuse_identities
@@ -88,7 +89,7 @@ def write_report(
     begun = time.monotonic()
     paths = _paths(notebooks)
     course = (parameters or {}).get("course_id")
-    with _read_once(None if course is None else str(course)) as (study, variables):
+    with _read_once(None if course is None else str(course)) as (study, before, variables):
         if on_start is not None:
             on_start(count_code_cells(paths))
         identities = _identities(study)
@@ -118,7 +119,13 @@ def write_report(
         "definitions": DEFINITIONS,
     }
     target = Path(folder)
-    index = write_site(target, site, key_figures=as_tiles(figures), methods=methods)
+    index = write_site(
+        target,
+        site,
+        key_figures=as_tiles(figures),
+        courses=read_courses(study, before=before),
+        methods=methods,
+    )
     pdf = target / PDF
     took = time.monotonic() - begun
     return Report(index, study.caption, figures, pdf if pdf.exists() else None, took, failures)
@@ -137,8 +144,10 @@ def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
 
 
 @contextmanager
-def _read_once(course_id: str | None) -> Iterator[tuple[Study, dict[str, str]]]:
-    """The data, and the settings with which every kernel reads the same.
+def _read_once(
+    course_id: str | None,
+) -> Iterator[tuple[Study, Study | None, dict[str, str]]]:
+    """The data, those of the snapshot before, and the settings with which every kernel reads.
 
     A live platform is asked once, for a snapshot that lives as long as the report is made. It is
     under the user's own key, so that the same learners are rounded alike night by night. The
@@ -148,6 +157,7 @@ def _read_once(course_id: str | None) -> Iterator[tuple[Study, dict[str, str]]]:
     with ExitStack() as until_done:
         if isinstance(source, Platform):
             until_done.callback(source.close)
+        before = study_before(source, course_id)
         variables = _environment()
         if isinstance(source, Platform) and not isinstance(source, SandboxPlatform):
             folder = until_done.enter_context(TemporaryDirectory(prefix="so2-"))
@@ -155,7 +165,7 @@ def _read_once(course_id: str | None) -> Iterator[tuple[Study, dict[str, str]]]:
                 source, Path(folder, "snapshot"), course_id=course_id, times="exact"
             )
             variables |= {"SO2_BASE_URL": "", "SO2_SNAPSHOT": str(source.folder)}
-        yield load_study(source, course_id=course_id), variables
+        yield load_study(source, course_id=course_id), before, variables
 
 
 def _environment() -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from toolkit.charts.theme import DARK
+from toolkit.reports.courses import HORIZON, Courses
 from toolkit.reports.figures import chart_script, write_figure
 from toolkit.reports.pages import Page
 from toolkit.reports.pdf import write_pdf
@@ -45,12 +46,19 @@ class Site:
     version = version("so2-toolkit")
     dark = DARK
 
+    @property
+    def explorer(self) -> str | None:
+        """The file of the page on which a course can be chosen; None where there is none."""
+        found = (p.name for p in self.pages if any(f.is_explorer for f in p.figures))
+        return next((f"{name}.html" for name in found), None)
+
 
 def write_site(
     folder: Path,
     site: Site,
     *,
     key_figures: Sequence[dict[str, Any]],
+    courses: Courses,
     methods: dict[str, Any],
 ) -> Path:
     """Write index, pages, methods, figures, scripts and the PDF; returns the index.
@@ -59,6 +67,7 @@ def write_site(
         folder: Made if missing. Files of an earlier report there are replaced.
         site: Title, caption and pages.
         key_figures: Rows with `figure`, `value`, `meaning`.
+        courses: The rows of the table of courses.
         methods: What the methods page tells: `provenance`, `resources`, `definitions`.
     """
     (folder / PDF).unlink(missing_ok=True)
@@ -93,7 +102,8 @@ def write_site(
     for page, previous, following in zip(pages, [None, *pages], [*pages[1:], None], strict=False):
         write(page.name, "page", page=page, previous=previous, next=following)
     write("methods", "methods", **methods)
-    index = write("index", "index", key_figures=key_figures, pdf=None)
+    first = {"key_figures": key_figures, "courses": courses, "horizon": HORIZON}
+    index = write("index", "index", **first, pdf=None)
     if write_pdf(index, folder / PDF):
-        write("index", "index", key_figures=key_figures, pdf=PDF)
+        write("index", "index", **first, pdf=PDF)
     return index

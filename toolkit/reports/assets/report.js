@@ -56,6 +56,25 @@ function remember(theme) {
   }
 }
 
+// On a narrow screen a row is a list of its figures: each needs its heading beside it. Laid out as
+// blocks, some browsers forget that it is a table, so it is said.
+function stack(table) {
+  const heads = [...(table.tHead?.rows[0]?.cells ?? [])].map((head) => head.textContent.trim());
+  if (heads.length === 0) return;
+  table.classList.add("stacked");
+  table.setAttribute("role", "table");
+  for (const part of [table.tHead, ...table.tBodies]) part.setAttribute("role", "rowgroup");
+  for (const head of table.tHead.rows[0].cells) head.setAttribute("role", "columnheader");
+  for (const row of table.rows) {
+    row.setAttribute("role", "row");
+    if (row.parentElement === table.tHead) continue;
+    [...row.cells].forEach((cell, place) => {
+      cell.setAttribute("role", cell.tagName === "TH" ? "rowheader" : "cell");
+      cell.dataset.label ??= heads[place] ?? "";
+    });
+  }
+}
+
 themeButton.addEventListener("click", () => {
   const theme = root.dataset.theme === "dark" ? "light" : "dark";
   setTheme(theme);
@@ -69,6 +88,7 @@ codeButton?.addEventListener("click", () => {
   codeButton.setAttribute("aria-pressed", String(open));
 });
 
+document.querySelectorAll(".table > table").forEach(stack);
 const prefersDark = matchMedia("(prefers-color-scheme: dark)").matches;
 setTheme(remembered() ?? (prefersDark ? "dark" : "light"));
 drawAll();

@@ -1,0 +1,296 @@
+"""The courses of a report's first page: one row each, best first, all from released results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+
+from toolkit.analyses.outcomes import completion_funnel, outcomes
+from toolkit.errors import SnapshotError
+from toolkit.release.tables import SHOWN
+from toolkit.results.result import Released
+from toolkit.snapshots.snapshot import Snapshot, list_snapshots, open_snapshot
+from toolkit.study import Study, load_study
+from toolkit.survival.durations import time_to_pass
+from toolkit.survival.kaplan_meier import kaplan_meier
+from toolkit.survival.summary import survival_summary
+from toolkit.text import words
+from toolkit.text.losses import Loss, largest_losses
+
+RATE = "pass_rate_of_enrolled"
+HORIZON = 540  # days since enrollment to which the small curves go
+EACH = 15  # of many courses so many highest and lowest are shown; a search finds the others
+MANY = 40
+TOO_FEW = "too few learners to show"
+FEW_LEFT = "too few still under way to show"
+UNDATED = "too few dated passes to show"
+NOT_REACHED = "under half so far"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A cell of the table: how it is written, and what it is sorted by.
+
+    Attributes:
+        text: The figure as written, or why there is none.
+        value: What it is sorted by; None goes last.
+    """
+
+    text: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """One course of the first page.
+
+    Attributes:
+        name: Its title, cut in the middle where it is long.
+        full: Its whole title, by which the explorer knows it.
+        learners: How many are enrolled.
+        rate: The share of them who passed, with its interval.
+        low: The lower end of that interval.
+        high: The upper end.
+        loss: The step at which most learners are lost.
+        days: The median of days to pass.
+        curve: Days since enrollment, and the share who are estimated to have passed by then.
+        drift: How the pass rate changed since the snapshot before; None where there is none.
+    """
+
+    name: str
+    full: str
+    learners: Figure
+    rate: Figure
+    low: float | None
+    high: float | None
+    loss: Figure
+    days: Figure
+    curve: Sequence[tuple[float, float]]
+    drift: Figure | None = None
+
+    @property
+    def anchor(self) -> str:
+        """What names the course in the explorer's address."""
+        return f"#course={quote(self.full, safe='')}"
+
+    @property
+    def curve_in_words(self) -> str:
+        """The curve for who does not see it."""
+        if not self.curve:
+            return self.days.text
+        day, share = self.curve[-1]
+        return f"{words.percent(share)} passed by day {words.days(day)}"
+
+
+@dataclass(frozen=True)
+class Courses:
+    """All courses, best first; those whose pass rate is not known last.
+
+    Attributes:
+        rows: The courses.
+        answer: Which course loses most learners, where, and how that compares.
+        since: The day of the snapshot with which the pass rates are compared, or nothing.
+        min_n: The smallest count that is shown.
+    """
+
+    rows: list[Course]
+    answer: str
+    since: str
+    min_n: int | None
+
+    @cached_property
+    def top(self) -> float:
+        """The right end of the axis that all pass rates share: a round share."""
+        most = max((row.high for row in self.rows if row.high is not None), default=1.0)
+        return _round_up(most)
+
+    @cached_property
+    def median(self) -> float | None:
+        """The median of the pass rates."""
+        return _median([row.rate.value for row in self.rows])
+
+    @cached_property
+    def top_of_curves(self) -> float:
+        """The upper end of the axis that all small curves share."""
+        return _round_up(max((share for row in self.rows for _, share in row.curve), default=1.0))
+
+    @property
+    def median_in_words(self) -> str:
+        """The median of the pass rates as written."""
+        return "" if self.median is None else words.percent(self.median)
+
+    @property
+    def n_unknown(self) -> int:
+        """How many courses have too few learners for a pass rate."""
+        return sum(row.rate.value is None for row in self.rows)
+
+    @property
+    def shown_first(self) -> set[int]:
+        """The places that are shown before a search: all, or of many the first and last known."""
+        if len(self.rows) <= MANY:
+            return set(range(len(self.rows)))
+        known = len(self.rows) - self.n_unknown
+        return {*range(min(EACH, known)), *range(max(0, known - EACH), known)}
+
+
+def read_courses(study: Study, *, before: Study | None = None) -> Courses:
+    """Sum up each course; runs of the same title are one course, as in the course explorer.
+
+    Args:
+        study: What is reported.
+        before: An earlier state of the same learners, to compare pass rates with.
+    """
+    learners = by_title(study.person_course)
+    rates = outcomes(learners, by="course").release()
+    losses = largest_losses(completion_funnel(learners, by="course").release())
+    durations = time_to_pass(learners, undated="leave_out")
+    timed = survival_summary(durations, by="course", milestones=()).filter(statistic="median")
+    medians = {row["course"]: row for row in timed.release().frame.iter_rows(named=True)}
+    curves = _curves(
+        kaplan_meier(durations, by="course", times=range(0, HORIZON + 1, 30)).release()
+    )
+    drifts = {} if before is None else _drifts(rates, before)
+
+    known = rates.sort(
+        [RATE, "n_enrolled", "course"], descending=[True, True, False], nulls_last=True
+    )
+    names = words.distinct([words.name(name) for name in known.frame["course"]])
+    rows = []
+    for row, name in zip(known.frame.iter_rows(named=True), names, strict=True):
+        title = row["course"]
+        loss = losses.get((title,))
+        rows.append(
+            Course(
+                name,
+                title,
+                Figure(words.count(row["n_enrolled"], rates.min_n), row["n_enrolled"]),
+                _rate(row, rates),
+                row[f"{RATE}_ci_low"],
+                row[f"{RATE}_ci_high"],
+                Figure(TOO_FEW) if loss is None else Figure(loss.words, loss.share),
+                _days(medians.get(title)),
+                curves.get(title, []),
+                None if before is None else drifts.get(title, Figure(TOO_FEW)),
+            )
+        )
+    told = {row.full: losses[(row.full,)] for row in rows if (row.full,) in losses}
+    return Courses(rows, most_lost(told), _day(before), rates.min_n)
+
+
+def by_title(learners: pl.DataFrame) -> pl.DataFrame:
+    """Append `course`: the title, or the id where there is none."""
+    return learners.with_columns(course=pl.col("display_name").fill_null(pl.col("course_id")))
+
+
+def study_before(source: object, course_id: str | None = None) -> Study | None:
+    """The next older snapshot beside a snapshot, under the same key; None where there is none.
+
+    A folder beside it that holds a broken snapshot is no reason for a report to fail: there is
+    then nothing to compare with.
+    """
+    if not isinstance(source, Snapshot):
+        return None
+    try:
+        beside = list_snapshots(source.folder.parent)
+    except SnapshotError:
+        return None
+    key = source.manifest.key_fingerprint
+    older = beside.filter(
+        pl.col("as_of") < source.as_of, pl.col("key_fingerprint").eq_missing(pl.lit(key))
+    )
+    if older.is_empty():
+        return None
+    return load_study(open_snapshot(older["folder"][-1]), course_id=course_id)
+
+
+def most_lost(losses: dict[str, Loss]) -> str:
+    """Say which course loses most learners, where, and how that compares with the others.
+
+    Args:
+        losses: The largest loss of each course, by its title.
+
+    Examples:
+        >>> half, third = (Loss("active", "half-way", share, "") for share in (0.5, 0.3))
+        >>> print(most_lost({"Algebra": half, "Botany": third}))
+        Algebra loses most learners at one step: 50% of the active, before half-way. Next is
+        Botany: 30% of the active, before half-way. The median of the largest losses of 2 courses
+        is 40%.
+    """
+    ranked = sorted(losses.items(), key=lambda pair: -pair[1].share)
+    if not ranked:
+        return ""
+    (worst, loss), *others = ranked
+    interval = f" (95% interval {loss.interval})" if loss.interval else ""
+    course = words.shortened(words.name(worst))
+    if not others:
+        return f"Most learners are lost in {course}: {loss.words}{interval}."
+    middle = _median([loss.share for loss in losses.values()])
+    second, next_loss = others[0]
+    return (
+        f"{course} loses most learners at one step: {loss.words}{interval}. Next is "
+        f"{words.shortened(words.name(second))}: {next_loss.words}. The median of the largest "
+        f"losses of {words.plural(len(ranked), 'course')} is {words.percent(middle or 0.0)}."
+    )
+
+
+def _rate(row: dict[str, Any], rates: Released) -> Figure:
+    text, interval = words.share(row, RATE, rates), words.interval(row, RATE, rates)
+    if row["n_enrolled"] is None or text == words.ABSENT:
+        return Figure(TOO_FEW)
+    return Figure(f"{text} ({interval})" if interval else text, row[RATE])
+
+
+def _days(row: dict[str, Any] | None) -> Figure:
+    if row is None or row["n_learners"] is None:
+        return Figure(TOO_FEW if row is None or row["n_excluded"] is None else UNDATED)
+    if row["estimate"] is None:
+        return Figure(NOT_REACHED if row["status"] == SHOWN else FEW_LEFT)
+    low, high = row["ci_low"], row["ci_high"]
+    known = low is not None and high is not None
+    interval = f" ({words.days(low)}–{words.days(high)})" if known else ""
+    return Figure(f"{words.days(row['estimate'])}{interval}", row["estimate"])
+
+
+def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:
+    seen = released.frame.filter(pl.col("survival").is_not_null())
+    parts = seen.partition_by("course", as_dict=True, maintain_order=True)
+    return {
+        str(title): [
+            (day, 1 - survival) for day, survival in part.select("duration", "survival").rows()
+        ]
+        for (title,), part in parts.items()
+    }
+
+
+def _drifts(now: Released, before: Study) -> dict[str, Figure]:
+    """How each course's pass rate moved, from the released rates of both moments."""
+    then = outcomes(by_title(before.person_course), by="course").release()
+    earlier = dict(then.frame.select("course", RATE).iter_rows())
+    told = {}
+    for title, rate in now.frame.select("course", RATE).iter_rows():
+        if title not in earlier:
+            told[title] = Figure("new")
+        elif rate is not None and earlier[title] is not None:
+            difference = rate - earlier[title]
+            told[title] = Figure(words.points(difference), difference)
+    return told
+
+
+def _day(study: Study | None) -> str:
+    return "" if study is None else words.day(study.as_of.date())
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _round_up(share: float) -> float:
+    """The next tenth, at most 1."""
+    return min(1.0, -(-round(share * 100) // 10) / 10) or 0.1

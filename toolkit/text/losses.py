@@ -1,0 +1,66 @@
+"""Where a funnel loses most learners: the one rule that titles, sentences and tables share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from toolkit.results.result import Released
+from toolkit.text import words
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The step of a funnel at which most learners are lost.
+
+    Attributes:
+        before: The stage they had reached.
+        stage: The stage they did not reach.
+        share: The lost, of those who had reached the stage before.
+        interval: The 95 % interval of that share as written, "40–50%"; empty where unknown.
+    """
+
+    before: str
+    stage: str
+    share: float
+    interval: str
+
+    @property
+    def percent(self) -> str:
+        """The share lost, as written."""
+        return words.percent(self.share)
+
+    @property
+    def words(self) -> str:
+        """The loss in words: "45% of the active, before half-way"."""
+        return f"{self.percent} of the {self.before}, before {self.stage}"
+
+
+def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
+    """For each group of a released funnel the step at which most learners are lost.
+
+    A group is left out where too few learners are lost at any step to show.
+
+    Args:
+        released: What may be shown of `completion_funnel`.
+    """
+    stages = released.frame["stage"].unique(maintain_order=True).to_list()
+    before = dict(zip(stages[1:], stages, strict=False))
+    steps = released.frame.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
+    worst = steps.sort("n_dropped", descending=True, maintain_order=True)
+    found: dict[tuple[object, ...], Loss] = {}
+    for row in worst.iter_rows(named=True):
+        group = tuple(row[name] for name in released.by)
+        if group in found:  # a smaller loss of the same group
+            continue
+        ends = row["rate_of_previous_ci_low"], row["rate_of_previous_ci_high"]
+        known = None not in ends
+        told = [words.percent(1 - end, plain=True) for end in reversed(ends)] if known else []
+        found[group] = Loss(
+            before[row["stage"]],
+            row["stage"],
+            row["n_dropped"] / row["n_previous"],
+            words.between(*told) if told else "",
+        )
+    return found
