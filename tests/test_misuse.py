@@ -94,6 +94,7 @@ NO_DATE = ["yesterday", "", 7, math.nan, [], "2026-13-01", "2999-01-01"]
 WRONG: dict[str, list[Any]] = {
     "pc": [None, *NO_FRAME],
     "history": [None, 7, "text", [], [7], [pl.DataFrame()], pl.DataFrame()],
+    "study": NO_FRAME,
     "grades": NO_FRAME,
     "enrollments": NO_FRAME,
     "completion": NO_FRAME,

@@ -23,17 +23,7 @@ from .charts.theme import use_offline_charts as use_offline_charts
 from .citation import cite as cite
 from .connect import connect as connect
 from .connect import connect_or_sandbox as connect_or_sandbox
-from .errors import ArgumentError as ArgumentError
-from .errors import AuthenticationError as AuthenticationError
-from .errors import ConfigurationError as ConfigurationError
-from .errors import DisclosureError as DisclosureError
-from .errors import QualityError as QualityError
-from .errors import ReportError as ReportError
-from .errors import SchemaError as SchemaError
-from .errors import SnapshotError as SnapshotError
 from .errors import ToolkitError as ToolkitError
-from .errors import TransportError as TransportError
-from .errors import WireFormatError as WireFormatError
 from .loading.load import Load as Load
 from .loading.load import fetch as fetch
 from .loading.load import load_completion as load_completion

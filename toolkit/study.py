@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.person_course import person_course
 from toolkit.config import platform_settings
 from toolkit.loading.load import Many, Source, fetch
@@ -18,8 +19,10 @@ from toolkit.snapshots.snapshot import open_snapshot
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(HasPersonCourse):
     """What a platform says of its learners at one moment.
+
+    It is taken wherever a person_course frame is: `tk.outcomes(study)`, `tk.time_to_pass(study)`.
 
     Attributes:
         grades: One row per learner per course.

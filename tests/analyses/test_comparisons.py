@@ -107,7 +107,7 @@ def test_a_reference_is_compared_with_each_other_group() -> None:
     pairs = tk.compare_groups(pc, reference="b", by="mode").pairs.frame
     assert pairs.select("group_a", "group_b").rows() == [("a", "b"), ("c", "b")]
     assert pairs["difference"].to_list() == [0.25, 0.5]
-    with pytest.raises(tk.ArgumentError, match="no group 'x'; there are a, b, c"):
+    with pytest.raises(tk.errors.ArgumentError, match="no group 'x'; there are a, b, c"):
         tk.compare_groups(pc, reference="x", by="mode")
 
 
@@ -124,9 +124,9 @@ def test_any_boolean_can_be_the_outcome_and_any_stage_the_denominator() -> None:
     assert active.groups.frame["rate"].to_list() == [0.5, 0.25]
     among = tk.compare_groups(pc, outcome="passed", among="active", by="mode")
     assert among.groups.frame["n_learners"].to_list() == [20, 10]
-    with pytest.raises(tk.SchemaError, match="'mode' is none"):
+    with pytest.raises(tk.errors.SchemaError, match="'mode' is none"):
         tk.compare_groups(pc, outcome="mode", by="mode")
-    with pytest.raises(tk.ArgumentError, match="among must be one of"):
+    with pytest.raises(tk.errors.ArgumentError, match="among must be one of"):
         tk.compare_groups(pc, among="everybody", by="mode")
 
 
@@ -212,5 +212,5 @@ def test_more_groups_than_pairs_can_be_read_of_are_refused() -> None:
             "percent_grade": None,
         }
     )
-    with pytest.raises(tk.ArgumentError, match="`username` makes 301 groups"):
+    with pytest.raises(tk.errors.ArgumentError, match="`username` makes 301 groups"):
         tk.compare_groups(pc, by="username")

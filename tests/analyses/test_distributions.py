@@ -76,7 +76,7 @@ def test_nobody_has_bins_without_shares() -> None:
 
 def test_an_impossible_number_of_bins_is_refused() -> None:
     for bins in (0, 1_001):
-        with pytest.raises(tk.ArgumentError, match="bins"):
+        with pytest.raises(tk.errors.ArgumentError, match="bins"):
             tk.grade_distribution(graded(0.5), bins=bins)
 
 

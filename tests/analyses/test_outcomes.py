@@ -144,7 +144,7 @@ def test_completed_is_a_stated_threshold() -> None:
     table = tk.outcomes(person_course(), completed_from=1.0).frame
     assert table.select("completed_from", "n_completed").row(0) == (1.0, 1)
     for impossible in (0.0, -0.1, 1.01, 80):
-        with pytest.raises(tk.ArgumentError, match="completed_from"):
+        with pytest.raises(tk.errors.ArgumentError, match="completed_from"):
             tk.outcomes(person_course(), completed_from=impossible)
 
 
@@ -172,11 +172,13 @@ def test_cohorts_are_calendar_spans_of_the_enrollment_day() -> None:
 
 
 def test_a_missing_column_and_a_repeated_one_are_named() -> None:
-    with pytest.raises(tk.SchemaError, match="no column `org`; it has course_id, in_enrollments"):
+    with pytest.raises(
+        tk.errors.SchemaError, match="no column `org`; it has course_id, in_enrollments"
+    ):
         tk.outcomes(person_course(), by="org")
-    with pytest.raises(tk.SchemaError, match="no column `enrolled_day`"):
+    with pytest.raises(tk.errors.SchemaError, match="no column `enrolled_day`"):
         tk.outcomes(person_course(), by="enrolled_week")
-    with pytest.raises(tk.ArgumentError, match="twice: course_id, course_id"):
+    with pytest.raises(tk.errors.ArgumentError, match="twice: course_id, course_id"):
         tk.outcomes(person_course(), by=["course_id", "course_id"])
 
 
@@ -297,7 +299,7 @@ def test_who_passed_without_any_activity_is_shown_by_the_funnel() -> None:
 def test_the_funnel_names_its_thresholds() -> None:
     table = tk.completion_funnel(person_course(), completed_from=0.9).frame
     assert "90%" in table.row(3, named=True)["definition"]
-    with pytest.raises(tk.ArgumentError, match=r"0\.5 or more"):
+    with pytest.raises(tk.errors.ArgumentError, match=r"0\.5 or more"):
         tk.completion_funnel(person_course(), completed_from=0.4)
 
 

@@ -121,9 +121,9 @@ def test_nobody_has_no_path() -> None:
 
 
 def test_a_negative_time_and_a_missing_column_are_refused() -> None:
-    with pytest.raises(tk.ArgumentError, match="of 0 or more, not -1"):
+    with pytest.raises(tk.errors.ArgumentError, match="of 0 or more, not -1"):
         tk.learner_paths(person_course(), within_days=-1)
-    with pytest.raises(tk.SchemaError, match="no column `username`"):
+    with pytest.raises(tk.errors.SchemaError, match="no column `username`"):
         tk.learner_paths(person_course().drop("username"))
 
 

@@ -221,7 +221,9 @@ def test_the_rates_of_outcomes_can_be_chosen() -> None:
     result = tk.outcomes(PC, by="mode")
     spec = result.chart(rate="completion_rate_of_active").to_dict()
     assert "Completed of the active" in said(spec)
-    with pytest.raises(tk.SchemaError, match="no rate `grade`; there are active_rate_of_enrolled"):
+    with pytest.raises(
+        tk.errors.SchemaError, match="no rate `grade`; there are active_rate_of_enrolled"
+    ):
         result.chart(rate="grade")
 
 
@@ -281,7 +283,7 @@ def test_the_number_at_risk_is_the_one_of_the_row_at_that_time() -> None:
 
 
 def test_an_unknown_view_of_a_curve_is_refused() -> None:
-    with pytest.raises(tk.ArgumentError, match="passed"):
+    with pytest.raises(tk.errors.ArgumentError, match="passed"):
         tk.kaplan_meier(durations(PC)).chart(show="both")
 
 

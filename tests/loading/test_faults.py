@@ -76,29 +76,29 @@ def test_the_platform_says_how_long_to_wait(limit: str, good: tk.Load) -> None:
 @pytest.mark.parametrize(
     ("faults", "error", "said"),
     [
-        ("drop-clean:after=5000", tk.WireFormatError, "cut off"),
-        ("ndjson,drop-clean:after=5000", tk.WireFormatError, "cut off"),
-        ("commas,drop-clean:after=5000", tk.WireFormatError, "cut off"),
-        ("envelope,drop-clean:after=5000", tk.WireFormatError, "cut off"),
-        ("truncated:missing=1", tk.WireFormatError, "cut off"),
-        ("envelope,truncated:missing=1", tk.WireFormatError, "the end of the body"),
-        ("invalid-utf8", tk.WireFormatError, "UTF-8"),
-        ("drop-mid-body:times=0", tk.TransportError, "Given up after 6 tries"),
-        ("wrong-content-length", tk.TransportError, "Given up after 6 tries"),
-        ("server-error:503:times=0", tk.TransportError, "503"),
-        ("server-error:404", tk.TransportError, "/api/so2/v1/grades"),
-        ("server-error:401", tk.AuthenticationError, "SO2_TOKEN"),
-        ("server-error:403", tk.AuthenticationError, "SO2_TOKEN"),
-        ("login-page", tk.AuthenticationError, "SO2_TOKEN"),
-        ("gzip,login-page", tk.AuthenticationError, "SO2_TOKEN"),
-        ("rate-limit-absurd", tk.TransportError, "too long"),
-        ("redirect-away", tk.TransportError, "the token was not sent"),
-        ("paged-away", tk.TransportError, "the token was not sent"),
-        ("redirect-within:times=0", tk.TransportError, "redirected more than"),
-        ("paged-loop", tk.TransportError, "circle"),
-        ("corrupt-gzip", tk.TransportError, "corrupt"),
-        ("truncated-gzip", tk.TransportError, "too early"),
-        ("gzip-bomb", tk.TransportError, "explodes"),
+        ("drop-clean:after=5000", tk.errors.WireFormatError, "cut off"),
+        ("ndjson,drop-clean:after=5000", tk.errors.WireFormatError, "cut off"),
+        ("commas,drop-clean:after=5000", tk.errors.WireFormatError, "cut off"),
+        ("envelope,drop-clean:after=5000", tk.errors.WireFormatError, "cut off"),
+        ("truncated:missing=1", tk.errors.WireFormatError, "cut off"),
+        ("envelope,truncated:missing=1", tk.errors.WireFormatError, "the end of the body"),
+        ("invalid-utf8", tk.errors.WireFormatError, "UTF-8"),
+        ("drop-mid-body:times=0", tk.errors.TransportError, "Given up after 6 tries"),
+        ("wrong-content-length", tk.errors.TransportError, "Given up after 6 tries"),
+        ("server-error:503:times=0", tk.errors.TransportError, "503"),
+        ("server-error:404", tk.errors.TransportError, "/api/so2/v1/grades"),
+        ("server-error:401", tk.errors.AuthenticationError, "SO2_TOKEN"),
+        ("server-error:403", tk.errors.AuthenticationError, "SO2_TOKEN"),
+        ("login-page", tk.errors.AuthenticationError, "SO2_TOKEN"),
+        ("gzip,login-page", tk.errors.AuthenticationError, "SO2_TOKEN"),
+        ("rate-limit-absurd", tk.errors.TransportError, "too long"),
+        ("redirect-away", tk.errors.TransportError, "the token was not sent"),
+        ("paged-away", tk.errors.TransportError, "the token was not sent"),
+        ("redirect-within:times=0", tk.errors.TransportError, "redirected more than"),
+        ("paged-loop", tk.errors.TransportError, "circle"),
+        ("corrupt-gzip", tk.errors.TransportError, "corrupt"),
+        ("truncated-gzip", tk.errors.TransportError, "too early"),
+        ("gzip-bomb", tk.errors.TransportError, "explodes"),
     ],
 )
 def test_what_stays_wrong_is_an_error_that_says_so(
@@ -119,6 +119,6 @@ def test_wherever_a_bracketed_body_ends_early_no_record_is_missing(
 ) -> None:
     try:
         load, _ = fetch(f"{framing},drop-clean:times=1:after={after}")
-    except tk.WireFormatError:
+    except tk.errors.WireFormatError:
         return
     assert_frame_equal(load.frame, good.frame)

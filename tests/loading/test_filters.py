@@ -42,18 +42,18 @@ def test_a_filter_is_named(platform: SandboxPlatform) -> None:
     "wrong", [{"course_id": ""}, {"course_id": 7}, {"username": []}, {"days": 3}]
 )
 def test_a_wrong_filter_of_grades_is_refused(platform: SandboxPlatform, wrong: dict) -> None:
-    with pytest.raises(tk.ArgumentError):
+    with pytest.raises(tk.errors.ArgumentError):
         tk.fetch(platform, "grades", **wrong)
 
 
 @pytest.mark.parametrize("days", [-1, 2.5, "7", True])
 def test_days_is_a_whole_number(platform: SandboxPlatform, days: object) -> None:
-    with pytest.raises(tk.ArgumentError, match="days"):
+    with pytest.raises(tk.errors.ArgumentError, match="days"):
         tk.fetch(platform, "enrollments", days=days)  # type: ignore[arg-type]
 
 
 def test_an_unknown_resource_is_told_with_those_there_are(platform: SandboxPlatform) -> None:
-    with pytest.raises(tk.ArgumentError, match="grades, enrollments, completion"):
+    with pytest.raises(tk.errors.ArgumentError, match="grades, enrollments, completion"):
         tk.fetch(platform, "certificates")  # type: ignore[arg-type]
 
 

@@ -56,7 +56,9 @@ def flood_of_hints(connection: Connection) -> None:
 @pytest.mark.parametrize("talk", [drip_head, drip_chunk_size, drip_trailers, drip_body])
 def test_the_budget_holds_whatever_drips(talk: Callable[[Connection], None]) -> None:
     with serving(talk) as server:
-        with pytest.raises(tk.TransportError, match=r"not done after 0\.5 s \(SO2_TOTAL_TIMEOUT\)"):
+        with pytest.raises(
+            tk.errors.TransportError, match=r"not done after 0\.5 s \(SO2_TOTAL_TIMEOUT\)"
+        ):
             load(server, total_timeout=0.5)
         assert server.left.wait(5)
     assert server.sent < 300  # a byte every 20 ms: the client left in time
@@ -65,7 +67,7 @@ def test_the_budget_holds_whatever_drips(talk: Callable[[Connection], None]) -> 
 def test_the_budget_holds_in_a_flood_of_interim_answers() -> None:
     with (
         serving(flood_of_hints) as server,
-        pytest.raises(tk.TransportError, match="SO2_TOTAL_TIMEOUT"),
+        pytest.raises(tk.errors.TransportError, match="SO2_TOTAL_TIMEOUT"),
     ):
         load(server, total_timeout=0.5)
 
@@ -73,7 +75,7 @@ def test_the_budget_holds_in_a_flood_of_interim_answers() -> None:
 def test_a_handshake_that_never_ends_is_given_up() -> None:
     with serving(Connection.silence, ask_first=False) as server:
         address = server.base_url.replace("http://", "https://")
-        with pytest.raises(tk.TransportError, match="SO2_TOTAL_TIMEOUT"):
+        with pytest.raises(tk.errors.TransportError, match="SO2_TOTAL_TIMEOUT"):
             load(address, total_timeout=0.5)
         assert server.left.wait(5)
 
@@ -81,7 +83,9 @@ def test_a_handshake_that_never_ends_is_given_up() -> None:
 def test_silence_is_given_up_after_the_timeout_and_the_tries() -> None:
     with (
         serving(Connection.silence) as server,
-        pytest.raises(tk.TransportError, match=r"nothing came for 0\.3 s\. Given up after 1 try"),
+        pytest.raises(
+            tk.errors.TransportError, match=r"nothing came for 0\.3 s\. Given up after 1 try"
+        ),
     ):
         load(server, timeout=0.3)
 
@@ -90,7 +94,7 @@ def test_a_self_signed_server_is_refused_with_the_setting_that_trusts_it(tmp_pat
     certificate = self_signed(tmp_path)
     talk = lambda connection: connection.answer(b"[" + RECORD + b"]")  # noqa: E731
     with serving(talk, certificate=certificate) as server:
-        with pytest.raises(tk.TransportError, match=r"not trusted.*SO2_CA_FILE"):
+        with pytest.raises(tk.errors.TransportError, match=r"not trusted.*SO2_CA_FILE"):
             load(server, retries=5)
         assert not server.asked.is_set()
         assert load(server, ca_file=certificate[0]) == 1
@@ -100,7 +104,7 @@ def test_tls_towards_a_server_without_it_is_not_tried_again() -> None:
     talk = lambda connection: connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # noqa: E731
     with serving(talk, ask_first=False) as server:
         address = server.base_url.replace("http://", "https://")
-        with pytest.raises(tk.TransportError, match="is it an https address"):
+        with pytest.raises(tk.errors.TransportError, match="is it an https address"):
             load(address, retries=5)
         assert len(server.connections) == 1
 
@@ -110,13 +114,13 @@ def test_a_file_that_holds_no_certificates_is_named(content: str | None, tmp_pat
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(tk.ConfigurationError, match="SO2_CA_FILE"):
+    with pytest.raises(tk.errors.ConfigurationError, match="SO2_CA_FILE"):
         load("https://127.0.0.1:9", ca_file=path)
 
 
 def test_a_bad_ssl_cert_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
-    with pytest.raises(tk.ConfigurationError, match="SSL_CERT_FILE"):
+    with pytest.raises(tk.errors.ConfigurationError, match="SSL_CERT_FILE"):
         load("https://127.0.0.1:9")
 
 
@@ -139,7 +143,7 @@ def test_https_goes_through_a_tunnel_in_which_the_proxy_sees_no_token(
 ) -> None:
     with serving(tunnel_to_nowhere) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.base_url)
-        with pytest.raises(tk.TransportError):
+        with pytest.raises(tk.errors.TransportError):
             load("https://platform.example.com", timeout=0.5)
     (connection,) = proxy.connections
     assert connection.head.startswith(b"CONNECT platform.example.com:443 HTTP/1.1\r\n")
@@ -150,7 +154,7 @@ def test_https_goes_through_a_tunnel_in_which_the_proxy_sees_no_token(
 def test_plain_http_never_takes_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Connection.silence) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
-        with pytest.raises(tk.TransportError):
+        with pytest.raises(tk.errors.TransportError):
             load("http://platform.invalid", allow_http=True)
         assert proxy.connections == []
 
@@ -161,7 +165,7 @@ def test_a_proxy_that_refuses_is_named() -> None:
     )
     with serving(refuse) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("HTTPS_PROXY", proxy.base_url)
-        with pytest.raises(tk.TransportError, match=r"proxy.*NO_PROXY") as caught:
+        with pytest.raises(tk.errors.TransportError, match=r"proxy.*NO_PROXY") as caught:
             load("https://platform.example.com", retries=5)
         assert len(proxy.connections) == 1
     assert TOKEN not in str(caught.value)
@@ -179,7 +183,7 @@ def test_a_proxy_that_cannot_be_used_is_explained(
     proxy: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(tk.ConfigurationError, match=said):
+    with pytest.raises(tk.errors.ConfigurationError, match=said):
         load("https://platform.example.com")
 
 
@@ -208,7 +212,7 @@ def test_records_in_an_answer_that_is_no_success_are_not_shown(status: bytes) ->
     talk = lambda connection: connection.answer(  # noqa: E731
         b"[" + RECORD + b"]", b"HTTP/1.1 %s Whatever\r\n" % status
     )
-    with serving(talk) as server, pytest.raises(tk.TransportError) as caught:
+    with serving(talk) as server, pytest.raises(tk.errors.TransportError) as caught:
         load(server, timeout=0.5)
     assert status.decode() in str(caught.value)
     assert "ada" not in str(caught.value)
@@ -219,7 +223,7 @@ def test_an_explanation_is_shown_without_addresses() -> None:
         b'{"detail": "days of \\u001b[31m ada@example.com is no number", "records": ["bob"]}',
         b"HTTP/1.1 400 Bad Request\r\n",
     )
-    with serving(talk) as server, pytest.raises(tk.TransportError) as caught:
+    with serving(talk) as server, pytest.raises(tk.errors.TransportError) as caught:
         load(server)
     assert str(caught.value).endswith("It says: days of [31m [address] is no number")
 
@@ -235,7 +239,9 @@ def test_a_redirect_to_what_is_no_address_is_one_error(location: str) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: " + location.encode() + b"\r\n"
     with (
         serving(lambda connection: connection.answer(b"", head)) as server,
-        pytest.raises(tk.TransportError, match=r"where to ask instead|Given up|redirected more"),
+        pytest.raises(
+            tk.errors.TransportError, match=r"where to ask instead|Given up|redirected more"
+        ),
     ):
         load(server)
 
@@ -247,7 +253,7 @@ def test_a_next_page_that_is_no_address_is_one_error(named: str) -> None:
     body = b'{"results":[' + RECORD + b'],"next":"' + named.encode() + b'"}'
     with (
         serving(lambda connection: connection.answer(body)) as server,
-        pytest.raises(tk.TransportError, match=r"the next page|circle"),
+        pytest.raises(tk.errors.TransportError, match=r"the next page|circle"),
     ):
         load(server)
 
@@ -276,7 +282,7 @@ def test_an_absurd_time_to_come_back_is_one_error(again: str) -> None:
     head = f"HTTP/1.1 429 Too Many Requests\r\nRetry-After: {again}\r\n".encode()
     with (
         serving(lambda connection: connection.answer(b"", head)) as server,
-        pytest.raises(tk.TransportError, match="429"),
+        pytest.raises(tk.errors.TransportError, match="429"),
     ):
         load(server)
 
@@ -286,7 +292,7 @@ def test_thousands_of_encodings_are_refused(join: str) -> None:
     head = OK + b"Content-Encoding: gzip" + (join * 2_999).encode() + b"\r\n"
     with (
         serving(lambda connection: connection.answer(b"", head)) as server,
-        pytest.raises(tk.TransportError, match=r"3,000 times|100 KB|Given up"),
+        pytest.raises(tk.errors.TransportError, match=r"3,000 times|100 KB|Given up"),
     ):
         load(server)
 
@@ -296,7 +302,7 @@ def test_a_closed_platform_says_what_to_do() -> None:
         source = tk.connect(sandbox.base_url, sandbox.token)
         tk.load_grades(source)
         source.close()
-        with pytest.raises(tk.ConfigurationError, match="connect again"):
+        with pytest.raises(tk.errors.ConfigurationError, match="connect again"):
             tk.load_grades(source)
 
 
@@ -310,7 +316,7 @@ def test_a_closed_platform_says_what_to_do() -> None:
     ],
 )
 def test_an_impossible_address_is_refused_at_once(base_url: str) -> None:
-    with pytest.raises(tk.ConfigurationError, match="SO2_BASE_URL"):
+    with pytest.raises(tk.errors.ConfigurationError, match="SO2_BASE_URL"):
         tk.connect(base_url, token=TOKEN)
 
 
@@ -320,13 +326,13 @@ def test_an_impossible_timeout_is_refused(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(tk.ConfigurationError, match=name):
+    with pytest.raises(tk.errors.ConfigurationError, match=name):
         tk.connect("https://platform.example.com", token=TOKEN)
 
 
 @pytest.mark.parametrize("token", ["", " ", "two words", "caf\u00e9", "a\r\nX: y"])
 def test_a_token_that_is_none_is_never_tried(token: str) -> None:
-    with pytest.raises(tk.ConfigurationError, match="token"):
+    with pytest.raises(tk.errors.ConfigurationError, match="token"):
         tk.connect("https://platform.example.com", token=token)
 
 
@@ -356,7 +362,7 @@ def paging(page: Callable[[int], bytes]) -> Callable[[Connection], None]:
 def test_pages_that_bring_nothing_new_end(page: Callable[[int], bytes]) -> None:
     with (
         serving(paging(page)) as server,
-        pytest.raises(tk.TransportError, match="the last 10 pages brought nothing new"),
+        pytest.raises(tk.errors.TransportError, match="the last 10 pages brought nothing new"),
     ):
         load(server)
 
@@ -367,7 +373,7 @@ def test_pages_that_differ_by_fragment_alone_go_round_in_a_circle() -> None:
             connection.answer(b'{"results":[' + RECORD + b'],"next":"#%d"}' % number)
             connection.request()
 
-    with serving(talk) as server, pytest.raises(tk.TransportError, match="circle"):
+    with serving(talk) as server, pytest.raises(tk.errors.TransportError, match="circle"):
         load(server)
 
 
@@ -375,6 +381,6 @@ def test_pages_without_end_keep_to_the_budget_of_the_whole_download() -> None:
     fresh = lambda number: RECORD.replace(b"ada", b"ada%d" % number)  # noqa: E731
     with (
         serving(paging(fresh)) as server,
-        pytest.raises(tk.TransportError, match="SO2_TOTAL_TIMEOUT"),
+        pytest.raises(tk.errors.TransportError, match="SO2_TOTAL_TIMEOUT"),
     ):
         load(server, total_timeout=0.5)

@@ -68,7 +68,7 @@ def test_a_course_id_reaches_the_server_as_it_is() -> None:
 def test_a_refused_token_is_an_authentication_error(status: int) -> None:
     handler, requests = answering(httpx.Response(status))
 
-    with pytest.raises(tk.AuthenticationError, match="SO2_TOKEN"):
+    with pytest.raises(tk.errors.AuthenticationError, match="SO2_TOKEN"):
         tk.load_completion(platform(handler))
     assert len(requests) == 1
 
@@ -80,14 +80,14 @@ def test_a_refused_token_is_an_authentication_error(status: int) -> None:
 def test_a_login_page_is_an_authentication_error(answer: httpx.Response) -> None:
     handler, _ = answering(answer)
 
-    with pytest.raises(tk.AuthenticationError, match="web page"):
+    with pytest.raises(tk.errors.AuthenticationError, match="web page"):
         tk.load_completion(platform(handler))
 
 
 def test_an_address_without_the_api_is_named() -> None:
     handler, _ = answering(httpx.Response(404))
 
-    with pytest.raises(tk.TransportError, match=r"/api/so2/v1/completion.*404") as caught:
+    with pytest.raises(tk.errors.TransportError, match=r"/api/so2/v1/completion.*404") as caught:
         tk.load_completion(platform(handler))
     assert caught.value.status == 404
 
@@ -95,7 +95,7 @@ def test_an_address_without_the_api_is_named() -> None:
 def test_what_a_server_says_of_a_bad_request_is_passed_on() -> None:
     handler, _ = answering(httpx.Response(400, json={"detail": "days must be a number"}))
 
-    with pytest.raises(tk.TransportError, match="days must be a number"):
+    with pytest.raises(tk.errors.TransportError, match="days must be a number"):
         tk.load_enrollments(platform(handler), days=1)
 
 
@@ -123,7 +123,7 @@ def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception) -> No
 def test_it_gives_up_after_the_set_number_of_tries() -> None:
     handler, requests = answering(httpx.Response(503))
 
-    with pytest.raises(tk.TransportError, match=r"503.*Given up after 3 tries") as caught:
+    with pytest.raises(tk.errors.TransportError, match=r"503.*Given up after 3 tries") as caught:
         tk.load_completion(platform(handler, retries=2))
     assert caught.value.status == 503
     assert len(requests) == 3
@@ -132,7 +132,7 @@ def test_it_gives_up_after_the_set_number_of_tries() -> None:
 def test_an_absurd_wait_is_an_error_instead() -> None:
     handler, requests = answering(httpx.Response(429, headers={"Retry-After": "86400"}))
 
-    with pytest.raises(tk.TransportError, match="86,400 s"):
+    with pytest.raises(tk.errors.TransportError, match="86,400 s"):
         tk.load_completion(platform(handler))
     assert len(requests) == 1
 
@@ -141,7 +141,7 @@ def test_a_redirect_elsewhere_never_gets_the_token() -> None:
     target = httpx.Response(302, headers={"Location": "https://evil.example.net/login"})
     handler, requests = answering(target, ok())
 
-    with pytest.raises(tk.TransportError, match="the token was not sent"):
+    with pytest.raises(tk.errors.TransportError, match="the token was not sent"):
         tk.load_completion(platform(handler))
     assert len(requests) == 1
 
@@ -156,7 +156,7 @@ def test_a_redirect_within_the_platform_is_followed() -> None:
 def test_a_redirect_in_a_circle_ends() -> None:
     handler, _ = answering(httpx.Response(302, headers={"Location": "/round"}))
 
-    with pytest.raises(tk.TransportError, match="redirected more than"):
+    with pytest.raises(tk.errors.TransportError, match="redirected more than"):
         tk.load_completion(platform(handler))
 
 
@@ -180,11 +180,11 @@ def test_pages_are_followed_and_records_numbered_through() -> None:
 
 def test_pages_in_a_circle_or_elsewhere_are_refused() -> None:
     handler, _ = answering(page("?page=2"), page("?page=2"))
-    with pytest.raises(tk.TransportError, match="circle"):
+    with pytest.raises(tk.errors.TransportError, match="circle"):
         tk.load_completion(platform(handler))
 
     handler, requests = answering(page("https://evil.example.net/"))
-    with pytest.raises(tk.TransportError, match="the token was not sent"):
+    with pytest.raises(tk.errors.TransportError, match="the token was not sent"):
         tk.load_completion(platform(handler))
     assert len(requests) == 1
 
@@ -200,9 +200,9 @@ def test_several_courses_come_in_the_order_asked_each_once() -> None:
     frame = tk.load_completion(platform(handler), course_id=["b", "a", "b", "c"])
     assert frame["course_id"].to_list() == ["b", "a", "c"]
 
-    with pytest.raises(tk.TransportError, match="completion of bad"):
+    with pytest.raises(tk.errors.TransportError, match="completion of bad"):
         tk.load_completion(platform(handler), course_id=["a", "bad"])
-    with pytest.raises(tk.ArgumentError, match="course_id"):
+    with pytest.raises(tk.errors.ArgumentError, match="course_id"):
         tk.load_completion(platform(handler), course_id=[])
 
 
@@ -258,7 +258,7 @@ def test_the_token_is_in_no_repr_error_or_pickle() -> None:
     assert TOKEN not in repr(subject)
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(subject)
-    with pytest.raises(tk.TransportError) as caught:
+    with pytest.raises(tk.errors.TransportError) as caught:
         tk.load_completion(subject)
     error: BaseException | None = caught.value
     while error is not None:
@@ -268,6 +268,6 @@ def test_the_token_is_in_no_repr_error_or_pickle() -> None:
 
 
 def test_a_token_with_a_line_break_is_refused_without_showing_it() -> None:
-    with pytest.raises(tk.ConfigurationError) as caught:
+    with pytest.raises(tk.errors.ConfigurationError) as caught:
         Platform(settings(base_url=BASE, token="two\nlines"))
     assert "lines" not in str(caught.value)

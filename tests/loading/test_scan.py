@@ -127,5 +127,5 @@ def test_head_ends_the_download(bodies: list[Body]) -> None:
 def test_an_error_of_the_platform_is_raised_as_it_is() -> None:
     with tk.sandbox(learners=50) as platform:
         wrong = tk.connect(platform.base_url, token="wrong")
-        with pytest.raises(tk.AuthenticationError):
+        with pytest.raises(tk.errors.AuthenticationError):
             tk.scan(wrong, "grades").collect()

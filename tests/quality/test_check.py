@@ -117,7 +117,7 @@ def test_failures_stop_the_caller_at_the_severity_named() -> None:
     assert failing(report) == [("grades", "percent_grade_not_null", 1)]
     report.raise_for_failures()
     report.raise_for_failures(severity="warning")
-    with pytest.raises(tk.QualityError, match="every record has a grade – fewer than 10"):
+    with pytest.raises(tk.errors.QualityError, match="every record has a grade – fewer than 10"):
         report.raise_for_failures(severity="info")
 
 
@@ -144,13 +144,13 @@ def test_every_form_of_a_report_rounds_counts_and_withholds_small_ones(tmp_path:
     few = by_check["key_unique"]
     assert few["detail"] == "tk.check(…).failures lists them"
     with pytest.raises(
-        tk.QualityError, match=r"one record in a course – fewer than 10 of (55|60)$"
+        tk.errors.QualityError, match=r"one record in a course – fewer than 10 of (55|60)$"
     ):
         report.raise_for_failures()
 
 
 def test_nothing_to_check_is_refused() -> None:
-    with pytest.raises(tk.ArgumentError, match="check needs a frame"):
+    with pytest.raises(tk.errors.ArgumentError, match="check needs a frame"):
         tk.check()
 
 

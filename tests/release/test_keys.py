@@ -44,7 +44,7 @@ def own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 )
 def test_a_guessable_key_is_refused_without_showing_it(key: str) -> None:
     for judge in (pseudonym_key, release_secret):
-        with pytest.raises(tk.ConfigurationError, match="token_hex") as caught:
+        with pytest.raises(tk.errors.ConfigurationError, match="token_hex") as caught:
             judge(key)
         assert not key.strip() or key not in str(caught.value)
 
@@ -82,7 +82,7 @@ def test_testing_a_guess_costs_a_stretching() -> None:
 
 def test_an_empty_variable_is_refused_rather_than_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SO2_PSEUDONYM_KEY", "")
-    with pytest.raises(tk.ConfigurationError, match="set but empty"):
+    with pytest.raises(tk.errors.ConfigurationError, match="set but empty"):
         pseudonym_key()
     assert not keys.key_file().exists()
 
@@ -104,7 +104,7 @@ def test_the_key_file_is_for_its_owner_alone() -> None:
     pseudonym_key()
     assert keys.key_file().stat().st_mode & 0o777 == 0o600
     keys.key_file().chmod(0o644)
-    with pytest.raises(tk.ConfigurationError, match="chmod 600"):
+    with pytest.raises(tk.errors.ConfigurationError, match="chmod 600"):
         pseudonym_key()
 
 
@@ -162,7 +162,7 @@ def test_where_no_secret_can_be_kept_its_remark_says_so(
     secret = release_secret()
     assert "cannot be compared night by night" in secret.remark
     assert release_secret() == secret, "one for the whole process"
-    with pytest.raises(tk.ConfigurationError, match="cannot be kept"):
+    with pytest.raises(tk.errors.ConfigurationError, match="cannot be kept"):
         pseudonym_key()
 
 
@@ -177,5 +177,5 @@ def test_a_release_secret_shows_itself_nowhere() -> None:
 def test_a_key_file_that_is_no_text_is_told_of() -> None:
     pseudonym_key()
     keys.key_file().write_bytes(b"\xff\xfe")
-    with pytest.raises(tk.ConfigurationError, match="not text any more"):
+    with pytest.raises(tk.errors.ConfigurationError, match="not text any more"):
         pseudonym_key()

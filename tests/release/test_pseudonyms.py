@@ -65,12 +65,12 @@ def test_different_usernames_have_different_pseudonyms(names: list[str]) -> None
 
 def test_pseudonyms_are_not_hashed_again() -> None:
     once = tk.release.pseudonymize(learners("ada"), KEY)
-    with pytest.raises(tk.DisclosureError, match="already"):
+    with pytest.raises(tk.errors.DisclosureError, match="already"):
         tk.release.pseudonymize(once, KEY)
 
 
 def test_a_frame_without_identities_is_refused() -> None:
-    with pytest.raises(tk.SchemaError, match="username"):
+    with pytest.raises(tk.errors.SchemaError, match="username"):
         tk.release.pseudonymize(pl.DataFrame({"completion": [0.1]}), KEY)
 
 

@@ -61,7 +61,7 @@ def test_the_documentation_lists_each_fault_with_its_parameters() -> None:
     ],
 )
 def test_a_fault_that_does_not_exist_is_refused(names: str | list[str], said: str) -> None:
-    with pytest.raises(tk.ConfigurationError, match=said):
+    with pytest.raises(tk.errors.ConfigurationError, match=said):
         faulty(names)
 
 

@@ -223,11 +223,13 @@ def test_the_published_csv_and_the_parquet_copy_give_the_same(
 
 def test_a_missing_column_is_named(published: Path) -> None:
     (published / "assessments.csv").write_text("id_assessment\n1\n")
-    with pytest.raises(tk.ConfigurationError, match=r"assessments\.csv lacks assessment_type, "):
+    with pytest.raises(
+        tk.errors.ConfigurationError, match=r"assessments\.csv lacks assessment_type, "
+    ):
         tk.sandbox(oulad=published)
 
 
 def test_a_missing_table_is_named(published: Path) -> None:
     (published / "studentVle.csv").unlink()
-    with pytest.raises(tk.ConfigurationError, match=r"neither studentVle\.parquet nor"):
+    with pytest.raises(tk.errors.ConfigurationError, match=r"neither studentVle\.parquet nor"):
         tk.sandbox(oulad=published)

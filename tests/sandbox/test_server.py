@@ -169,7 +169,7 @@ def test_no_simulated_moment_lies_before_the_opening_or_after_the_clock(
     platform: SandboxPlatform,
 ) -> None:
     for year in (2023, 2027):
-        with pytest.raises(tk.ConfigurationError, match="2024-01-01 to 2026-01-01"):
+        with pytest.raises(tk.errors.ConfigurationError, match="2024-01-01 to 2026-01-01"):
             platform.earlier(datetime(year, 1, 1, tzinfo=UTC))
 
 
@@ -189,11 +189,11 @@ def test_a_sandbox_that_nobody_holds_stops() -> None:
 
 @pytest.mark.parametrize(("learners", "seed"), [(0, 7), (-1, 7), (10**8, 7), (1, -1), (1, 2**64)])
 def test_impossible_arguments_are_refused(learners: int, seed: int) -> None:
-    with pytest.raises(tk.ConfigurationError, match="must be"):
+    with pytest.raises(tk.errors.ConfigurationError, match="must be"):
         tk.sandbox(learners=learners, seed=seed)
 
 
 def test_a_port_that_is_taken_is_named(platform: SandboxPlatform) -> None:
     port = int(platform.base_url.rpartition(":")[2])
-    with pytest.raises(tk.ConfigurationError, match=f"port {port}"):
+    with pytest.raises(tk.errors.ConfigurationError, match=f"port {port}"):
         tk.sandbox(learners=1, port=port)

@@ -53,7 +53,7 @@ def test_a_file_with_one_flipped_bit_is_refused_by_name(folder: Path, name: str)
     places = [0, len(whole) - 1, *(DRAWS.randrange(len(whole)) for _ in range(100))]
     for place in places:
         flip(path, place)
-        with pytest.raises(tk.SnapshotError, match=rf"{name}\.parquet.*checksum is another"):
+        with pytest.raises(tk.errors.SnapshotError, match=rf"{name}\.parquet.*checksum is another"):
             tk.open_snapshot(folder)
         path.write_bytes(whole)
     tk.open_snapshot(folder)
@@ -64,9 +64,9 @@ def test_a_manifest_with_one_flipped_bit_is_refused_wherever_it_is(folder: Path)
     whole = path.read_bytes()
     for place in range(len(whole)):
         flip(path, place)
-        with pytest.raises(tk.SnapshotError, match=r"manifest\.json"):
+        with pytest.raises(tk.errors.SnapshotError, match=r"manifest\.json"):
             tk.open_snapshot(folder)
-        with pytest.raises(tk.SnapshotError, match=r"manifest\.json"):
+        with pytest.raises(tk.errors.SnapshotError, match=r"manifest\.json"):
             tk.snapshots.list_snapshots(folder)
         path.write_bytes(whole)
     tk.open_snapshot(folder)
@@ -76,21 +76,21 @@ def test_a_manifest_with_one_flipped_bit_is_refused_wherever_it_is(folder: Path)
 def test_a_manifest_that_is_cut_off_is_refused(folder: Path, length: int) -> None:
     path = folder / MANIFEST
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(tk.SnapshotError, match=r"manifest\.json"):
+    with pytest.raises(tk.errors.SnapshotError, match=r"manifest\.json"):
         tk.open_snapshot(folder)
 
 
 def test_a_manifest_of_another_version_is_refused_by_its_version(folder: Path) -> None:
     path = folder / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 1}))
-    with pytest.raises(tk.SnapshotError, match=r"schema_version.*another version"):
+    with pytest.raises(tk.errors.SnapshotError, match=r"schema_version.*another version"):
         tk.open_snapshot(folder)
 
 
 def test_a_manifest_without_its_checksum_is_refused(folder: Path) -> None:
     path = folder / MANIFEST
     path.write_bytes(b"{\n" + path.read_bytes().split(b"\n", 2)[2])
-    with pytest.raises(tk.SnapshotError, match="checksum is missing"):
+    with pytest.raises(tk.errors.SnapshotError, match="checksum is missing"):
         tk.open_snapshot(folder)
 
 
@@ -98,14 +98,14 @@ def test_a_manifest_cannot_point_out_of_its_folder(folder: Path) -> None:
     manifest = tk.open_snapshot(folder).manifest
     out = manifest.problems.model_copy(update={"name": "../elsewhere/problems.parquet"})
     manifest.model_copy(update={"problems": out}).write(folder)
-    with pytest.raises(tk.SnapshotError, match=r"problems\.name"):
+    with pytest.raises(tk.errors.SnapshotError, match=r"problems\.name"):
         tk.open_snapshot(folder)
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     (path,) = folder.rglob("grades.parquet")
     path.unlink()
-    with pytest.raises(tk.SnapshotError, match=r"grades\.parquet.*missing"):
+    with pytest.raises(tk.errors.SnapshotError, match=r"grades\.parquet.*missing"):
         tk.open_snapshot(folder)
 
 
@@ -121,7 +121,7 @@ def test_a_held_snapshot_lives_until_the_next_write_but_one(platform, folder: Pa
     tk.take_snapshot(platform, folder, key=KEY)
     assert held.grades().collect().equals(before)
     tk.take_snapshot(platform, folder, key=KEY)
-    with pytest.raises(tk.SnapshotError, match="newer snapshots have replaced"):
+    with pytest.raises(tk.errors.SnapshotError, match="newer snapshots have replaced"):
         held.grades()
     assert len(list(folder.glob("data-*"))) == 2
 
@@ -205,7 +205,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFIN
 with tk.connect() as platform:
     try:
         tk.take_snapshot(platform, sys.argv[1])
-    except tk.SnapshotError as error:
+    except tk.errors.SnapshotError as error:
         print(error)
 """
 
@@ -238,9 +238,9 @@ def test_on_a_full_disk_the_earlier_snapshot_stays_and_the_error_says_so(
 def test_a_folder_that_cannot_be_made_is_told_of(platform, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     snapshot = tk.take_snapshot(platform, tmp_path / "s", key=KEY)
-    with pytest.raises(tk.SnapshotError, match="cannot be written"):
+    with pytest.raises(tk.errors.SnapshotError, match="cannot be written"):
         tk.take_snapshot(platform, tmp_path / "file" / "s", key=KEY)
-    with pytest.raises(tk.SnapshotError, match="cannot be written"):
+    with pytest.raises(tk.errors.SnapshotError, match="cannot be written"):
         tk.snapshots.export_csv(snapshot, tmp_path / "file" / "csv")
-    with pytest.raises(tk.SnapshotError, match="cannot be written"):
+    with pytest.raises(tk.errors.SnapshotError, match="cannot be written"):
         tk.snapshots.write_csv(pl.DataFrame({"a": [1]}), tmp_path / "none" / "one.csv")

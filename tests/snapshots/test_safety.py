@@ -173,7 +173,7 @@ def test_a_body_that_keeps_changing_ends_the_snapshot_with_its_resource(tmp_path
 
     settings = Settings(base_url="https://platform.example.com", token="a-token", retries=1)
     platform = Platform(settings, transport=httpx.MockTransport(answer))
-    with pytest.raises(tk.TransportError, match=r"^grades: "):
+    with pytest.raises(tk.errors.TransportError, match=r"^grades: "):
         tk.take_snapshot(platform, tmp_path, key=KEY)
     assert len(asked) <= 8
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
@@ -203,7 +203,7 @@ def test_enrollments_and_passes_are_dated_to_the_day_unless_asked_otherwise(
 
 @pytest.mark.parametrize("wrong", [{"identities": "names"}, {"times": "hour"}])
 def test_an_impossible_wish_is_told_with_what_can_be(tmp_path: Path, wrong: dict[str, str]) -> None:
-    with pytest.raises(tk.ConfigurationError, match="must be"):
+    with pytest.raises(tk.errors.ConfigurationError, match="must be"):
         tk.take_snapshot(answering(), tmp_path, key=KEY, **wrong)  # type: ignore[arg-type]
 
 
@@ -220,13 +220,13 @@ def test_problems_at_rest_keep_numbers_and_no_names(tmp_path: Path) -> None:
 
 def test_a_folder_that_only_looks_like_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data-2024").mkdir()
-    with pytest.raises(tk.SnapshotError, match="data-2024"):
+    with pytest.raises(tk.errors.SnapshotError, match="data-2024"):
         tk.take_snapshot(answering(record("ada")), tmp_path, key=KEY)
     assert (tmp_path / "data-2024").is_dir()
 
 
 def test_no_course_at_all_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(tk.ArgumentError, match="course_id"):
+    with pytest.raises(tk.errors.ArgumentError, match="course_id"):
         tk.take_snapshot(answering(record("ada")), tmp_path, course_id=[], key=KEY)
 
 

@@ -56,19 +56,19 @@ def test_a_cut_off_file_is_named(platform, tmp_path: Path) -> None:
     (path,) = tmp_path.rglob("grades.parquet")
     path.write_bytes(path.read_bytes()[:-10])
 
-    with pytest.raises(tk.SnapshotError, match=r"grades\.parquet.*bytes instead of"):
+    with pytest.raises(tk.errors.SnapshotError, match=r"grades\.parquet.*bytes instead of"):
         tk.open_snapshot(tmp_path)
 
 
 def test_a_folder_without_a_snapshot_is_said_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(tk.SnapshotError, match="holds no snapshot"):
+    with pytest.raises(tk.errors.SnapshotError, match="holds no snapshot"):
         tk.open_snapshot(tmp_path)
 
 
 def test_a_folder_of_other_things_is_left_alone(platform, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
 
-    with pytest.raises(tk.SnapshotError, match=r"thesis\.txt"):
+    with pytest.raises(tk.errors.SnapshotError, match=r"thesis\.txt"):
         tk.take_snapshot(platform, tmp_path, key=KEY)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -77,7 +77,7 @@ def test_a_failed_run_leaves_the_earlier_snapshot(platform, tmp_path: Path) -> N
     before = tk.take_snapshot(platform, tmp_path, key=KEY)
     with (
         tk.sandbox(learners=300, faults="login-page") as broken,
-        pytest.raises(tk.AuthenticationError),
+        pytest.raises(tk.errors.AuthenticationError),
     ):
         tk.take_snapshot(broken, tmp_path, key=KEY)
 
@@ -91,7 +91,7 @@ def test_a_second_writer_is_refused(platform, tmp_path: Path) -> None:
     tk.take_snapshot(platform, tmp_path, key=KEY)
     with (
         FileLock(tmp_path / ".lock"),
-        pytest.raises(tk.SnapshotError, match="another run is writing"),
+        pytest.raises(tk.errors.SnapshotError, match="another run is writing"),
     ):
         tk.take_snapshot(platform, tmp_path, key=KEY)
 
@@ -143,7 +143,7 @@ def test_snapshots_under_two_keys_are_not_compared(platform, tmp_path: Path) -> 
     a = tk.take_snapshot(platform, tmp_path / "a", key=KEY)
     b = tk.take_snapshot(platform, tmp_path / "b", key=KEY[::-1])
 
-    with pytest.raises(tk.SnapshotError, match="name learners differently"):
+    with pytest.raises(tk.errors.SnapshotError, match="name learners differently"):
         tk.compare_snapshots(a, b)
 
 

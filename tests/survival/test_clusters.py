@@ -67,7 +67,7 @@ def test_too_few_clusters_give_no_test() -> None:
 
 def test_a_row_without_a_cluster_is_refused() -> None:
     rows = learners().with_columns(pl.when(pl.col("id") > 1).then("id").alias("id"))
-    with pytest.raises(tk.SchemaError, match="rows have no `id`"):
+    with pytest.raises(tk.errors.SchemaError, match="rows have no `id`"):
         tk.logrank(rows, by="mode", cluster="id")
 
 

@@ -109,9 +109,9 @@ def test_without_an_origin_it_refuses() -> None:
 
 def test_a_missing_column_and_a_column_of_another_type_are_refused() -> None:
     pc = person_course(learner("ada", day=10))
-    with pytest.raises(tk.SchemaError, match="no column `opened`"):
+    with pytest.raises(tk.errors.SchemaError, match="no column `opened`"):
         tk.time_to_pass(pc, "opened")
-    with pytest.raises(tk.SchemaError, match="must be a column of dates"):
+    with pytest.raises(tk.errors.SchemaError, match="must be a column of dates"):
         tk.time_to_pass(pc, "username")
 
 
@@ -230,7 +230,7 @@ def test_a_group_whose_passes_lack_dates_is_refused_by_name(curve: Callable[...,
     many = undated_beside(97, 3).with_columns(mode=pl.lit("verified"))
     durations = tk.time_to_pass(pl.concat([few, many]))
     with pytest.raises(
-        tk.SchemaError, match=r"by mode of: verified \(3.0%\)\. .*undated=\"bounds\""
+        tk.errors.SchemaError, match=r"by mode of: verified \(3.0%\)\. .*undated=\"bounds\""
     ):
         curve(durations, by="mode")
     curve(durations.filter(mode="audit"), by="mode")
@@ -279,7 +279,7 @@ def test_a_course_of_undated_passes_is_left_out_whole_and_counted() -> None:
 def test_bounds_that_are_not_told_apart_are_refused() -> None:
     durations = tk.time_to_pass(undated_beside(2, 2), undated="bounds")
     for function in (tk.kaplan_meier, tk.survival.exclusions):
-        with pytest.raises(tk.ArgumentError, match='add "bound" to `by`'):
+        with pytest.raises(tk.errors.ArgumentError, match='add "bound" to `by`'):
             function(durations)
         function(durations.filter(bound="at once"))
 
@@ -332,7 +332,7 @@ def test_the_truth_lies_between_the_bounds(days: list[int], known: list[bool], a
     ],
 )
 def test_impossible_arguments_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(tk.ArgumentError):
+    with pytest.raises(tk.errors.ArgumentError):
         tk.time_to_pass(person_course(learner("ada", day=10)), **wrong)  # type: ignore[arg-type]
 
 

@@ -154,13 +154,13 @@ def test_a_mean_of_one_learner_has_no_interval_of_students() -> None:
     assert means.filter(mode="b").select("estimate", "ci_low", "ci_high").row(0) == (4, None, None)
     found = tk.survival.rmst_difference(frame, by="mode", horizon=5).frame.row(0, named=True)
     assert (found["difference"], found["ci_low"], found["p_value"]) == (1.5, None, None)
-    with pytest.raises(tk.ArgumentError, match="distribution must be one of 't', 'normal'"):
+    with pytest.raises(tk.errors.ArgumentError, match="distribution must be one of 't', 'normal'"):
         tk.survival_summary(frame, distribution="z")  # type: ignore[arg-type]
 
 
 def test_grays_test_refuses_late_entry() -> None:
     frame = rows(1, 2, events="xo", mode=["a", "b"], entry=[0.0, 1.0], end=["passed", None])
-    with pytest.raises(tk.SchemaError, match="late entry"):
+    with pytest.raises(tk.errors.SchemaError, match="late entry"):
         tk.survival.gray_test(frame, by="mode")
 
 
@@ -297,7 +297,9 @@ def test_gray_has_no_test_where_nobody_comes_to_the_end(end: str) -> None:
     others = rows(1, 2, events="oo", mode=["a", "b"], end=["left", None])
     table = tk.survival.gray_test(others, by="mode", end=end).frame
     assert table["p_value"].null_count() == (2 if end == "passed" else 0)
-    with pytest.raises(tk.ArgumentError, match="no duration ends in 'nonsense'; there is left"):
+    with pytest.raises(
+        tk.errors.ArgumentError, match="no duration ends in 'nonsense'; there is left"
+    ):
         tk.survival.gray_test(others, by="mode", end="nonsense")
 
 

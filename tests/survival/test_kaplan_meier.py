@@ -181,12 +181,12 @@ def test_censoring_widens_the_interval_where_the_last_one_passes() -> None:
 )
 def test_impossible_values_are_refused(column: str, values: list[object], message: str) -> None:
     rows = durations([(1.0, True), (2.0, True)]).with_columns(pl.Series(column, values))
-    with pytest.raises(tk.SchemaError, match=message):
+    with pytest.raises(tk.errors.SchemaError, match=message):
         tk.kaplan_meier(rows)
 
 
 def test_a_missing_group_column_is_named() -> None:
-    with pytest.raises(tk.SchemaError, match="no column `course`"):
+    with pytest.raises(tk.errors.SchemaError, match="no column `course`"):
         tk.kaplan_meier(durations([(1.0, True)]), by="course")
 
 

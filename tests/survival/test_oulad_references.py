@@ -37,7 +37,7 @@ def test_exclusions_are_counted_by_reason(everybody: pl.DataFrame) -> None:
 
 
 def test_modules_whose_passes_lack_dates_have_no_curve(everybody: pl.DataFrame) -> None:
-    with pytest.raises(tk.SchemaError, match=r"of: GGG \(100\.0%\); CCC \(22\.7%\)\."):
+    with pytest.raises(tk.errors.SchemaError, match=r"of: GGG \(100\.0%\); CCC \(22\.7%\)\."):
         tk.kaplan_meier(everybody, by="course_number")
 
 

@@ -64,12 +64,12 @@ def test_a_long_table_says_how_much_of_it_is_shown() -> None:
 
 
 def test_a_column_that_does_not_exist_is_told_with_those_that_do() -> None:
-    with pytest.raises(tk.SchemaError, match="n_enrolled"):
+    with pytest.raises(tk.errors.SchemaError, match="n_enrolled"):
         tk.outcomes(PC).table(["nope"])
 
 
 def test_every_frame_and_result_has_a_dictionary() -> None:
     assert "percent_grade" in repr(tk.describe("grades"))
     assert "pass_rate_of_enrolled" in repr(tk.outcomes(PC).describe())
-    with pytest.raises(tk.SchemaError, match="enrollments"):
+    with pytest.raises(tk.errors.SchemaError, match="enrollments"):
         tk.describe("nope")

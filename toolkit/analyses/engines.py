@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -13,6 +14,15 @@ SUPPORTED = ("Polars, lazy or not", "DuckDB", "pandas", "PyArrow")
 _COUNTED_IN_PLACE = {nw.Implementation.POLARS, nw.Implementation.DUCKDB}
 
 
+class HasPersonCourse(ABC):
+    """What is taken wherever a person_course frame is, such as a `Study`."""
+
+    @property
+    @abstractmethod
+    def person_course(self) -> pl.DataFrame:
+        """One row per learner per course."""
+
+
 def lazily(frame: Any) -> nw.LazyFrame[Any]:
     """The frame for Narwhals, uncollected.
 
@@ -22,6 +32,8 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
     Raises:
         ArgumentError: The frame is of no engine that is tested to give the same figures.
     """
+    if isinstance(frame, HasPersonCourse):
+        frame = frame.person_course
     try:
         known = nw.from_native(frame)
     except TypeError:

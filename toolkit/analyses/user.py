@@ -82,7 +82,10 @@ def _refuse(
         if not frame.schema[name].is_integer():
             raise SchemaError(f"`{name}` must count learners, it is {frame.schema[name]}")
         if within is not None and within not in counts:
-            raise ArgumentError(f"`{name}` is within `{within}`, which is none of the counts")
+            raise ArgumentError(
+                f"`{name}` is within `{within}`, which is none of the counts; name that too, as a "
+                f'count of its own: {{"{within}": None}}'
+            )
     if keys is not None and set(keys) != set(counts):
         raise ArgumentError("keys must name a column for each count")
     unknown = set(frame.columns) - {*counts, *groups, *(keys or {}).values()}

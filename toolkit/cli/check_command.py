@@ -14,7 +14,7 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.config import settings
-from toolkit.errors import ToolkitError
+from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName
 from toolkit.quality.outcome import worst_first
 from toolkit.text.words import clean
@@ -102,7 +102,7 @@ def _checked(
             "ResourceName", resource or next((name for name in RESOURCES if name in data.stem), "")
         )
         if name not in RESOURCES:
-            raise tk.ConfigurationError(f"say what {data} holds: --resource {'|'.join(RESOURCES)}")
+            raise ConfigurationError(f"say what {data} holds: --resource {'|'.join(RESOURCES)}")
         frame = tk.read(data, name)
         return tk.check(
             grades=frame if name == "grades" else None,
@@ -123,20 +123,13 @@ def _checked(
         )
     with tk.connect() as platform:
         study = tk.load_study(platform, course_id=course_id or None)
-    return tk.check(
-        grades=study.grades,
-        enrollments=study.enrollments,
-        completion=study.completion,
-        as_of=study.as_of,
-        problems=study.problems,
-        suites=suites,
-    )
+    return tk.check(study, suites=suites)
 
 
 def _snapshot(folder: Path | None) -> tk.Snapshot:
     chosen = folder or settings().snapshot
     if chosen is None:
-        raise tk.ConfigurationError("name the later snapshot too: so2 check FOLDER --since EARLIER")
+        raise ConfigurationError("name the later snapshot too: so2 check FOLDER --since EARLIER")
     return tk.open_snapshot(chosen)
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import toolkit as tk
+from toolkit.errors import SnapshotError
 from toolkit.text.words import clean
 
 Folder = Annotated[Path, typer.Argument(help="The snapshot's folder.")]
@@ -55,7 +56,7 @@ def snapshots_command(
     """List the snapshots in a folder."""
     listed = tk.snapshots.list_snapshots(folder)
     if listed.is_empty():
-        raise tk.SnapshotError(f"{folder} holds no snapshot; take one with `so2 fetch FOLDER`")
+        raise SnapshotError(f"{folder} holds no snapshot; take one with `so2 fetch FOLDER`")
     for place in listed["folder"] if verify else ():
         tk.open_snapshot(place)
     _print(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -36,7 +36,33 @@ STALE_AFTER, GRACE = timedelta(days=30), timedelta(hours=1)
 IDENTITIES = ["username", "email", "raw"]
 
 
+@runtime_checkable
+class Resources(Protocol):
+    """All that was loaded together, such as a `Study`."""
+
+    @property
+    def grades(self) -> pl.DataFrame:
+        """As `load_grades` gives them."""
+
+    @property
+    def enrollments(self) -> pl.DataFrame:
+        """As `load_enrollments` gives them."""
+
+    @property
+    def completion(self) -> pl.DataFrame:
+        """As `load_completion` gives it."""
+
+    @property
+    def problems(self) -> pl.DataFrame:
+        """One row per value that could not be taken as it came."""
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment they speak of."""
+
+
 def check(
+    study: Resources | None = None,
     *,
     grades: AnyFrame | None = None,
     enrollments: AnyFrame | None = None,
@@ -54,6 +80,7 @@ def check(
     that was not given, is not run, and the report says so.
 
     Args:
+        study: A `Study`: its frames, problems and `as_of` are taken where none is given beside it.
         grades: The frame of `load_grades`, with or without email; likewise the next two.
         enrollments: The frame of `load_enrollments`.
         completion: The frame of `load_completion`.
@@ -77,6 +104,17 @@ def check(
         >>> report.failures.select("check", "record").rows()
         [('key_unique', 0), ('key_unique', 1), ('percent_grade_range', 1)]
     """
+    if study is not None:
+        if not isinstance(study, Resources):
+            raise ArgumentError(
+                "check takes a study, or frames by name, check(grades=…), not "
+                f"{type(study).__name__}"
+            )
+        grades = study.grades if grades is None else grades
+        enrollments = study.enrollments if enrollments is None else enrollments
+        completion = study.completion if completion is None else completion
+        problems = study.problems if problems is None else problems
+        as_of = study.as_of if as_of is None else as_of
     given = {"grades": grades, "enrollments": enrollments, "completion": completion}
     if all(frame is None for frame in given.values()):
         raise ArgumentError("check needs a frame: grades, enrollments or completion")

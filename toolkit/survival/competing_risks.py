@@ -15,7 +15,6 @@ from toolkit.analyses.grouping import KEY, By, Counted, Groups, groups_of
 from toolkit.analyses.intervals import none_of
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
-from toolkit.schemas import require_columns
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST
 from toolkit.survival.event_table import (
     GROUP,
@@ -212,7 +211,11 @@ def _end_table(
     """Count one end, or each, by group and time: all times of the group, for each end."""
     frame: Any = lazily(durations)
     schema = frame.collect_schema()
-    require_columns(schema.names(), ["end"], what="durations")
+    if "end" not in schema.names():
+        raise SchemaError(
+            "durations has no column `end`: name the other ends, "
+            'time_to_pass(…, competing={"left": "a column of dates"})'
+        )
     if schema["end"] not in (nw.String, nw.Categorical, nw.Enum, nw.Unknown):
         raise SchemaError(f"`end` of durations must be text, it is {schema['end']}")
     ended = ~nw.col("end").is_null()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args, overload
 
 import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.counting import grouped, lazily
+from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.grouping import KEY, By, groups_of
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
@@ -20,7 +21,6 @@ from toolkit.schemas.moments import When, moment, moment_observed
 from toolkit.schemas.survival_results import EXCLUSIONS, UNDATED_SHARE
 from toolkit.survival.event_table import BOUND, UNDATED, refuse_both_bounds
 
-Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 Unit = Literal["hours", "days", "weeks"]
 Undated = Literal["refuse", "bounds", "leave_out"]
 
@@ -29,8 +29,30 @@ IN_UNDATED_COURSE = "in a course whose passes lack a time"
 _MICROSECONDS: dict[Unit, float] = {"hours": 3.6e9, "days": 8.64e10, "weeks": 6.048e11}
 
 
+@overload
 def time_to_pass(
-    pc: Frame,
+    pc: pl.LazyFrame,
+    origin: str | Mapping[str, When] | None = ...,
+    *,
+    as_of: When | None = ...,
+    unit: Unit = ...,
+    entry: float | Literal["enrolled"] | None = ...,
+    competing: Mapping[str, str] | None = ...,
+    undated: Undated = ...,
+) -> pl.LazyFrame: ...
+@overload
+def time_to_pass(
+    pc: pl.DataFrame | HasPersonCourse,
+    origin: str | Mapping[str, When] | None = ...,
+    *,
+    as_of: When | None = ...,
+    unit: Unit = ...,
+    entry: float | Literal["enrolled"] | None = ...,
+    competing: Mapping[str, str] | None = ...,
+    undated: Undated = ...,
+) -> pl.DataFrame: ...
+def time_to_pass(
+    pc: pl.DataFrame | pl.LazyFrame | HasPersonCourse,
     origin: str | Mapping[str, When] | None = "enrolled",
     *,
     as_of: When | None = None,
@@ -38,7 +60,7 @@ def time_to_pass(
     entry: float | Literal["enrolled"] | None = None,
     competing: Mapping[str, str] | None = None,
     undated: Undated = "refuse",
-) -> Frame:
+) -> pl.DataFrame | pl.LazyFrame:
     """Measure how long each learner was observed, and whether that ended in a pass.
 
     One row per learner per course. A learner who has not passed by `as_of` is neither a failure
@@ -85,6 +107,8 @@ def time_to_pass(
         >>> time_to_pass(pc, as_of="2026-01-31").select("duration", "event").rows()
         [(10.0, True), (30.0, False)]
     """
+    if isinstance(pc, HasPersonCourse):
+        pc = pc.person_course
     _refuse_arguments(pc, origin, unit, entry, competing, undated)
     ends: dict[str, str] = {"passed": "passed_timestamp", **(competing or {})}
     frame = pc.lazy()
