@@ -1,8 +1,11 @@
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 import toolkit as tk
 
@@ -34,6 +37,31 @@ def test_the_face_is_small() -> None:
 
 def test_the_public_names_are_those_of_the_stub() -> None:
     assert sorted(tk.__all__) == sorted(stub_names())
+
+
+def public_callables() -> dict[str, object]:
+    """Functions and classes on top and in the namespaces, but for the errors below the base."""
+    found = {}
+    for name in stub_names():
+        value = getattr(tk, name)
+        inner = getattr(value, "__all__", []) if isinstance(value, ModuleType) else None
+        here = {name: value} if inner is None else {f"{name}.{n}": getattr(value, n) for n in inner}
+        found |= {path: one for path, one in here.items() if callable(one)}
+    return found
+
+
+# A report takes half a minute, and the explorer is put together in a notebook: both are executed.
+WITHOUT_EXAMPLE = {
+    "write_report",
+    "reports.write_report",
+    "reports.Report",
+    "charts.course_explorer",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(public_callables()) - WITHOUT_EXAMPLE))
+def test_every_public_name_has_an_example_that_runs(name: str) -> None:
+    assert ">>>" in (inspect.getdoc(public_callables()[name]) or ""), name
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -38,6 +38,10 @@ def connect_or_sandbox() -> Source:
     Raises:
         ConfigurationError: Only one of SO2_BASE_URL and SO2_TOKEN is set, or a setting cannot be.
         SnapshotError: SO2_SNAPSHOT names a folder without a whole snapshot.
+
+    Examples:
+        >>> source = connect_or_sandbox()
+        This reads THE SANDBOX, no platform is set: sandbox: 5,000 simulated learners (seed 7)
     """
     chosen = settings()
     source: Source

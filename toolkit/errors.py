@@ -20,7 +20,16 @@ from __future__ import annotations
 
 
 class ToolkitError(Exception):
-    """The base of every error the toolkit raises on purpose."""
+    """The base of every error the toolkit raises on purpose.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> try:
+        ...     tk.read(b"[", "grades")
+        ... except tk.ToolkitError as error:
+        ...     type(error).__name__
+        'WireFormatError'
+    """
 
 
 class ConfigurationError(ToolkitError):

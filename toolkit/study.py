@@ -31,6 +31,13 @@ class Study(HasPersonCourse):
         problems: One row per value that could not be taken as it came.
         as_of: The platform's clock when the records were loaded (UTC).
         source: Where they come from, such as "sandbox: 5,000 simulated learners (seed 7)".
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=50) as platform:
+        ...     study = tk.load_study(platform)
+        >>> study.caption
+        'sandbox: 50 simulated learners (seed 7); as of 2026-01-01'
     """
 
     grades: pl.DataFrame

@@ -76,6 +76,13 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
 
     Source:
         Wilson (1927), JASA 22, 209–212, for the intervals of transitions.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=200) as platform:
+        ...     paths = learner_paths(tk.load_study(platform))
+        >>> paths.repeats.frame.columns[:3]
+        ['course', 'n_learners', 'n_repeaters']
     """
     a_whole_number(within_days, name="within_days")
     rows = records(pc, NEEDED)

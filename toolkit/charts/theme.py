@@ -120,6 +120,12 @@ def finish(chart: C, *, title: str, subtitle: str, description: str) -> C:
 
     Long titles and subtitles are broken into lines, so that none is cut. A subtitle part that
     begins a new line is set apart by a line break in the text.
+
+    Examples:
+        >>> chart = alt.Chart().mark_point()
+        >>> titled = finish(chart, title="A leads", subtitle="n = 30", description="A 10, B 20")
+        >>> titled.to_dict()["description"]
+        'A 10, B 20'
     """
     titled = chart.properties(
         title=alt.TitleParams(
@@ -151,6 +157,11 @@ def use_offline_charts(theme: Theme = "light") -> None:
 
     Args:
         theme: "light" or "dark".
+
+    Examples:
+        >>> use_offline_charts("dark")
+        >>> alt.renderers.active
+        'so2'
     """
 
     def render(spec: dict[str, Any], **_: object) -> dict[str, Any]:

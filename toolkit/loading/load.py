@@ -42,6 +42,13 @@ class Load:
         frame: The typed records, one row per learner per course.
         problems: One row per value that could not be taken as it came.
         provenance: Where they come from and when.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=50) as platform:
+        ...     load = tk.fetch(platform, "completion")
+        >>> load.provenance.resource, load.problems.height
+        ('completion', 0)
     """
 
     frame: pl.DataFrame
@@ -146,14 +153,31 @@ def load_grades(source: Source, *, course_id: Many = None, username: Many = None
 def load_enrollments(
     source: Source, *, course_id: Many = None, username: Many = None, days: int | None = None
 ) -> pl.DataFrame:
-    """Enrollments, one row per learner per course; as `load_grades`, with `days`."""
+    """Enrollments, one row per learner per course; as `load_grades`, with `days`.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=50) as platform:
+        ...     recent = tk.load_enrollments(platform, days=400)
+        ...     every = tk.load_enrollments(platform)
+        >>> 0 < recent.height < every.height
+        True
+    """
     return _frame(fetch(source, "enrollments", course_id=course_id, username=username, days=days))
 
 
 def load_completion(
     source: Source, *, course_id: Many = None, username: Many = None
 ) -> pl.DataFrame:
-    """Completion, one row per learner per course; as `load_grades`."""
+    """Completion, one row per learner per course; as `load_grades`.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=50) as platform:
+        ...     completion = tk.load_completion(platform)
+        >>> completion.columns
+        ['username', 'email', 'course_id', 'completion']
+    """
     return _frame(fetch(source, "completion", course_id=course_id, username=username))
 
 

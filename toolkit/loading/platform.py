@@ -36,6 +36,13 @@ class Platform:
         base_url: Its address.
         source: How captions call it.
         redact: Takes the token out of a text.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=50) as platform:
+        ...     grades = tk.load_grades(platform)
+        >>> platform.source
+        'sandbox: 50 simulated learners (seed 7)'
     """
 
     def __init__(

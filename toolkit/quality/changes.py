@@ -53,6 +53,13 @@ def check_snapshots(before: SavedGrades, after: SavedGrades) -> QualityReport:
 
     Raises:
         SchemaError: A column of grades is missing.
+
+    Examples:
+        >>> import secrets, tempfile, toolkit as tk
+        >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
+        ...     now = tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
+        ...     tk.quality.check_snapshots(now, now).ok
+        True
     """
     changes = course_changes(before.grades(), after.grades())
     return run([Checked("course_changes", changes, ("course_id",), changes.height)], {})

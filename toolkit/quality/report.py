@@ -44,6 +44,13 @@ class QualityReport:
     Attributes:
         outcomes: One `Outcome` a check, in the order of the table of checks, with exact counts.
         results: Great Expectations' own results, one a frame, with exact counts.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> grades = pl.DataFrame({"username": ["ada"], "percent_grade": [80.0]})
+        >>> report = tk.check(grades=grades.with_columns(course_id=pl.lit("course-v1:Org+CS+R1")))
+        >>> report.failures.select("check", "record").rows()
+        [('percent_grade_range', 0)]
     """
 
     def __init__(

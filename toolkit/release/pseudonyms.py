@@ -60,7 +60,15 @@ def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> 
 
 
 def reidentify(usernames: Iterable[str], key: PseudonymKey | str | None = None) -> pl.DataFrame:
-    """The pseudonyms of given usernames, for the key's holder: one row a username."""
+    """The pseudonyms of given usernames, for the key's holder: one row a username.
+
+    Examples:
+        >>> import secrets
+        >>> key = secrets.token_hex(32)
+        >>> hidden = pseudonymize(pl.DataFrame({"username": ["ada"]}), key)["username"].item()
+        >>> reidentify(["ada"], key)["pseudonym"].item() == hidden
+        True
+    """
     names = pl.Series("username", list(usernames), dtype=pl.String)
     return pl.DataFrame([names, pseudonyms(names, pseudonym_key(key)).alias("pseudonym")])
 

@@ -56,6 +56,13 @@ def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
     Returns:
         The copies that are the toolkit's notebooks, and the files that were left alone because
         they have been changed.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     copied, kept = copy_notebooks(Path(folder))
+        >>> copied[0].name, kept
+        ('00-start-here.ipynb', [])
     """
     folder.mkdir(parents=True, exist_ok=True)
     same: list[Path] = []

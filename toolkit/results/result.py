@@ -111,6 +111,12 @@ class Released(_Shown):
         frame: The released figures, with `status`.
         min_n: The smallest count that is shown; None where the author asked for no protection.
         caption: Where the data come from and as of when; None where nobody said.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> frame = pl.DataFrame({"mode": ["audit", "honor"], "n": [203, 4]})
+        >>> tk.result(frame, counts={"n": None}, groups=["mode"]).release().frame["n"].to_list()
+        [200, None]
     """
 
     schema: Table
@@ -149,6 +155,13 @@ class Result(_Shown):
         protect: Makes the released figures from a threshold.
         caption: Where the data come from and as of when; None where nobody said.
         views: What `filter`, `sort` and `head` do to a frame, exact or released.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=200) as platform:
+        ...     result = tk.outcomes(tk.load_study(platform), by="mode")
+        >>> result.by, result.frame.height, result.release().min_n
+        (('mode',), 3, 10)
     """
 
     schema: Table

@@ -14,7 +14,13 @@ TIMESTAMP = pl.Datetime("us", "UTC")
 
 
 class Role(Enum):
-    """What a column is to those who check, protect or chart it."""
+    """What a column is to those who check, protect or chart it.
+
+    Examples:
+        >>> from toolkit.schemas import GRADES
+        >>> GRADES["email"].role
+        <Role.IDENTITY: 'identity'>
+    """
 
     KEY = "key"  # identifies the row
     IDENTITY = "identity"  # names a person
@@ -43,6 +49,11 @@ class Column:
         rests_on: For a statistic or a measure, the count columns it is computed from.
         within: For a count, the count column that holds it: passed within enrolled.
         ci_of: For an end of an interval, the column of the estimate. The low end comes first.
+
+    Examples:
+        >>> from toolkit.schemas import GRADES
+        >>> GRADES["percent_grade"].unit, GRADES["percent_grade"].high
+        ('fraction', 1.0)
     """
 
     name: str
@@ -67,6 +78,11 @@ class Table:
         grain: What one row is, "one row per …".
         columns: The columns in order. Result tables may carry group columns before them.
         key: The columns that no two rows share.
+
+    Examples:
+        >>> from toolkit.schemas import GRADES
+        >>> GRADES.key, GRADES.grain
+        (('username', 'course_id'), 'one row per learner per course')
     """
 
     name: str

@@ -34,6 +34,13 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
 
     Raises:
         SnapshotError: The folder is inside the snapshot, or cannot be written.
+
+    Examples:
+        >>> import secrets, tempfile, toolkit as tk
+        >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
+        ...     taken = tk.take_snapshot(platform, f"{folder}/now", key=secrets.token_hex(32))
+        ...     [file.name for file in export_csv(taken, f"{folder}/csv")]
+        ['grades.csv', 'enrollments.csv', 'completion.csv', 'problems.csv']
     """
     target = Path(folder)
     if snapshot.folder.resolve() in [target.resolve(), *target.resolve().parents]:
@@ -63,7 +70,7 @@ def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
-    """Write a table as a CSV file, as a whole or not at all, harmless to a spreadsheet.
+    r"""Write a table as a CSV file, as a whole or not at all, harmless to a spreadsheet.
 
     The file is for this user alone.
 
@@ -73,6 +80,13 @@ def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
 
     Raises:
         SnapshotError: The file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> frame = pl.DataFrame({"course": ["=1+1"], "n": [10]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_csv(frame, f"{folder}/courses.csv").read_text()
+        "course,n\n'=1+1,10\n"
     """
     target = Path(path)
     with told_of_disk(target):

@@ -43,6 +43,14 @@ class Snapshot:
     Attributes:
         folder: Where it lies.
         manifest: What it says of itself.
+
+    Examples:
+        >>> import secrets, tempfile, toolkit as tk
+        >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
+        ...     snapshot = tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
+        ...     grades = tk.load_grades(snapshot)
+        >>> snapshot.source
+        'snapshot of 2026-01-01, sandbox: 50 simulated learners (seed 7)'
     """
 
     folder: Path
@@ -135,6 +143,13 @@ def open_snapshot(folder: str | Path) -> Snapshot:
 
     Raises:
         SnapshotError: There is no snapshot, or a file of it is missing, changed or cut off.
+
+    Examples:
+        >>> import secrets, tempfile, toolkit as tk
+        >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
+        ...     taken = tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
+        ...     open_snapshot(folder).as_of == taken.as_of
+        True
     """
     target = Path(folder)
     manifest = read_manifest(target)
@@ -160,6 +175,13 @@ def list_snapshots(folder: str | Path) -> pl.DataFrame:
 
     Raises:
         SnapshotError: The folder is not there, or a manifest in it cannot be read.
+
+    Examples:
+        >>> import secrets, tempfile, toolkit as tk
+        >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
+        ...     taken = tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
+        ...     list_snapshots(folder)["as_of"].item() == taken.as_of
+        True
     """
     top = Path(folder)
     if not top.is_dir():
