@@ -283,7 +283,7 @@ def test_the_funnel_counts_who_met_all_stages_so_far() -> None:
         ("active", 6, 6, 4, 2),
         ("half-way", 6, 4, 3, 1),
         ("completed", 6, 3, 2, 1),
-        ("passed", 6, 2, 2, 0),
+        ("completed and passed", 6, 2, 2, 0),
         ("passed without completing", 6, None, 1, None),
     ]
 

@@ -22,7 +22,13 @@ from toolkit.analyses.stages import (
 )
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
-from toolkit.schemas.outcome_results import COMPLETION_FUNNEL, OUTCOMES, PASSED_ASIDE, RATES
+from toolkit.schemas.outcome_results import (
+    COMPLETED_AND_PASSED,
+    COMPLETION_FUNNEL,
+    OUTCOMES,
+    PASSED_ASIDE,
+    RATES,
+)
 
 ONE = 10_000  # a grade of 1: grades are counted to 4 decimals
 
@@ -153,7 +159,7 @@ def _grade_statistics(counted: pl.DataFrame, by: list[str], weight: str) -> pl.D
 
 
 def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPLETED) -> Result:
-    """Follow the enrolled through active, half-way, completed and passed.
+    """Follow the enrolled through active, half-way, completed, and completed and passed.
 
     One row per group and stage, in that order. A learner is at a stage who meets its condition
     and those of all stages before. The platform lets learners pass who have not completed, so a
@@ -176,7 +182,7 @@ def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPL
         ...     "percent_grade": [0.8, None, 0.9, 0.2], "passed": [True, False, True, False]})
         >>> completion_funnel(pc).frame.select("stage", "n_reached", "rate_of_previous").rows()
         [('enrolled', 4, None), ('active', 4, 1.0), ('half-way', 2, 0.5), ('completed', 1, 0.5),
-         ('passed', 1, 1.0), ('passed without completing', 1, None)]
+         ('completed and passed', 1, 1.0), ('passed without completing', 1, None)]
     """
     groups, done = groups_of(by, COMPLETION_FUNNEL), completed(completed_from)
     if completed_from < HALF_WAY:
@@ -186,7 +192,7 @@ def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPL
         "active": ("completion or grade above 0", ACTIVE),
         "half-way": (f"completion of at least {HALF_WAY:.0%}", completed(HALF_WAY)),
         "completed": (f"completion of at least {completed_from:.0%}", done),
-        "passed": ("a pass, and completed", PASSED & done),
+        COMPLETED_AND_PASSED: ("a pass, and completed", PASSED & done),
         PASSED_ASIDE: (f"a pass at a completion below {completed_from:.0%}", PASSED),
     }
     counts = {name: flag(condition) for name, (_, condition) in stages.items()}
@@ -201,7 +207,7 @@ def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPL
 def _stages(counted: pl.DataFrame, *, groups: Groups, definitions: dict[str, str]) -> pl.DataFrame:
     """One row per group and stage, with the count of the stage before beside it."""
     counted = counted.with_columns(
-        pl.col(PASSED_ASIDE) - pl.col("passed"), n_enrolled=pl.col("enrolled")
+        pl.col(PASSED_ASIDE) - pl.col(COMPLETED_AND_PASSED), n_enrolled=pl.col("enrolled")
     )
     names = list(definitions)
     before = dict(zip(names[1:-1], names, strict=False))

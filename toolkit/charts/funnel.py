@@ -9,7 +9,7 @@ from toolkit.charts import heat_maps
 from toolkit.charts.basis import MOST, NOTHING, labelled, subtitle, total
 from toolkit.charts.theme import PALETTE, finish
 from toolkit.results.result import Released
-from toolkit.schemas.outcome_results import PASSED_ASIDE
+from toolkit.schemas.outcome_results import COMPLETED_AND_PASSED, PASSED_ASIDE
 from toolkit.text import words
 
 RATE = "rate_of_enrolled"
@@ -86,7 +86,7 @@ def _bars(rows: pl.DataFrame, released: Released) -> alt.LayerChart:
 
 def _table(rows: pl.DataFrame, released: Released) -> tuple[alt.LayerChart, list[str]]:
     stages = rows["stage"].unique(maintain_order=True).to_list()
-    passed = rows.filter(pl.col("stage") == "passed")
+    passed = rows.filter(pl.col("stage") == COMPLETED_AND_PASSED)
     order = passed.sort(RATE, "group", descending=[True, False], nulls_last=True)["group"].to_list()
     notes = []
     if len(order) > MOST:
@@ -95,7 +95,7 @@ def _table(rows: pl.DataFrame, released: Released) -> tuple[alt.LayerChart, list
         order = [*order[:half], *order[-half:]]
         rows = rows.filter(pl.col("group").is_in(order))
     rows = heat_maps.cells(rows, RATE, released, top=1.0)
-    two_lines = "split(datum.label, / (?=completing)/)"
+    two_lines = "split(datum.label, / (?=completing|and)/)"
     layers = heat_maps.layers(
         rows,
         RATE,

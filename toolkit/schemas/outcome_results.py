@@ -115,7 +115,8 @@ OUTCOMES = Table(
     ),
 )
 
-PASSED_ASIDE = "passed without completing"  # the last stage of a funnel
+COMPLETED_AND_PASSED = "completed and passed"  # the last stage that a funnel leads to
+PASSED_ASIDE = "passed without completing"  # the row beside the stages of a funnel
 
 COMPLETION_FUNNEL = Table(
     "completion_funnel",
