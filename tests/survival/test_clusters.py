@@ -1,17 +1,29 @@
 """Learners in several courses beside the robust tests of R; see `references/clustered.R`."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import toolkit as tk
 
 FOLDER = Path(__file__).parents[1] / "references"
 TESTS = pl.read_csv(FOLDER / "clustered_logrank.csv").rows(named=True)
+AT, HORIZON = 40, 60  # as in clustered.R
+CASES = sorted({(row["by"], row["time"], row["late"]) for row in TESTS})
+
+
+def reference(name: str, case: tuple[str, str, int]) -> list[dict[str, Any]]:
+    """The figures of R for these groups and times, with or without late entry."""
+    by, time, late = case
+    frame = pl.read_csv(FOLDER / f"clustered_{name}.csv").filter(by=by, time=time, late=late)
+    assert frame.height
+    return frame.rows(named=True)
 
 
 def learners(time: str = "days", *, late: bool = False) -> pl.DataFrame:
@@ -37,6 +49,189 @@ def test_r_gives_the_same_robust_logrank_tests(row: dict[str, object]) -> None:
     assert ours["df"] == row["df"]
     assert ours["statistic"] == pytest.approx(row["statistic"], rel=1e-8)
     assert ours["p_value"] == pytest.approx(row["p_value"], rel=1e-8)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_r_gives_the_same_robust_errors_of_curves(case: tuple[str, str, int]) -> None:
+    by, time, late = case
+    rows = learners(time, late=bool(late))
+    ours = tk.kaplan_meier(rows, by=by, times=[5, 20, 40, 60], cluster="id").frame
+    for row in reference("curves", case):
+        [own] = ours.filter(pl.col(by) == row["group"], duration=row["duration"]).rows(named=True)
+        for name in ("survival", "std_error", "ci_low", "ci_high"):
+            assert own[name] == pytest.approx(row[name], rel=1e-8), (row, name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_r_gives_the_same_robust_errors_of_restricted_means(case: tuple[str, str, int]) -> None:
+    by, time, late = case
+    rows = learners(time, late=bool(late))
+    ours = tk.survival_summary(rows, by=by, horizon=HORIZON, cluster="id").frame
+    ours = ours.filter(statistic="restricted mean")
+    for row in reference("means", case):
+        [own] = ours.filter(pl.col(by) == row["group"]).rows(named=True)
+        for name in ("estimate", "std_error", "ci_low", "ci_high"):
+            assert own[name] == pytest.approx(row[name], rel=1e-8), (row, name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_r_gives_the_same_robust_differences(case: tuple[str, str, int]) -> None:
+    by, time, late = case
+    rows = learners(time, late=bool(late))
+    means = tk.survival.rmst_difference(
+        rows, by=by, horizon=HORIZON, cluster="id", distribution="normal"
+    ).frame
+    shares = tk.survival.milestone_difference(rows, by=by, at=AT, cluster="id").frame
+    sizes = rows.group_by(by).agg(pl.col("id").n_unique()).sort(by)["id"].to_list()
+    for place, row in enumerate(reference("differences", case), start=1):
+        [own] = means.filter(pl.col(by) == row["group"]).rows(named=True)
+        assert own["difference"] == pytest.approx(row["rmst"], rel=1e-8)
+        half = 1.959963984540054 * row["normal_error"]
+        assert own["ci_high"] == pytest.approx(row["rmst"] + half, rel=1e-8)
+        assert own["p_value"] == pytest.approx(row["normal_p"], rel=1e-7)
+        assert own["ratio_p_value"] == pytest.approx(row["ratio_normal_p"], rel=1e-7)
+        [own] = shares.filter(pl.col(by) == row["group"]).rows(named=True)
+        assert own["difference"] == pytest.approx(row["share"], rel=1e-8)
+        # Where few learners are in both groups the factors of the two sizes differ a little.
+        g = min(sizes[0], sizes[place])
+        p = 2 * stats.t.sf(abs(row["share_z"]) * np.sqrt((g - 1) / g), g - 1)
+        assert own["p_value"] == pytest.approx(p, abs=0.02)
+
+
+LAW = st.lists(
+    st.tuples(
+        st.integers(1, 9), st.booleans(), st.integers(0, 6), st.sampled_from("ab"), st.booleans()
+    ),
+    min_size=2,
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(LAW)
+def test_the_error_is_that_of_moving_one_clusters_weight(rows: list[tuple[Any, ...]]) -> None:
+    # An oracle that knows no formula: the derivative of the curve by the weight of each cluster.
+    frame = pl.DataFrame(
+        rows, schema=["duration", "event", "id", "mode", "late"], orient="row"
+    ).with_columns(
+        pl.col("duration").cast(pl.Float64), entry=pl.when("late").then(0.5).otherwise(0.0)
+    )
+    table = tk.kaplan_meier(frame, by="mode", cluster="id").frame
+    for (mode,), part in frame.group_by("mode"):
+        ids = part["id"].unique().to_list()
+        for row in table.filter(mode=mode, duration=4).rows(named=True):
+            if row["survival"] in (0, 1):
+                continue
+            step = 1e-5
+            slopes = [
+                (weighted(part, one, 1 + step) - weighted(part, one, 1 - step)) / (2 * step)
+                for one in ids
+            ]
+            error = np.linalg.norm(slopes)
+            if error > 1e-6:
+                assert row["std_error"] == pytest.approx(error, rel=1e-4)
+
+
+def weighted(part: pl.DataFrame, cluster: int, weight: float) -> float:
+    """The curve at 4 where the rows of a cluster count for this much."""
+    weights = np.where(part["id"].to_numpy() == cluster, weight, 1.0)
+    time, entry, event = (part[name].to_numpy() for name in ("duration", "entry", "event"))
+    survival = 1.0
+    for t in np.unique(time[event & (time <= 4)]):
+        at_risk = weights[(time >= t) & (entry < t)].sum()
+        survival *= 1 - weights[(time == t) & event].sum() / at_risk
+    return survival
+
+
+@settings(max_examples=30, deadline=None)
+@given(LAW)
+def test_learners_in_one_course_each_have_greenwoods_error_times_nearly_1(
+    rows: list[tuple[Any, ...]],
+) -> None:
+    frame = pl.DataFrame(rows, schema=["duration", "event", "id", "mode", "late"], orient="row")
+    frame = frame.with_columns(
+        pl.col("duration").cast(pl.Float64), event=True, id=pl.int_range(pl.len())
+    )
+    one, other = (tk.kaplan_meier(frame, **options).frame for options in ({}, {"cluster": "id"}))
+    np.testing.assert_allclose(
+        one["std_error"].fill_null(0), other["std_error"].fill_null(0), rtol=1e-9, atol=1e-12
+    )
+    assert (other["ci_low"] <= one["ci_low"] + 1e-12).all()
+    assert (other["ci_high"] >= one["ci_high"] - 1e-12).all()
+
+
+@pytest.mark.parametrize("course", ["the same", "another"])
+def test_every_learner_twice_says_no_more_than_once(course: str) -> None:
+    rows = learners("continuous").filter(pl.col("id").is_first_distinct())
+    again = rows if course == "the same" else rows.with_columns(duration=pl.col("duration") + 1e-7)
+    twice = pl.concat([rows, again])
+    once, both = (
+        tk.kaplan_meier(f, by="course", times=[40], cluster="id").frame for f in (rows, twice)
+    )
+    for name in ("std_error", "ci_low", "ci_high"):
+        assert both[name].to_list() == pytest.approx(once[name].to_list(), rel=1e-5)
+    means, of_both = (
+        tk.survival_summary(f, horizon=HORIZON, cluster="id").frame for f in (rows, twice)
+    )
+    for one, other in zip(
+        means["ci_low"].drop_nulls(), of_both["ci_low"].drop_nulls(), strict=True
+    ):
+        assert one == pytest.approx(other, rel=1e-5)
+    before, nothing = (tk.kaplan_meier(f, times=[0], cluster="id").frame for f in (rows, twice))
+    assert nothing["ci_low"][0] == pytest.approx(before["ci_low"][0])
+
+
+def test_the_same_learners_in_both_groups_are_compared_within_themselves() -> None:
+    rows = learners("continuous").filter(pl.col("id").is_first_distinct())
+    later = rows.with_columns(duration=pl.col("duration") * 1.01 + 0.1)
+    both = pl.concat([rows.with_columns(half=pl.lit("a")), later.with_columns(half=pl.lit("b"))])
+    options = {"by": "half", "horizon": HORIZON}
+    plain = tk.survival.rmst_difference(both, **options).frame.row(0, named=True)
+    within = tk.survival.rmst_difference(both, **options, cluster="id").frame.row(0, named=True)
+    assert within["difference"] == plain["difference"]
+    assert within["ci_high"] - within["ci_low"] < 0.2 * (plain["ci_high"] - plain["ci_low"])
+    share = tk.survival.milestone_difference(both, by="half", at=AT, cluster="id").frame
+    alone = tk.survival.milestone_difference(both, by="half", at=AT).frame
+    assert (share["ci_high"] - share["ci_low"])[0] < 0.3 * (alone["ci_high"] - alone["ci_low"])[0]
+
+
+def test_clusters_that_do_not_differ_leave_the_interval_its_width() -> None:
+    rows = pl.DataFrame(
+        {"id": [1, 1, 2, 2, 3, 3], "duration": [1.0, 5.0] * 3, "event": [True, False] * 3}
+    )
+    found = tk.kaplan_meier(rows, times=[2], cluster="id").frame.row(0, named=True)
+    assert found["survival"] == 0.5
+    assert found["std_error"] == pytest.approx(np.sqrt(0.25 / 3))
+    assert found["ci_low"] < 0.3 < 0.7 < found["ci_high"]
+
+
+def test_one_cluster_alone_has_an_estimate_and_no_interval() -> None:
+    rows = learners().filter(pl.col("id") == pl.col("id").mode().first()).with_columns(id=pl.lit(1))
+    found = tk.survival_summary(rows, cluster="id", milestones=[], horizon=5).frame
+    mean = found.filter(statistic="restricted mean").row(0, named=True)
+    assert mean["estimate"] is not None
+    table = tk.kaplan_meier(rows, cluster="id").frame
+    assert (
+        table.filter(pl.col("survival").is_between(0, 1, closed="none"))["ci_low"].is_null().all()
+    )
+
+
+def test_released_curves_of_clusters_are_wider_too() -> None:
+    rows = learners()
+    ends = [
+        tk.kaplan_meier(rows, times=[40], **options).release().frame.row(0, named=True)
+        for options in ({}, {"cluster": "id"})
+    ]
+    assert ends[0]["survival"] == ends[1]["survival"]
+    assert ends[1]["ci_high"] - ends[1]["ci_low"] > 1.2 * (ends[0]["ci_high"] - ends[0]["ci_low"])
+    for analysis in (
+        lambda **options: tk.survival.rmst_difference(rows, by="mode", horizon=40, **options),
+        lambda **options: tk.survival.milestone_difference(rows, by="mode", at=40, **options),
+        lambda **options: tk.survival_summary(rows, horizon=40, **options),
+    ):
+        one, other = (analysis(**o).release().frame for o in ({}, {"cluster": "id"}))
+        assert one["status"].to_list() == other["status"].to_list()
+        assert not one.select("ci_low", "ci_high").equals(other.select("ci_low", "ci_high"))
 
 
 @settings(max_examples=25, deadline=None)

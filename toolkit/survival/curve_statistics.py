@@ -88,12 +88,19 @@ class Curve:
         )
 
     def restricted_mean(
-        self, horizon: float, learners: int | None, level: float, distribution: Distribution
+        self,
+        horizon: float,
+        learners: int | None,
+        level: float,
+        distribution: Distribution,
+        *,
+        effect: float = 1.0,
     ) -> Estimate:
         """The area below the curve up to the horizon; empty where the curve is not known that far.
 
         Source: Klein & Moeschberger (2003), Survival Analysis, 4.5: the variance is
-        Σ A(t)² d / (n (n − d)) over the event times, with A(t) the area from t to the horizon.
+        Σ A(t)² d / (n (n − d)) over the event times, with A(t) the area from t to the horizon;
+        times the design effect where learners are clusters.
         Where nobody passes before the horizon that is 0, and the interval goes from the area
         below the curve's own low end to the horizon; elsewhere `Spread` gives it.
         """
@@ -110,7 +117,8 @@ class Curve:
             return Estimate(mean, 0.0, float(low @ widths), horizon)
         # Where all at risk pass (n = d) no area is left, and so no variance.
         use = (d > 0) & (n > d)
-        error = float(np.sqrt(np.sum(ahead[use] ** 2 * d[use] / (n[use] * (n[use] - d[use])))))
+        variance = np.sum(ahead[use] ** 2 * d[use] / (n[use] * (n[use] - d[use])))
+        error = float(np.sqrt(effect * variance))
         half = Spread.of([error], [learners], distribution).half_width(level)
         if math.isnan(half):
             return Estimate(mean, error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import Any, NamedTuple, get_args
 
 import polars as pl
@@ -17,21 +16,33 @@ from toolkit.results.result import Result
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, SURVIVAL_SUMMARY
+from toolkit.survival.clusters import Clusters
 from toolkit.survival.curve_statistics import Curve, Estimate
-from toolkit.survival.event_table import compared, each_group, event_table, refuse_many, sizes
+from toolkit.survival.event_table import (
+    GROUP,
+    compared,
+    each_group,
+    event_table,
+    refuse_many,
+    sizes,
+)
 from toolkit.survival.kaplan_meier import product_limit, with_interval
 from toolkit.survival.released import only_told, released_sizes, released_table
-from toolkit.survival.spread import Distribution, Spread
+from toolkit.survival.spread import Distribution, Spread, together
 from toolkit.survival.summary import common_horizon
 
-Compare = Callable[["Side", "Side", float], dict[str, float | None]]
+Found = dict[str, float | None]
 
 
 class Side(NamedTuple):
-    """One of two groups that are compared: its curve, and how many learners it has."""
+    """One of two groups that are compared: its number, curve, and how many learners it has."""
 
+    number: int
     curve: Curve
     learners: int | None
+
+
+Compare = Callable[[Side, Side, float, Clusters], Found]
 
 
 def rmst_difference(
@@ -42,6 +53,7 @@ def rmst_difference(
     horizon: float | None = None,
     level: float = 0.95,
     distribution: Distribution = "t",
+    cluster: str | None = None,
 ) -> Result:
     """Compare the mean time without a pass, up to a horizon, with that of a reference group.
 
@@ -57,6 +69,7 @@ def rmst_difference(
         level: Coverage of the intervals.
         distribution: Student's t, which keeps the test's level in small groups too, or "normal",
             as R's survRM2 has it.
+        cluster: As for `kaplan_meier`; learners may be in several groups.
 
     Returns:
         The group columns, then those of `schemas.survival_results.RMST_DIFFERENCE`: the
@@ -86,20 +99,25 @@ def rmst_difference(
     one_of(distribution, get_args(Distribution), name="distribution")
     table = event_table(durations, groups)
 
-    def compare(one: Side, other: Side, tau: float) -> dict[str, float | None]:
+    def compare(one: Side, other: Side, tau: float, clusters: Clusters) -> Found:
+        sizes = [clusters.size(side.number, side.learners) for side in (one, other)]
         mean, base = (
-            side.curve.restricted_mean(tau, side.learners, level, distribution)
-            for side in (one, other)
+            side.curve.restricted_mean(
+                tau, n, level, distribution, effect=clusters.effect_on_mean(side.number, tau)
+            )
+            for side, n in zip((one, other), sizes, strict=True)
         )
-        learners = [one.learners, other.learners]
+        both = clusters.correlation_of_means(one.number, other.number, tau)
 
         def spread(error: float, base_error: float) -> Spread:
-            return Spread.of([error, base_error], learners, distribution)
+            return Spread.of([error, base_error], sizes, distribution, correlation=both)
 
         return {"horizon": tau, **_difference_of_means(mean, base, spread, level)}
 
+    curves = product_limit(table)
+    clusters = Clusters.of(durations, groups, curves, cluster)
     return _against_reference(
-        table, groups, reference, compare, RMST_DIFFERENCE, level=level, time=horizon
+        curves, groups, reference, compare, RMST_DIFFERENCE, clusters, level=level, time=horizon
     )
 
 
@@ -110,6 +128,7 @@ def milestone_difference(
     at: float,
     reference: object = None,
     level: float = 0.95,
+    cluster: str | None = None,
 ) -> Result:
     """Compare the share that has passed by a time with that of a reference group.
 
@@ -121,6 +140,7 @@ def milestone_difference(
         at: The time, in the unit of the durations.
         reference: As for `rmst_difference`.
         level: Coverage of the intervals.
+        cluster: As for `kaplan_meier`; learners may be in several groups.
 
     Returns:
         The group columns, then those of `schemas.survival_results.MILESTONE_DIFFERENCE`. Null
@@ -132,7 +152,8 @@ def milestone_difference(
 
     Source: p by the test on the complementary log-log scale of Klein, Logan, Harhoff & Andersen
     (2007), Stat. Med. 26:4505, which keeps its level in small groups; the interval combines the
-    curves' log-log intervals as Zou & Donner (2008), Stat. Med. 27:1693, do.
+    curves' log-log intervals as Zou & Donner (2008), Stat. Med. 27:1693, do, with the correlation
+    of the two curves where learners are in both groups.
 
     Examples:
         >>> durations = pl.DataFrame({
@@ -146,24 +167,33 @@ def milestone_difference(
     at = a_number(at, name="at")
     table = event_table(durations, groups)
 
-    def compare(one: Side, other: Side, at: float) -> dict[str, float | None]:
-        shares = (one.curve.passed_by(at), other.curve.passed_by(at))
-        return {"at": at, **_difference_of_shares(*shares)}
+    def compare(one: Side, other: Side, at: float, clusters: Clusters) -> Found:
+        sizes = [clusters.size(side.number, side.learners) for side in (one, other)]
+        both = clusters.correlation_at(one.number, other.number, at)
 
+        def spread(error: float, base_error: float) -> Spread:
+            students: Distribution = "t" if clusters.are_there else "normal"
+            return Spread.of([error, base_error], sizes, students, correlation=both)
+
+        shares = one.curve.passed_by(at), other.curve.passed_by(at)
+        return {"at": at, **_difference_of_shares(*shares, spread, both)}
+
+    curves = product_limit(table)
+    clusters = Clusters.of(durations, groups, curves, cluster)
     return _against_reference(
-        table, groups, reference, compare, MILESTONE_DIFFERENCE, level=level, time=at
+        curves, groups, reference, compare, MILESTONE_DIFFERENCE, clusters, level=level, time=at
     )
 
 
-def _difference(one: Estimate, base: Estimate) -> dict[str, float | None]:
+def _difference(one: Estimate, base: Estimate, correlation: float = 0.0) -> Found:
     """One minus the other; the interval combines those of the two, whatever their shape."""
     if one.estimate is None or base.estimate is None:
         return {}
-    found: dict[str, float | None] = {"difference": one.estimate - base.estimate}
+    found: Found = {"difference": one.estimate - base.estimate}
     ends = (one.ci_low, one.ci_high, base.ci_low, base.ci_high)
     low, high, base_low, base_high = (math.nan if end is None else end for end in ends)
-    below = math.hypot(one.estimate - low, base_high - base.estimate)
-    above = math.hypot(high - one.estimate, base.estimate - base_low)
+    below = together([one.estimate - low, base_high - base.estimate], correlation)
+    above = together([high - one.estimate, base.estimate - base_low], correlation)
     if not math.isnan(below + above):
         difference = one.estimate - base.estimate
         found |= {"ci_low": difference - below, "ci_high": difference + above}
@@ -172,9 +202,9 @@ def _difference(one: Estimate, base: Estimate) -> dict[str, float | None]:
 
 def _difference_of_means(
     mean: Estimate, base: Estimate, spread: Callable[[float, float], Spread], level: float
-) -> dict[str, float | None]:
+) -> Found:
     """Compare two restricted means; no test where nobody passes in a group."""
-    found: dict[str, float | None] = {
+    found: Found = {
         "restricted_mean": mean.estimate,
         "reference_mean": base.estimate,
         **_difference(mean, base),
@@ -199,44 +229,51 @@ def _difference_of_means(
     }
 
 
-def _difference_of_shares(share: Estimate, base: Estimate) -> dict[str, float | None]:
+def _difference_of_shares(
+    share: Estimate, base: Estimate, spread: Callable[[float, float], Spread], correlation: float
+) -> Found:
     """Compare two shares that have passed; no test where one of them is 0 or 1."""
-    found: dict[str, float | None] = {
+    found: Found = {
         "passed_share": share.estimate,
         "reference_share": base.estimate,
-        **_difference(share, base),
+        **_difference(share, base, correlation),
     }
     p, q = share.estimate, base.estimate
     if p is None or q is None or not (share.std_error and base.std_error):
         return found
     score = math.log(-math.log(1 - p)) - math.log(-math.log(1 - q))
-    error = math.hypot(
-        share.std_error / ((1 - p) * math.log(1 - p)), base.std_error / ((1 - q) * math.log(1 - q))
+    errors = (
+        -share.std_error / ((1 - p) * math.log(1 - p)),
+        -base.std_error / ((1 - q) * math.log(1 - q)),
     )
-    return found | {"p_value": _two_sided(score, error)}
+    found_spread = spread(*errors)
+    return found | {"p_value": found_spread.p_value(score)} if found_spread.error > 0 else found
 
 
 def _against_reference(
-    steps: pl.DataFrame,
+    curves: pl.DataFrame,
     groups: Groups,
     reference: object,
     compare: Compare,
     table: Table,
+    clusters: Clusters,
     *,
     level: float,
     time: float | None,
 ) -> Result:
     """Compare each group with the reference, a row each, at a time or as far as all are known."""
-    curves = product_limit(steps)
     keys = [tuple(key.values()) for key, _ in each_group(curves, groups.keys)]
     refuse_many(pl.DataFrame({"group": range(len(keys))}), groups)
     chosen = _chosen(keys, reference) if keys else ()
 
-    def compared(curves: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
-        known = with_interval(curves, level, "log-log")
+    def compared(curves: pl.DataFrame, counts: pl.DataFrame, clusters: Clusters) -> pl.DataFrame:
+        known = with_interval(clusters.appended(curves), level, "log-log")
         until = common_horizon(known) if time is None else time
-        curves_of = (Curve.of(part) for _, part in each_group(known, groups.keys))
-        sides = [Side(*one) for one in zip(curves_of, counts["n_learners"], strict=True)]
+        parts = (part for _, part in each_group(known, groups.keys))
+        sides = [
+            Side(part[GROUP][0], Curve.of(part), n)
+            for part, n in zip(parts, counts["n_learners"], strict=True)
+        ]
         base = keys.index(chosen) if keys else 0
         rows = [
             {
@@ -244,24 +281,23 @@ def _against_reference(
                 "reference": " · ".join(str(value) for value in chosen),
                 "n_learners": sides[place].learners,
                 "n_reference": sides[base].learners,
-                **compare(sides[place], sides[base], until),
+                **compare(sides[place], sides[base], until, clusters),
             }
             for place, key in enumerate(keys)
             if place != base
         ]
-        schema = {**steps.select(groups.keys).schema, **table.polars_schema}
+        schema = {**curves.select(groups.keys).schema, **table.polars_schema}
         return groups.named(pl.DataFrame(rows, schema=schema))
 
-    exact = compared(curves, sizes(steps, groups.keys).n)
+    exact = compared(curves, sizes(curves, groups.keys).n, clusters)
 
     def protect(min_n: int) -> pl.DataFrame:
         incidence = curves.with_columns(incidence=1 - pl.col("survival"))
         times = None if time is None else [time]
         safe = released_table(incidence, groups.keys, min_n=min_n, times=times)
-        counts = released_sizes(steps, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
-        return with_status(
-            compared(only_told(product_limit(safe), "survival"), counts), exact, table, min_n
-        )
+        counts = released_sizes(curves, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
+        told = only_told(product_limit(safe), "survival")
+        return with_status(compared(told, counts, clusters.released()), exact, table, min_n)
 
     return Result(table, groups.names, exact, protect)
 
@@ -277,7 +313,3 @@ def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:
     there = ", ".join(repr(key[0] if len(key) == 1 else key) for key in keys[:10])
     more = f" and {len(keys) - 10} more" if len(keys) > 10 else ""
     raise ArgumentError(f"no group {reference!r} to compare with; there is {there}{more}")
-
-
-def _two_sided(estimate: float, error: float) -> float:
-    return 2 * NormalDist().cdf(-abs(estimate) / error)

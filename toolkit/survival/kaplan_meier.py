@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Literal, get_args
 
+import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
-from scipy.special import betaincinv
+from scipy.special import betaincinv, stdtrit
 
 from toolkit.analyses.grouping import By, Groups, groups_of
 from toolkit.analyses.intervals import none_of
@@ -16,6 +17,7 @@ from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, a_share, one_of
 from toolkit.schemas.survival_results import KAPLAN_MEIER
+from toolkit.survival.clusters import Clusters
 from toolkit.survival.event_table import GROUP, each_group, event_table
 from toolkit.survival.released import at_times, only_told, released_table, shown
 
@@ -29,6 +31,7 @@ def kaplan_meier(
     level: float = 0.95,
     ci: Interval = "log-log",
     times: Sequence[float] | None = None,
+    cluster: str | None = None,
 ) -> Result:
     """Estimate the probability not to have passed by each time.
 
@@ -44,6 +47,9 @@ def kaplan_meier(
         times: Give the curve at these times only. `n_events` and `n_censored` then count since
             the time before. After a group's last observation the curve is unknown, so null,
             unless it is 0.
+        cluster: The column that says which rows belong together, such as "username" where
+            learners are in several courses. Their rows are alike, and intervals that take them for
+            independent are too narrow.
 
     Returns:
         The group columns, then those of `schemas.survival_results.KAPLAN_MEIER`. Before the first
@@ -58,7 +64,10 @@ def kaplan_meier(
     interval: Kalbfleisch & Prentice (2002), The Statistical Analysis of Failure Time Data, 1.4;
     before the first event and at S = 0, where Greenwood's would have no width, the mid-p interval
     of the beta product of Fay & Brittain (2016), Stat. Med. 35:2726. At a tie events come before
-    censorings. With late entry the risk set at t are those with entry < t ≤ duration.
+    censorings. With late entry the risk set at t are those with entry < t ≤ duration. With
+    clusters the error is that of the infinitesimal jackknife, as in R's `survfit(cluster = )`; see
+    Ying & Wei (1994), J. Multivar. Anal. 50:17. Intervals then take Student's t with one degree
+    fewer than there are clusters, and each cluster for one learner where nothing has happened yet.
 
     Examples:
         >>> durations = pl.DataFrame(
@@ -73,14 +82,16 @@ def kaplan_meier(
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
     curve = product_limit(event_table(durations, groups))
-    exact = with_interval(curve, level, ci)
+    clusters = Clusters.of(durations, groups, curve, cluster)
+    exact = with_interval(clusters.appended(curve), level, ci)
     if wanted is not None:
         exact = _at_times(exact, groups, wanted)
 
     def protect(min_n: int) -> pl.DataFrame:
         steps = curve.with_columns(incidence=1 - pl.col("survival"))
         table = released_table(steps, groups.keys, min_n=min_n, times=wanted)
-        safe = with_interval(only_told(product_limit(table), "survival"), level, ci)
+        told = clusters.released().appended(only_told(product_limit(table), "survival"))
+        safe = with_interval(told, level, ci)
         if wanted is not None:
             safe = at_times(safe, groups.keys, wanted)
         safe = shown(safe, min_n).select(*groups.keys, *KAPLAN_MEIER.names, "status")
@@ -103,10 +114,22 @@ def product_limit(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFrame:
-    """Append `std_error`, `ci_low` and `ci_high` to `survival` and `greenwood`."""
+    """Append `std_error`, `ci_low` and `ci_high` to `survival` and `greenwood`.
+
+    Where `Clusters` has appended them, its design effects and sizes are taken into account.
+    """
     one_of(ci, get_args(Interval), name="ci")
     survival, error = pl.col("survival"), pl.col("greenwood").sqrt()
-    z = normal_quantile(level)
+    z: float | pl.Expr = normal_quantile(level)
+    at_risk = observed_throughout()
+    if "design_effect" in curve.columns:
+        error = (pl.col("greenwood") * pl.col("design_effect")).sqrt()
+        z = _students(pl.col("n_clusters"), level)
+        share = pl.col("n_clusters") / pl.col("n_rows")
+        at_risk = at_risk * share
+        scaled = curve.with_columns(pl.col("n_at_risk", "n_events") * share)
+    else:
+        scaled = curve
     if ci == "log-log":
         log = survival.log()
         shift = z * error / log
@@ -121,14 +144,28 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
         return at_end.otherwise(known.clip(0.0, 1.0))
 
     with_end = curve.lazy().join(
-        ends_at_0(curve, level), on=GROUP, how="left", maintain_order="left"
+        ends_at_0(scaled, level), on=GROUP, how="left", maintain_order="left"
     )
     bounded = with_end.with_columns(  # lazily, so that what both bounds need is computed once
         std_error=pl.when(survival > 0).then(survival * error),
-        ci_low=bound(low, at_1=1 - none_of(observed_throughout(), level=level), at_0=pl.lit(0.0)),
+        ci_low=bound(low, at_1=1 - none_of(at_risk, level=level), at_0=pl.lit(0.0)),
         ci_high=bound(high, at_1=pl.lit(1.0), at_0=pl.col("_end_at_0")),
     )
     return bounded.drop("_end_at_0").collect()
+
+
+def _students(n: pl.Expr, level: float) -> pl.Expr:
+    """The quantile of Student's t for n clusters, with the factor of n / (n - 1) on the variance.
+
+    Null for one cluster, which says nothing of how clusters vary.
+    """
+
+    def of(sizes: pl.Series) -> pl.Series:
+        size = sizes.to_numpy()
+        degrees = np.where(size > 1, size - 1, np.nan)
+        return pl.Series(stdtrit(degrees, 0.5 + level / 2) * np.sqrt(size / degrees)).fill_nan(None)
+
+    return n.map_batches(of, return_dtype=pl.Float64)
 
 
 def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:

@@ -24,13 +24,19 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(
-        cls, errors: Sequence[float], learners: Sequence[int | None], distribution: Distribution
+        cls,
+        errors: Sequence[float],
+        learners: Sequence[int | None],
+        distribution: Distribution,
+        *,
+        correlation: float = 0.0,
     ) -> Spread:
-        """The spread of a sum or difference of independent means.
+        """The spread of a mean, or of the difference of two.
 
         Args:
             errors: The standard error of each.
             learners: How many learners each is a mean of; None where that is withheld.
+            correlation: Of the two, where learners are in both.
             distribution: The normal is what large samples follow. With "t" each variance is
                 multiplied by n / (n - 1), and the degrees are Welch's.
 
@@ -38,14 +44,18 @@ class Spread(NamedTuple):
         are his, of the times cut off at the horizon.
         """
         if distribution == "normal":
-            return cls(math.hypot(*errors), math.inf)
+            return cls(together(errors, correlation), math.inf)
         known = [n for n in learners if n is not None and n > 1]
         if len(known) < len(learners):
             return cls(math.nan, math.nan)
-        variances = [e**2 * n / (n - 1) for e, n in zip(errors, known, strict=True)]
-        total = sum(variances)
-        weight = sum(v**2 / (n - 1) for v, n in zip(variances, known, strict=True))
-        return cls(math.sqrt(total), total**2 / weight if weight else math.inf)
+        larger = [e * math.sqrt(n / (n - 1)) for e, n in zip(errors, known, strict=True)]
+        error, fewest = together(larger, correlation), min(known) - 1
+        if (
+            correlation
+        ):  # at the extreme each learner is in both, and there are but their differences
+            return cls(error, fewest)
+        weight = sum(e**4 / (n - 1) for e, n in zip(larger, known, strict=True))
+        return cls(error, error**4 / weight if weight else fewest)
 
     def half_width(self, level: float) -> float:
         """How far the interval of this level reaches to either side."""
@@ -57,3 +67,10 @@ class Spread(NamedTuple):
         """The probability of at least this estimate, to either side, were the truth 0."""
         z = -abs(estimate) / self.error
         return 2 * float(ndtr(z) if math.isinf(self.degrees) else stdtr(self.degrees, z))
+
+
+def together(errors: Sequence[float], correlation: float) -> float:
+    """The error of a mean, or of the difference of two."""
+    both = 2 * correlation * math.prod(errors) if len(errors) == 2 else 0.0
+    variance = sum(error**2 for error in errors) - both
+    return 0.0 if variance < 0 else math.sqrt(variance)  # NaN stays NaN

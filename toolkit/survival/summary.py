@@ -13,8 +13,9 @@ from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
+from toolkit.survival.clusters import Clusters
 from toolkit.survival.curve_statistics import Curve
-from toolkit.survival.event_table import each_group, event_table, sizes
+from toolkit.survival.event_table import GROUP, each_group, event_table, sizes
 from toolkit.survival.kaplan_meier import (
     Interval,
     a_list_of_times,
@@ -36,6 +37,7 @@ def survival_summary(
     level: float = 0.95,
     ci: Interval = "log-log",
     distribution: Distribution = "t",
+    cluster: str | None = None,
 ) -> Result:
     """Estimate when learners pass, how many by when, and how long they were observed.
 
@@ -61,6 +63,7 @@ def survival_summary(
         ci: As for `kaplan_meier`; quantiles invert this interval.
         distribution: Of the restricted mean's interval: Student's t, which holds in small groups
             too, or "normal", as R has it.
+        cluster: As for `kaplan_meier`.
 
     Returns:
         The group columns, then those of `schemas.survival_results.SURVIVAL_SUMMARY`.
@@ -87,25 +90,33 @@ def survival_summary(
     one_of(distribution, get_args(Distribution), name="distribution")
     table = event_table(durations, asked)
     curve, followed = product_limit(table), product_limit(_reversed(table))
+    alike = Clusters.of(durations, asked, curve, cluster)
+    reverse = Clusters.of(durations, asked, followed, cluster, is_reverse=True)
 
     def summed_up(
-        curve: pl.DataFrame, followed: pl.DataFrame, counts: pl.DataFrame
+        curves: Sequence[pl.DataFrame], clusters: Sequence[Clusters], counts: pl.DataFrame
     ) -> pl.DataFrame:
-        known = with_interval(curve, level, ci)
+        known, followed = (
+            with_interval(of.appended(curve), level, ci)
+            for curve, of in zip(curves, clusters, strict=True)
+        )
         until = common_horizon(known) if horizon is None else horizon
         rows = []
-        for (key, part), (_, reverse), of_group in zip(
+        for (key, part), (_, looked_at), of_group in zip(
             each_group(known, asked.keys),
-            each_group(with_interval(followed, level, ci), asked.keys),
+            each_group(followed, asked.keys),
             counts.iter_rows(named=True),
             strict=True,
         ):
-            own, n = Curve.of(part), of_group["n_learners"]
+            own, number = Curve.of(part), part[GROUP][0]
+            n = clusters[0].size(number, of_group["n_learners"])
+            effect = clusters[0].effect_on_mean(number, until)
+            mean = own.restricted_mean(until, n, level, distribution, effect=effect)
             statistics = [
                 *((name, share, own.quantile(share)) for name, share in _QUARTILES.items()),
                 *(("passed by", time, own.passed_by(time)) for time in marks),
-                ("restricted mean", until, own.restricted_mean(until, n, level, distribution)),
-                ("median follow-up", 0.5, Curve.of(reverse).quantile(0.5)),
+                ("restricted mean", until, mean),
+                ("median follow-up", 0.5, Curve.of(looked_at).quantile(0.5)),
             ]
             rows += [
                 {**of_group, **key, "statistic": name, "at": at, **estimate._asdict()}
@@ -114,7 +125,7 @@ def survival_summary(
         schema = {**table.select(asked.keys).schema, **SURVIVAL_SUMMARY.polars_schema}
         return asked.named(pl.DataFrame(rows, schema=schema))
 
-    exact = summed_up(curve, followed, sizes(table, asked.keys).n)
+    exact = summed_up([curve, followed], [alike, reverse], sizes(table, asked.keys).n)
 
     def protect(min_n: int) -> pl.DataFrame:
         times = [*marks, *([] if horizon is None else [horizon])]
@@ -133,7 +144,7 @@ def survival_summary(
             for steps in (curve, followed)
         ]
         counts = released_sizes(table, asked.keys, SURVIVAL_SUMMARY, min_n=min_n)
-        released = summed_up(safe[0], safe[1], counts)
+        released = summed_up(safe, [alike.released(), reverse.released()], counts)
         return with_status(released, exact, SURVIVAL_SUMMARY, min_n)
 
     return Result(SURVIVAL_SUMMARY, asked.names, exact, protect)
