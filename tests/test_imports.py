@@ -15,7 +15,7 @@ FLOORS = [
     {"results", "sandbox"},
     {"analyses", "snapshots", "text"},
     {"charts", "connect", "quality", "study", "survival"},
-    {"reports"},
+    {"engines", "reports"},
     {"cli"},
 ]
 ONE_DOOR = {

@@ -1,6 +1,7 @@
 """The public API: every name here, and no other, is public."""
 
 from . import charts as charts
+from . import engines as engines
 from . import errors as errors
 from . import quality as quality
 from . import release as release

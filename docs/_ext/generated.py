@@ -27,6 +27,7 @@ ROOMS = {  # where a name is made, and its heading in the reference
     "quality": "Data quality",
     "analyses": "Analyses",
     "survival": "Time to an event",
+    "engines": "Engines",
     "results": "Results and their release",
     "release": "Results and their release",
     "charts": "Results and their release",

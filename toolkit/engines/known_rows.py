@@ -1,0 +1,138 @@
+"""Rows whose figures are known, clean and nasty: what `verify` puts into an engine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from toolkit.analyses.person_course import person_course
+from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES
+from toolkit.survival.durations import time_to_pass
+
+AS_OF = datetime(2026, 1, 11, 3, tzinfo=UTC)  # still the day before in America
+NOW = AS_OF + timedelta(days=1)
+COURSES = [f"course-v1:Org+C{i % 3}+R{i // 3}" for i in range(6)]
+LEARNERS = 800
+DRAWS = 2_000
+
+
+@cache
+def resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Grades, enrollments and completion of eight hundred learners in six runs of three courses."""
+    rng = np.random.default_rng(5)
+    place = np.unique(rng.integers(0, LEARNERS * len(COURSES), DRAWS))
+    key = {
+        "username": [f"u{i // len(COURSES)}" for i in place],
+        "course_id": [COURSES[i % len(COURSES)] for i in place],
+    }
+    n = len(place)
+    ago, waited = rng.uniform(0, 900, n), rng.uniform(-2, 300, n)
+    passed = (rng.random(n) < 0.4) & (waited < ago)
+    created = [AS_OF - timedelta(days=float(days)) for days in ago]
+    grades = {
+        "percent_grade": rng.integers(0, 10_001, n) / 10_000,
+        "letter_grade": [str(rng.choice(["Pass", "A"])) if p else "F" for p in passed],
+        "passed_timestamp": [
+            when + timedelta(days=float(days)) if p else None
+            for when, days, p in zip(created, waited, passed, strict=True)
+        ],
+    }
+    enrollments = {"mode": rng.choice(["audit", "verified"], n), "created": created}
+    scores, enrolled, seen = (
+        pl.DataFrame(
+            {**{name: [None] * n for name in table.names}, **key, **columns},
+            schema=table.polars_schema,
+        )
+        for table, columns in (
+            (GRADES, grades),
+            (ENROLLMENTS, enrollments),
+            (COMPLETION, {"completion": rng.integers(0, 101, n) / 100}),
+        )
+    )
+    return scores, enrolled, seen
+
+
+@cache
+def clean_rows() -> pl.DataFrame:
+    """A person_course without a flaw."""
+    return person_course(*resources(), as_of=AS_OF, now=NOW)
+
+
+@cache
+def earlier_rows() -> pl.DataFrame:
+    """The same enrollments seen 60 days before, with half of what they had completed."""
+    days = timedelta(days=60)
+    return (
+        clean_rows()
+        .with_columns(
+            pl.col("completion") / 2,
+            pl.col("observed_days") - days / timedelta(days=1),
+            pl.col("as_of") - days,
+        )
+        .filter(pl.col("observed_days") >= 0)
+    )
+
+
+@cache
+def nasty_rows() -> pl.DataFrame:
+    """Nulls in every column but the keys, NaN, a course of nobody, and times of another zone."""
+    rng = np.random.default_rng(6)
+    frame = clean_rows()
+    kept = {"username", "course_id", "as_of", "pass_rule", "record_key"}
+
+    def some(share: float) -> pl.Series:
+        return pl.Series(rng.random(frame.height) < share)
+
+    holes = [
+        pl.when(some(0.1)).then(None).otherwise(pl.col(name)).alias(name)
+        for name in frame.columns
+        if name not in kept
+    ]
+    no_numbers = [
+        pl.when(some(0.05)).then(float(no_number)).otherwise(pl.col(name)).alias(name)
+        for name, no_number in (
+            ("completion", "nan"),
+            ("percent_grade", "nan"),
+            ("days_to_pass", "nan"),
+            ("observed_days", "inf"),
+        )
+    ]
+    nobody = (
+        pl.when(pl.col("course_id") == COURSES[-1])
+        .then(pl.lit(value=False))
+        .otherwise("in_enrollments")
+    )
+    elsewhere = pl.col("as_of", "created").dt.convert_time_zone("Pacific/Auckland")
+    return frame.with_columns(holes).with_columns(*no_numbers, elsewhere, in_enrollments=nobody)
+
+
+@cache
+def clean_durations() -> pl.DataFrame:
+    """Durations in days, with ends that compete and learners who are excluded."""
+    columns = ["duration", "event", "excluded", "mode", "course_id", "username", "record_key"]
+    frame = time_to_pass(clean_rows()).select(columns)
+    ends = pl.when("event").then(pl.lit("passed"))
+    return frame.with_columns(end=ends.when(pl.col("duration") > 400).then(pl.lit("left")))
+
+
+@cache
+def nasty_durations() -> pl.DataFrame:
+    """Whole weeks, so that many tie; unknown modes; NaN of the excluded; a mode of nobody."""
+    rng = np.random.default_rng(7)
+    out, drawn = pl.col("excluded").is_not_null(), rng.integers(0, 4, clean_rows().height)
+    modes = pl.Series([None, "audit", "honor", "verified"])
+    return clean_durations().with_columns(
+        duration=pl.when(out).then(float("nan")).otherwise((pl.col("duration") / 7).floor()),
+        mode=pl.when(out).then(pl.lit("nobody")).otherwise(modes.gather(drawn)),
+    )
+
+
+@cache
+def late_durations() -> pl.DataFrame:
+    """Durations of learners who are under observation from a later time on, some from 0."""
+    rng = np.random.default_rng(8)
+    share = pl.Series(rng.choice([0.0, 0.25, 0.5], clean_rows().height))
+    return clean_durations().with_columns(entry=(pl.col("duration") * share).floor())

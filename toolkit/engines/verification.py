@@ -1,0 +1,222 @@
+"""Known rows through an engine: its figures are those of eager Polars, or it is refused."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from toolkit import survival
+from toolkit.analyses.cohorts import cohort_progress, completion_progress
+from toolkit.analyses.comparisons import compare_groups
+from toolkit.analyses.counting import Frame
+from toolkit.analyses.distributions import completion_distribution, grade_distribution
+from toolkit.analyses.outcomes import completion_funnel, outcomes
+from toolkit.analyses.paths import learner_paths
+from toolkit.analyses.person_course import match_counts
+from toolkit.engines.known_rows import (
+    clean_durations,
+    clean_rows,
+    earlier_rows,
+    late_durations,
+    nasty_durations,
+    nasty_rows,
+)
+from toolkit.errors import ArgumentError
+from toolkit.results.result import Result
+
+TOLERANCE = 1e-9
+"""How far a figure may lie from that of Polars: relative, and of numbers below 1 absolute."""
+
+Put: TypeAlias = Callable[[pl.DataFrame], Frame]
+"""Puts rows into an engine, and returns what that engine calls a frame."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An analysis of known rows.
+
+    Attributes:
+        analysis: What it is called.
+        rows: The frames it is given.
+        call: Computes its results.
+    """
+
+    analysis: str
+    rows: tuple[Callable[[], pl.DataFrame], ...]
+    call: Callable[..., tuple[Result, ...]]
+
+    @property
+    def name(self) -> str:
+        """The analysis and its rows: "outcomes of nasty rows"."""
+        return f"{self.analysis} of {self.kind}"
+
+    @property
+    def kind(self) -> str:
+        """What rows they are: "nasty rows"."""
+        return self.rows[-1].__name__.replace("_", " ")
+
+    def difference(self, put: Put) -> str | None:
+        """Say how the figures of an engine, exact or released, first differ from Polars'."""
+        frames = [rows() for rows in self.rows]
+        pairs = zip(self.call(*map(put, frames)), self.call(*frames), strict=True)
+        for there, here in pairs:
+            found = difference(there.frame, here.frame)
+            if found is None and (found := difference(there.release().frame, here.release().frame)):
+                found = f"released, {found}"
+            if found:
+                return f"{here.schema.name}: {found}"
+        return None
+
+
+def _paths(pc: Frame) -> tuple[Result, ...]:
+    found = learner_paths(pc)
+    return found.repeats, found.transitions
+
+
+def _comparison(pc: Frame) -> tuple[Result, ...]:
+    found = compare_groups(pc, by="course_id")
+    return found.groups, found.pairs, found.test
+
+
+_BY = ["course_id", "mode", "enrolled_month"]
+_OF_RECORDS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
+    "match_counts": lambda pc: (match_counts(pc),),
+    "outcomes": lambda pc: (outcomes(pc, by=_BY, totals=True), outcomes(pc)),
+    "completion_funnel": lambda pc: (completion_funnel(pc, by=["mode", "enrolled_week"]),),
+    "grade_distribution": lambda pc: (grade_distribution(pc, by="course_id", bins=7),),
+    "completion_distribution": lambda pc: (completion_distribution(pc, by="enrolled_year"),),
+    "cohort_progress": lambda pc: (cohort_progress(pc, by="mode", step="7w", cohort="1q"),),
+    "compare_groups": _comparison,
+    "learner_paths": _paths,
+}
+_OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
+    "exclusions": lambda d: (survival.exclusions(d, by="mode"),),
+    "kaplan_meier": lambda d: (survival.kaplan_meier(d, by="mode"), survival.kaplan_meier(d)),
+    "survival_summary": lambda d: (survival.survival_summary(d, by="mode"),),
+    "logrank": lambda d: (
+        survival.logrank(d, by="course_id", strata="mode"),
+        survival.logrank(d, by="mode", cluster="username"),
+    ),
+    "logrank_pairs": lambda d: (survival.logrank_pairs(d, by="course_id"),),
+    "cumulative_incidence": lambda d: (survival.cumulative_incidence(d, by="mode"),),
+    "gray_test": lambda d: (survival.gray_test(d, by="mode"),),
+    "nelson_aalen": lambda d: (survival.nelson_aalen(d, by="mode"),),
+    "smoothed_hazard": lambda d: (survival.smoothed_hazard(d, by="mode"),),
+    "milestone_difference": lambda d: (survival.milestone_difference(d, by="mode", at=30),),
+    "rmst_difference": lambda d: (survival.rmst_difference(d, by="mode"),),
+}
+CASES = [
+    *(
+        Case(name, (rows,), call)
+        for rows in (clean_rows, nasty_rows)
+        for name, call in _OF_RECORDS.items()
+    ),
+    *(
+        Case(
+            "completion_progress",
+            (earlier_rows, rows),
+            lambda *pcs: (completion_progress(pcs, step="7w", by="mode"),),
+        )
+        for rows in (clean_rows, nasty_rows)
+    ),
+    *(
+        Case(name, (rows,), call)
+        for rows in (clean_durations, nasty_durations)
+        for name, call in _OF_DURATIONS.items()
+    ),
+    Case("kaplan_meier", (late_durations,), _OF_DURATIONS["kaplan_meier"]),
+]
+"""Every analysis that counts where the rows are, on clean and on nasty rows."""
+
+
+def verify(engine: Put | Any) -> pl.DataFrame:
+    """Compare an engine's figures with those of Polars, for every analysis, on known rows.
+
+    Each analysis that counts where the rows lie is computed twice, of rows without a flaw and of
+    rows with nulls in every column, NaN, ties, empty groups and times of another zone: once in
+    the engine and once in eager Polars. The figures, exact and released, are to agree to 1e-9.
+    That an engine is listed in `docs/scale.md` says that its versions in the lock agree; this
+    says that yours does, with its settings and its time zone.
+
+    Args:
+        engine: A function that puts a Polars DataFrame into the engine and returns its frame; or
+            a DuckDB connection, which reads the rows from temporary files.
+
+    Returns:
+        One row per analysis and kind of rows that was compared, all of them equal: `analysis` and
+        `rows`. The computing takes some seconds.
+
+    Raises:
+        ArgumentError: A figure differs, or an analysis fails there: names the analysis, the
+            figure and both values. Or the frame is of no engine that the analyses take.
+
+    Examples:
+        >>> verify(pl.DataFrame.lazy).columns
+        ['analysis', 'rows']
+    """
+    with placing(engine) as put:
+        for case in CASES:
+            try:
+                found = case.difference(put)
+            except Exception as error:
+                raise ArgumentError(
+                    f"this engine does not compute {case.name} ({type(error).__name__}: {error}); "
+                    "count elsewhere: write the rows to Parquet, and give polars.scan_parquet(…)"
+                ) from error
+            if found:
+                raise ArgumentError(
+                    f"this engine gives other figures than Polars, for {case.name}; {found}. Do "
+                    "not count there: write the rows to Parquet, and give polars.scan_parquet(…)"
+                )
+    compared = [(case.analysis, case.kind) for case in CASES]
+    return pl.DataFrame(compared, schema=["analysis", "rows"], orient="row")
+
+
+@contextmanager
+def placing(engine: Put | Any) -> Iterator[Put]:
+    """The function that puts rows into an engine, while what it needs on disk is there."""
+    if not hasattr(engine, "read_parquet"):
+        if not callable(engine):
+            raise ArgumentError(
+                "engine must be a function that puts a Polars DataFrame into an engine, or a "
+                f"DuckDB connection, not {type(engine).__name__}"
+            )
+        yield engine
+        return
+    with tempfile.TemporaryDirectory(prefix="so2-verify-") as folder:
+        number = count()
+
+        def put(frame: pl.DataFrame) -> Any:
+            path = Path(folder) / f"{next(number)}.parquet"
+            frame.write_parquet(path)
+            return engine.read_parquet(str(path))
+
+        yield put
+
+
+def difference(there: pl.DataFrame, here: pl.DataFrame) -> str | None:
+    """Say what first differs between an engine's table and that of Polars, None where nothing."""
+    if there.schema != here.schema:
+        return f"its columns are {there.schema}, not {here.schema}"
+    if there.height != here.height:
+        return f"it has {there.height:,} rows, not {here.height:,}"
+    for name in here.columns:
+        pairs = zip(there[name].to_list(), here[name].to_list(), strict=True)
+        for row, (found, right) in enumerate(pairs):
+            if not _equal(found, right):
+                return f"`{name}` is {found!r} in row {row}, not {right!r}"
+    return None
+
+
+def _equal(found: object, right: object) -> bool:
+    if isinstance(found, float) and isinstance(right, float) and not math.isnan(right):
+        return math.isclose(found, right, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return found == right or (found != found and right != right)  # NaN
