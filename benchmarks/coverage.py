@@ -233,23 +233,25 @@ def rejected(name: str, p_values: pl.Series) -> Measured:
 _INTRODUCTION = """# How often intervals and tests are right
 
 Made by `python -m benchmarks coverage`. Learners of known truth are simulated 2,000 times, with
-15, 50 and 200 in a group. An interval of 95 % should hold the truth in 95 % of the runs; a test at
-the level of 5 % should reject in 5 % of the runs in which the groups are alike. Two thousand runs
-tell either to about one percentage point.
+15, 50 and 200 in a group. A 95 % interval should contain the truth in 95 % of the runs; a test at
+the 5 % level should reject in 5 % of the runs in which the groups are alike. Two thousand runs
+measure either to about one percentage point.
 """
-_CLOSING = """A star marks rows in which some runs give no interval or no p-value: a curve that ends
-before the time asked for, a ratio with a numerator of 0, a share of 0 or 1 that is not tested. The
-interval is counted among the runs that give one; a test that says nothing does not reject.
+_CLOSING = """A star marks cells in which some runs give no interval or no p-value: a curve that
+ends before the time in question, a ratio with a numerator of 0, a share of 0 or 1 that is not
+tested. Coverage is measured over the runs that give an interval; a test without a p-value does
+not reject.
 
-Of few learners few counts are possible, and an interval holds the truth for some of them or not:
-Wilson's, of 15 learners, does so in 95 % on average over all shares, but at 30 % when 2 to 7 have
-it, which is 91.5 % of the runs. Where hardly anybody passes it is on the safe side: two groups of
-15 with 5 % and 3 % hold one pass in all, and the interval of their difference is wide. Before the
-first event intervals are those of the mid-p, and means have Student's t
-([methods](methods/survival.md)); Clopper and Pearson's interval would cover 98 % with 50 learners,
-and the normal test of restricted means reject 7 % with 15. "Clusters of three" are learners with a
-pace of their own (lognormal, standard deviation 1.5) in three courses each, tested with
-`cluster="username"`; without it the same test rejects about three times as often as it should.
+With few learners, few counts are possible, and whether an interval contains the truth depends
+on the count: Wilson's interval for 15 learners covers 95 % on average over all shares, but a
+share of 30 % only when the count is 2 to 7, which happens in 91.5 % of the runs. Where hardly
+anyone passes, the intervals are conservative: two groups of 15 with shares of 5 % and 3 % have
+about one pass in all, and the interval of their difference is wide. Before the first event,
+intervals are mid-p intervals, and means have Student's t ([methods](methods/survival.md));
+Clopper and Pearson's interval would cover 98 % with 50 learners, and the normal test of
+restricted means would reject in 7 % with 15. "Clusters of three" are learners with their own
+pace (lognormal, standard deviation 1.5) in three courses each, tested with
+`cluster="username"`; without it, the same test rejects about three times as often as it should.
 """
 
 
