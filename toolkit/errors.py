@@ -11,12 +11,18 @@ ToolkitError
 ├── QualityError           a check failed and the caller asked to be stopped
 ├── DisclosureError        a table cannot be protected, or would give a person away
 ├── SnapshotError          a snapshot is missing, changed, in use or of another key
-└── ReportError            no notebook of a report could be executed
+└── ReportError            no page of a report could be made, or it cannot be written
 
 A message says what happened, where, and what to do next. None holds the token.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
 
 
 class ToolkitError(Exception):
@@ -97,4 +103,32 @@ class SnapshotError(ToolkitError):
 
 
 class ReportError(ToolkitError):
-    """No notebook of a report could be executed, or there is none of that name; names it."""
+    """No page of a report could be made, or there is no such notebook or course."""
+
+
+@contextmanager
+def writing(
+    path: Path, kind: type[ToolkitError] = ArgumentError, *, left: str = ""
+) -> Iterator[None]:
+    """Raise one error with advice where the disk is full, or does not let itself be written.
+
+    Args:
+        path: What is being written, a file or a folder.
+        kind: Which error to raise.
+        left: A sentence on what is there then.
+
+    Examples:
+        >>> with writing(Path("report")):
+        ...     raise PermissionError(13, "Permission denied")
+        Traceback (most recent call last):
+        toolkit.errors.ArgumentError: report cannot be written: Permission denied. Free space, or
+        name a folder that you may write to.
+    """
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise kind(
+            f"{path} cannot be written: {reason}. Free space, or name a folder that you may write "
+            f"to. {left}".rstrip()
+        ) from None

@@ -1,13 +1,17 @@
 import subprocess
 import sys
+import warnings
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+
+from toolkit.cli.app import main
 
 
 def so2(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from toolkit.cli.app import main; main()", *arguments],
+        [sys.executable, "-c", "from toolkit.cli import main; main()", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -25,3 +29,51 @@ def test_the_version_is_the_distributions() -> None:
 
 def test_misuse_ends_with_status_2() -> None:
     assert so2("no-such-command").returncode == 2
+
+
+HOSTILE = "\x1b[31m\x07\u202eX[red]"
+NOT_TEXT = {"\x1b", "\x07", "\u202e"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["check", HOSTILE], 2),
+        (["check", "body-completion.json", "--suite", HOSTILE], 2),
+        (["check", "body-completion.json", "--html", f"file/{HOSTILE}"], 2),
+        (["snapshots", HOSTILE], 1),
+        (["compare", HOSTILE, HOSTILE], 1),
+        (["export", HOSTILE, HOSTILE], 1),
+        (["report", f"{HOSTILE}.ipynb"], 1),
+        (["report", HOSTILE], 1),
+        (["report", "01", "--folder", f"file/{HOSTILE}"], 1),
+        (["lab", "--no-browser", "--folder", f"file/{HOSTILE}"], 1),
+        (["sandbox", "--faults", HOSTILE], 1),
+        (["sandbox", "--oulad", HOSTILE], 1),
+        (["check", "strange-completion.json"], 0),
+    ],
+)
+@pytest.mark.filterwarnings("default")
+def test_what_the_terminal_is_told_is_text_and_no_traceback(
+    arguments: list[str],
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["so2", *arguments])
+    monkeypatch.setattr("warnings.showwarning", warnings.showwarning)  # the command changes it
+    for name in ("SO2_BASE_URL", "SO2_TOKEN", "SO2_SNAPSHOT"):
+        monkeypatch.setenv(name, "")
+    (tmp_path / "file").touch()
+    record = '{"username":"ada","email":null,"course_id":"course-v1:O+C+R","completion":"0.5"'
+    (tmp_path / "body-completion.json").write_text(f"[{record}}}]")
+    field = "\\u001b[31m\\u0007\\u202eX[red]"
+    (tmp_path / "strange-completion.json").write_text(f'[{record},"{field}":1}}]')
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert ended.value.code == status, told
+    assert "so2: " in told.err
+    assert NOT_TEXT.isdisjoint(told.out + told.err)

@@ -228,6 +228,16 @@ def test_an_explanation_is_shown_without_addresses() -> None:
     assert str(caught.value).endswith("It says: days of [31m [address] is no number")
 
 
+@pytest.mark.parametrize("encoding", [b"gzip", b"rot13"])
+def test_a_refusal_that_cannot_be_decoded_still_tells_its_status(encoding: bytes) -> None:
+    head = b"HTTP/1.1 400 Bad Request\r\nContent-Encoding: " + encoding + b"\r\n"
+    with (
+        serving(lambda connection: connection.answer(b"no gzip", head)) as server,
+        pytest.raises(tk.errors.TransportError, match="answered 400 Bad Request"),
+    ):
+        load(server)
+
+
 @pytest.mark.parametrize(
     "location",
     [
@@ -358,7 +368,9 @@ def paging(page: Callable[[int], bytes]) -> Callable[[Connection], None]:
     return talk
 
 
-@pytest.mark.parametrize("page", [lambda _: b"", lambda _: RECORD])
+@pytest.mark.parametrize(
+    "page", [lambda _: b"", lambda _: RECORD, lambda n: RECORD.replace(b"ada", b"ada%d" % (n % 3))]
+)
 def test_pages_that_bring_nothing_new_end(page: Callable[[int], bytes]) -> None:
     with (
         serving(paging(page)) as server,

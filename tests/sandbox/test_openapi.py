@@ -45,6 +45,7 @@ def test_the_document_tells_of_each_resource_its_refusals_and_its_filters() -> N
     }
     for operation in document["paths"].values():
         assert set(operation["get"]["responses"]) == {"200", "400", "401"}
+    assert "Content-Type: application/json" in document["info"]["description"]
 
 
 def test_the_documentation_page_needs_no_network() -> None:

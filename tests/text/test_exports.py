@@ -30,6 +30,18 @@ def test_negative_numbers_stay_numbers(tmp_path: Path) -> None:
     assert written["difference"].dtype == pl.Float64
 
 
+def test_a_folder_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    for form in ("csv", "parquet", "html", "latex"):
+        with pytest.raises(tk.errors.ArgumentError, match=r"none.out cannot be written"):
+            getattr(odd_result(), f"to_{form}")(tmp_path / "none" / "out")
+
+
+@pytest.mark.parametrize("control", ["\x1b[31m", "\x00", "\x9b", "\u202e"])
+def test_a_control_character_does_not_reach_a_terminal(control: str) -> None:
+    frame = pl.DataFrame({f"a{control}": [f"b{control}=1"]})
+    assert control[0] not in exports.guarded(frame).write_csv()
+
+
 def test_a_column_called_like_a_formula_is_guarded() -> None:
     assert exports.guarded(pl.DataFrame({"=1+1": [1]})).columns == ["'=1+1"]
 
@@ -61,7 +73,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         part.write_text("half")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(tk.errors.ArgumentError, match="cannot be written: disk full"):
         exports.atomically(target, fail)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]

@@ -14,6 +14,9 @@ def main() -> None:
             import typer as _typer  # noqa: F401
     except MissingExtraError as error:
         sys.exit(f"so2: {error}")
-    from toolkit.cli.app import main as run
+    try:
+        from toolkit.cli.app import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while it was still loading
+        sys.exit(130)

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from toolkit.cli.check_command import check_command
 from toolkit.cli.demo_command import demo_command
@@ -25,6 +24,7 @@ from toolkit.cli.snapshot_commands import (
     reidentify_command,
     snapshots_command,
 )
+from toolkit.cli.telling import complain, tell_warnings
 from toolkit.errors import ToolkitError
 
 app = typer.Typer(
@@ -68,9 +68,9 @@ for name, command in (
 
 def main() -> None:
     """Run `so2`; an error made on purpose ends it with status 1 and its message alone."""
+    tell_warnings()
     try:
         app()
     except ToolkitError as error:
-        console = Console(stderr=True)
-        console.print(f"so2: {error}", style="bold red", markup=False, highlight=False)
+        complain(error)
         sys.exit(1)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import toolkit as tk
+from toolkit.cli.telling import complain
 from toolkit.config import settings
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName
@@ -70,19 +71,19 @@ def check_command(
     """Check the data: what failed, in how many records, what that means and what to do.
 
     Ends with 0 if nothing at or above --fail-on failed, with 1 if something did, with 2 if the
-    data could not be checked. Learners are shown by pseudonyms of this run; to look them up, use
-    tk.check(…).failures.
+    data could not be checked, or --html not be written. Learners are shown by pseudonyms of this
+    run; to look them up, use tk.check(…).failures.
     """
     try:
         if since is not None:
             report = tk.quality.check_snapshots(tk.open_snapshot(since), _snapshot(data))
         else:
             report = _checked(data, resource, as_of, course_id, suite or [])
+        if html is not None:
+            report.to_html(html)
     except ToolkitError as error:
-        Console(stderr=True).print(f"so2: {error}", style="bold red", markup=False, highlight=False)
+        complain(error)
         raise typer.Exit(2) from None
-    if html is not None:
-        report.to_html(html)
     if written is Format.table:
         _print_table(report)
     else:
@@ -97,6 +98,8 @@ def _checked(
     course_id: list[str] | None,
     suites: list[Path],
 ) -> tk.quality.QualityReport:
+    if data is not None and not data.exists():
+        raise tk.errors.ConfigurationError(f"there is no file or folder {data}")
     if data is not None and data.is_file():
         name = cast(
             "ResourceName", resource or next((name for name in RESOURCES if name in data.stem), "")

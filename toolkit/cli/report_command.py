@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import toolkit as tk
+from toolkit.cli.telling import complain
 from toolkit.reports.key_figures import as_tiles
 from toolkit.text.words import clean
 
@@ -75,6 +76,5 @@ def show_report(report: tk.reports.Report) -> None:
     if report.pdf is not None:
         console.print(f"The overview as PDF: {report.pdf}")
     if report.failures:
-        told = "\n".join(map(clean, report.failures))
-        Console(stderr=True).print(f"so2: {told}", style="bold red", markup=False, highlight=False)
+        complain("\n".join(report.failures))
         raise typer.Exit(1)

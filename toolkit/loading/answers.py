@@ -75,10 +75,10 @@ def explanation(response: httpx.Response) -> str:
     """
     if response.status_code < HTTPStatus.BAD_REQUEST:
         return ""
-    chunks = decoded(response.iter_raw(), response.headers.get("content-encoding", ""))
     try:
+        chunks = decoded(response.iter_raw(), response.headers.get("content-encoding", ""))
         said = json.loads(_start(chunks))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, TransportError):  # the last where it cannot be decoded
         return ""
     found = {key: said[key] for key in _EXPLAINING if key in said} if isinstance(said, dict) else {}
     texts = [

@@ -193,7 +193,7 @@ class Body:
             return FailedError("no connection came about in time")
         if isinstance(error, httpx.TimeoutException):
             return FailedError(f"nothing came for {self._patience:g} s")
-        return FailedError(str(error) or type(error).__name__)
+        return FailedError(str(error).rstrip(".") or type(error).__name__)
 
 
 def _arriving(response: httpx.Response) -> Iterator[bytes]:

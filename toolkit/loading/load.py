@@ -29,6 +29,7 @@ _MOST_CHANGES = 3  # bodies that became others while they were downloaded
 _READ_SIZE = 1 << 20
 _HASHED_AT_ONCE = 50_000
 _FEW = 10
+_LONGEST_NAME = 60  # characters of a field that a warning shows
 
 Many = str | Iterable[str] | None
 ResourceName = Literal["grades", "enrollments", "completion"]
@@ -193,9 +194,14 @@ def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:
         first = problems.row(0, named=True)
         warnings.warn(
             f"{first['resource']}: {problems.height:,} problems, the first in "
-            f"`{first['column']}`: {first['reason']}. {advice}.",
+            f"`{_shown(first['column'])}`: {first['reason']}. {advice}.",
             stacklevel=4,
         )
+
+
+def _shown(name: str) -> str:
+    """The name of a field, which a platform may choose freely, for a line on a terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in name[:_LONGEST_NAME])
 
 
 def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:

@@ -15,7 +15,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
-        self._before: tuple[int, pl.DataFrame | None] = (0, None)
+        self._contents: set[int] = set()
         self._idle = 0
 
     def turn(
@@ -41,13 +41,10 @@ class Pages:
                 f"{place}: its pages go round in a circle; page {number:,} names an earlier one as "
                 "the next. Ask the platform's support."
             )
-        repeated = first is None or (
-            self._before[1] is not None
-            and records == self._before[0]
-            and first.equals(self._before[1])
-        )
-        self._idle = self._idle + 1 if repeated else 0
-        self._before = (records, first)
+        content = None if first is None else hash((records, *first.hash_rows()))
+        self._idle = self._idle + 1 if content is None or content in self._contents else 0
+        if content is not None:
+            self._contents.add(content)
         if self._idle >= _MOST_IDLE or number >= _MOST_PAGES:
             reason = (
                 f"the last {self._idle} pages brought nothing new"

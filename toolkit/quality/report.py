@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from toolkit.errors import QualityError
+from toolkit.errors import QualityError, writing
 from toolkit.quality import data_docs, rendering
 from toolkit.quality.checks import SEVERITIES, Check, Severity
 from toolkit.quality.frames import Checked
@@ -198,9 +198,13 @@ class QualityReport:
 
         Returns:
             The path of `index.html`; beside it is a page a frame.
+
+        Raises:
+            ArgumentError: The folder cannot be written.
         """
         told = [(result, self._told_of(result)) for result in self.results]
-        return data_docs.write(told, rendering.html(self.told), Path(folder))
+        with writing(Path(folder)):
+            return data_docs.write(told, rendering.html(self.told), Path(folder))
 
     def _told_of(self, result: ExpectationSuiteValidationResult) -> list[Outcome | None]:
         """What is told of each of GX's results of a frame, in their order."""

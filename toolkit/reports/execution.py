@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from toolkit.errors import ReportError
 from toolkit.extras import extra
 
 with extra("notebooks"):
@@ -26,6 +28,7 @@ with extra("notebooks"):
 OnCell = Callable[[str], None]
 
 CELL_TIMEOUT = 300  # seconds
+_GLANCE = 0.1  # seconds; a wait without end is deaf to Ctrl+C
 INJECTED = "injected-parameters"
 _SECRETS = {"SO2_TOKEN", "SO2_PSEUDONYM_KEY"}
 
@@ -57,7 +60,7 @@ class _ThisPython(KernelSpecManager):
 
 def count_code_cells(paths: Sequence[Path]) -> int:
     """How many cells will be executed: the length of a progress bar."""
-    return sum(cell.cell_type == "code" for path in paths for cell in _read(path).cells)
+    return sum(cell.cell_type == "code" for path in paths for cell in read_notebook(path).cells)
 
 
 def execute_notebooks(
@@ -80,27 +83,74 @@ def execute_notebooks(
         on_cell: Called with the notebook's name after each executed cell.
         withhold: Takes out of an error's text what must not be told.
     """
+    running = _Running()
     run = partial(
         _execute,
+        running=running,
         environment=dict(environment or {}),
         parameters=dict(parameters or {}),
         on_cell=on_cell,
         withhold=withhold,
     )
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(run, paths))
+        futures = [pool.submit(run, path) for path in paths]
+        try:
+            while wait(futures, _GLANCE).not_done:
+                pass
+        except BaseException:  # Ctrl+C
+            pool.shutdown(wait=False, cancel_futures=True)
+            running.end()
+            raise
+        return [future.result() for future in futures]
+
+
+class _Running:
+    """The notebooks that are being executed now, so that they can be ended."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[asyncio.Task[None], tuple[NotebookClient, asyncio.AbstractEventLoop]] = {}
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def execute(self, client: NotebookClient, variables: Mapping[str, str]) -> None:
+        """Execute a notebook to its end, unless `end` comes first."""
+
+        async def whole() -> None:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101  # asyncio.run makes one
+            with self._lock:
+                if self._is_over:
+                    return
+                self._tasks[task] = client, asyncio.get_running_loop()
+            try:
+                # cleanup_kc: the kernel manager is ours; nbclient would leave the kernel running.
+                await client.async_execute(env=variables, cleanup_kc=True)
+            finally:
+                with self._lock:
+                    del self._tasks[task]
+
+        asyncio.run(whole())
+
+    def end(self) -> None:
+        """Call the notebooks off; their kernels are killed."""
+        with self._lock:
+            self._is_over = True
+            for task, (client, loop) in self._tasks.items():
+                client.shutdown_kernel = "immediate"
+                loop.call_soon_threadsafe(task.cancel)
 
 
 def _execute(
     path: Path,
     *,
+    running: _Running,
     environment: dict[str, str],
     parameters: dict[str, object],
     on_cell: OnCell | None,
     withhold: Callable[[str], str],
 ) -> Executed:
     begun = time.monotonic()
-    notebook, failure = _read(path), None
+    notebook, failure = read_notebook(path), None
     _set_parameters(notebook, parameters)
     started: list[int] = []
 
@@ -127,8 +177,7 @@ def _execute(
             on_cell_executed=cell_executed,
         )
         try:
-            # cleanup_kc: the kernel manager is ours, so nbclient would leave the kernel running.
-            asyncio.run(client.async_execute(env=variables, cleanup_kc=True))
+            running.execute(client, variables)
         except CellExecutionError as error:
             failure = withhold(f"{error.ename}: {error.evalue}")
         except CellTimeoutError:
@@ -158,8 +207,22 @@ def _set_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, objec
             return
 
 
-def _read(path: Path) -> nbformat.NotebookNode:
-    notebook: nbformat.NotebookNode = nbformat.read(path, 4)  # type: ignore[no-untyped-call]
+def read_notebook(path: Path) -> nbformat.NotebookNode:
+    """The notebook in a file.
+
+    Raises:
+        ReportError: There is none.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        notebook: nbformat.NotebookNode = nbformat.reads(text, 4)  # type: ignore[no-untyped-call]
+        has_cells = isinstance(notebook.cells, list)
+    except FileNotFoundError:
+        raise ReportError(f"there is no notebook {path}") from None
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError):
+        has_cells = False
+    if not has_cells:
+        raise ReportError(f"{path} is no notebook that can be read")
     return notebook
 
 

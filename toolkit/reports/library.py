@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolkit.errors import ReportError
+from toolkit.errors import ReportError, writing
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -57,6 +57,9 @@ def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
         The copies that are the toolkit's notebooks, and the files that were left alone because
         they have been changed.
 
+    Raises:
+        ArgumentError: The folder cannot be written.
+
     Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -64,13 +67,15 @@ def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
         >>> copied[0].name, kept
         ('00-start-here.ipynb', [])
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     same: list[Path] = []
     kept: list[Path] = []
     for notebook in find_notebooks():
         target = folder / notebook.name
         if not target.exists():
-            shutil.copyfile(notebook, target)
+            with writing(target):
+                shutil.copyfile(notebook, target)
         unchanged = target.read_bytes() == notebook.read_bytes()
         (same if unchanged else kept).append(target)
     return same, kept

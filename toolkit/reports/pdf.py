@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ _PLACES = (
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
 _PATIENCE = 60  # seconds
+_LINK = re.compile(r'(<a\b[^>]*?)\s+href="[^"]*"')
 
 
 def find_chromium() -> str | None:
@@ -25,10 +27,14 @@ def find_chromium() -> str | None:
 
 
 def write_pdf(page: Path, target: Path) -> bool:
-    """Print a page from disk, without network; False where no browser is or it fails."""
+    """Print a page from disk, without network; False where no browser is or it fails.
+
+    Links are left out: printed, they would name this machine's folders.
+    """
     browser = find_chromium()
     if browser is None:
         return False
+    unlinked = page.with_name(f"print-{page.name}")  # its styles lie beside it
     with tempfile.TemporaryDirectory(prefix="so2-") as profile:
         command = [
             browser,
@@ -36,17 +42,23 @@ def write_pdf(page: Path, target: Path) -> bool:
             "--disable-gpu",
             "--host-resolver-rules=MAP * ~NOTFOUND",
             "--no-first-run",
+            "--disable-background-networking",  # no probe, no update, no component
+            "--disable-component-update",
+            "--disable-sync",
             f"--user-data-dir={profile}",
             "--no-pdf-header-footer",
             f"--print-to-pdf={target.resolve()}",
-            page.resolve().as_uri(),
+            unlinked.resolve().as_uri(),
         ]
         if hasattr(os, "geteuid") and os.geteuid() == 0:  # containers; Chromium refuses otherwise
             command.insert(1, "--no-sandbox")
         try:
+            unlinked.write_text(_LINK.sub(r"\1", page.read_text("utf-8")), encoding="utf-8")
             done = subprocess.run(  # noqa: S603  # a browser found above, on our own page
                 command, capture_output=True, timeout=_PATIENCE, check=False
             )
         except (OSError, subprocess.TimeoutExpired):
             return False
+        finally:
+            unlinked.unlink(missing_ok=True)
     return done.returncode == 0 and target.exists()

@@ -10,25 +10,32 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from pydantic import SecretStr
 
 from toolkit.citation import cite
 from toolkit.config import settings
 from toolkit.connect import connect_or_sandbox
-from toolkit.errors import ReportError
+from toolkit.errors import ReportError, writing
 from toolkit.loading.load import about
 from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.reports.courses import read_courses, study_before
 from toolkit.reports.definitions import DEFINITIONS
-from toolkit.reports.execution import OnCell, count_code_cells, execute_notebooks
+from toolkit.reports.execution import (
+    OnCell,
+    count_code_cells,
+    execute_notebooks,
+    read_notebook,
+)
+from toolkit.reports.folder import INDEX, PDF, replaced
 from toolkit.reports.guard import Identities, Records, refuse_identities
 from toolkit.reports.key_figures import as_tiles, key_figures
 from toolkit.reports.library import find_notebooks, find_pages
 from toolkit.reports.pages import read_page
 from toolkit.reports.released import is_protected, refuse_bare
-from toolkit.reports.site import PDF, Site, write_site
+from toolkit.reports.site import Site, write_site
 from toolkit.results.result import Released
 from toolkit.sandbox.start import SandboxPlatform
 from toolkit.snapshots.writer import take_snapshot
@@ -82,14 +89,32 @@ def write_report(
         on_start: Called with the number of cells before the first is executed.
 
     Raises:
-        ReportError: Every notebook failed; names each with its cell. Nothing is written.
+        ReportError: There is no such notebook or course, the folder cannot be written, or every
+            notebook failed; names each with its cell. Nothing is written.
         DisclosureError: An output would name a learner, hold the token, or show figures that are
             not released; nothing is written.
     """
     begun = time.monotonic()
-    paths = _paths(notebooks)
-    course = (parameters or {}).get("course_id")
+    paths, target = _paths(notebooks), Path(folder)
+    with replaced(target) as part:
+        written = _written(part, paths, parameters or {}, title, on_cell, on_start)
+    pdf = target / PDF if (target / PDF).exists() else None
+    return Report(target / INDEX, pdf=pdf, seconds=time.monotonic() - begun, **written)
+
+
+def _written(
+    part: Path,
+    paths: list[Path],
+    parameters: Mapping[str, object],
+    title: str,
+    on_cell: OnCell | None,
+    on_start: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    """Write a report into an empty folder; what is to be known of it."""
+    course = parameters.get("course_id")
     with _read_once(None if course is None else str(course)) as (study, before, variables):
+        if course is not None and study.person_course.is_empty():
+            raise ReportError(f"{study.source} has no record of the course {course!r}")
         if on_start is not None:
             on_start(count_code_cells(paths))
         identities = _identities(study)
@@ -118,29 +143,23 @@ def write_report(
         "resources": _resources(study),
         "definitions": DEFINITIONS,
     }
-    target = Path(folder)
-    index = write_site(
-        target,
-        site,
-        key_figures=as_tiles(figures),
-        courses=read_courses(study, before=before),
-        methods=methods,
-    )
-    pdf = target / PDF
-    took = time.monotonic() - begun
-    return Report(index, study.caption, figures, pdf if pdf.exists() else None, took, failures)
+    courses = read_courses(study, before=before)
+    with writing(part, ReportError):
+        write_site(part, site, key_figures=as_tiles(figures), courses=courses, methods=methods)
+    return {"caption": study.caption, "key_figures": figures, "failures": failures}
 
 
 def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
     if notebooks is None:
         return find_pages()
-    return [
-        path
-        for given in notebooks
-        for path in (
-            [Path(given)] if str(given).endswith(".ipynb") else find_notebooks([str(given)])
-        )
-    ]
+    found = []
+    for given in notebooks:
+        if str(given).endswith(".ipynb"):
+            read_notebook(Path(given))  # before anything is loaded
+            found.append(Path(given))
+        else:
+            found += find_notebooks([str(given)])
+    return found
 
 
 @contextmanager

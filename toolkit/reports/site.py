@@ -16,10 +16,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from toolkit.charts.theme import DARK
 from toolkit.reports.courses import HORIZON, Courses
 from toolkit.reports.figures import chart_script, write_figure
+from toolkit.reports.folder import PDF
 from toolkit.reports.pages import Page
 from toolkit.reports.pdf import write_pdf
 
-PDF = "overview.pdf"
 _HERE = Path(__file__).parent
 
 
@@ -64,17 +64,15 @@ def write_site(
     """Write index, pages, methods, figures, scripts and the PDF; returns the index.
 
     Args:
-        folder: Made if missing. Files of an earlier report there are replaced.
+        folder: An empty folder.
         site: Title, caption and pages.
         key_figures: Rows with `figure`, `value`, `meaning`.
         courses: The rows of the table of courses.
         methods: What the methods page tells: `provenance`, `resources`, `definitions`.
     """
-    (folder / PDF).unlink(missing_ok=True)
     assets, figures = folder / "assets", folder / "figures"
     for part in (assets, figures):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        part.mkdir()
     for asset in (_HERE / "assets").iterdir():
         shutil.copyfile(asset, assets / asset.name)
     (assets / "vega.js").write_text(chart_script(), encoding="utf-8")

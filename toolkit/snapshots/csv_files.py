@@ -10,7 +10,7 @@ import polars as pl
 
 from toolkit.errors import SnapshotError
 from toolkit.schemas import RESOURCES
-from toolkit.snapshots.folder import told_of_disk
+from toolkit.snapshots.folder import on_disk
 from toolkit.snapshots.snapshot import Snapshot
 
 # What a spreadsheet takes for the beginning of a formula, see OWASP, "CSV Injection".
@@ -45,7 +45,7 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
     target = Path(folder)
     if snapshot.folder.resolve() in [target.resolve(), *target.resolve().parents]:
         raise SnapshotError(f"{target} lies in the snapshot; name another folder for the CSV files")
-    with told_of_disk(target):
+    with on_disk(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
     frames = {name: snapshot.scan(name) for name in RESOURCES}
     if snapshot.manifest.identities == "pseudonymous":
@@ -89,7 +89,7 @@ def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
         "course,n\n'=1+1,10\n"
     """
     target = Path(path)
-    with told_of_disk(target):
+    with on_disk(target):
         handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
         os.close(handle)
         try:

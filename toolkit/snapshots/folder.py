@@ -6,14 +6,13 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import polars as pl
 from filelock import FileLock, Timeout
 
-from toolkit.errors import SnapshotError
+from toolkit.errors import SnapshotError, writing
 from toolkit.snapshots.manifest import MANIFEST, Manifest, read_manifest, sync_folder
 
 _LOCK = ".lock"
@@ -35,7 +34,7 @@ def replace_snapshot(folder: Path, write: Callable[[Path, str], Manifest]) -> Ma
         SnapshotError: Another run writes into the folder, it holds other things, or it cannot be
             written.
     """
-    with told_of_disk(folder), _alone(folder):
+    with on_disk(folder), _alone(folder):
         name = f"data-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         aside = folder / f".partial-{name}"
         before = _current(folder)
@@ -57,16 +56,9 @@ def replace_snapshot(folder: Path, write: Callable[[Path, str], Manifest]) -> Ma
     return manifest
 
 
-@contextmanager
-def told_of_disk(path: Path) -> Iterator[None]:
+def on_disk(path: Path) -> AbstractContextManager[None]:
     """Raise a SnapshotError where the disk is full, or does not let itself be written."""
-    try:
-        yield
-    except (OSError, pl.exceptions.ComputeError) as error:
-        raise SnapshotError(
-            f"{path} cannot be written: {error}. Free space, or name a folder that you may write "
-            "to. What was there is as it was."
-        ) from None
+    return writing(path, SnapshotError, left="What was there is as it was.")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import get_args
 
 import polars as pl
 
-from toolkit.errors import ConfigurationError, ToolkitError
+from toolkit.errors import ConfigurationError
 from toolkit.loading.body import BodyChangedError
 from toolkit.loading.load import Many, several
 from toolkit.loading.platform import Platform
@@ -132,10 +132,9 @@ class _Writer:
                 file, problems = self._files.resource(
                     table, _received_parts(streams), stored_schema(table, self._identities)
                 )
-            except ToolkitError as error:
-                if isinstance(error, BodyChangedError) and changes_left:
+            except BodyChangedError:
+                if changes_left:
                     continue  # what was written is of two answers: from the start
-                error.args = (f"{table.name}: {error}",)
                 raise
             return file, problems, [stream.provenance for stream in streams]
         raise AssertionError("the last change is raised")

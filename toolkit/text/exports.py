@@ -10,12 +10,14 @@ from tempfile import NamedTemporaryFile
 
 import polars as pl
 
-from toolkit.errors import MissingExtraError
+from toolkit.errors import MissingExtraError, writing
 from toolkit.results.result import Released
 from toolkit.text.tables import ReadingTable, reading_table
 
 # What a spreadsheet takes for the beginning of a formula.
-_FORMULA = r"^[\s\x00]*[=+\-@\t\r＝＋－＠]"
+_FORMULA = r"^[\s\ufffd]*[=+\-@\t\r＝＋－＠]"
+# What a terminal may take for a command, and what turns text around.
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -37,6 +39,7 @@ def write(released: Released, form: str, path: Path) -> Path:
         path: The file, which is replaced.
 
     Raises:
+        ArgumentError: The file cannot be written.
         MissingExtraError: The package that writes Excel workbooks is not installed.
     """
     frame = released.frame
@@ -57,7 +60,10 @@ def write(released: Released, form: str, path: Path) -> Path:
 
 
 def guarded(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before text that a spreadsheet would run as a formula, headers too."""
+    """Put an apostrophe before text that a spreadsheet would run as a formula, headers too.
+
+    Control characters, which a terminal would obey, become "�".
+    """
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     safe = frame.with_columns(_guarded(pl.col(name)).alias(name) for name in texts)
     headers = pl.Series(frame.columns, dtype=pl.String)
@@ -66,6 +72,7 @@ def guarded(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _guarded(text: pl.Expr) -> pl.Expr:
+    text = text.str.replace_all(_CONTROL, "\ufffd")
     return pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text)
 
 
@@ -121,18 +128,23 @@ def html(
 
 
 def atomically(path: Path, fill: Callable[[Path], object], suffix: str = "") -> Path:
-    """Fill a new file beside the target, then put it in the target's place."""
-    with NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False
-    ) as file:
-        part = Path(file.name)  # readable by its owner alone
-    try:
-        fill(part)
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    """Fill a new file beside the target, then put it in the target's place.
+
+    Raises:
+        ArgumentError: The file cannot be written.
+    """
+    with writing(path, left="What was there is as it was."):
+        with NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False
+        ) as file:
+            part = Path(file.name)  # readable by its owner alone
+        try:
+            fill(part)
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
     return path
 
 

@@ -26,7 +26,8 @@ from toolkit.sandbox.learners.records import Filters, Source, created_since, lin
 API = "/api/so2/v1"
 _ABOUT = (
     "A stand-in for the hosting platform's read-only API, for trying out and for tests. "
-    "Its learners are simulated, or the real ones of the Open University dataset."
+    "Its learners are simulated, or the real ones of the Open University dataset. Every request "
+    "must carry the header `Content-Type: application/json`, for which OpenAPI has no place."
 )
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "A parameter or header is wrong; says which and why"},

@@ -1,0 +1,25 @@
+"""Errors and warnings on the terminal, which nothing in them may command."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+from rich.console import Console
+
+from toolkit.text.words import clean
+
+
+def complain(said: object) -> None:
+    """Print an error to standard error, as text whatever a platform or a file name put into it."""
+    text = "\n".join(map(clean, str(said).splitlines()))
+    Console(stderr=True).print(f"so2: {text}", style="bold red", markup=False, highlight=False)
+
+
+def tell_warnings() -> None:
+    """From now on, print a warning as one line of text, without the place in the code."""
+    warnings.showwarning = _tell
+
+
+def _tell(message: Warning | str, *_place: object, **_more: object) -> None:
+    sys.stderr.write(f"so2: {clean(str(message))}\n")

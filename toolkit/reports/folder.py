@@ -1,0 +1,82 @@
+"""The folder of a report: an earlier report stays whole until the new one is.
+
+A report is written into a hidden folder inside its own and moved into place at the end, in a few
+milliseconds, its `index.html` last. Killed before that, the earlier report is as it was; killed in
+between, the folder has no `index.html`, so nobody takes a half for a whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from toolkit.errors import ReportError, writing
+
+GENERATOR = "so2-toolkit"  # what each page says made it
+INDEX = "index.html"
+PDF = "overview.pdf"
+_LOCK = ".lock"
+_PARTIAL = ".partial-"
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A folder to write a report into, which at the end takes the place of an earlier one.
+
+    Pages of an earlier report that the new one does not have go; other files stay.
+
+    Raises:
+        ReportError: The folder cannot be written.
+    """
+    is_new = not folder.exists()
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _clear(folder)
+        aside = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder))
+        part = aside / "new"
+        part.mkdir()
+    try:
+        with FileLock(aside / _LOCK):
+            yield part
+            with _writable(folder):
+                _put_in_place(part, folder, aside)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # not empty: the report is there
+                folder.rmdir()
+
+
+def _writable(folder: Path) -> AbstractContextManager[None]:
+    return writing(folder, ReportError, left="An earlier report is as it was.")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed runs were writing; a run that lives holds its lock."""
+    for aside in folder.glob(f"{_PARTIAL}*"):
+        with suppress(Timeout, OSError):
+            with FileLock(aside / _LOCK, timeout=0):
+                pass
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_in_place(part: Path, folder: Path, aside: Path) -> None:
+    old = aside / "old"
+    old.mkdir()
+    names = sorted(path.name for path in part.iterdir() if path.name != INDEX)
+    pages = [path.name for path in folder.glob("*.html") if path.name != INDEX and _is_ours(path)]
+    for name in dict.fromkeys([INDEX, PDF, *names, *pages]):
+        if (folder / name).exists():
+            (folder / name).rename(old / name)
+    for name in [*names, INDEX]:
+        (part / name).rename(folder / name)
+
+
+def _is_ours(page: Path) -> bool:
+    with page.open("rb") as file:
+        return f'name="generator" content="{GENERATOR}'.encode() in file.read(2_000)
