@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
-PYTEST := $(BIN)/python -m pytest -n auto
+PYTEST := $(BIN)/python -m pytest -n auto --durations=15
 
 .PHONY: help install demo lab test coverage slow engines lint types supply-chain docs bench lowest wheel-check environment lock clean
 
