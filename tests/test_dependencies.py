@@ -136,7 +136,7 @@ def test_a_missing_extra_is_named(extra: str, module: str, code: str) -> None:
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.endswith(
-        f"{module} is not installed. It comes with the extra {extra!r}: "
+        f"{module} is not installed. The extra {extra!r} installs it: "
         f'pip install "so2-toolkit[{extra}]"'
     )
 

@@ -1,4 +1,4 @@
-"""How to cite the toolkit, with the version that made the figures."""
+"""Cite the toolkit, with the version that computed the figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings from arguments, environment and `.env`; the token as a secret."""
+"""Read settings from arguments, the environment and `.env`; keep the token secret."""
 
 from __future__ import annotations
 
@@ -27,14 +27,20 @@ class Settings(BaseSettings):
 
     base_url: str | None = Field(None, description="The platform's address, https://…")
     token: SecretStr | None = Field(None, description="The bearer token from platform support.")
-    snapshot: Path | None = Field(None, description="A snapshot folder to read instead.")
+    snapshot: Path | None = Field(
+        None, description="A snapshot folder to read instead of a platform."
+    )
     oulad: Path | None = Field(None, description="OULAD tables for the sandbox to serve.")
-    sandbox_learners: int = Field(5_000, gt=0, description="How many learners it simulates.")
+    sandbox_learners: int = Field(
+        5_000, gt=0, description="How many learners the sandbox simulates."
+    )
     sandbox_seed: int = Field(7, ge=0, description="The seed it simulates them from.")
-    pseudonym_key: SecretStr | None = Field(None, description="Key of the pseudonyms at rest.")
-    release_secret: SecretStr | None = Field(None, description="Secret of the rounding of counts.")
+    pseudonym_key: SecretStr | None = Field(None, description="Key of the pseudonyms on disk.")
+    release_secret: SecretStr | None = Field(
+        None, description="Secret that keys the rounding of counts."
+    )
     ca_file: Path | None = Field(
-        None, description="Certificates to trust besides the public authorities, a PEM file."
+        None, description="A PEM file of certificates to trust besides the public authorities."
     )
     timeout: float = Field(
         30.0, gt=0, le=_DAY, description="Seconds without a byte before giving up."
@@ -47,7 +53,8 @@ class Settings(BaseSettings):
     )
     retries: int = Field(5, ge=0, le=1000, description="How often a failed request is tried again.")
     allow_http: bool = Field(
-        default=False, description="Send the token over plain http to other than loopback."
+        default=False,
+        description="Allow the token over plain http to hosts other than loopback.",
     )
 
     @field_validator("base_url")
@@ -58,22 +65,22 @@ class Settings(BaseSettings):
         try:
             parts = urlsplit(url)
             well = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        except ValueError:  # brackets without an address, a port that is none
+        except ValueError:  # brackets without an address, or an invalid port
             well = False
         if not well or not url.isprintable() or " " in url or "\\" in url:
             raise ValueError("must look like https://platform.example.com")
         if parts.username or parts.password:
-            raise ValueError("must not hold a user name or password; the token is set apart")
+            raise ValueError("must not contain a user name or password; set the token separately")
         if parts.query or parts.fragment:
             raise ValueError("must end before any ? or #")
         return url.rstrip("/")
 
 
 def settings(**arguments: object) -> Settings:
-    """Read the settings; an argument that is None counts as not given.
+    """Read the settings; an argument of None counts as not given.
 
     Raises:
-        ConfigurationError: A setting is impossible. Names the setting, never its value.
+        ConfigurationError: A setting is invalid. Names the setting, never its value.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
@@ -83,15 +90,15 @@ def settings(**arguments: object) -> Settings:
             f"SO2_{str(e['loc'][0]).upper()} {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors(include_input=False, include_url=False)
         )
-        raise ConfigurationError(f"a setting cannot be used: {reasons}") from None
+        raise ConfigurationError(f"invalid setting: {reasons}") from None
     except (OSError, UnicodeDecodeError):
         raise ConfigurationError(
-            "the file .env in this folder cannot be read as UTF-8 text; save it as such"
+            "the file .env in this folder cannot be read as UTF-8 text; save it as UTF-8"
         ) from None
 
 
 def platform_settings(base_url: str | None = None, token: str | None = None) -> Settings:
-    """The settings of a platform that can be asked: with an address, a token and a safe scheme.
+    """Read the settings of a platform: an address, a token and a safe scheme.
 
     Raises:
         ConfigurationError: Address or token is missing, or the token would travel unencrypted.
@@ -104,21 +111,22 @@ def platform_settings(base_url: str | None = None, token: str | None = None) -> 
     ]
     if missing or found.base_url is None:
         raise ConfigurationError(
-            f"{' and '.join(missing)} not set. Pass tk.connect(base_url=…, token=…), or set them "
-            "in the environment or in a file .env in this folder. The token comes from the "
-            "platform's support. To try the toolkit without a platform, use tk.sandbox()."
+            f"{' and '.join(missing)} not set. Call tk.connect(base_url=…, token=…), or set "
+            f"{'them' if len(missing) > 1 else 'it'} in the environment or in a file .env in this "
+            "folder. Platform support issues the token. To try the toolkit without a platform, "
+            "use tk.sandbox()."
         )
     parts = urlsplit(found.base_url)
     if parts.scheme == "http" and not is_loopback(parts.hostname) and not found.allow_http:
         raise ConfigurationError(
             f"plain http to {parts.hostname} would send the token unencrypted. Use https, or set "
-            "SO2_ALLOW_HTTP=true if you know that the connection is trusted."
+            "SO2_ALLOW_HTTP=true if you trust the connection."
         )
     return found
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host is this machine, whose traffic leaves it for no network.
+    """Whether a host is this machine, so that traffic to it reaches no network.
 
     Examples:
         >>> [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "10.0.0.1", None)]

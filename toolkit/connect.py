@@ -1,4 +1,4 @@
-"""Which source to read: a platform, a snapshot, or the sandbox where there is neither."""
+"""Choose the source to read: a platform, a snapshot, or else the sandbox."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from toolkit.loading.platform import Platform
 from toolkit.snapshots.snapshot import open_snapshot
 
 SOURCE_TOLD = "This reads"
-"""How the line begins that names the source."""
+"""The beginning of the line that names the source."""
 
 
 def connect(base_url: str | None = None, token: str | None = None) -> Platform:
-    """A platform, from the arguments, else SO2_BASE_URL and SO2_TOKEN, else the file `.env`.
+    """Return a platform from the arguments, else SO2_BASE_URL and SO2_TOKEN, else `.env`.
 
-    Nothing is sent before something is loaded.
+    Nothing is sent until you load something.
 
     Raises:
-        ConfigurationError: Address or token is missing or impossible. Says what to do.
+        ConfigurationError: Address or token is missing or invalid. Says what to do.
 
     Examples:
         >>> connect("https://platform.example.com", token="from the platform's support")
@@ -30,14 +30,14 @@ def connect(base_url: str | None = None, token: str | None = None) -> Platform:
 
 
 def connect_or_sandbox() -> Source:
-    """The source the settings name, else the embedded sandbox; prints which one it is.
+    """Return the source the settings name, else the embedded sandbox; print which one it is.
 
     SO2_SNAPSHOT names a snapshot, SO2_BASE_URL and SO2_TOKEN a platform; SO2_OULAD,
-    SO2_SANDBOX_LEARNERS and SO2_SANDBOX_SEED say whom the sandbox serves.
+    SO2_SANDBOX_LEARNERS and SO2_SANDBOX_SEED say which learners the sandbox serves.
 
     Raises:
-        ConfigurationError: Only one of SO2_BASE_URL and SO2_TOKEN is set, or a setting cannot be.
-        SnapshotError: SO2_SNAPSHOT names a folder without a whole snapshot.
+        ConfigurationError: Only one of SO2_BASE_URL and SO2_TOKEN is set, or a setting is invalid.
+        SnapshotError: SO2_SNAPSHOT names a folder without a complete snapshot.
 
     Examples:
         >>> source = connect_or_sandbox()

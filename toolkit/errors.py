@@ -1,16 +1,16 @@
 """Every error the toolkit raises on purpose.
 
 ToolkitError
-├── ConfigurationError     no platform, no token, a setting that cannot be
-│   └── MissingExtraError  an optional package is not installed; names the extra that brings it
+├── ConfigurationError     no platform, no token, or an invalid setting
+│   └── MissingExtraError  an optional package is not installed; names the extra to install
 ├── AuthenticationError    the platform refused the token, or showed a login page
-├── TransportError         no answer, a broken answer, an answer that is no success
+├── TransportError         no response, a broken one, or an unsuccessful one
 ├── WireFormatError        the body is not the JSON it should be; says where
 ├── SchemaError            a frame or a record lacks what it needs; says what exists
-├── ArgumentError          an argument that cannot be; a ValueError too
-├── QualityError           a check failed and the caller asked to be stopped
-├── DisclosureError        a table cannot be protected, or would give a person away
-├── SnapshotError          a snapshot is missing, changed, in use or of another key
+├── ArgumentError          an invalid argument; also a ValueError
+├── QualityError           a check failed and the caller asked to stop
+├── DisclosureError        a table cannot be protected, or would identify a person
+├── SnapshotError          a snapshot is missing, changed, in use or under another key
 └── ReportError            no page of a report could be made, or it cannot be written
 
 A message says what happened, where, and what to do next. None holds the token.
@@ -39,22 +39,22 @@ class ToolkitError(Exception):
 
 
 class ConfigurationError(ToolkitError):
-    """The platform, the token or another setting is missing or impossible."""
+    """The platform, the token or another setting is missing or invalid."""
 
 
 class MissingExtraError(ConfigurationError, ImportError):
-    """An optional package is not installed; names the extra that brings it."""
+    """An optional package is not installed; names the extra to install."""
 
 
 class AuthenticationError(ToolkitError):
-    """The platform refused the token, or answered with its login page."""
+    """The platform refused the token, or responded with its login page."""
 
 
 class TransportError(ToolkitError):
-    """The platform gave no answer, a broken one, or one that is no success.
+    """The platform gave no response, a broken one, or an unsuccessful one.
 
     Attributes:
-        status: The HTTP status where there was one, else None.
+        status: The HTTP status if there was one, else None.
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -63,13 +63,13 @@ class TransportError(ToolkitError):
 
 
 class WireFormatError(ToolkitError):
-    """A body is not well-formed.
+    """A body is malformed.
 
     Attributes:
         offset: 0-based position of the first wrong byte in the decoded body.
         line: 1-based line of that byte.
         column: 1-based column of that byte, counted in bytes.
-        record: 0-based number of the record it lies in, None outside of records.
+        record: 0-based number of the record that contains it; None outside records.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class SchemaError(ToolkitError):
 
 
 class ArgumentError(ToolkitError, ValueError):
-    """An argument of a function has a value that cannot be; says which values can."""
+    """An argument has an invalid value; says which values are valid."""
 
 
 class QualityError(ToolkitError):
@@ -110,12 +110,12 @@ class ReportError(ToolkitError):
 def writing(
     path: Path, kind: type[ToolkitError] = ArgumentError, *, left: str = ""
 ) -> Iterator[None]:
-    """Raise one error with advice where the disk is full, or does not let itself be written.
+    """Turn a failed write into one error that says what to do.
 
     Args:
         path: What is being written, a file or a folder.
         kind: Which error to raise.
-        left: A sentence on what is there then.
+        left: A sentence that says what remains on disk.
 
     Examples:
         >>> with writing(Path("report")):

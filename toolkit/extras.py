@@ -1,4 +1,4 @@
-"""Optional parts of the installation, and the error where one is missing."""
+"""Optional parts of the installation, and the error if one is missing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from toolkit.errors import MissingExtraError
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Turn an import that fails into an error that names the extra that brings the package.
+    """Turn a failed import into an error that names the extra to install.
 
     Args:
         name: One of the extras in pyproject.toml.
 
     Raises:
-        MissingExtraError: A package that was imported inside is not installed.
+        MissingExtraError: A package imported inside is not installed.
 
     Examples:
         >>> with extra("sandbox"):
@@ -27,6 +27,6 @@ def extra(name: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         package = str(error.name).split(".")[0]
         raise MissingExtraError(
-            f"{package} is not installed. It comes with the extra {name!r}: "
+            f"{package} is not installed. The extra {name!r} installs it: "
             f'pip install "so2-toolkit[{name}]"'
         ) from error

@@ -1,4 +1,4 @@
-"""All three resources of a platform, loaded together, with what a chart must say of them."""
+"""The three resources of a platform, loaded together, with a caption for charts."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from toolkit.snapshots.snapshot import open_snapshot
 
 @dataclass(frozen=True)
 class Study(HasPersonCourse):
-    """What a platform says of its learners at one moment.
+    """A platform's grades, enrollments and completion at one moment.
 
-    It is taken wherever a person_course frame is: `tk.outcomes(study)`, `tk.time_to_pass(study)`.
+    Analyses take a study in place of a person_course frame: `tk.outcomes(study)`,
+    `tk.time_to_pass(study)`.
 
     Attributes:
         grades: One row per learner per course.
         enrollments: One row per learner per course.
         completion: One row per learner per course.
-        problems: One row per value that could not be taken as it came.
+        problems: One row per value that could not be read as it came.
         as_of: The platform's clock when the records were loaded (UTC).
         source: Where they come from, such as "sandbox: 5,000 simulated learners (seed 7)".
 
@@ -49,7 +50,7 @@ class Study(HasPersonCourse):
 
     @cached_property
     def person_course(self) -> pl.DataFrame:
-        """The three joined; see `tk.person_course`."""
+        """The three resources joined; see `tk.person_course`."""
         return person_course(self.grades, self.enrollments, self.completion, as_of=self.as_of)
 
     @property
@@ -65,23 +66,23 @@ def load_study(
     username: Many = None,
     days: int | None = None,
 ) -> Study:
-    """Load grades, enrollments and completion of a platform or a snapshot.
+    """Load grades, enrollments and completion from a platform or a snapshot.
 
     Args:
         source: A platform, a snapshot, a snapshot's folder, or a platform's address, https://…,
-            whose token SO2_TOKEN holds.
+            with its token in SO2_TOKEN.
         course_id: One or several courses, else all.
         username: One or several learners, else all.
-        days: Only enrollments created within so many days before the platform's present, and
-            grades and completion of these.
+        days: Only enrollments created in this many days before the platform's present, and
+            their grades and completion.
 
     Raises:
-        ArgumentError: An argument is impossible.
+        ArgumentError: An argument is invalid.
         AuthenticationError: The platform refused the token.
-        TransportError: The platform gave no answer, or a broken one.
-        WireFormatError: A body is not well-formed.
+        TransportError: The platform gave no response, or a broken one.
+        WireFormatError: A body is malformed.
         SchemaError: A record has no username or course.
-        SnapshotError: The folder holds no whole snapshot.
+        SnapshotError: The folder holds no complete snapshot.
 
     Examples:
         >>> import toolkit as tk
