@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -n auto --durations=15
 
-.PHONY: help install demo lab test coverage slow engines lint types supply-chain docs bench lowest wheel-check environment lock clean
+.PHONY: help install demo lab test coverage slow fuzz engines lint types supply-chain docs bench lowest wheel-check environment lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -56,6 +56,10 @@ coverage: $(VENV)/.dev ## all tests, slow ones too, and how much of toolkit/ the
 
 slow: $(VENV)/.dev ## the slow tests: intervals over many seeds, writers killed at random
 	$(PYTEST) -m slow $(COV)
+
+SECONDS ?= 3600
+fuzz: $(VENV)/.dev ## the reader against plain Python, on new bodies for SECONDS (3600)
+	$(BIN)/python tests/loading/test_fuzz.py --seconds $(SECONDS)
 
 engines: $(VENV)/.engines ## the matrix of engines, with those of the extra `engines`
 	$(VENV)-engines/bin/python -m pytest -n auto tests/analyses/test_engines.py

@@ -258,6 +258,7 @@ changelog
 contributing
 security
 ../decisions/index
+../faults
 ../benchmarks
 ../coming-from
 ../nightly

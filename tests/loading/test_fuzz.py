@@ -1,7 +1,7 @@
 # ruff: noqa: E501
 """The reader against a plain reading with Python's json, over bodies made from a grammar.
 
-`python tests/loading/test_fuzz.py --seconds 3600 --seed 1` runs for an hour by hand.
+`make fuzz SECONDS=3600` runs for an hour by hand.
 """
 
 from __future__ import annotations
@@ -429,6 +429,14 @@ def test_bodies_of_a_grammar_are_read_as_by_plain_json(seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311  # no secret
     for _ in range(60):
         assert difference(rng) is None
+
+
+@pytest.mark.slow
+def test_bodies_of_a_grammar_are_read_as_by_plain_json_for_a_minute() -> None:
+    end, seed = time.monotonic() + 60, 1_000
+    while time.monotonic() < end:
+        assert difference(random.Random(seed)) is None, seed  # noqa: S311
+        seed += 1
 
 
 def main() -> None:

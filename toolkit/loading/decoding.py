@@ -21,10 +21,11 @@ except ModuleNotFoundError:
     zstandard = None  # type: ignore[assignment]
 
 _PORTION = 1 << 20
+_MOUTHFUL = 16 << 10  # compressed bytes counted at a time, so that growth is seen at once
 _ZSTD_INPUT = 512  # one block of 4 bytes can stand for 128 kB; this many bytes for 16 MB
 _ZSTD_WINDOW = 8 << 20  # what RFC 9659 allows in HTTP
 _MOST_ENCODINGS = 4
-_UNSUSPECTED = 64 << 20
+_UNSUSPECTED = 16 << 20
 _LARGEST_RATIO = 500  # records of learners compress to a tenth, the most alike to a fiftieth
 
 
@@ -61,8 +62,9 @@ def _guarded(
     def counted() -> Iterator[bytes]:
         nonlocal taken
         for chunk in chunks:
-            taken += len(chunk)
-            yield chunk
+            for start in range(0, len(chunk), _MOUTHFUL):
+                taken += min(_MOUTHFUL, len(chunk) - start)
+                yield chunk[start : start + _MOUTHFUL]
 
     try:
         for portion in decoder(counted()):
