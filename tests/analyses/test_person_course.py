@@ -190,7 +190,7 @@ def test_as_of_is_taken_as_a_person_writes_it_and_means_utc() -> None:
 def test_an_as_of_still_to_come_is_refused() -> None:
     row = completion({"username": "u", "course_id": COURSE})
     tk.person_course(None, None, row, as_of=AS_OF, now=AS_OF - timedelta(hours=23))
-    with pytest.raises(tk.errors.ArgumentError, match=r"is still to come \(today is 2025-12-22"):
+    with pytest.raises(tk.errors.ArgumentError, match=r"is in the future \(today is 2025-12-22"):
         tk.person_course(None, None, row, as_of=AS_OF, now=AS_OF - timedelta(days=20))
 
 

@@ -87,7 +87,7 @@ def test_names_of_the_platform_are_text_in_a_notebook() -> None:
 
 def test_an_empty_result_says_so() -> None:
     empty = tk.outcomes(learners(), by="course_id").filter(pl.col("n_enrolled") < 0)
-    assert empty.narrate() == "There is nothing to tell: the table has no rows."
+    assert empty.narrate() == "The table has no rows."
 
 
 def test_a_group_that_is_withheld_is_not_told_to_pass_less() -> None:
@@ -103,4 +103,4 @@ def test_a_group_that_is_withheld_is_not_told_to_pass_less() -> None:
         for name, (n, n_events) in groups.items()
     )
     told = tk.survival_summary(durations, by="group").narrate()
-    assert told.endswith(" in a. In 1 group fewer do. In 2 groups it cannot be told.")
+    assert told.endswith(" in a. In 1 group fewer pass. For 2 groups this cannot be shown.")

@@ -1,1 +1,1 @@
-"""Results: a frame that knows its table and its groups, and what may be shown of it."""
+"""Results: frames that know their table and groups, and what may be shown of them."""

@@ -1,7 +1,7 @@
-"""What can be done with each result table: its chart and its words.
+"""The chart and the narrative of each result table.
 
-A new analysis is one entry here. The entries are names, looked up when used, because charts and
-words lie on floors above.
+A new analysis adds one entry here. Entries are names, looked up when used, because charts and
+narratives lie in layers above.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Entry:
     """The functions for one result table, each as "module:function" in the toolkit.
 
     Attributes:
-        chart: Draws a released result; None where a table says it better.
+        chart: Draws a released result; None if a table says it better.
         words: Says in a sentence or two what a released result found.
     """
 
@@ -61,20 +61,20 @@ REGISTRY: dict[str, Entry] = {
 
 
 def look_up(name: str) -> Callable[..., Any]:
-    """The function that an entry names."""
+    """Return the function that an entry names."""
     module, _, function = name.partition(":")
     found: Callable[..., Any] = getattr(import_module(f"toolkit.{module}"), function)
     return found
 
 
 def chart_of(table: str) -> Callable[..., Any]:
-    """The function that draws a table.
+    """Return the function that draws a table.
 
     Raises:
-        SchemaError: The table has no chart; names those that have one.
+        SchemaError: The table has no chart; names the tables that have one.
     """
     entry = REGISTRY.get(table)
     if entry is None or entry.chart is None:
         drawn = sorted(name for name, one in REGISTRY.items() if one.chart)
-        raise SchemaError(f"{table} has no chart; there are charts of {', '.join(drawn)}")
+        raise SchemaError(f"{table} has no chart; these tables have one: {', '.join(drawn)}")
     return look_up(entry.chart)

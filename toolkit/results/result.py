@@ -1,7 +1,7 @@
-"""`Result`: what every analysis returns, and `Released`: what of it may be shown.
+"""`Result`: what every analysis returns, and `Released`: the part that may be shown.
 
-A `Result` holds the exact frame in memory. Whatever displays, draws, says or writes it goes
-through `release`, so nothing unprotected reaches a page by accident.
+A `Result` holds the exact frame in memory. Display, charts, narratives and files all go through
+`release`, so nothing unprotected reaches a page by accident.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from toolkit.release.tables import SHOWN, release_table, with_status
 from toolkit.results.registry import REGISTRY, chart_of, look_up
 from toolkit.schemas import Role, Table
 
-OUTPUT = "so2"  # marks an output of a notebook as released: its threshold, and what it says
+OUTPUT = "so2"  # marks a notebook output as released, with its threshold and narrative
 View = Callable[[pl.DataFrame], pl.DataFrame]
 Protect = Callable[[int], pl.DataFrame]
 
 
 def marked(min_n: int | None, **about: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What `_repr_mimebundle_` returns for something released: no further form, and the mark."""
+    """Return a `_repr_mimebundle_` without further formats that marks an output as released."""
     return {}, {OUTPUT: {"min_n": min_n, **about}}
 
 
 class _Shown:
-    """What results and released results can do alike: all of it shows the released figures."""
+    """What results and released results share; all of it shows the released figures."""
 
     schema: Table
     by: tuple[str, ...]
@@ -41,30 +41,30 @@ class _Shown:
 
     @property
     def chart(self) -> Chart:
-        """Draw the released result; `result.chart.options` lists what can be chosen."""
+        """Draw the released result; `result.chart.options` lists the options."""
         return Chart(self)
 
     def narrate(self) -> Narrative:
         """Say what was found, from the released figures."""
         safe = self.release()
         if safe.frame.is_empty():
-            return Narrative("There is nothing to tell: the table has no rows.")
+            return Narrative("The table has no rows.")
         return Narrative(look_up(REGISTRY[self.schema.name].words)(safe), safe.min_n)
 
     def table(self, columns: Sequence[str] | None = None, *, rows: int = 40) -> Any:
-        """Return the released result as a table for reading, an estimate with its interval.
+        """Return the released result as a table for reading, each estimate with its interval.
 
         Args:
             columns: Which columns to show; by default all but intervals and status.
-            rows: Rows beyond are counted below the table.
+            rows: The most rows to show; the rest are counted below the table.
 
         Raises:
-            SchemaError: A wanted column does not exist.
+            SchemaError: A requested column does not exist.
         """
         return look_up("text.tables:reading_table")(self.release(), columns, rows=rows)
 
     def describe(self) -> Any:
-        """Return what each column means: type, unit and role."""
+        """Return the type, unit, role and meaning of each column."""
         return look_up("text.dictionary:describe")(self.schema)
 
     def to_csv(self, path: str | Path) -> Path:
@@ -80,11 +80,11 @@ class _Shown:
         return self._write("excel", path)
 
     def to_latex(self, path: str | Path | None = None, **options: Any) -> str:
-        """Return the table for reading as LaTeX (booktabs), and write it where a path is given."""
+        """Return the table for reading as LaTeX (booktabs), and write it if a path is given."""
         return str(look_up("text.exports:latex")(self.release(), path, **options))
 
     def to_html(self, path: str | Path | None = None, **options: Any) -> str:
-        """Return the table for reading as HTML, and write it where a path is given."""
+        """Return the table for reading as HTML, and write it if a path is given."""
         return str(look_up("text.exports:html")(self.release(), path, **options))
 
     def _write(self, form: str, path: str | Path) -> Path:
@@ -103,14 +103,14 @@ class _Shown:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Released(_Shown):
-    """What of a result may be shown.
+    """The part of a result that may be shown.
 
     Attributes:
         schema: Which table it is: its columns, their units and roles.
         by: The columns it is grouped by.
         frame: The released figures, with `status`.
-        min_n: The smallest count that is shown; None where the author asked for no protection.
-        caption: Where the data come from and as of when; None where nobody said.
+        min_n: The smallest count that is shown; None if the author asked for no protection.
+        caption: Where the data come from and as of when; None if not given.
 
     Examples:
         >>> import toolkit as tk
@@ -126,7 +126,7 @@ class Released(_Shown):
     caption: str | None = None
 
     def release(self, *, min_n: int | None = MIN_N) -> Released:  # noqa: ARG002
-        """Return itself: it is released already."""
+        """Return itself, as it is already released."""
         return self
 
     def filter(self, *predicates: Any, **constraints: Any) -> Released:
@@ -144,16 +144,16 @@ class Released(_Shown):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Result(_Shown):
-    """What an analysis found.
+    """The result of an analysis.
 
-    In a notebook it shows as a table, protected. `frame` is the way to the exact figures.
+    In a notebook it is displayed as a protected table. `frame` holds the exact figures.
 
     Attributes:
-        table: Which table it is; `describe()` prints its columns.
+        schema: Which table it is; `describe()` explains its columns.
         by: The columns it is grouped by.
         exact: The exact figures, before `filter`, `sort` and `head`.
-        protect: Makes the released figures from a threshold.
-        caption: Where the data come from and as of when; None where nobody said.
+        protect: Makes the released figures for a threshold.
+        caption: Where the data come from and as of when; None if not given.
         views: What `filter`, `sort` and `head` do to a frame, exact or released.
 
     Examples:
@@ -192,9 +192,9 @@ class Result(_Shown):
             table: Which table `derive` makes.
             by: The group columns.
             counts: The group columns, counts and measures, one row per group.
-            derive: From counts to statistics; any further columns are dropped.
-            keys: For each count the sum of the keys of its records, in the same rows.
-            counted_as: What the columns of `counts` are, where it is not what `derive` makes.
+            derive: Computes statistics from counts; further columns are dropped.
+            keys: For each count, the sum of the keys of its records, in the same rows.
+            counted_as: The table of `counts`, if it differs from the one `derive` makes.
             caption: Where the data come from.
         """
         groups = tuple(by)
@@ -212,21 +212,21 @@ class Result(_Shown):
 
     @property
     def frame(self) -> pl.DataFrame:
-        """The exact figures, unprotected: for computing on, not for showing."""
+        """The exact figures, unprotected: for computing, not for showing."""
         return self._viewed(self.exact)
 
     def release(self, *, min_n: int | None = MIN_N) -> Released:
-        """Return what may be shown: counts below `min_n` withheld, every other rounded.
+        """Return what may be shown: counts below `min_n` withheld, all others rounded.
 
-        Every count of at least `min_n` goes to a neighbouring multiple of 5, by a draw keyed with
-        the records behind it; rates, intervals and tests follow from the released counts. Totals
-        are rounded for themselves, so sums may differ by a few. See docs/privacy.
+        Every count of at least `min_n` is rounded to a neighbouring multiple of 5, by a draw keyed
+        with the records behind it; rates, intervals and tests follow from the released counts.
+        Totals are rounded separately, so sums may differ by a few. See docs/privacy.
 
         Args:
             min_n: The smallest count that is shown. None switches the protection off.
 
         Raises:
-            DisclosureError: `min_n` is under 5: rounding to multiples of 5 needs at least that.
+            DisclosureError: `min_n` is under 5, too small for rounding to multiples of 5.
 
         Source:
             NCES 2011-603 (2010), for a threshold of 10; the cell-key method of Fraser & Wooton
@@ -248,7 +248,7 @@ class Result(_Shown):
     def filter(self, *predicates: Any, **constraints: Any) -> Result:
         """Keep rows, as in `pl.DataFrame.filter`.
 
-        `frame` is filtered by the exact figures, what is shown by the released ones.
+        `frame` is filtered by the exact figures; what is shown, by the released ones.
         """
         return self._then(lambda frame: frame.filter(*predicates, **constraints))
 
@@ -280,7 +280,7 @@ class Result(_Shown):
 
 
 class Chart:
-    """Draws a result; call it with options of the table's own chart."""
+    """Draws a result; call it with the options of the table's chart."""
 
     def __init__(self, result: _Shown) -> None:
         self._result = result
@@ -289,14 +289,14 @@ class Chart:
 
     @property
     def options(self) -> list[str]:
-        """The options that this chart takes."""
+        """The options this chart takes."""
         return list(inspect.signature(self._draw).parameters)[1:]
 
     def __call__(self, **options: Any) -> Any:
         """Draw the released result.
 
         Raises:
-            SchemaError: The chart has no such option; names those that it has.
+            SchemaError: The chart has no such option; names the options it has.
         """
         if unknown := set(options) - set(self.options):
             raise SchemaError(
@@ -316,13 +316,13 @@ class Narrative(str):
     """A sentence or two; notebooks show it as a paragraph of plain text.
 
     Attributes:
-        min_n: The smallest count that is told; None where the author asked for no protection.
+        min_n: The smallest count that is shown; None if the author asked for no protection.
     """
 
     min_n: int | None
 
     def __new__(cls, text: str, min_n: int | None = MIN_N) -> Narrative:
-        """Keep the sentence together with its threshold."""
+        """Keep the text together with its threshold."""
         narrative = super().__new__(cls, text)
         narrative.min_n = min_n
         return narrative
@@ -337,5 +337,5 @@ class Narrative(str):
 
 
 def groups_of(table: Table, frame: pl.DataFrame) -> list[str]:
-    """The columns of a frame by which its rows are told apart."""
+    """Return the columns of a frame that distinguish its rows."""
     return [name for name in table.of_role(Role.GROUP) if name in frame.columns]

@@ -1,4 +1,4 @@
-"""Arguments of the public functions: what they may be, and how they are refused."""
+"""Check the arguments of public functions and refuse invalid ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 def a_number(value: object, *, name: str, above: float | None = None) -> float:
-    """The argument as a finite number of at least 0, or above a bound.
+    """Return the argument as a finite number of at least 0, or above a bound.
 
     Raises:
-        ArgumentError: It is none.
+        ArgumentError: It is not such a number.
 
     Examples:
         >>> a_number(-5, name="horizon")
@@ -30,10 +30,10 @@ def a_number(value: object, *, name: str, above: float | None = None) -> float:
 
 
 def a_share(value: object, *, name: str) -> float:
-    """The argument as a fraction above 0 and at most 1.
+    """Return the argument as a fraction above 0 and at most 1.
 
     Raises:
-        ArgumentError: It is none.
+        ArgumentError: It is not such a fraction.
     """
     if _is_number(value) and 0 < value <= 1:
         return float(value)
@@ -41,10 +41,10 @@ def a_share(value: object, *, name: str) -> float:
 
 
 def a_whole_number(value: object, *, name: str, least: int = 0, most: int | None = None) -> int:
-    """The argument as a whole number within its bounds.
+    """Return the argument as a whole number within its bounds.
 
     Raises:
-        ArgumentError: It is none.
+        ArgumentError: It is not such a number.
     """
     most_of_all = math.inf if most is None else most
     if isinstance(value, int) and _is_number(value) and least <= value <= most_of_all:
@@ -54,7 +54,7 @@ def a_whole_number(value: object, *, name: str, least: int = 0, most: int | None
 
 
 def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
-    """The argument, which must be one of several.
+    """Return the argument if it is one of the choices.
 
     Raises:
         ArgumentError: It is none of them.

@@ -1,4 +1,4 @@
-"""The result table of comparing two snapshots."""
+"""The result table of a comparison of two snapshots."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHANGE_COUNTS = Table(
     (
         Column("course_id", pl.String, "The course run.", Role.GROUP),
         Column("change", pl.String, "What happened, such as newly passed.", Role.GROUP),
-        Column("n_learners", pl.Int64, "To how many learners.", Role.COUNT, unit="learners", low=0),
+        Column("n_learners", pl.Int64, "Learners affected.", Role.COUNT, unit="learners", low=0),
     ),
     ("course_id", "change"),
 )

@@ -1,4 +1,4 @@
-"""What a column and a frame are: names, types, units, roles and grain."""
+"""Columns and tables: names, types, units, roles and grain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIMESTAMP = pl.Datetime("us", "UTC")
 
 
 class Role(Enum):
-    """What a column is to those who check, protect or chart it.
+    """How checks, release and charts treat a column.
 
     Examples:
         >>> from toolkit.schemas import GRADES
@@ -26,11 +26,11 @@ class Role(Enum):
     IDENTITY = "identity"  # names a person
     VALUE = "value"  # a measured property of a row
     GROUP = "group"  # a result table's dimension: a cohort, a bin, a time
-    COUNT = "count"  # a number of people: what disclosure control looks at
+    COUNT = "count"  # a number of people, which release protects
     STATISTIC = "statistic"  # computed from the counts named in `rests_on`
     MEASURE = "measure"  # computed from the records themselves, such as a mean of grades
     STATUS = "status"  # why a cell is null
-    DRAW = "draw"  # keys the rounding of what is released; shown to nobody
+    DRAW = "draw"  # keys the rounding of released counts; never shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,16 @@ class Column:
     """One column.
 
     Attributes:
-        name: The API's own name where it has one.
+        name: The API's own name if it has one.
         dtype: The Polars type in the typed frame.
         description: One sentence for a reader of tables.
         role: See `Role`.
         unit: For numbers: "fraction", "points" (a difference of fractions), "days", "p", …
-        required: On the wire: the record is refused without it (missing or null).
-        low: Smallest value that can be right.
-        high: Largest value that can be right.
+        required: Whether a record without it (missing or null) is refused.
+        low: Smallest valid value.
+        high: Largest valid value.
         rests_on: For a statistic or a measure, the count columns it is computed from.
-        within: For a count, the count column that holds it: passed within enrolled.
+        within: For a count, the count column that includes it: passed within enrolled.
         ci_of: For an end of an interval, the column of the estimate. The low end comes first.
 
     Examples:
@@ -74,7 +74,7 @@ class Table:
     """A frame's columns, in order, with its grain and key.
 
     Attributes:
-        name: How the toolkit calls the frame.
+        name: What the toolkit calls the frame.
         grain: What one row is, "one row per …".
         columns: The columns in order. Result tables may carry group columns before them.
         key: The columns that no two rows share.
@@ -110,16 +110,16 @@ class Table:
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
     def of_role(self, *roles: Role) -> list[str]:
-        """Names of the columns in any of these roles."""
+        """Return the names of the columns in any of these roles."""
         return [column.name for column in self.columns if column.role in roles]
 
     def interval_of(self, name: str) -> tuple[str, str] | None:
-        """The low and the high end of the interval of an estimate; None where it has none."""
+        """Return the low and high end of an estimate's interval; None if it has none."""
         ends = [column.name for column in self.columns if column.ci_of == name]
         return (ends[0], ends[1]) if ends else None
 
     def empty(self) -> pl.DataFrame:
-        """The frame with no row."""
+        """Return the frame without rows."""
         return pl.DataFrame(schema=self.polars_schema)
 
 
@@ -129,10 +129,10 @@ def require_columns(have: Iterable[str], need: Iterable[str], *, what: str) -> N
     Args:
         have: The columns of the frame.
         need: The columns it must have.
-        what: How the message calls the frame, "person_course" or "durations".
+        what: What the message calls the frame, such as "person_course" or "durations".
 
     Raises:
-        SchemaError: A needed column is not there.
+        SchemaError: A needed column is missing.
 
     Examples:
         >>> require_columns(["username"], ["created"], what="enrollments")

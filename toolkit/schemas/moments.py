@@ -1,4 +1,4 @@
-"""Dates as a person writes them, read as moments in UTC: the one place that does it."""
+"""Read dates as a person writes them, as moments in UTC."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ When: TypeAlias = str | date
 """A date or a datetime, or one written as text: "2024-06-01", "2024-06-01T12:00Z"."""
 
 AHEAD = timedelta(days=1)
-"""How far a moment may lie ahead of the clock: clocks differ, and days begin in the east."""
+"""How far a moment may be ahead of the clock: clocks differ, and days begin in the east."""
 
 
 def moment(when: When, *, name: str) -> datetime:
     """Read a moment in UTC.
 
-    A date means its beginning, 00:00 UTC. A time without a zone is UTC.
+    A date means its beginning, 00:00 UTC. A time without a zone is in UTC.
 
     Args:
-        when: A date, a datetime, or either as text in the form of ISO 8601.
-        name: How the message calls the argument.
+        when: A date, a datetime, or either as ISO 8601 text.
+        name: What the message calls the argument.
 
     Raises:
-        ArgumentError: It is none of them.
+        ArgumentError: It is none of these.
 
     Examples:
         >>> print(moment("2024-06-01T12:00+02:00", name="as_of"))
@@ -48,44 +48,44 @@ def moment(when: When, *, name: str) -> datetime:
 
 
 def moment_observed(when: When, *, name: str = "as_of", now: datetime | None = None) -> datetime:
-    """Read the moment that data speak of, which cannot be still to come.
+    """Read the moment the data describe, which cannot be in the future.
 
-    With a moment of next year every learner would count as observed, and not passing, for a year
-    that nobody has seen.
+    With a moment next year, every learner would count as observed without a pass for a year that
+    has not happened.
 
     Args:
         when: As in `moment`.
-        name: How the message calls the argument.
-        now: The time it is; by default the computer's clock.
+        name: What the message calls the argument.
+        now: The present; by default the computer's clock.
 
     Raises:
-        ArgumentError: It is no moment, or lies more than a day ahead of the clock.
+        ArgumentError: It is not a moment, or more than a day ahead of the clock.
 
     Examples:
         >>> moment_observed("2034-06-01", now=datetime(2024, 6, 1, tzinfo=UTC))
         Traceback (most recent call last):
-        toolkit.errors.ArgumentError: as_of is 2034-06-01, which is still to come (today is
-        2024-06-01); give the moment the data were loaded
+        toolkit.errors.ArgumentError: as_of is 2034-06-01, which is in the future (today is
+        2024-06-01); pass the moment the data were loaded
     """
     read = moment(when, name=name)
     clock = datetime.now(UTC) if now is None else now
     if read > clock + AHEAD:
         raise ArgumentError(
-            f"{name} is {read:%Y-%m-%d}, which is still to come (today is {clock:%Y-%m-%d}); "
-            "give the moment the data were loaded"
+            f"{name} is {read:%Y-%m-%d}, which is in the future (today is {clock:%Y-%m-%d}); "
+            "pass the moment the data were loaded"
         )
     return read
 
 
 def dates(of: object, *, name: str) -> dict[str, date]:
-    """Read a date for each course, or for whatever else has a name.
+    """Read dates by name, such as a date for each course.
 
     Args:
         of: Dates as in `moment`, by name.
-        name: How the message calls the argument.
+        name: What the message calls the argument.
 
     Raises:
-        ArgumentError: It is no mapping of names to dates.
+        ArgumentError: It is not a mapping of names to dates.
 
     Examples:
         >>> dates({"course-v1:Org+CS+R1": "2024-02-01"}, name="course_starts")

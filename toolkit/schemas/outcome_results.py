@@ -10,12 +10,12 @@ from toolkit.schemas.columns import Column, Role, Table
 
 
 def count(name: str, description: str, within: str | None = None) -> Column:
-    """A count of records, one per learner per course, and the count that holds it."""
+    """A count of records, one per learner per course, and the count that includes it."""
     return Column(name, pl.Int64, description, Role.COUNT, unit="learners", low=0, within=within)
 
 
 def statistic(name: str, description: str, *rests_on: str, unit: str = "fraction") -> Column:
-    """A number computed from the counts named."""
+    """A number computed from the named counts."""
     return Column(name, pl.Float64, description, Role.STATISTIC, unit=unit, rests_on=rests_on)
 
 
@@ -37,7 +37,7 @@ def measure(name: str, description: str, *rests_on: str, unit: str = "fraction")
 
 
 def with_interval(name: str, description: str, k: str, n: str) -> tuple[Column, ...]:
-    """A share of k in n, and its 95 % Wilson interval."""
+    """The share k of n, and its 95 % Wilson interval."""
     return (
         statistic(name, description, k, n),
         *interval(name, f"{name}_ci_low", f"{name}_ci_high", k, n),
@@ -50,16 +50,16 @@ def group(
     description: str,
     unit: str | None = None,
 ) -> Column:
-    """What a row is about."""
+    """A column that says what a row is about."""
     return Column(name, dtype, description, Role.GROUP, unit=unit)
 
 
-STATUS = Column("status", pl.String, "shown, or why the row's figures are null.", Role.STATUS)
+STATUS = Column("status", pl.String, "“shown”, or why the row's figures are null.", Role.STATUS)
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A rate of `outcomes`, named for what it counts and of whom."""
+    """A rate of `outcomes`, named for its numerator and denominator."""
 
     name: str
     k: str
@@ -94,17 +94,17 @@ OUTCOMES = Table(
         Column(
             "completed_from",
             pl.Float64,
-            "The completion from which a learner counts as completed.",
+            "The completion at which a learner counts as completed.",
             unit="fraction",
         ),
-        count("n_not_enrolled", "Records that enrollments lack; in none of the other columns."),
+        count("n_not_enrolled", "Records without an enrollment; in none of the other columns."),
         count("n_enrolled", "Enrolled."),
         count("n_active", "Enrolled with a completion or a grade above 0.", "n_enrolled"),
         count(
             "n_completed", "Enrolled with a completion of at least `completed_from`.", "n_enrolled"
         ),
         count("n_passed", "Enrolled with a passing letter grade.", "n_enrolled"),
-        count("n_graded", "Enrolled with a percent_grade, 0 included.", "n_enrolled"),
+        count("n_graded", "Enrolled with a percent_grade, including 0.", "n_enrolled"),
         count("n_graded_active", "Active with a percent_grade.", "n_active"),
         count("n_passed_active", "Passed and active.", "n_active"),
         count("n_passed_graded", "Passed with a percent_grade.", "n_graded"),
@@ -122,14 +122,12 @@ COMPLETION_FUNNEL = Table(
     "completion_funnel",
     "one row per group and stage",
     (
-        group(
-            "stage", pl.String, "The stage; the last row is those who passed without completing."
-        ),
+        group("stage", pl.String, "The stage; the last row counts passes without completion."),
         group("definition", pl.String, "The stage's condition."),
         count("n_enrolled", "Enrolled: the first stage."),
         count("n_previous", "At the stage before; null in the first and last row.", "n_enrolled"),
-        count("n_reached", "Who meet the conditions up to this stage.", "n_previous"),
-        count("n_dropped", "Of the stage before, who did not reach this one.", "n_previous"),
+        count("n_reached", "Learners who reached this stage and all before it.", "n_previous"),
+        count("n_dropped", "Learners at the stage before who did not reach it.", "n_previous"),
         *with_interval("rate_of_enrolled", "Reached of the enrolled.", "n_reached", "n_enrolled"),
         *with_interval(
             "rate_of_previous", "Reached of the stage before.", "n_reached", "n_previous"
@@ -146,13 +144,13 @@ DISTRIBUTION = Table(
         group(
             "bin_low",
             pl.Float64,
-            "The bin holds values from here, included; 0 is apart.",
+            "The lower end of the bin, included; 0 has its own row.",
             "fraction",
         ),
         group(
             "bin_high",
             pl.Float64,
-            "… to here, excluded, but in the last bin, where 1 is in.",
+            "The upper end of the bin, excluded; the last bin includes 1.",
             "fraction",
         ),
         count("n_enrolled", "Enrolled."),
@@ -178,10 +176,10 @@ COHORT_PROGRESS = Table(
         group("cohort", pl.Date, "First day of the cohort's week, month, quarter or year."),
         group("period", pl.Int64, "Periods since enrollment."),
         group("days", pl.Int64, "The same in days."),
-        count("n_excluded", "Of the cohort, whose time to the outcome is unknown or negative."),
-        count("n_members", "Of the cohort, all others."),
-        count("n_observed", "Members observed for so long; null where there is none.", "n_members"),
-        count("n_reached", "Of the observed, who reached the outcome by then.", "n_observed"),
+        count("n_excluded", "Enrolled whose time to the outcome is unknown or negative."),
+        count("n_members", "All others enrolled in the cohort."),
+        count("n_observed", "Members observed for that long; null if there are none.", "n_members"),
+        count("n_reached", "Observed members who had reached the outcome by then.", "n_observed"),
         *with_interval("reach_rate", "n_reached of n_observed.", "n_reached", "n_observed"),
         STATUS,
     ),
@@ -210,8 +208,8 @@ COMPARISON_TEST = Table(
         Column("test", pl.String, "χ², or Fisher's exact for two groups with few learners."),
         statistic("statistic", "Pearson's χ² without continuity correction.", unit="χ²"),
         Column("df", pl.Int64, "Its degrees of freedom.", Role.STATISTIC),
-        statistic("p_value", "p of the test; null where nothing can be tested.", unit="p"),
-        statistic("cramers_v", "Cramér's V, from 0, no association, to 1.", unit="ratio"),
+        statistic("p_value", "p of the test; null if nothing can be tested.", unit="p"),
+        statistic("cramers_v", "Cramér's V, from 0 (no association) to 1.", unit="ratio"),
         statistic("smallest_expected", "The smallest expected count.", unit="learners"),
         Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
         Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
@@ -235,11 +233,11 @@ PAIRS = Table(
         count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
         count("n_learners_b", "In the denominator of b."),
         count("n_reached_b", "Of them, with the outcome.", "n_learners_b"),
-        _of_pair("difference", "Rate of a less rate of b.", "points"),
+        _of_pair("difference", "Rate of a minus rate of b.", "points"),
         *interval("difference", "difference_ci_low", "difference_ci_high", *_PAIR, unit="points"),
-        _of_pair("ratio", "Rate of a by rate of b; null where nobody of b has it.", "ratio"),
+        _of_pair("ratio", "Rate of a over rate of b; null if the rate of b is 0.", "ratio"),
         *interval("ratio", "ratio_ci_low", "ratio_ci_high", *_PAIR, unit="ratio"),
-        Column("test", pl.String, "χ², or Fisher's exact where an expected count is below 5."),
+        Column("test", pl.String, "χ², or Fisher's exact if an expected count is below 5."),
         _of_pair("statistic", "Pearson's χ² without continuity correction.", "χ²"),
         _of_pair("p_value", "Two-sided p of the test.", "p"),
         _of_pair("p_adjusted", "p after Holm's correction over all rows.", "p"),
@@ -252,12 +250,12 @@ REPEATS = Table(
     "repeats",
     "one row per course over all its runs",
     (
-        group("course", pl.String, "org+number, or the course id where it has another form."),
-        count("n_learners", "Learners enrolled in a run or more."),
+        group("course", pl.String, "org+number, or the course id if it has another form."),
+        count("n_learners", "Learners enrolled in at least one run."),
         count("n_repeaters", "Of them, in two runs or more.", "n_learners"),
         count(
             "n_undated",
-            "Repeaters without a date of enrollment.",
+            "Repeaters without an enrollment date.",
             "n_repeaters",
         ),
         count("n_passed_first", "Repeaters who passed in their first run.", "n_repeaters"),
@@ -265,7 +263,7 @@ REPEATS = Table(
         count("n_never_passed", "Repeaters who passed in no run.", "n_repeaters"),
         count("n_graded_first", "Repeaters with a grade in their first run.", "n_repeaters"),
         measure("grade_mean_first", "Mean of that grade.", "n_graded_first"),
-        measure("grade_mean_best", "Mean of their best grade of all runs.", "n_graded_first"),
+        measure("grade_mean_best", "Mean of their best grade in any run.", "n_graded_first"),
     ),
 )
 
@@ -274,9 +272,9 @@ TRANSITIONS = Table(
     "one row per course passed and course enrolled in afterwards",
     (
         group("from_course", pl.String, "The course passed, over all its runs."),
-        group("to_course", pl.String, "The other course; (any other course) counts each once."),
-        count("n_passed", "Learners who passed and were observed for the whole time since."),
-        count("n_moved", "Of them, enrolled in the other course within the time.", "n_passed"),
+        group("to_course", pl.String, "The next course; (any other course) counts a learner once."),
+        count("n_passed", "Learners who passed and were observed for the whole period since."),
+        count("n_moved", "Of them, enrolled in the next course within the period.", "n_passed"),
         *with_interval("move_rate", "n_moved of n_passed.", "n_moved", "n_passed"),
     ),
 )
@@ -285,12 +283,12 @@ MATCH_COUNTS = Table(
     "match_counts",
     "one row per combination of resources that have a record",
     (
-        group("in_grades", pl.Boolean, "Whether grades have it."),
-        group("in_enrollments", pl.Boolean, "Whether enrollments have it."),
-        group("in_completion", pl.Boolean, "Whether completion has it."),
-        count("n_records", "Records of a learner in a course."),
-        count("n_passes_undated", "Of them, passed without a pass time.", "n_records"),
-        count("n_pass_times_unused", "Of them, not passed but with a pass time.", "n_records"),
+        group("in_grades", pl.Boolean, "Whether grades had the record."),
+        group("in_enrollments", pl.Boolean, "Whether enrollments had the record."),
+        group("in_completion", pl.Boolean, "Whether completion had the record."),
+        count("n_records", "Records, one per learner per course."),
+        count("n_passes_undated", "Of them, passes without a pass time.", "n_records"),
+        count("n_pass_times_unused", "Of them, no pass but a pass time.", "n_records"),
     ),
 )
 
@@ -298,10 +296,10 @@ KEY_FIGURES = Table(
     "key_figures",
     "one row per figure of all enrollments",
     (
-        group("figure", pl.String, "What is told."),
+        group("figure", pl.String, "The name of the figure."),
         group("meaning", pl.String, "What it is, or what it is a share of."),
-        count("n_learners", "How many enrollments.", "n_whole"),
-        count("n_whole", "Of how many."),
+        count("n_learners", "The enrollments counted.", "n_whole"),
+        count("n_whole", "The enrollments they are a share of."),
         *with_interval("rate", "n_learners of n_whole.", "n_learners", "n_whole"),
         statistic("days", "Days since enrollment.", "n_whole", unit="days"),
         *interval("days", "days_ci_low", "days_ci_high", "n_whole", unit="days"),
@@ -315,8 +313,8 @@ FAILED_CHECKS = Table(
         group("severity", pl.String, "critical, warning or info."),
         group("data", pl.String, "Which data were checked."),
         group("expects", pl.String, "What was expected."),
-        count("n_unexpected", "Records that do not hold to it.", "n_checked"),
-        count("n_checked", "Records looked at."),
+        count("n_unexpected", "Records that break the expectation.", "n_checked"),
+        count("n_checked", "Records checked."),
         statistic("share", "n_unexpected of n_checked.", "n_unexpected", "n_checked"),
         group("why", pl.String, "What it does to the figures."),
         group("do", pl.String, "What to do."),

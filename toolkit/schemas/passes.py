@@ -1,4 +1,4 @@
-"""What counts as a pass: the one definition, for every table and every analysis."""
+"""What counts as a pass: one definition for every table and every analysis."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ PassRule: TypeAlias = Literal["letter"] | Collection[str] | float | Mapping[str,
 """See `passes`."""
 
 FAILING = ("F", "Fail", "Failed", "Not Passing", "Not Passed")
-# Unicode's white space, spelt out: what `\s` holds differs between engines.
+# Unicode's white space, spelt out: `\s` differs between engines.
 _SPACES = "".join(
     map(chr, [9, 10, 11, 12, 13, 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028])
 ) + "".join(map(chr, [0x2029, 0x202F, 0x205F, 0x3000]))
 
 
 def passes(rule: PassRule = "letter") -> nw.Expr:
-    """Tell from `letter_grade`, or from `percent_grade`, whether a record is a pass; never null.
+    """Decide from `letter_grade` or `percent_grade` whether a record is a pass; never null.
 
     Args:
-        rule: "letter": any letter grade but F, Fail, Failed, Not Passing and Not Passed. Several
-            letters: one of these. A number: a percent_grade of at least this mark, a fraction.
-            A mapping: a mark for each course_id. In letters case and spaces make no difference.
-            An empty letter is none.
+        rule: "letter": any letter grade but F, Fail, Failed, Not Passing and Not Passed. A
+            collection of letters: any of these. A number: a percent_grade of at least this mark,
+            a fraction. A mapping: a mark for each course_id. Case and spaces in letters make no
+            difference. An empty letter counts as none.
 
     Raises:
         ArgumentError: The rule is none of these, or a mark is not above 0 and at most 1.
@@ -59,7 +59,7 @@ def passes(rule: PassRule = "letter") -> nw.Expr:
 
 
 def with_passed(frame: pl.LazyFrame, rule: PassRule = "letter") -> pl.LazyFrame:
-    """Append `passed` to a frame of grades; one of another resource stays as it is."""
+    """Append `passed` to a frame of grades; leave frames of other resources as they are."""
     if "letter_grade" not in frame.collect_schema():
         return frame
     rows = nw.from_native(frame).with_columns(passed=passes(rule))
@@ -70,7 +70,7 @@ def pass_rule_in_words(rule: PassRule = "letter") -> str:
     """Say what counts as a pass, for captions: "Passed: …".
 
     Raises:
-        ArgumentError: The rule is none, see `passes`.
+        ArgumentError: The rule is invalid, see `passes`.
 
     Examples:
         >>> pass_rule_in_words(0.6)

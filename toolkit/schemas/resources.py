@@ -1,4 +1,4 @@
-"""The frames that come from the platform, and the one that joins them."""
+"""The frames that come from the platform, and the frame that joins them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from toolkit.schemas.columns import TIMESTAMP, Column, Role, Table
 _USERNAME = Column(
     "username", pl.String, "The learner's name on the platform.", Role.IDENTITY, required=True
 )
-_EMAIL = Column("email", pl.String, "The learner's address.", Role.IDENTITY)
+_EMAIL = Column("email", pl.String, "The learner's email address.", Role.IDENTITY)
 _COURSE = Column(
     "course_id", pl.String, "The course run, `course-v1:org+number+run`.", Role.KEY, required=True
 )
 _PERCENT = Column("percent_grade", pl.Float64, "The grade.", unit="fraction", low=0.0, high=1.0)
-_LETTER = Column("letter_grade", pl.String, "The letter of the grade; null where none.")
+_LETTER = Column("letter_grade", pl.String, "The letter grade; null if none.")
 _PASSED_AT = Column("passed_timestamp", TIMESTAMP, "When the learner first passed; null if not.")
 _LAST_DATE = Column("last_date", pl.Date, "The platform's last date for the record.")
 _DISPLAY = Column("display_name", pl.String, "The course's title.")
-_ACTIVE = Column("is_active", pl.Boolean, "Whether the enrollment stands.")
+_ACTIVE = Column("is_active", pl.Boolean, "Whether the learner is still enrolled.")
 _MODE = Column("mode", pl.String, "The enrollment's mode, such as audit or verified.")
 _CREATED = Column("created", TIMESTAMP, "When the learner enrolled.")
 _COMPLETION = Column(
@@ -52,7 +52,7 @@ RESOURCES: dict[str, Table] = {table.name: table for table in (GRADES, ENROLLMEN
 
 PROBLEMS = Table(
     "problems",
-    "one row per raw value that could not be taken as it stands",
+    "one row per raw value that could not be read as it came",
     (
         Column("resource", pl.String, "grades, enrollments or completion.", Role.GROUP),
         Column("record", pl.Int64, "0-based position of the record; null for the whole body."),
@@ -69,7 +69,7 @@ PERSON_COURSE = Table(
         _USERNAME,
         _COURSE,
         _DISPLAY,
-        Column("org", pl.String, "Organisation in the course id; null where it has another form."),
+        Column("org", pl.String, "Organisation in the course id; null if the id has another form."),
         Column("course_number", pl.String, "Course number in the course id."),
         Column("course_run", pl.String, "Run in the course id."),
         Column("in_grades", pl.Boolean, "Whether grades had the record."),
@@ -80,21 +80,26 @@ PERSON_COURSE = Table(
         _CREATED,
         _PERCENT,
         _LETTER,
-        Column("passed_timestamp", TIMESTAMP, "When the learner first passed; of passes only."),
+        Column("passed_timestamp", TIMESTAMP, "When the learner first passed; null if not a pass."),
         _LAST_DATE,
         _COMPLETION,
         Column("passed", pl.Boolean, "Whether the record is a pass by `pass_rule`."),
         Column("pass_time_unused", pl.Boolean, "Whether a record without a pass had a pass time."),
         Column("enrolled_day", pl.Int32, "Day of enrollment (UTC).", unit="days since 1970-01-01"),
         Column("passed_day", pl.Int32, "Day of the pass (UTC).", unit="days since 1970-01-01"),
-        Column("days_to_pass", pl.Float64, "Enrollment to pass; negative if before.", unit="days"),
-        Column("observed_days", pl.Float64, "Enrollment to as_of.", unit="days"),
-        Column("as_of", TIMESTAMP, "The moment the data speak of, the same in every row."),
+        Column(
+            "days_to_pass",
+            pl.Float64,
+            "From enrollment to the pass; negative if the pass came first.",
+            unit="days",
+        ),
+        Column("observed_days", pl.Float64, "From enrollment to `as_of`.", unit="days"),
+        Column("as_of", TIMESTAMP, "The moment the data describe, the same in every row."),
         Column("pass_rule", pl.String, "What counts as a pass, in words, the same in every row."),
         Column(
             "record_key",
             pl.Int64,
-            "A random number from 0 to 2³² − 1, of learner and course: keys the release.",
+            "A random number from 0 to 2³² − 1 for learner and course; it keys the rounding.",
             Role.DRAW,
         ),
     ),

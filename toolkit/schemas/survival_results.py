@@ -8,24 +8,26 @@ from toolkit.schemas.columns import Column, Role, Table
 from toolkit.schemas.results import RESULTS
 
 UNDATED_SHARE = 0.02
-"""The share of a group's passers whose passes may lack a date for its curve to be told.
+"""The largest share of a group's passers without a pass date for which its curve is shown.
 
-Who is left out so has passed for certain, so the curve lies too low by about that share.
+These learners are left out although they passed, so the curve is too low by about that share.
 """
 
 DURATIONS = Table(
     "durations",
     "one row per learner per course",
     (
-        Column("duration", pl.Float64, "Origin to the event or the last look.", unit="days"),
+        Column(
+            "duration", pl.Float64, "From the origin to the event or the last look.", unit="days"
+        ),
         Column("event", pl.Boolean, "Whether the duration ends in a pass; else it is censored."),
     ),
 )
 ENTRY = Column("entry", pl.Float64, "At risk only after this time (optional).", unit="days")
 EXCLUDED = Column(
-    "excluded", pl.String, "Why the row is no duration; null where it is one (optional)."
+    "excluded", pl.String, "Why the row has no duration; null if it has one (optional)."
 )
-END = Column("end", pl.String, "What the duration ends in; null where censored (optional).")
+END = Column("end", pl.String, "What the duration ends in; null if censored (optional).")
 
 _DURATION = Column("duration", pl.Float64, "Time since the origin.", Role.GROUP, unit="days")
 _AT_RISK = Column(
@@ -34,18 +36,18 @@ _AT_RISK = Column(
 _EVENTS = Column("n_events", pl.Int64, "Learners who passed at the time.", Role.COUNT)
 _CENSORED = Column("n_censored", pl.Int64, "Learners last seen at the time.", Role.COUNT)
 _LEARNERS = Column("n_learners", pl.Int64, "Learners in the analysis.", Role.COUNT)
-_OTHERS = Column("n_reference", pl.Int64, "Learners compared with.", Role.COUNT)
+_OTHERS = Column("n_reference", pl.Int64, "Learners in the reference group.", Role.COUNT)
 _PASSED = Column("n_events", pl.Int64, "Learners among them who passed.", Role.COUNT)
-_EXCLUDED = Column("n_excluded", pl.Int64, "Learners who have no duration.", Role.COUNT)
+_EXCLUDED = Column("n_excluded", pl.Int64, "Learners without a duration.", Role.COUNT)
 _UNDATED = Column(
-    "n_undated", pl.Int64, "Those of them who passed without a date of the pass.", Role.COUNT
+    "n_undated", pl.Int64, "Of the excluded, those who passed without a pass date.", Role.COUNT
 )
 
 
 def _measures(
     *names: tuple[str, str], rests_on: tuple[str, ...], unit: str | None = None
 ) -> tuple[Column, ...]:
-    """Numbers computed from single times, so shown in two digits."""
+    """Numbers computed from single times, and so shown to two digits."""
     return tuple(
         Column(name, pl.Float64, text, Role.MEASURE, unit=unit, rests_on=rests_on)
         for name, text in names
@@ -82,14 +84,14 @@ _TEST = (
     *_measures(("statistic", "The test's χ²."), rests_on=("n_learners",), unit="χ²"),
     Column("df", pl.Int64, "Degrees of freedom."),
     *_measures(
-        ("p_value", "Probability of at least this statistic were the groups alike."),
+        ("p_value", "Probability of at least this statistic if the groups were alike."),
         rests_on=("n_learners",),
         unit="p",
     ),
     Column(
         "is_compared",
         pl.Boolean,
-        "Whether the group was ever at risk beside another; if not, it is not in the test.",
+        "Whether the group was ever at risk beside another; if not, the test leaves it out.",
     ),
 )
 
@@ -102,7 +104,7 @@ KAPLAN_MEIER = Table(
         _EVENTS,
         _CENSORED,
         *_statistics(
-            ("survival", "Probability not to have passed by the time."),
+            ("survival", "Probability of not having passed by the time."),
             *_INTERVAL,
             rests_on=_STEP,
             unit="fraction",
@@ -116,9 +118,9 @@ SURVIVAL_SUMMARY = Table(
     "one row per statistic, by group",
     (
         Column("statistic", pl.String, "What is estimated.", Role.GROUP),
-        Column("at", pl.Float64, "The share or the time that it speaks of.", Role.GROUP),
+        Column("at", pl.Float64, "The share or the time that it refers to.", Role.GROUP),
         *_statistics(
-            ("estimate", "The estimate; null where it is not reached."),
+            ("estimate", "The estimate; null if it is not reached."),
             *_INTERVAL,
             rests_on=("n_learners",),
         ),
@@ -135,7 +137,7 @@ LOGRANK = Table(
         _LEARNERS,
         _PASSED,
         *_measures(
-            ("expected_events", "Events to expect were the groups alike."),
+            ("expected_events", "Events expected if the groups were alike."),
             rests_on=("n_learners",),
             unit="learners",
         ),
@@ -153,12 +155,12 @@ LOGRANK_PAIRS = Table(
         _LEARNERS,
         _OTHERS,
         *_measures(
-            ("statistic", "The χ² of the pair's own test, one degree of freedom."),
+            ("statistic", "The χ² of the test of the pair, one degree of freedom."),
             rests_on=("n_learners", "n_reference"),
             unit="χ²",
         ),
         *_measures(
-            ("p_value", "Its probability were the two alike."),
+            ("p_value", "Probability of at least this statistic if the two were alike."),
             ("p_adjusted", "The same, corrected for the number of pairs by Holm's method."),
             rests_on=("n_learners", "n_reference"),
             unit="p",
@@ -187,7 +189,7 @@ RMST_DIFFERENCE = Table(
             unit="days",
         ),
         *_statistics(
-            ("p_value", "Probability of at least this difference were there none."),
+            ("p_value", "Probability of at least this difference if there were none."),
             rests_on=_BOTH,
             unit="p",
         ),
@@ -199,7 +201,7 @@ RMST_DIFFERENCE = Table(
             unit="ratio",
         ),
         *_statistics(
-            ("ratio_p_value", "Probability of at least this ratio were there none."),
+            ("ratio_p_value", "Probability of a ratio at least as far from 1 if it were 1."),
             rests_on=_BOTH,
             unit="p",
         ),
@@ -227,7 +229,7 @@ MILESTONE_DIFFERENCE = Table(
             unit="points",
         ),
         *_statistics(
-            ("p_value", "Probability of at least this difference were there none."),
+            ("p_value", "Probability of at least this difference if there were none."),
             rests_on=_BOTH,
             unit="p",
         ),
@@ -237,13 +239,13 @@ CUMULATIVE_INCIDENCE = Table(
     "cumulative_incidence",
     "one row per end and distinct time, by group, beginning at 0",
     (
-        Column("end", pl.String, "The end.", Role.GROUP),
+        Column("end", pl.String, "What the duration ends in.", Role.GROUP),
         _DURATION,
         _AT_RISK,
-        Column("n_events", pl.Int64, "Learners who came to this end at the time.", Role.COUNT),
+        Column("n_events", pl.Int64, "Learners who reached this end at the time.", Role.COUNT),
         _CENSORED,
         *_statistics(
-            ("cumulative_incidence", "Probability to have come to this end by the time."),
+            ("cumulative_incidence", "Probability of having reached this end by the time."),
             *_INTERVAL,
             rests_on=_STEP,
             unit="fraction",
@@ -257,8 +259,8 @@ GRAY_TEST = Table(
     "one row per group; the columns of the test are the same in all of them",
     (
         _LEARNERS,
-        Column("n_events", pl.Int64, "Learners who came to the end compared.", Role.COUNT),
-        Column("n_other_ends", pl.Int64, "Learners who came to another end.", Role.COUNT),
+        Column("n_events", pl.Int64, "Learners who reached the end compared.", Role.COUNT),
+        Column("n_other_ends", pl.Int64, "Learners who reached another end.", Role.COUNT),
         _EXCLUDED,
         _UNDATED,
         *_TEST,
@@ -273,7 +275,7 @@ NELSON_AALEN = Table(
         _EVENTS,
         _CENSORED,
         *_statistics(
-            ("cumulative_hazard", "Passes to expect of a learner at risk until the time."),
+            ("cumulative_hazard", "Passes expected of a learner at risk until the time."),
             *_INTERVAL,
             rests_on=_STEP,
         ),
@@ -286,10 +288,10 @@ SMOOTHED_HAZARD = Table(
     "one row per stretch of time, by group",
     (
         Column("duration", pl.Float64, "The stretch's middle.", Role.GROUP, unit="days"),
-        Column("n_at_risk", pl.Int64, "Learners at risk when the stretch begins.", Role.COUNT),
+        Column("n_at_risk", pl.Int64, "Learners at risk at the start of the stretch.", Role.COUNT),
         Column("n_events", pl.Int64, "Learners who passed in the stretch.", Role.COUNT),
         *_statistics(
-            ("hazard", "Passes per stretch and learner who has not yet passed, smoothed."),
+            ("hazard", "Passes per stretch per learner who has not yet passed, smoothed."),
             *_INTERVAL,
             rests_on=_STEP,
         ),

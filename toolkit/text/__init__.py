@@ -1,1 +1,1 @@
-"""Text: words for numbers, tables for reading, sentences."""
+"""Text: numbers in words, tables for reading, narratives."""

@@ -1,4 +1,4 @@
-"""What the columns of a frame or a result mean, as a table for reading."""
+"""The data dictionary: what the columns of a frame or a result mean."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from toolkit.text.tables import ReadingTable
 
 
 def tables() -> dict[str, Table]:
-    """Every frame and result of the toolkit by its name."""
+    """Return every frame and result of the toolkit by name."""
     frames = (*RESOURCES.values(), PERSON_COURSE, PROBLEMS, DURATIONS)
     return {table.name: table for table in frames} | RESULTS
 
@@ -22,7 +22,7 @@ def describe(what: Table | Result | Released | str) -> ReadingTable:
         what: A result, or a name such as "grades" or "person_course".
 
     Raises:
-        SchemaError: There is no such table; names those there are.
+        SchemaError: There is no such table; names those that exist.
 
     Examples:
         >>> describe("problems").rows[0][:2]
@@ -41,13 +41,13 @@ def describe(what: Table | Result | Released | str) -> ReadingTable:
     ]
     headings = {
         "Column": "The name in the frame.",
-        "Type": "The kind of its values.",
+        "Type": "The type of its values.",
         "Unit": "What its numbers count or measure.",
-        "Role": "What the column is to checks, charts and release.",
-        "Meaning": "What it says.",
+        "Role": "How checks, charts and release treat the column.",
+        "Meaning": "What the column contains.",
     }
     caption = f"{table.name}: {table.grain}"
-    note = "Results have the columns they are grouped by before these." * (table.name in RESULTS)
+    note = "In a result, the group columns come before these." * (table.name in RESULTS)
     return ReadingTable(headings, rows, [False] * 5, n_headers=1, caption=caption, note=note)
 
 
@@ -58,7 +58,7 @@ def _table(what: object) -> Table:
         return what.schema
     known = tables()
     if not isinstance(what, str) or what not in known:
-        raise SchemaError(f"there is no table {what!r}; there are {', '.join(sorted(known))}")
+        raise SchemaError(f"there is no table {what!r}; choose from {', '.join(sorted(known))}")
     return known[what]
 
 

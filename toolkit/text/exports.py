@@ -14,7 +14,7 @@ from toolkit.errors import MissingExtraError, writing
 from toolkit.results.result import Released
 from toolkit.text.tables import ReadingTable, reading_table
 
-# What a spreadsheet takes for the beginning of a formula.
+# What a spreadsheet reads as the beginning of a formula.
 _FORMULA = r"^[\s\ufffd]*[=+\-@\t\r＝＋－＠]"
 # What a terminal may take for a command, and what turns text around.
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
@@ -31,12 +31,12 @@ _LATEX = {
 
 
 def write(released: Released, form: str, path: Path) -> Path:
-    """Write the released figures, whole or not at all.
+    """Write the released figures, completely or not at all.
 
     Args:
         released: What may be shown of a result.
         form: csv, parquet or excel.
-        path: The file, which is replaced.
+        path: The file; an existing one is replaced.
 
     Raises:
         ArgumentError: The file cannot be written.
@@ -60,7 +60,7 @@ def write(released: Released, form: str, path: Path) -> Path:
 
 
 def guarded(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before text that a spreadsheet would run as a formula, headers too.
+    """Put an apostrophe before text and headers that a spreadsheet would run as a formula.
 
     Control characters, which a terminal would obey, become "�".
     """
@@ -84,13 +84,13 @@ def latex(
     rows: int = 1_000,
     label: str | None = None,
 ) -> str:
-    """Return the table for reading as LaTeX, for the package booktabs.
+    """Return the table for reading as LaTeX that uses booktabs.
 
     Args:
         released: What may be shown of a result.
         path: Where to write it, if anywhere.
         columns: Which columns to show, as in `Result.table`.
-        rows: Rows beyond are counted below the table.
+        rows: The most rows to show; the rest are counted below the table.
         label: The table's label for references.
     """
     table = reading_table(released, columns, rows=rows)
@@ -121,7 +121,7 @@ def html(
         released: What may be shown of a result.
         path: Where to write it, if anywhere.
         columns: Which columns to show, as in `Result.table`.
-        rows: Rows beyond are counted below the table.
+        rows: The most rows to show; the rest are counted below the table.
     """
     table: ReadingTable = reading_table(released, columns, rows=rows)
     return _written(table._repr_html_() + "\n", path)

@@ -1,4 +1,4 @@
-"""Where a funnel loses most learners: the one rule that titles, sentences and tables share."""
+"""Where a funnel loses most learners: one rule for titles, narratives and tables."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Loss:
     Attributes:
         before: The stage they had reached.
         stage: The stage they did not reach.
-        share: The lost, of those who had reached the stage before.
-        interval: The 95 % interval of that share as written, "40–50%"; empty where unknown.
+        share: The share lost of those who had reached the stage before.
+        interval: The 95 % interval of that share as written, "40–50%"; empty if unknown.
     """
 
     before: str
@@ -38,9 +38,9 @@ class Loss:
 
 
 def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
-    """For each group of a released funnel the step at which most learners are lost.
+    """Find, for each group of a released funnel, the step at which most learners are lost.
 
-    A group is left out where too few learners are lost at any step to show.
+    A group is left out if too few learners are lost at every step to show.
 
     Args:
         released: What may be shown of `completion_funnel`.

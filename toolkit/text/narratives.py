@@ -1,6 +1,6 @@
-"""What results of counting found, in words. Nothing here computes a statistic.
+"""Narratives of counted results. Nothing here computes a statistic.
 
-Each function takes a released result, so a sentence can only hold what may be shown.
+Each function takes a released result, so a sentence can contain only what may be shown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ONLY_CHANCE = (
 
 
 def outcomes(released: Released) -> str:
-    """Say how many enrolled, were active and passed; of several groups, lowest and highest."""
+    """Say how many enrolled, were active and passed; for several groups, the lowest and highest."""
     rate = "pass_rate_of_enrolled"
     frame = _without_totals(released)
     if frame.height == 1:
@@ -92,7 +92,7 @@ def _funnels(released: Released, steps: pl.DataFrame, before: dict[str, str]) ->
 
 
 def distribution(released: Released) -> str:
-    """Say how many have no value, how many zero, and where most lie."""
+    """Say how many learners have no value or zero, and where most lie."""
     frame = released.frame
     what = "grade" if frame.item(0, "measure") == "percent_grade" else "completion"
     if released.by:
@@ -162,7 +162,7 @@ def _excluded(frame: pl.DataFrame) -> str:
 
 
 def groups(released: Released) -> str:
-    """Say between which shares the groups of a comparison lie."""
+    """Say which groups of a comparison have the lowest and highest share."""
     frame = released.frame
     seen = frame.filter(pl.col("rate").is_not_null())
     first = frame.row(0, named=True)
@@ -192,7 +192,7 @@ def pairs(released: Released) -> str:
 
 
 def comparison_test(released: Released) -> str:
-    """Say whether all groups of a comparison together differ by more than chance."""
+    """Say whether the groups of a comparison differ by more than chance."""
     row = released.frame.row(0, named=True)
     if row["p_value"] is None:
         return "The groups cannot be tested: too few learners, or no difference in outcome to see."
@@ -206,25 +206,25 @@ def comparison_test(released: Released) -> str:
 
 
 def repeats(released: Released) -> str:
-    """Say in which course most learners enroll again, and how many of them pass later."""
+    """Say in which course most learners enroll again, and how many of them pass in a later run."""
     seen = released.frame.filter(pl.col("n_repeaters") > 0)
     if seen.is_empty():
-        return "In no course enough learners enroll again to show."
+        return "Too few learners enroll again in any course to show."
     row = seen.sort("n_repeaters", descending=True, maintain_order=True).row(0, named=True)
     later = told_count(row["n_passed_later"], released.min_n)
     return (
         f"Most learners enroll again in {words.name(row['course'])}: {row['n_repeaters']:,} of "
-        f"{told_count(row['n_learners'], released.min_n)}; {later} of them passed later, not in "
-        "their first run."
+        f"{told_count(row['n_learners'], released.min_n)}; {later} of them passed in a later run, "
+        "not in their first."
     )
 
 
 def transitions(released: Released) -> str:
-    """Say from which course most learners go on to which."""
+    """Say between which two courses the largest share of learners goes on."""
     named = ~pl.col("to_course").str.starts_with("(")
     seen = released.frame.filter(pl.col("move_rate").is_not_null(), named)
     if seen.is_empty():
-        return "From no course to another enough learners go on to show."
+        return "Too few learners go on from one course to another to show."
     row = seen.sort("move_rate", descending=True, maintain_order=True).row(0, named=True)
     return (
         f"Of the {row['n_passed']:,} learners who passed {words.name(row['from_course'])}, "
@@ -233,7 +233,7 @@ def transitions(released: Released) -> str:
 
 
 def match_counts(released: Released) -> str:
-    """Say how many records all three resources have, and which lack some."""
+    """Say how many records the resources share, and which lack some."""
     parts = {"in_grades": "grades", "in_enrollments": "enrollments", "in_completion": "completion"}
     told = [
         f"{row['n_records']:,} in {_listed([word for name, word in parts.items() if row[name]])}"
@@ -241,7 +241,7 @@ def match_counts(released: Released) -> str:
         if row["n_records"]
     ]
     undated = released.frame["n_passes_undated"].sum()
-    text = f"Records of a learner in a course: {'; '.join(told)}." if told else TOO_FEW
+    text = f"Records, one per learner per course: {'; '.join(told)}." if told else TOO_FEW
     return text + (f" About {undated:,} passes have no time." if undated else "")
 
 
@@ -254,13 +254,13 @@ def change_counts(released: Released) -> str:
         .sort("n_learners", "change", descending=[True, False])
     )
     if totals.is_empty():
-        return "In no course enough records changed to show."
+        return "Too few records changed in any course to show."
     told = [f"about {n:,} {change}" for change, n in totals.iter_rows()]
-    return f"Changes, over the courses in which they can be shown: {_listed(told)}."
+    return f"Changes, in the courses where they can be shown: {_listed(told)}."
 
 
 def user_result(released: Released) -> str:
-    """Say how large a user's own counts are; of rates, lowest and highest."""
+    """Say how large a user's own counts are; for rates, name the lowest and highest."""
     rates = [name for name in released.schema.names if released.schema.interval_of(name)]
     frame = released.frame
     if rates:
@@ -284,7 +284,7 @@ def _without_totals(released: Released) -> pl.DataFrame:
 def _extremes(
     seen: pl.DataFrame, rate: str, released: Released, about: str, by: Sequence[str] | None = None
 ) -> str:
-    """A rate's lowest and highest group, with intervals."""
+    """Name a rate's lowest and highest group, with intervals."""
     if seen.is_empty():
         return TOO_FEW
     by = [name for name in (released.by if by is None else by) if name != "is_total"]
@@ -307,7 +307,7 @@ def _rate(row: Row, rate: str, released: Released) -> str:
 def _points(row: Row, released: Released) -> str:
     """A difference of shares with its interval, in percentage points."""
     decimal = words.supports_decimal(row, "difference", released)
-    difference = words.points(row["difference"], decimal=decimal)
+    difference = words.percentage_points(row["difference"], decimal=decimal)
     ends = released.schema.interval_of("difference")
     if ends is None or row[ends[0]] is None or row[ends[1]] is None:
         return difference
@@ -338,5 +338,5 @@ def _hidden(total: int, seen: int) -> str:
 
 
 def _listed(parts: Sequence[str]) -> str:
-    """Parts joined as in a sentence: "a, b and c"."""
+    """Join parts as in a sentence: "a, b and c"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -1,4 +1,4 @@
-"""Released results as tables for reading: percent, intervals, words for columns."""
+"""Turn released results into tables for reading, with percentages, intervals and headings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEADINGS = {
     "ecdf": "Share up to",
     "at": "At",
 }
-# What a reader wants of a table that is wider than a screen.
+# What to show of a table that is wider than a screen.
 _MAIN = {
     "outcomes": [
         "n_enrolled",
@@ -49,11 +49,11 @@ class ReadingTable:
     Attributes:
         headings: Each column's heading and what it means.
         rows: The cells, as text.
-        is_number: For each column whether its cells are numbers.
-        n_headers: How many columns at the left name the row.
+        is_number: For each column, whether its cells are numbers.
+        n_headers: How many columns on the left name the row.
         caption: What the table is and where its data come from.
-        note: What is withheld and how many rows are not shown.
-        min_n: The smallest count that is shown; None where nothing is protected.
+        note: What is withheld and how many rows are shown.
+        min_n: The smallest count that is shown; None if nothing is protected.
     """
 
     headings: dict[str, str]
@@ -111,15 +111,15 @@ class ReadingTable:
 def reading_table(
     released: Released, columns: Sequence[str] | None = None, *, rows: int = 40
 ) -> ReadingTable:
-    """Make a released result readable: in percent, each estimate with its interval.
+    """Make a released result readable: percentages, each estimate with its interval.
 
     Args:
         released: What may be shown of a result.
         columns: Which columns to show; by default all but intervals and status.
-        rows: Rows beyond are counted below the table.
+        rows: The most rows to show; the rest are counted below the table.
 
     Raises:
-        SchemaError: A wanted column does not exist.
+        SchemaError: A requested column does not exist.
     """
     frame = released.frame
     wanted = list(columns) if columns is not None else _main(released)
@@ -146,7 +146,7 @@ def reading_table(
 
 
 def cell(row: Row, name: str, released: Released) -> str:
-    """One figure of a released row in words, with its interval where it has one."""
+    """Write one figure of a released row, with its interval if it has one."""
     value, column = row[name], _column(released, name)
     if column is None:
         return "all groups" if row.get("is_total") else words.name(value, _naming(value, name))
@@ -163,7 +163,7 @@ def cell(row: Row, name: str, released: Released) -> str:
 
 
 def _main(released: Released) -> list[str]:
-    """The columns that a reader wants: all but the ends of intervals and what is of no use."""
+    """The columns to show: all but the ends of intervals and columns without information."""
     if released.schema.name in _MAIN:
         by = [name for name in released.by if name != "is_total"]
         return [*by, *_MAIN[released.schema.name]]
@@ -176,17 +176,17 @@ def _main(released: Released) -> list[str]:
 
 
 def _is_empty(released: Released, name: str) -> bool:
-    """Whether a column holds nothing by its nature, such as censored learners of a curve."""
+    """Whether a column is always empty here, such as censored learners of a curve."""
     return name == "n_censored" and released.frame[name].null_count() == released.frame.height
 
 
 def _column(released: Released, name: str) -> Column | None:
-    """What the schema says of a column; None for one that the user grouped by."""
+    """The schema of a column; None for a group column."""
     return released.schema[name] if name in released.schema.names else None
 
 
 def _unit(row: Row, column: Column) -> str | None:
-    """A column's unit; in a summary each row has its own."""
+    """A column's unit; in a summary, each row has its own."""
     if "statistic" in row and isinstance(row["statistic"], str):
         by_time = row["statistic"] in {"passed by", "restricted mean"}
         if column.name == "at":
@@ -197,7 +197,7 @@ def _unit(row: Row, column: Column) -> str | None:
 
 
 def _missing(row: Row, column: Column, released: Released) -> str:
-    """What stands for a null: nothing, fewer than so many, or less than a share."""
+    """What to show for a null: a dash, or an upper bound of a count or share."""
     if column.role == Role.COUNT and words.is_withheld(row, column.name, released):
         return words.count(None, released.min_n)
     if column.role == Role.STATISTIC:
@@ -246,7 +246,7 @@ def _number(
 
 
 def _naming(value: object, name: str) -> str:
-    """The column that a name needs: for dates; a table's heading says the rest."""
+    """The column whose name matters for the text: only for dates; the heading says the rest."""
     return name if isinstance(value, date) else ""
 
 
@@ -256,7 +256,7 @@ def _headings(released: Released, wanted: list[str]) -> dict[str, str]:
         column = _column(released, name)
         text = name.removeprefix("n_").replace("_", " ")
         heading = _HEADINGS.get(name, text[:1].upper() + text[1:])
-        # `n_passed` and a column `passed` that somebody grouped by are two columns.
+        # `n_passed` and a group column `passed` are two columns.
         heading = f"{heading} (learners)" if heading in told else heading
         told[heading if heading not in told else name] = (
             column.description if column else f"Grouped by {name}."
@@ -269,7 +269,7 @@ def _is_number(frame: pl.DataFrame, name: str) -> bool:
 
 
 def _tell_apart(cells: list[list[str]], wanted: list[str], by: Sequence[str]) -> None:
-    """Cut long names of groups; two that look alike get a number."""
+    """Shorten long group names; number those that would look alike."""
     for name in by:
         place = wanted.index(name)
         values = list(dict.fromkeys(row[place] for row in cells))

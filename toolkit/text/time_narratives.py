@@ -1,4 +1,4 @@
-"""What results of the time to pass found, in words. Nothing here computes a statistic."""
+"""Narratives of the time to pass. Nothing here computes a statistic."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from toolkit.text.words import percent, plural, told_count
 
 Row = dict[str, Any]
 YEAR = 365.0
-_MOST = 4  # differences told one by one
+_MOST = 4  # differences named one by one
 
 
 def kaplan_meier(released: Released) -> str:
-    """Say what share has passed by the furthest day that all curves reach, up to a year."""
+    """Say what share has passed by the last day that half of the curves reach, up to a year."""
     known = _known(released, "survival")
     if not known:
         return TOO_FEW
@@ -50,7 +50,7 @@ def kaplan_meier(released: Released) -> str:
 
 
 def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
-    """A share that has passed; before the first released step it is only known to be small."""
+    """The share that has passed; before the first released step, only an upper bound is known."""
     share, _, part = found
     n = part["n_at_risk"][0]
     if share == 0 and released.min_n is not None and n is not None:
@@ -59,7 +59,7 @@ def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
 
 
 def survival_summary(released: Released) -> str:
-    """Say within how many days half of the learners pass; else a quarter, or how many by when."""
+    """Say within how many days half of the learners pass, or else a quarter, or a smaller share."""
     for statistic, whom in (("median", "Half"), ("first quartile", "A quarter")):
         rows = released.frame.filter(statistic=statistic)
         reached = rows.filter(pl.col("estimate").is_not_null()).sort(
@@ -92,8 +92,8 @@ def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: R
     others = rows.filter(pl.col("estimate").is_null())
     fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
     untold = others.height - fewer
-    text += f". In {plural(fewer, 'group')} fewer do" if fewer else ""
-    text += f". In {plural(untold, 'group')} it cannot be told" if untold else ""
+    text += f". In {plural(fewer, 'group')} fewer pass" if fewer else ""
+    text += f". For {plural(untold, 'group')} this cannot be shown" if untold else ""
     return f"{text}."
 
 
@@ -103,14 +103,14 @@ def logrank(released: Released) -> str:
 
 
 def gray_test(released: Released) -> str:
-    """Say whether the groups come to an end differently by more than chance."""
+    """Say whether the incidence of an end differs between groups by more than chance."""
     return _test(released, "incidence curves", "Gray's")
 
 
 def _test(released: Released, what: str, test: str) -> str:
     row = released.frame.row(0, named=True)
     if row["p_value"] is None or row["statistic"] is None:
-        return f"The {what} cannot be compared: too few learners came to the end."
+        return f"The {what} cannot be compared: there are too few events."
     figures = (
         f"χ² = {words.number(row['statistic'])}, {_degrees(row['df'])}, "
         f"{words.p_value(row['p_value'])}"
@@ -134,10 +134,10 @@ def logrank_pairs(released: Released) -> str:
     pair = f"{words.name(row['group'])} and {words.name(row['other'])}"
     p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
     if differ == 0:
-        return f"The curves {ONLY_CHANCE}; nearest to a difference are {pair} ({p})."
+        return f"The curves {ONLY_CHANCE}; the smallest p is that of {pair} ({p})."
     return (
         f"{differ} of {plural(seen.height, 'pair')} of curves differ by more than chance alone "
-        f"would explain, most clearly {pair} ({p})."
+        f"would explain; the smallest p is that of {pair} ({p})."
     )
 
 
@@ -163,13 +163,13 @@ def rmst_difference(released: Released) -> str:
 
 
 def milestone_difference(released: Released) -> str:
-    """Say by how many points the share passed by a time differs from the reference's."""
+    """Say by how many percentage points the share passed differs from the reference's."""
     seen = _seen(released)
     if seen.is_empty():
         return TOO_FEW
     told = [
         f"{_group(row, released)} {_share(row['passed_share'], released)}, "
-        f"{words.points(row['difference'], decimal=released.min_n is None)} "
+        f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
         f"(95% interval {_points_between(row, released)}, {words.p_value(row['p_value'])})"
         for row in _ends_of(seen).iter_rows(named=True)
     ]
@@ -182,7 +182,7 @@ def milestone_difference(released: Released) -> str:
 
 
 def cumulative_incidence(released: Released) -> str:
-    """Say what share comes to each end."""
+    """Say what share reaches each end."""
     value = "cumulative_incidence"
     last = (
         released.frame.drop_nulls(value)
@@ -233,13 +233,10 @@ def hazard(released: Released) -> str:
     if not peaks:
         return TOO_FEW
     (first, early), (last, late) = min(peaks), max(peaks)
+    likely = "Learners who have not yet passed are most likely to pass around day"
     if len(peaks) == 1:
-        where = f" in {early}" if released.by else ""
-        return f"Those who have not passed are most likely to pass around day {first:,.0f}{where}."
-    return (
-        f"Those who have not passed are most likely to pass around day {first:,.0f} in {early}, "
-        f"around day {last:,.0f} in {late}."
-    )
+        return f"{likely} {first:,.0f}{f' in {early}' if released.by else ''}."
+    return f"{likely} {first:,.0f} in {early}, around day {last:,.0f} in {late}."
 
 
 def exclusions(released: Released) -> str:
@@ -259,7 +256,7 @@ def exclusions(released: Released) -> str:
 
 
 def _known(released: Released, value: str) -> list[tuple[str, pl.DataFrame]]:
-    """The groups whose curve can be shown, with their names."""
+    """The groups whose curves can be shown, with their names."""
     frame = released.frame.with_columns(
         _name=pl.Series(words.labels(released.frame, released.by), dtype=pl.String)
     )
@@ -303,7 +300,7 @@ def _signed(days: float | None) -> str:
 
 
 def _ends_of(seen: pl.DataFrame) -> pl.DataFrame:
-    """All rows where they are few, else the smallest and the largest difference."""
+    """All rows if they are few, else the smallest and the largest difference."""
     ranked = seen.sort("difference", maintain_order=True)
     return ranked if ranked.height <= _MOST else pl.concat([ranked.head(1), ranked.tail(1)])
 
@@ -331,7 +328,7 @@ def _caution(seen: pl.DataFrame) -> str:
 
 
 def _unseen(released: Released) -> str:
-    text = " Learners not yet observed for so long are accounted for."
+    text = " Learners not yet observed for that long are accounted for."
     return text + _left_out(released)
 
 

@@ -1,4 +1,4 @@
-"""How percent, counts, days, dates, p-values and names are written: the one place that says it."""
+"""Write percentages, counts, days, dates, p-values and names, the same everywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toolkit.schemas.outcome_results import PASSED_ASIDE
 from toolkit.schemas.survival_results import UNDATED_SHARE
 
 ABSENT = "–"
-UNKNOWN = "unknown"  # a null group; a group whose name is that very word is quoted
+UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
 ALL = "all learners"
 SIGNIFICANT = 0.05
 LONGEST = 48  # characters of a name in a chart
@@ -26,7 +26,7 @@ _SPANS = {"enrolled_month": "%b %Y", "enrolled_year": "%Y"}
 
 
 def has_decimal(n: int | None, min_n: int | None) -> bool:
-    """Whether a share of so many learners is written with a decimal.
+    """Whether a share of n learners is written with a decimal.
 
     A count is released to within 4, which is under half a percent from 1,000 learners on and
     under a tenth from 5,000 on.
@@ -35,12 +35,12 @@ def has_decimal(n: int | None, min_n: int | None) -> bool:
 
 
 def percent(share: float, *, decimal: bool = False, plain: bool = False) -> str:
-    """A share in words: 0.123 is "12%". One that is neither 0 nor 1 is not called 0% or 100%.
+    """Write a share: 0.123 is "12%". Only 0 and 1 themselves are written 0% and 100%.
 
     Args:
         share: A fraction.
-        decimal: Whether it has a decimal.
-        plain: Round without a word, as at the end of an interval.
+        decimal: Whether to write a decimal.
+        plain: Round without "under" or "over", as at the end of an interval.
 
     Examples:
         >>> percent(0.125), percent(0.004), percent(0.004, decimal=True)
@@ -57,44 +57,49 @@ def percent(share: float, *, decimal: bool = False, plain: bool = False) -> str:
 
 
 def signed(text: str, value: float) -> str:
-    """A number's text without sign, with a sign before it unless it is 0."""
+    """Put a sign before the text of a number, unless it is 0."""
     is_zero = not any(digit in text for digit in "123456789")
     return text if is_zero else f"{'−' if value < 0 else '+'}{text}"
 
 
 def points(difference: float, *, decimal: bool = False, unit: bool = True) -> str:
-    """A difference of two shares, in percentage points with its sign."""
+    """Write a difference of two shares in percentage points, with its sign: "+3 points"."""
     text = signed(f"{abs(difference) * 100:.{1 if decimal else 0}f}", difference)
     return text if not unit else f"{text} point{'' if text[1:] == '1' else 's'}"
 
 
+def percentage_points(difference: float, *, decimal: bool = False) -> str:
+    """Write a difference of two shares for a sentence: "+3 percentage points"."""
+    return points(difference, decimal=decimal).replace("point", "percentage point")
+
+
 def under(n: int, min_n: int) -> str:
-    """What is known of a share whose numerator is withheld: "<3%" of some 400 learners."""
+    """Write the upper bound of a share whose numerator is withheld: "<3%" of some 400 learners."""
     most = (min_n - 1) / max(min_n, n - BASE + 1)
     return f"<{math.floor(most * 100) + 1}%"
 
 
 def count(n: int | None, min_n: int | None = None) -> str:
-    """A count in words; one that is withheld is under `min_n`."""
+    """Write a count; a withheld one is under `min_n`."""
     if n is not None:
         return f"{n:,}"
     return ABSENT if min_n is None else f"<{min_n}"
 
 
 def told_count(n: int | None, min_n: int | None) -> str:
-    """A count as a sentence says it: "fewer than 10" where it is withheld."""
+    """Write a count for a sentence: "fewer than 10" if it is withheld."""
     if n is not None:
         return f"{n:,}"
     return "an unknown number" if min_n is None else f"fewer than {min_n}"
 
 
 def plural(n: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: "1 group", "3 groups"."""
+    """Write a number with its noun: "1 group", "3 groups"."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def p_value(p: float | None) -> str:
-    """A p-value in two digits, with its sign: "p = 0.03", "p < 0.001"."""
+    """Write a p-value to two digits: "p = 0.03", "p < 0.001"."""
     if p is None:
         return "p unknown"
     if p < 0.001:
@@ -103,18 +108,18 @@ def p_value(p: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """A number of no particular unit: whole from 100 on, else three digits."""
+    """Write a number without a unit: whole from 100 on, else to three digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def days(value: float) -> str:
-    """A time in days, whole unless it is short and broken."""
+    """Write a time in days: whole, but with a decimal for fractions under 10."""
     whole = value == round(value) or abs(value) >= 10
     return f"{value + 0.0:,.0f}" if whole else f"{value:.1f}"
 
 
 def day(value: date, column: str = "") -> str:
-    """A date as its column means it: "Nov 2024" for a month, "Q4 2024", else "4 Nov 2024"."""
+    """Write a date as its column means it: "Nov 2024", "Q4 2024" or "4 Nov 2024"."""
     if isinstance(value, datetime):
         return f"{value.day} {value:%b %Y %H:%M}"
     if column == "enrolled_quarter":
@@ -125,14 +130,14 @@ def day(value: date, column: str = "") -> str:
 
 
 def cohorts(firsts: Iterable[date | None]) -> dict[date | None, str]:
-    """Names for cohorts by their first day: months where all begin a month, else days."""
+    """Name cohorts by their first day: as months if all begin a month, else as days."""
     known = {first for first in firsts if first is not None}
     column = "enrolled_month" if all(first.day == 1 for first in known) else ""
     return {first: UNKNOWN if first is None else day(first, column) for first in firsts}
 
 
 def name(value: object, column: str = "") -> str:
-    """A group's value in words, one line of plain text; null is "unknown".
+    """Write a group's value as one line of plain text; null is "unknown".
 
     Examples:
         >>> name(None), name("unknown"), name(True, "is_active")
@@ -152,7 +157,7 @@ def name(value: object, column: str = "") -> str:
 
 
 def clean(text: str) -> str:
-    """Text of the platform as one visible line: no control character, no turned direction."""
+    """Write platform text as one visible line, without control or direction characters."""
     return "".join(_visible(character) for character in text).strip()
 
 
@@ -167,7 +172,7 @@ def _visible(character: str) -> str:
 
 
 def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:
-    """One name for each row's group, never the same for two groups."""
+    """Name each row's group, never two groups alike."""
     if not by:
         return [ALL] * frame.height
     keys = frame.select(by).rows()
@@ -184,7 +189,7 @@ def _label(values: dict[str, Any]) -> str:
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Cut long names in the middle, and number those that would look alike."""
+    """Shorten long names in the middle, and number those that would look alike."""
     seen: dict[str, int] = {}
     told = []
     for full in names:
@@ -195,7 +200,7 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """Cut the middle out of a long text; its end tells a course's runs apart."""
+    """Cut the middle out of a long text; the end distinguishes the runs of a course."""
     if len(text) <= longest:
         return text
     tail = longest // 2
@@ -203,7 +208,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def share(row: dict[str, Any], rate: str, released: Released) -> str:
-    """A rate of a released row in words: its percent, or what is known of it."""
+    """Write a rate of a released row: its percentage, or an upper bound."""
     value = row[rate]
     if value is not None:
         return percent(value, decimal=supports_decimal(row, rate, released))
@@ -216,7 +221,7 @@ def share(row: dict[str, Any], rate: str, released: Released) -> str:
 
 
 def counts_of(rate: str, released: Released) -> tuple[str, str] | None:
-    """The numerator and the denominator of a rate; None for other statistics."""
+    """Return the numerator and the denominator of a rate; None for other statistics."""
     column = released.schema[rate]
     if column.unit != "fraction" or len(column.rests_on) != 2:
         return None
@@ -235,7 +240,7 @@ def supports_decimal(row: dict[str, Any], name: str, released: Released) -> bool
 
 
 def interval(row: dict[str, Any], rate: str, released: Released) -> str:
-    """The interval of a rate of a released row: "60–86%", or nothing."""
+    """Write the interval of a rate of a released row, "60–86%", or nothing."""
     ends = released.schema.interval_of(rate)
     if ends is None or row[ends[0]] is None or row[ends[1]] is None or row[ends[0]] == row[ends[1]]:
         return ""
@@ -244,7 +249,7 @@ def interval(row: dict[str, Any], rate: str, released: Released) -> str:
 
 
 def between(low: str, high: str) -> str:
-    """The ends of an interval, the unit written once: "60–86%", "−3 to +5"."""
+    """Join the ends of an interval, the unit written once: "60–86%", "−3 to +5"."""
     if low.endswith("%") and high.endswith("%"):
         low = low.removesuffix("%")
     joined = " to " if {low[:1], high[:1]} & {"+", "−"} else "–"
@@ -252,9 +257,9 @@ def between(low: str, high: str) -> str:
 
 
 def is_withheld(row: dict[str, Any], column: str, released: Released) -> bool:
-    """Whether a null count of a released row stands for a count that is not shown.
+    """Whether a null count of a released row is withheld rather than absent.
 
-    Some counts do not exist: of the stage before the first, of cells still to come, of the
+    Some counts do not exist: of the stage before the first, of cells not yet reached, of
     learners who passed exactly at a tick.
     """
     if released.min_n is None or row[column] is not None:
@@ -269,9 +274,9 @@ def is_withheld(row: dict[str, Any], column: str, released: Released) -> bool:
 
 
 def undated_passers(groups: pl.DataFrame) -> str:
-    """How many of those left out have passed, from one row a group; empty where it is not known.
+    """Say how many of those left out have passed, from one row per group; empty if none.
 
-    A group's curve is told only where they are few beside its dated passers (`UNDATED_SHARE`).
+    A group's curve is shown only if they are few beside its dated passers (`UNDATED_SHARE`).
     """
     n = groups["n_undated"].sum() if "n_undated" in groups.columns else 0
     most = percent(UNDATED_SHARE)
