@@ -89,3 +89,37 @@ figures <- lapply(which(cases$strata == 0), function(i) {
 })
 for (k in 1:3) write(do.call(rbind, lapply(figures, `[[`, k)),
                      paste0("clustered_", c("curves", "means", "differences")[k]))
+
+# Rates of those who passed by day 40: the linearized errors of survey, and Wilson's interval of as
+# many learners as the rows are worth; differences from a model with one design for all groups.
+suppressPackageStartupMessages(library(survey))
+d$reached <- as.integer(d$event == 1 & d$days <= 40)
+wilson <- function(p, m, z) {
+  centre <- (p + z^2 / (2 * m)) / (1 + z^2 / m)
+  half <- z / (1 + z^2 / m) * sqrt(p * (1 - p) / m + z^2 / (4 * m^2))
+  c(centre - half, centre + half)
+}
+rates <- lapply(c("mode", "course"), function(by) {
+  groups <- sort(unique(d[[by]]))
+  do.call(rbind, lapply(groups, function(g) {
+    own <- d[d[[by]] == g, ]
+    mean <- svymean(~reached, svydesign(~id, weights = ~1, data = own))
+    p <- coef(mean)[[1]]; error <- SE(mean)[[1]]; learners <- length(unique(own$id))
+    # svymean's error has the factor of learners / (learners - 1) that Wilson's z gets here.
+    worth <- p * (1 - p) / (error^2 * (learners - 1) / learners)
+    ends <- wilson(p, worth, students(learners))
+    data.frame(by, group = g, n_learners = nrow(own), n_reached = sum(own$reached), std_error = error,
+               learners, ci_low = ends[1], ci_high = ends[2])
+  }))
+})
+write(do.call(rbind, rates), "clustered_rates")
+pairs <- lapply(c("mode", "course"), function(by) {
+  groups <- sort(unique(d[[by]]))
+  means <- svyby(~reached, as.formula(paste("~", by)), svydesign(~id, weights = ~1, data = d),
+                 svymean, covmat = TRUE)
+  v <- vcov(means)
+  do.call(rbind, lapply(combn(groups, 2, simplify = FALSE), function(p)
+    data.frame(by, group_a = p[1], group_b = p[2],
+               correlation = v[p[1], p[2]] / sqrt(v[p[1], p[1]] * v[p[2], p[2]]))))
+})
+write(do.call(rbind, pairs), "clustered_pairs")

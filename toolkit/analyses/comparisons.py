@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,20 +11,35 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from scipy import stats
 
+from toolkit.analyses.clusters import (
+    Moments,
+    count_clusters,
+    of_clusters,
+    with_effects,
+)
 from toolkit.analyses.counting import Frame, flag, records
 from toolkit.analyses.grouping import Groups, count_by
-from toolkit.analyses.intervals import holm, katz, newcombe, rate
+from toolkit.analyses.intervals import rate
+from toolkit.analyses.pairs import (
+    CHI_SQUARED,
+    DESIGN,
+    FISHER,
+    ROBUST,
+    SMALL_EXPECTED,
+    compared_pairs,
+)
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
 from toolkit.errors import ArgumentError, SchemaError
+from toolkit.release.tables import release_table, with_status
 from toolkit.results.result import Narrative, Result, marked
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import one_of
 from toolkit.schemas.outcome_results import COMPARED_GROUPS, COMPARISON_TEST, PAIRS
 
-SMALL_EXPECTED = 5
 MOST_GROUPS = 300
-CHI_SQUARED, FISHER = "χ²", "Fisher's exact"
+_RATE = {"rate": ("n_reached", "n_learners")}
 _OUTCOMES = ("passed", "active", "completed")
+Derive = Callable[[pl.DataFrame, Moments | None], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -69,13 +84,14 @@ def compare_groups(
     among: str = "enrolled",
     reference: object = None,
     completed_from: float = COMPLETED,
+    cluster: str | None = None,
 ) -> Comparison:
     """Compare the share with an outcome between groups, all pairs or each with a reference.
 
     Differences have Newcombe's interval, ratios that of Katz, both 95 %. A pair is tested by
     Pearson's χ² without continuity correction, by Fisher's exact test where an expected count is
     below 5. p_adjusted is Holm's over all pairs of the result, so it alone depends on which
-    groups there are. Learners are taken as independent; one in several courses is so only nearly.
+    groups there are. Records are independent unless `cluster` says which belong together.
 
     Args:
         pc: A person_course frame of any engine.
@@ -84,6 +100,9 @@ def compare_groups(
         among: Of whom: enrolled, active, graded or completed.
         reference: A group that each other is compared with; None compares all pairs.
         completed_from: The completion, a fraction, from which a learner counts as completed.
+        cluster: The column that says which records belong together, such as "username" where
+            learners are in several courses. Intervals then have the variance of the clusters and
+            Student's t, and the tests are robust score tests.
 
     Raises:
         SchemaError: A column is missing, or of another kind.
@@ -94,6 +113,8 @@ def compare_groups(
         Newcombe (1998), Statistics in Medicine 17, 873–890. Katz et al. (1978), Biometrics 34,
         469–474. Cochran (1954), Biometrics 10, 417–451, for the rule of 5. Holm (1979), Scand.
         J. Statist. 6, 65–70. Cramér (1946), Mathematical Methods of Statistics, p. 282.
+        With clusters: Zou and Donner (2008), Statistics in Medicine 27, 1693–1702, for differences;
+        Boos (1992), The American Statistician 46, 327–333, for tests.
 
     Examples:
         >>> pc = pl.DataFrame({"mode": ["audit"] * 80 + ["verified"] * 70, "passed": [True] * 48
@@ -119,21 +140,35 @@ def compare_groups(
             f"outcome must be {', '.join(_OUTCOMES)} or a Boolean column; {outcome!r} is none"
         )
     counts = {"n_learners": flag(whom[among]), "n_reached": flag(whom[among], reached)}
-    counted = count_by(rows, Groups((by,)), counts).pipe(partial(_named, by=by))
+    groups = Groups((by,))
+    plain = count_by(rows, groups, counts)
+    counted, counted_as, moments = plain.pipe(partial(_named, by=by)), COMPARED_GROUPS, None
+    if cluster is not None:
+        per_cluster = count_clusters(rows, groups, counts, cluster)
+        there = plain.n.filter(pl.col("n_learners") > 0)
+        moments = Moments.of(per_cluster, there[groups.keys[0]], groups.keys[0], *_RATE["rate"])
+        designed = with_effects(there, per_cluster, groups.keys, _RATE).select(DESIGN)
+        counted = replace(counted, n=counted.n.hstack(designed))
+        counted_as = of_clusters(COMPARED_GROUPS, _RATE)
     chosen = _reference(reference, counted.n["group"])
     about = {"outcome": pl.lit(outcome), "among": pl.lit(among)}
 
-    def result(table: Table, derive: Callable[[pl.DataFrame], pl.DataFrame]) -> Result:
-        def described(groups: pl.DataFrame) -> pl.DataFrame:
-            return derive(groups).with_columns(**about)
+    def result(table: Table, derive: Derive) -> Result:
+        def described(groups: pl.DataFrame, moments: Moments | None) -> pl.DataFrame:
+            return derive(groups, moments).with_columns(**about).select(table.names)
 
-        return Result.from_counts(
-            table, [], counted.n, described, keys=counted.keys, counted_as=COMPARED_GROUPS
-        )
+        exact = described(counted.n, moments)
+
+        def protect(min_n: int) -> pl.DataFrame:
+            safe = release_table(counted.n, counted.keys, counted_as, [], min_n=min_n)
+            told = described(safe, None if moments is None else moments.released())
+            return with_status(told, exact, table, min_n)
+
+        return Result(table, (), exact, protect)
 
     return Comparison(
         groups=result(COMPARED_GROUPS, _rates),
-        pairs=result(PAIRS, partial(_pairs, reference=chosen)),
+        pairs=result(PAIRS, partial(compared_pairs, reference=chosen)),
         test=result(COMPARISON_TEST, _overall),
     )
 
@@ -156,8 +191,9 @@ def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
     )
 
 
-def _rates(groups: pl.DataFrame) -> pl.DataFrame:
-    return groups.with_columns(rate("rate", "n_reached", "n_learners"))
+def _rates(groups: pl.DataFrame, moments: Moments | None) -> pl.DataFrame:
+    of_clusters = moments is not None
+    return groups.with_columns(rate("rate", *_RATE["rate"], of_clusters=of_clusters))
 
 
 def _reference(reference: object, groups: pl.Series) -> str | None:
@@ -174,12 +210,13 @@ def _reference(reference: object, groups: pl.Series) -> str | None:
     return str(name)
 
 
-def _overall(groups: pl.DataFrame) -> pl.DataFrame:
+def _overall(groups: pl.DataFrame, moments: Moments | None) -> pl.DataFrame:
     """χ² over the groups whose counts are known, with its degrees of freedom, p and Cramér's V.
 
-    Where two groups have few learners, p is Fisher's. All null where there is nothing to test.
+    Where two groups have few learners, p is Fisher's; where rows come in clusters, the test is the
+    robust one. All null where there is nothing to test.
     """
-    known = groups.drop_nulls(["n_learners", "n_reached"])
+    known = groups.with_row_index("place").drop_nulls(["n_learners", "n_reached"])
     table = known.select("n_reached", missed=pl.col("n_learners") - pl.col("n_reached")).to_numpy()
     row: dict[str, Any] = {
         "n_groups": groups.height,
@@ -199,52 +236,7 @@ def _overall(groups: pl.DataFrame) -> pl.DataFrame:
             "cramers_v": float((chi.statistic / table.sum()) ** 0.5),
             "smallest_expected": smallest,
         }
+        if moments is not None:
+            statistic, p_value = moments.score_test(known["place"].to_list())
+            row |= {"test": ROBUST, "statistic": statistic, "p_value": p_value}
     return pl.DataFrame([row], schema=COMPARISON_TEST.polars_schema)
-
-
-def _pairs(groups: pl.DataFrame, *, reference: str | None) -> pl.DataFrame:
-    numbered = groups.with_row_index("place")
-    a = numbered.rename(lambda name: f"{name}_a")
-    b = numbered.rename(lambda name: f"{name}_b")
-    if reference is None:
-        wanted = pl.col("place_a") < pl.col("place_b")
-    else:
-        wanted = (pl.col("group_b") == reference) & (pl.col("group_a") != reference)
-    k_a, n_a, k_b, n_b = (pl.col(f"n_{of}_{x}") for x in "ab" for of in ("reached", "learners"))
-    low, high = newcombe(k_a, n_a, k_b, n_b)
-    ratio_low, ratio_high = katz(k_a, n_a, k_b, n_b)
-    share = (k_a + k_b) / (n_a + n_b)
-    pairs = (
-        a.join(b, how="cross")
-        .filter(wanted)
-        .with_columns(
-            difference=k_a / n_a - k_b / n_b,
-            difference_ci_low=low,
-            difference_ci_high=high,
-            ratio=pl.when(k_b > 0).then((k_a / n_a) / (k_b / n_b)),
-            ratio_ci_low=ratio_low,
-            ratio_ci_high=ratio_high,
-            smallest_expected=pl.min_horizontal(n_a, n_b) * pl.min_horizontal(share, 1 - share),
-            statistic=(k_a / n_a - k_b / n_b) ** 2 / (share * (1 - share) * (1 / n_a + 1 / n_b)),
-        )
-        .with_columns(
-            # Where all have the outcome, or none, there is nothing to test.
-            pl.when(share.is_between(0, 1, closed="none")).then(pl.col("statistic")),
-            test=pl.when(pl.col("smallest_expected") < SMALL_EXPECTED)
-            .then(pl.lit(FISHER))
-            .otherwise(pl.lit(CHI_SQUARED)),
-        )
-    )
-    p = pl.Series("p_value", [_p_of(row) for row in pairs.iter_rows(named=True)], pl.Float64)
-    return pairs.with_columns(p, p_adjusted=holm(p))
-
-
-def _p_of(pair: dict[str, Any]) -> float | None:
-    """P of a 2 × 2 table, by the test that its `test` names."""
-    if pair["statistic"] is None:
-        return None
-    if pair["test"] == CHI_SQUARED:
-        return float(stats.chi2.sf(pair["statistic"], 1))
-    reached = [pair["n_reached_a"], pair["n_reached_b"]]
-    missed = [pair["n_learners_a"] - reached[0], pair["n_learners_b"] - reached[1]]
-    return float(stats.fisher_exact([reached, missed]).pvalue)

@@ -9,6 +9,8 @@ from statistics import NormalDist
 
 import polars as pl
 
+from toolkit.analyses.spread import students
+
 LEVEL = 0.95
 
 
@@ -31,18 +33,58 @@ def wilson(k: pl.Expr, n: pl.Expr, *, level: float = LEVEL) -> tuple[pl.Expr, pl
         >>> pl.select(low.round(4).alias("low"), high.round(4).alias("high")).row(0)
         (0.4902, 0.9433)
     """
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    return _score_interval(k, n, NormalDist().inv_cdf((1 + level) / 2))
+
+
+def wilson_of_clusters(
+    k: pl.Expr, n: pl.Expr, effect: pl.Expr, clusters: pl.Expr, *, level: float = LEVEL
+) -> tuple[pl.Expr, pl.Expr]:
+    """Low and high end of the score interval of k out of n rows that come in clusters.
+
+    Wilson's of as many learners as the rows are worth, n over the design effect, with Student's t.
+
+    Args:
+        k: How many of the n.
+        n: The denominator.
+        effect: The variance of the share over that of independent rows.
+        clusters: How many clusters there are; null ends for one, which shows no variance.
+        level: The confidence, a fraction.
+
+    Source:
+        Dean and Pagano (2015), Evaluating confidence interval methods for binomial proportions in
+        clustered surveys, Journal of Survey Statistics and Methodology 3, 484–503.
+
+    Examples:
+        >>> ends = wilson_of_clusters(pl.lit(8), pl.lit(10), pl.lit(2.0), pl.lit(5))
+        >>> [round(pl.select(end).item(), 4) for end in ends]
+        [0.2226, 0.9824]
+    """
+    return _score_interval(k / effect, n / effect, students(clusters, level))
+
+
+def _score_interval(k: pl.Expr, n: pl.Expr, z: float | pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     centre = (k + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * (k * (n - k) / n + z**2 / 4).sqrt()
     # The ends are exactly 0 at k = 0 and 1 at k = n; floating point alone would miss them.
     low = pl.when(k == 0).then(0.0).otherwise(centre - half)
     high = pl.when(k == n).then(1.0).otherwise(centre + half)
-    return pl.when(n > 0).then(low), pl.when(n > 0).then(high)
+    known = (n > 0) & half.is_not_null()
+    return pl.when(known).then(low), pl.when(known).then(high)
 
 
-def rate(name: str, k: str, n: str) -> list[pl.Expr]:
-    """The share of column k in column n as `name`, with `name_ci_low` and `name_ci_high`."""
+def rate(name: str, k: str, n: str, *, of_clusters: bool = False) -> list[pl.Expr]:
+    """The share of column k in column n as `name`, with `name_ci_low` and `name_ci_high`.
+
+    Args:
+        name: What the share is called.
+        k: The column of the numerator.
+        n: The column of the denominator.
+        of_clusters: The rows come in clusters, as `name_effect` and `name_clusters` say.
+    """
     low, high = wilson(pl.col(k), pl.col(n))
+    if of_clusters:
+        effect, clusters = pl.col(f"{name}_effect"), pl.col(f"{name}_clusters")
+        low, high = wilson_of_clusters(pl.col(k), pl.col(n), effect, clusters)
     share = pl.when(pl.col(n) > 0).then(pl.col(k) / pl.col(n))
     return [share.alias(name), low.alias(f"{name}_ci_low"), high.alias(f"{name}_ci_high")]
 
@@ -70,10 +112,29 @@ def newcombe(
         >>> [round(pl.select(end).item(), 4) for end in ends]
         [0.0524, 0.3339]
     """
-    (low_a, high_a), (low_b, high_b) = wilson(k_a, n_a, level=level), wilson(k_b, n_b, level=level)
-    a, b = k_a / n_a, k_b / n_b
-    low = a - b - ((a - low_a) ** 2 + (high_b - b) ** 2).sqrt()
-    return low, a - b + ((high_a - a) ** 2 + (b - low_b) ** 2).sqrt()
+    ends_a, ends_b = wilson(k_a, n_a, level=level), wilson(k_b, n_b, level=level)
+    return difference_of(k_a / n_a, ends_a, k_b / n_b, ends_b, pl.lit(0.0))
+
+
+def difference_of(
+    a: pl.Expr,
+    ends_a: tuple[pl.Expr, pl.Expr],
+    b: pl.Expr,
+    ends_b: tuple[pl.Expr, pl.Expr],
+    correlation: pl.Expr,
+) -> tuple[pl.Expr, pl.Expr]:
+    """Low and high end of the interval of a − b that follows from those of a and of b.
+
+    Source:
+        Zou and Donner (2008), Construction of confidence limits about effect measures: a general
+        approach, Statistics in Medicine 27, 1693–1702.
+    """
+    (low_a, high_a), (low_b, high_b) = ends_a, ends_b
+
+    def together(one: pl.Expr, other: pl.Expr) -> pl.Expr:
+        return (one**2 + other**2 - 2 * correlation * one * other).clip(0.0).sqrt()
+
+    return a - b - together(a - low_a, high_b - b), a - b + together(high_a - a, b - low_b)
 
 
 def katz(
@@ -100,9 +161,14 @@ def katz(
         [1.0766, 1.6512]
     """
     z = NormalDist().inv_cdf((1 + level) / 2)
-    ratio = (k_a / n_a) / (k_b / n_b)
-    factor = (z * (1 / k_a - 1 / n_a + 1 / k_b - 1 / n_b).sqrt()).exp()
-    defined = (k_a > 0) & (k_b > 0)
+    error = (1 / k_a - 1 / n_a + 1 / k_b - 1 / n_b).sqrt()
+    return ratio_of(k_a / n_a, k_b / n_b, z * error)
+
+
+def ratio_of(a: pl.Expr, b: pl.Expr, half: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Low and high end of the interval of the ratio of two shares, `half` to each side in logs."""
+    ratio, factor = a / b, half.exp()
+    defined = (a > 0) & (b > 0)
     return pl.when(defined).then(ratio / factor), pl.when(defined).then(ratio * factor)
 
 

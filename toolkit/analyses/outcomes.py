@@ -7,6 +7,7 @@ from functools import partial
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from toolkit.analyses.clusters import count_clusters, of_clusters, with_effects
 from toolkit.analyses.counting import Frame, flag, records
 from toolkit.analyses.grouping import By, Groups, count_by, groups_of, per_group
 from toolkit.analyses.intervals import rate
@@ -30,6 +31,7 @@ from toolkit.schemas.outcome_results import (
     RATES,
 )
 
+_RATES = {r.name: (r.k, r.n) for r in RATES}
 ONE = 10_000  # a grade of 1: grades are counted to 4 decimals
 
 
@@ -39,6 +41,7 @@ def outcomes(
     by: By = None,
     completed_from: float = COMPLETED,
     totals: bool = False,
+    cluster: str | None = None,
 ) -> Result:
     """Count outcomes per group, with rates and the distribution of grades.
 
@@ -52,11 +55,15 @@ def outcomes(
             enrolled_year. Null is a group of its own.
         completed_from: The completion, a fraction, from which a learner counts as completed.
         totals: Add a last row over all groups. The column `is_total` tells it apart.
+        cluster: The column that says which records belong together, such as "username" where
+            learners are in several courses. Their records are alike, and intervals that take them
+            for independent are too narrow.
 
     Returns:
         The group columns and those of `schemas.outcome_results.OUTCOMES`. Rates have Wilson's
-        95 % interval. Grades, taken to 4 decimals, are described by the mean and by the quartiles
-        of Hyndman and Fan's type 7 (linear between neighbours), as in NumPy and R, exactly.
+        95 % interval; with `cluster`, that of as many learners as the records are worth. Grades,
+        taken to 4 decimals, are described by the mean and by the quartiles of Hyndman and Fan's
+        type 7 (linear between neighbours), as in NumPy and R, exactly.
 
     Raises:
         SchemaError: A column is missing, or of another kind.
@@ -64,7 +71,8 @@ def outcomes(
 
     Source:
         Wilson (1927), JASA 22, 209–212. Hyndman and Fan (1996), Sample quantiles in statistical
-        packages, The American Statistician 50, 361–365.
+        packages, The American Statistician 50, 361–365. With clusters: Dean and Pagano (2015), J.
+        Surv. Stat. Methodol. 3, 484–503, with the linearized variance of R's `survey::svymean`.
 
     Examples:
         >>> pc = pl.DataFrame({"course_id": ["a", "a", "b"], "in_enrollments": True,
@@ -89,11 +97,31 @@ def outcomes(
     }
     # One pass: the counts per grade give the sums and the exact quantiles.
     grade = (nw.col("percent_grade") * ONE + 0.5).floor().cast(nw.Int64)
-    counted = count_by(records(pc, NEEDED), groups, counts, within={"grade": grade})
+    rows = records(pc, NEEDED)
+    counted = count_by(rows, groups, counts, within={"grade": grade})
     table = counted.pipe(partial(_per_group, groups=groups, counts=list(counts), totals=totals))
     columns = [*(["is_total"] if totals else []), *groups.names]
-    derive = partial(_with_rates, completed_from=float(completed_from))
-    return Result.from_counts(OUTCOMES, columns, table.n, derive, keys=table.keys)
+    n, counted_as = table.n, OUTCOMES
+    if cluster is not None:
+        per_cluster = groups.named(count_clusters(rows, groups, counts, cluster))
+        n, counted_as = _with_design(n, per_cluster, groups), of_clusters(OUTCOMES, _RATES)
+    derive = partial(
+        _with_rates, completed_from=float(completed_from), are_clusters=cluster is not None
+    )
+    return Result.from_counts(OUTCOMES, columns, n, derive, keys=table.keys, counted_as=counted_as)
+
+
+def _with_design(table: pl.DataFrame, per_cluster: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+    """Append how alike the records of a cluster are, in each group and in all."""
+    if "is_total" not in table.columns:
+        return with_effects(table, per_cluster, groups.names, _RATES)
+    of_groups, of_all = (table.filter(pl.col("is_total") == total) for total in (False, True))
+    return pl.concat(
+        [
+            with_effects(of_groups, per_cluster, groups.names, _RATES),
+            with_effects(of_all, per_cluster, (), _RATES),
+        ]
+    )
 
 
 def _per_group(
@@ -112,8 +140,8 @@ def _per_group(
     return groups.named(table)
 
 
-def _with_rates(table: pl.DataFrame, *, completed_from: float) -> pl.DataFrame:
-    rates = [expr for r in RATES for expr in rate(r.name, r.k, r.n)]
+def _with_rates(table: pl.DataFrame, *, completed_from: float, are_clusters: bool) -> pl.DataFrame:
+    rates = [expr for r in RATES for expr in rate(r.name, r.k, r.n, of_clusters=are_clusters)]
     return table.with_columns(*rates, completed_from=pl.lit(completed_from))
 
 

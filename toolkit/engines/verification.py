@@ -82,14 +82,21 @@ def _paths(pc: Frame) -> tuple[Result, ...]:
 
 
 def _comparison(pc: Frame) -> tuple[Result, ...]:
-    found = compare_groups(pc, by="course_id")
-    return found.groups, found.pairs, found.test
+    alone, of_learners = (
+        compare_groups(pc, by="course_id", cluster=cluster) for cluster in (None, "username")
+    )
+    found = (alone.groups, alone.pairs, alone.test)
+    return *found, of_learners.groups, of_learners.pairs, of_learners.test
 
 
 _BY = ["course_id", "mode", "enrolled_month"]
 _OF_RECORDS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "match_counts": lambda pc: (match_counts(pc),),
-    "outcomes": lambda pc: (outcomes(pc, by=_BY, totals=True), outcomes(pc)),
+    "outcomes": lambda pc: (
+        outcomes(pc, by=_BY, totals=True),
+        outcomes(pc),
+        outcomes(pc, by="mode", cluster="username"),
+    ),
     "completion_funnel": lambda pc: (completion_funnel(pc, by=["mode", "enrolled_week"]),),
     "grade_distribution": lambda pc: (grade_distribution(pc, by="course_id", bins=7),),
     "completion_distribution": lambda pc: (completion_distribution(pc, by="enrolled_year"),),
@@ -99,7 +106,11 @@ _OF_RECORDS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
 }
 _OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "exclusions": lambda d: (survival.exclusions(d, by="mode"),),
-    "kaplan_meier": lambda d: (survival.kaplan_meier(d, by="mode"), survival.kaplan_meier(d)),
+    "kaplan_meier": lambda d: (
+        survival.kaplan_meier(d, by="mode"),
+        survival.kaplan_meier(d),
+        survival.kaplan_meier(d, by="mode", cluster="username"),
+    ),
     "survival_summary": lambda d: (survival.survival_summary(d, by="mode"),),
     "logrank": lambda d: (
         survival.logrank(d, by="course_id", strata="mode"),

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from toolkit.survival.spread import Distribution, Spread
+from toolkit.analyses.spread import Distribution, Spread
 
 Floats = NDArray[np.float64]
 

@@ -10,6 +10,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.grouping import By, Groups
+from toolkit.analyses.spread import Distribution, Spread, together
 from toolkit.errors import ArgumentError
 from toolkit.release.tables import with_status
 from toolkit.results.result import Result
@@ -28,7 +29,6 @@ from toolkit.survival.event_table import (
 )
 from toolkit.survival.kaplan_meier import product_limit, with_interval
 from toolkit.survival.released import only_told, released_sizes, released_table
-from toolkit.survival.spread import Distribution, Spread, together
 from toolkit.survival.summary import common_horizon
 
 Found = dict[str, float | None]

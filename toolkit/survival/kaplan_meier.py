@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Literal, get_args
 
-import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
-from scipy.special import betaincinv, stdtrit
+from scipy.special import betaincinv
 
 from toolkit.analyses.grouping import By, Groups, groups_of
 from toolkit.analyses.intervals import none_of
+from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, a_share, one_of
@@ -124,7 +124,7 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
     at_risk = observed_throughout()
     if "design_effect" in curve.columns:
         error = (pl.col("greenwood") * pl.col("design_effect")).sqrt()
-        z = _students(pl.col("n_clusters"), level)
+        z = students(pl.col("n_clusters"), level)
         share = pl.col("n_clusters") / pl.col("n_rows")
         at_risk = at_risk * share
         scaled = curve.with_columns(pl.col("n_at_risk", "n_events") * share)
@@ -152,20 +152,6 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
         ci_high=bound(high, at_1=pl.lit(1.0), at_0=pl.col("_end_at_0")),
     )
     return bounded.drop("_end_at_0").collect()
-
-
-def _students(n: pl.Expr, level: float) -> pl.Expr:
-    """The quantile of Student's t for n clusters, with the factor of n / (n - 1) on the variance.
-
-    Null for one cluster, which says nothing of how clusters vary.
-    """
-
-    def of(sizes: pl.Series) -> pl.Series:
-        size = sizes.to_numpy()
-        degrees = np.where(size > 1, size - 1, np.nan)
-        return pl.Series(stdtrit(degrees, 0.5 + level / 2) * np.sqrt(size / degrees)).fill_nan(None)
-
-    return n.map_batches(of, return_dtype=pl.Float64)
 
 
 def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:

@@ -9,6 +9,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.grouping import By, groups_of
+from toolkit.analyses.spread import Distribution
 from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
@@ -23,7 +24,6 @@ from toolkit.survival.kaplan_meier import (
     with_interval,
 )
 from toolkit.survival.released import only_told, released_sizes, released_table
-from toolkit.survival.spread import Distribution
 
 _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}
 

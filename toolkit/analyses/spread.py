@@ -1,4 +1,4 @@
-"""How far an estimate of restricted means may lie from the truth: Student's t, or the normal."""
+"""How far an estimate may lie from the truth: Student's t, or the normal distribution."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
+import polars as pl
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 Distribution = Literal["t", "normal"]
@@ -31,11 +33,11 @@ class Spread(NamedTuple):
         *,
         correlation: float = 0.0,
     ) -> Spread:
-        """The spread of a mean, or of the difference of two.
+        """The spread of an estimate, or of the difference of two.
 
         Args:
             errors: The standard error of each.
-            learners: How many learners each is a mean of; None where that is withheld.
+            learners: How many learners, or clusters, each rests on; None where that is withheld.
             correlation: Of the two, where learners are in both.
             distribution: The normal is what large samples follow. With "t" each variance is
                 multiplied by n / (n - 1), and the degrees are Welch's.
@@ -69,8 +71,22 @@ class Spread(NamedTuple):
         return 2 * float(ndtr(z) if math.isinf(self.degrees) else stdtr(self.degrees, z))
 
 
+def students(clusters: pl.Expr, level: float) -> pl.Expr:
+    """The quantile of Student's t for n clusters, with the factor of n / (n - 1) on the variance.
+
+    Null for one cluster, which says nothing of how clusters vary.
+    """
+
+    def of(sizes: pl.Series) -> pl.Series:
+        size = sizes.cast(pl.Float64).fill_null(0.0).to_numpy()
+        degrees = np.where(size > 1, size - 1, np.nan)
+        return pl.Series(stdtrit(degrees, 0.5 + level / 2) * np.sqrt(size / degrees)).fill_nan(None)
+
+    return clusters.map_batches(of, return_dtype=pl.Float64)
+
+
 def together(errors: Sequence[float], correlation: float) -> float:
-    """The error of a mean, or of the difference of two."""
+    """The error of an estimate, or of the difference of two."""
     both = 2 * correlation * math.prod(errors) if len(errors) == 2 else 0.0
     variance = sum(error**2 for error in errors) - both
     return 0.0 if variance < 0 else math.sqrt(variance)  # NaN stays NaN

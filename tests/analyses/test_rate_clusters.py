@@ -1,0 +1,211 @@
+"""Rates of learners in several courses beside R's `survey` and statsmodels; see `clustered.R`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import toolkit as tk
+
+FOLDER = Path(__file__).parents[1] / "references"
+
+
+def learners() -> pl.DataFrame:
+    """A person_course of learners in one to four courses; passed within 40 days or not."""
+    return course_records(
+        pl.read_csv(FOLDER / "clustered.csv").with_columns(
+            passed=(pl.col("event") == 1) & (pl.col("days") <= 40)
+        )
+    )
+
+
+def course_records(rows: pl.DataFrame) -> pl.DataFrame:
+    nothing = pl.lit(None, pl.Float64)
+    return rows.with_columns(in_enrollments=True, completion=nothing, percent_grade=nothing)
+
+
+def test_survey_gives_the_same_errors_of_rates() -> None:
+    for row in pl.read_csv(FOLDER / "clustered_rates.csv").rows(named=True):
+        ours = tk.outcomes(learners(), by=row["by"], cluster="id").frame
+        [own] = ours.filter(pl.col(row["by"]) == row["group"]).rows(named=True)
+        compared = tk.compare_groups(learners(), by=row["by"], cluster="id").groups.frame
+        [same] = compared.filter(group=row["group"]).rows(named=True)
+        assert (own["n_enrolled"], own["n_passed"]) == (row["n_learners"], row["n_reached"])
+        for end in ("ci_low", "ci_high"):
+            assert own[f"pass_rate_of_enrolled_{end}"] == pytest.approx(row[end], rel=1e-8)
+            assert same[f"rate_{end}"] == pytest.approx(row[end], rel=1e-8)
+
+
+def test_survey_gives_the_same_correlation_of_rates() -> None:
+    from toolkit.analyses.intervals import difference_of
+
+    rates = pl.read_csv(FOLDER / "clustered_rates.csv")
+    for row in pl.read_csv(FOLDER / "clustered_pairs.csv").rows(named=True):
+        pairs = tk.compare_groups(learners(), by=row["by"], cluster="id").pairs.frame
+        [own] = pairs.filter(group_a=row["group_a"], group_b=row["group_b"]).rows(named=True)
+        a, b = (
+            rates.filter(by=row["by"], group=row[f"group_{x}"]).row(0, named=True) for x in "ab"
+        )
+        ends = difference_of(
+            pl.lit(a["n_reached"] / a["n_learners"]),
+            (pl.lit(a["ci_low"]), pl.lit(a["ci_high"])),
+            pl.lit(b["n_reached"] / b["n_learners"]),
+            (pl.lit(b["ci_low"]), pl.lit(b["ci_high"])),
+            pl.lit(row["correlation"]),
+        )
+        found = [own["difference_ci_low"], own["difference_ci_high"]]
+        assert found == pytest.approx([pl.select(end).item() for end in ends], rel=1e-8)
+
+
+@pytest.mark.parametrize("by", ["mode", "course"])
+def test_statsmodels_gives_the_same_robust_score_tests(by: str) -> None:
+    import statsmodels.api as sm
+
+    frame = learners().sort("id")
+    ours = tk.compare_groups(frame, by=by, cluster="id")
+    groups = ours.groups.frame["group"].to_list()
+
+    def test_of(rows: pl.DataFrame, names: list[str]) -> dict[str, Any]:
+        own = [(rows[by] == name).cast(pl.Float64).to_numpy() for name in names[1:]]
+        outcome = rows["passed"].cast(pl.Float64).to_numpy()
+        model, parts = [
+            sm.GEE(
+                outcome,
+                np.column_stack(columns),
+                groups=rows["id"].to_numpy(),
+                family=sm.families.Binomial(),
+            )
+            for columns in ([np.ones(rows.height), *own], [np.ones(rows.height)])
+        ]
+        clusters = rows["id"].n_unique()
+        found = model.compare_score_test(parts.fit())
+        statistic = float(found["statistic"]) * clusters / (clusters - 1)
+        return {"statistic": statistic, "p-value": stats.chi2.sf(statistic, len(own))}
+
+    theirs = test_of(frame, groups)
+    row = ours.test.frame.row(0, named=True)
+    assert row["test"] == "robust score"
+    assert row["statistic"] == pytest.approx(float(theirs["statistic"]), rel=1e-6)
+    assert row["p_value"] == pytest.approx(float(theirs["p-value"]), rel=1e-6)
+    for pair in ours.pairs.frame.rows(named=True):
+        names = [pair["group_a"], pair["group_b"]]
+        theirs = test_of(frame.filter(pl.col(by).is_in(names)), names)
+        assert pair["statistic"] == pytest.approx(float(theirs["statistic"]), rel=1e-6)
+        assert pair["p_value"] == pytest.approx(float(theirs["p-value"]), rel=1e-6)
+
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 7), st.sampled_from("abc"), st.booleans()), min_size=1, max_size=40
+)
+
+
+def frame_of(rows: list[tuple[int, str, bool]]) -> pl.DataFrame:
+    return course_records(pl.DataFrame(rows, schema=["id", "mode", "passed"], orient="row"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(ROWS)
+def test_intervals_hold_the_rate_and_stay_between_0_and_1(
+    rows: list[tuple[int, str, bool]],
+) -> None:
+    frame = frame_of(rows)
+    table = tk.outcomes(frame, by="mode", cluster="id", totals=True).frame
+    rate, low, high = (table[f"pass_rate_of_enrolled{end}"] for end in ("", "_ci_low", "_ci_high"))
+    assert (low.fill_null(0) <= rate + 1e-12).all()
+    assert (rate <= high.fill_null(1) + 1e-12).all()
+    assert low.fill_null(0).is_between(0, 1).all()
+    assert high.fill_null(1).is_between(0, 1).all()
+    clusters = frame.group_by("mode").agg(pl.col("id").n_unique()).sort("mode")["id"]
+    assert low[:-1].is_null().to_list() == (clusters == 1).to_list()
+
+
+@settings(max_examples=40, deadline=None)
+@given(ROWS, st.integers(0, 1000))
+def test_order_and_names_of_clusters_change_nothing(
+    rows: list[tuple[int, str, bool]], seed: int
+) -> None:
+    frame = frame_of(rows)
+    renamed = frame.sample(fraction=1, shuffle=True, seed=seed).with_columns(
+        id=pl.format("learner {}", (pl.col("id") * 7919) % 1009)
+    )
+    one, other = (
+        tk.compare_groups(f, by="mode", cluster="id").pairs.frame for f in (frame, renamed)
+    )
+    for name in ("difference_ci_low", "difference_ci_high", "statistic"):
+        np.testing.assert_allclose(
+            one[name].fill_null(-9), other[name].fill_null(-9), rtol=1e-7, atol=1e-9
+        )
+
+
+def test_every_record_twice_says_no_more_than_once() -> None:
+    rows = learners().filter(pl.col("id").is_first_distinct())
+    once, twice = (
+        tk.compare_groups(f, by="mode", cluster="id") for f in (rows, pl.concat([rows, rows]))
+    )
+    for name in ("rate_ci_low", "rate_ci_high"):
+        assert twice.groups.frame[name].to_list() == pytest.approx(
+            once.groups.frame[name].to_list()
+        )
+    for name in ("difference_ci_low", "ratio_ci_high", "p_value"):
+        assert twice.pairs.frame[name].to_list() == pytest.approx(once.pairs.frame[name].to_list())
+    assert twice.test.frame["p_value"][0] == pytest.approx(once.test.frame["p_value"][0])
+
+
+def test_where_no_cluster_differs_each_counts_for_one_learner() -> None:
+    frame = frame_of([(i, "ab"[i % 2], passed) for i in range(12) for passed in (True, False)])
+    row = tk.outcomes(frame, cluster="id").frame.row(0, named=True)
+    assert row["pass_rate_of_enrolled"] == 0.5
+    assert row["pass_rate_of_enrolled_ci_low"] < 0.25
+    nobody = frame_of([(i // 3, "a", False) for i in range(30)])
+    high = tk.outcomes(nobody, cluster="id").frame["pass_rate_of_enrolled_ci_high"][0]
+    assert high > tk.outcomes(nobody).frame["pass_rate_of_enrolled_ci_high"][0] * 2
+    compared = tk.compare_groups(frame, by="mode", cluster="id")
+    assert compared.test.frame["p_value"].to_list() == [None]
+
+
+def test_learners_in_both_groups_are_compared_within_themselves() -> None:
+    # Who passes one course passes the other, but for two of forty.
+    rows = [(i, mode, i % 2 == 0 or (mode == "b" and i < 4)) for i in range(40) for mode in "ab"]
+    plain, within = (
+        tk.compare_groups(frame_of(rows), by="mode", **options).pairs.frame.row(0, named=True)
+        for options in ({}, {"cluster": "id"})
+    )
+    assert plain["difference"] == within["difference"] == pytest.approx(-0.05)
+    width, own = (row["difference_ci_high"] - row["difference_ci_low"] for row in (plain, within))
+    assert own < 0.5 * width
+    assert within["p_value"] < plain["p_value"]
+
+
+def test_a_cluster_must_be_a_column_that_every_row_has() -> None:
+    rows = learners()
+    with pytest.raises(tk.errors.SchemaError, match="some rows have no `id`"):
+        tk.outcomes(
+            rows.with_columns(pl.when(pl.col("id") > 1).then("id").alias("id")), cluster="id"
+        )
+    with pytest.raises(tk.errors.ArgumentError, match="named by `by` and by `cluster`"):
+        tk.outcomes(rows, by="mode", cluster="mode")
+
+
+def test_released_rates_of_clusters_are_wider_too() -> None:
+    one, other = (
+        tk.outcomes(learners(), by="course", **options).release().frame
+        for options in ({}, {"cluster": "id"})
+    )
+    rate = "pass_rate_of_enrolled"
+    assert one[rate].equals(other[rate])
+    assert (other[f"{rate}_ci_high"] > one[f"{rate}_ci_high"]).all()
+    told = tk.compare_groups(learners(), by="mode", cluster="id")
+    assert told.pairs.release().frame["difference_ci_low"].is_not_null().all()
+    assert "robust score test" in told.test.narrate()
+    tiny = learners().with_columns(
+        mode=pl.when(pl.col("id") < 4).then(pl.lit("rare")).otherwise("mode")
+    )
+    withheld = tk.compare_groups(tiny, by="mode", cluster="id").pairs.release().frame
+    rare = withheld.filter(pl.col("group_b") == "rare")
+    assert rare["p_value"].is_null().all()
+    assert rare["statistic"].is_null().all()

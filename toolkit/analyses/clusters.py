@@ -1,0 +1,192 @@
+"""Rates of learners who are in several courses: how much their likeness widens the intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.special import chdtrc
+
+from toolkit.analyses.grouping import Groups, count_by
+from toolkit.errors import ArgumentError, SchemaError
+from toolkit.release.rounding import DIGITS
+from toolkit.schemas import Column, Role, Table
+
+Floats = NDArray[np.float64]
+CLUSTER = " cluster"  # no column of the counts is called so
+_ALL = " all"
+_TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
+
+
+def count_clusters(
+    rows: nw.LazyFrame[Any], groups: Groups, counts: Mapping[str, nw.Expr], cluster: object
+) -> pl.DataFrame:
+    """Sum each of `counts` per group and cluster; groups as in `count_by`, the cluster a number.
+
+    Raises:
+        ArgumentError: `cluster` is no column's name, or one of the groups.
+        SchemaError: The column does not exist, or a row has no cluster.
+    """
+    if not isinstance(cluster, str):
+        raise ArgumentError(f"cluster must be a column's name, not {cluster!r}")
+    if cluster in groups.names:
+        raise ArgumentError(f"`{cluster}` is named by `by` and by `cluster`; groups need several")
+    found = count_by(rows, Groups((*groups.names, cluster)), counts).n
+    own = Groups((*groups.names, cluster)).keys[-1]
+    n_without = found.filter(pl.col(own).is_null()).select(pl.sum_horizontal(*counts).sum()).item()
+    if n_without:
+        raise SchemaError(f"some rows have no `{cluster}`; leave them out")
+    numbers = found.select(own).unique().with_row_index(CLUSTER)
+    return found.join(numbers, on=own).drop(own)
+
+
+def with_effects(
+    counts: pl.DataFrame,
+    per_cluster: pl.DataFrame,
+    keys: Sequence[str],
+    rates: Mapping[str, tuple[str, str]],
+) -> pl.DataFrame:
+    """Append the design effect of each rate, `…_effect`, and its number of clusters.
+
+    Args:
+        counts: One row per group, with the columns of the rates.
+        per_cluster: What `count_clusters` gives.
+        keys: The group columns of both.
+        rates: The columns of numerator and denominator, by the name of the rate.
+
+    Source: Taylor linearization, as in R's `survey::svymean`: Binder (1983), International
+    Statistical Review 51:279. Where clusters do not differ at all, nothing tells how they vary:
+    their rows are taken to be wholly alike, and each cluster for one learner.
+    """
+    per_cluster = per_cluster.group_by([*keys, CLUSTER]).agg(
+        pl.col(sorted({name for pair in rates.values() for name in pair})).sum()
+    )
+    one = pl.lit(0).alias(_ALL)
+    designs = (
+        per_cluster.with_columns(one)
+        .group_by(_ALL, *keys)
+        .agg(expression for name, (k, n) in rates.items() for expression in _design(name, k, n))
+    )
+    on = [_ALL, *keys]
+    counts = counts.with_columns(one)
+    return counts.join(designs, on=on, how="left", nulls_equal=True, maintain_order="left").drop(
+        _ALL
+    )
+
+
+def _design(name: str, k: str, n: str) -> list[pl.Expr]:
+    share = pl.col(k).sum() / pl.col(n).sum()
+    squares = ((pl.col(k) - share * pl.col(n)) ** 2).sum()
+    effect = squares / (pl.col(n).sum() * share * (1 - share))
+    clusters = (pl.col(n) > 0).sum()
+    varies = (share > 0) & (share < 1) & (effect > _TOLERANCE)
+    return [
+        pl.when(varies).then(effect).otherwise(pl.col(n).sum() / clusters).alias(f"{name}_effect"),
+        clusters.cast(pl.Float64).alias(f"{name}_clusters"),
+    ]
+
+
+def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
+    """The table with the columns that `with_effects` appends, measured on the records."""
+    columns = [
+        Column(f"{name}_{what}", pl.Float64, text, Role.MEASURE, rests_on=(k, n))
+        for name, (k, n) in rates.items()
+        for what, text in (("effect", "Its design effect."), ("clusters", "Its clusters."))
+    ]
+    return Table(table.name, table.grain, (*table.columns, *columns))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """How numerators and denominators of groups go together over the clusters.
+
+    Attributes:
+        kk: Sums of products of the numerators of two groups in a cluster.
+        kn: Of numerator and denominator.
+        nn: Of the denominators.
+        k: The numerator of each group.
+        n: The denominator of each group.
+        there: Which clusters have a row in which group.
+        is_released: Give all in two significant digits.
+    """
+
+    kk: Floats
+    kn: Floats
+    nn: Floats
+    k: Floats
+    n: Floats
+    there: csr_matrix
+    is_released: bool = False
+
+    @classmethod
+    def of(cls, per_cluster: pl.DataFrame, groups: pl.Series, key: str, k: str, n: str) -> Moments:
+        """The moments of these groups, in their order."""
+        numbers = pl.DataFrame({key: groups}).with_row_index("place")
+        rows = per_cluster.join(numbers, on=key, nulls_equal=True)
+        where = (rows[CLUSTER].to_numpy(), rows["place"].to_numpy())
+        shape = (per_cluster[CLUSTER].n_unique(), len(groups))
+        reached, all_of = (
+            csr_matrix((rows[name].cast(pl.Float64).to_numpy(), where), shape=shape)
+            for name in (k, n)
+        )
+        return cls(
+            (reached.T @ reached).toarray(),
+            (reached.T @ all_of).toarray(),
+            (all_of.T @ all_of).toarray(),
+            np.asarray(reached.sum(axis=0)).ravel(),
+            np.asarray(all_of.sum(axis=0)).ravel(),
+            all_of > 0,
+        )
+
+    def released(self) -> Moments:
+        """The same for figures that are released."""
+        return replace(self, is_released=True)
+
+    def correlation(self, one: int, other: int) -> float:
+        """Of the rates of two groups; 0 where no learner is in both."""
+        p = self.k / self.n
+        covariance = self._covariance(p[[one, other]], [one, other])
+        size = float(np.sqrt(covariance[0, 0] * covariance[1, 1]))
+        return self._told(float(covariance[0, 1]) / size) if size > 0 else 0.0
+
+    def score_test(self, places: Sequence[int]) -> tuple[float | None, float | None]:
+        """Test that these groups have one rate: the statistic, and p by χ² with k - 1 degrees.
+
+        Null where there is nothing to test, or fewer clusters than tell how they vary.
+
+        Source: Boos (1992), On generalized score tests, The American Statistician 46:327, for a
+        model with the group alone: Pearson's statistic with the variance of the clusters. Guo et
+        al. (2005), Stat. Med. 24:3479, for the factor of G / (G - 1) of G clusters, without which
+        it rejects too seldom.
+        """
+        j = list(places)
+        share = self.k[j].sum() / self.n[j].sum()
+        clusters = int((self.there[:, j].sum(axis=1) > 0).sum())
+        if len(j) < 2 or not 0 < share < 1 or clusters <= len(j):
+            return None, None
+        score = self.k[j] - share * self.n[j]
+        project = np.eye(len(j)) - np.outer(self.n[j] / self.n[j].sum(), np.ones(len(j)))
+        variance = project @ self._covariance(np.full(len(j), share), j) @ project.T
+        kept = np.setdiff1d(np.arange(len(j)), [np.argmax(self.n[j])])
+        within = variance[np.ix_(kept, kept)]
+        scale = np.sqrt(self.n[j][kept] * share * (1 - share))
+        if np.linalg.eigvalsh(within / np.outer(scale, scale)).min() < _TOLERANCE:
+            return None, None  # the clusters do not differ
+        statistic = float(score[kept] @ np.linalg.solve(within, score[kept]))
+        statistic *= clusters / (clusters - 1)
+        p = float(chdtrc(len(kept), statistic))
+        return self._told(statistic), self._told(p)
+
+    def _covariance(self, p: Floats, j: list[int]) -> Floats:
+        """Of the sums of k - p n of these groups."""
+        kk, kn, nn = (moment[np.ix_(j, j)] for moment in (self.kk, self.kn, self.nn))
+        return np.asarray(kk - kn * p - (kn * p).T + np.outer(p, p) * nn, np.float64)
+
+    def _told(self, value: float) -> float:
+        return float(f"{value:.{DIGITS}g}") if self.is_released else value

@@ -1,0 +1,124 @@
+"""Pairs of groups of a comparison: difference, ratio, and a test of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from scipy import stats
+
+from toolkit.analyses.clusters import Moments
+from toolkit.analyses.intervals import (
+    LEVEL,
+    difference_of,
+    holm,
+    katz,
+    newcombe,
+    ratio_of,
+    wilson_of_clusters,
+)
+from toolkit.analyses.spread import students
+
+SMALL_EXPECTED = 5
+CHI_SQUARED, FISHER, ROBUST = "χ²", "Fisher's exact", "robust score"
+DESIGN = ["rate_effect", "rate_clusters"]
+Ends = tuple[pl.Expr, pl.Expr]
+
+
+def compared_pairs(
+    groups: pl.DataFrame, moments: Moments | None, *, reference: str | None
+) -> pl.DataFrame:
+    """Compare every two groups, or each with the reference.
+
+    Args:
+        groups: One row per group, with `DESIGN` where rows come in clusters.
+        moments: How the groups go together over the clusters; None where rows are independent.
+        reference: The group that all others are compared with; None compares all pairs.
+    """
+    numbered = groups.with_row_index("place")
+    a = numbered.rename(lambda name: f"{name}_a")
+    b = numbered.rename(lambda name: f"{name}_b")
+    if reference is None:
+        wanted = pl.col("place_a") < pl.col("place_b")
+    else:
+        wanted = (pl.col("group_b") == reference) & (pl.col("group_a") != reference)
+    pairs = a.join(b, how="cross").filter(wanted)
+    k_a, n_a, k_b, n_b = (pl.col(f"n_{of}_{x}") for x in "ab" for of in ("reached", "learners"))
+    if moments is None:
+        of_difference, of_ratio = newcombe(k_a, n_a, k_b, n_b), katz(k_a, n_a, k_b, n_b)
+    else:
+        together = [moments.correlation(*pair) for pair in _places(pairs)]
+        pairs = pairs.with_columns(pl.Series("together", together, pl.Float64))
+        of_difference, of_ratio = _ends_of_clusters()
+    share = (k_a + k_b) / (n_a + n_b)
+    # Where all have the outcome, or none, there is nothing to test.
+    differ = share.is_between(0, 1, closed="none")
+    pearson = (k_a / n_a - k_b / n_b) ** 2 / (share * (1 - share) * (1 / n_a + 1 / n_b))
+    pairs = pairs.with_columns(
+        difference=k_a / n_a - k_b / n_b,
+        difference_ci_low=of_difference[0],
+        difference_ci_high=of_difference[1],
+        ratio=pl.when(k_b > 0).then((k_a / n_a) / (k_b / n_b)),
+        ratio_ci_low=of_ratio[0],
+        ratio_ci_high=of_ratio[1],
+        smallest_expected=pl.min_horizontal(n_a, n_b) * pl.min_horizontal(share, 1 - share),
+        statistic=pl.when(differ).then(pearson),
+    )
+    tested = _independent(pairs) if moments is None else _robust(pairs, moments)
+    return tested.with_columns(p_adjusted=holm(tested["p_value"]))
+
+
+def _places(pairs: pl.DataFrame) -> list[tuple[int, int]]:
+    return pairs.select("place_a", "place_b").rows()
+
+
+def _independent(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Test pairs of independent rows: Pearson's χ², or Fisher's exact where few are expected."""
+    few = pl.col("smallest_expected") < SMALL_EXPECTED
+    pairs = pairs.with_columns(
+        test=pl.when(few).then(pl.lit(FISHER)).otherwise(pl.lit(CHI_SQUARED))
+    )
+    p_values = [_p_of(row) for row in pairs.iter_rows(named=True)]
+    return pairs.with_columns(pl.Series("p_value", p_values, pl.Float64))
+
+
+def _p_of(pair: dict[str, Any]) -> float | None:
+    """P of a 2 × 2 table, by the test that its `test` names."""
+    if pair["statistic"] is None:
+        return None
+    if pair["test"] == CHI_SQUARED:
+        return float(stats.chi2.sf(pair["statistic"], 1))
+    reached = [pair["n_reached_a"], pair["n_reached_b"]]
+    missed = [pair["n_learners_a"] - reached[0], pair["n_learners_b"] - reached[1]]
+    return float(stats.fisher_exact([reached, missed]).pvalue)
+
+
+def _robust(pairs: pl.DataFrame, moments: Moments) -> pl.DataFrame:
+    """Test pairs of rows that come in clusters; null where a count is withheld."""
+    tests = [moments.score_test(pair) for pair in _places(pairs)]
+    schema = {"statistic": pl.Float64, "p_value": pl.Float64}
+    found = pl.DataFrame(tests, schema=schema, orient="row")
+    known = pl.col("difference").is_not_null()
+    return (
+        pairs.drop("statistic")
+        .hstack(found)
+        .with_columns(pl.when(known).then(pl.col(*schema)), test=pl.lit(ROBUST))
+    )
+
+
+def _ends_of_clusters() -> tuple[Ends, Ends]:
+    """The ends of difference and ratio, from `DESIGN` of each group and their correlation."""
+    shares, ends, logs = [], [], []
+    for x in "ab":
+        k, n = pl.col(f"n_reached_{x}"), pl.col(f"n_learners_{x}")
+        effect, clusters = (pl.col(f"{name}_{x}") for name in DESIGN)
+        shares.append(k / n)
+        ends.append(wilson_of_clusters(k, n, effect, clusters))
+        logs.append((effect * (1 / k - 1 / n)).sqrt())
+    together = pl.col("together")
+    fewest = pl.min_horizontal(f"{DESIGN[1]}_a", f"{DESIGN[1]}_b")
+    one, other = logs
+    variance = one**2 + other**2 - 2 * together * one * other
+    half = students(fewest, LEVEL) * variance.clip(0.0).sqrt()
+    of_difference = difference_of(shares[0], ends[0], shares[1], ends[1], together)
+    return of_difference, ratio_of(shares[0], shares[1], half)
