@@ -151,3 +151,36 @@ def test_every_engine_and_order_gives_the_same_paths(tmp_path: Path) -> None:
             there = tk.learner_paths(other, within_days=20)
             assert_frame_equal(there.repeats.frame, here.repeats.frame, rel_tol=1e-12)
             assert_frame_equal(there.transitions.frame, here.transitions.frame, check_exact=True)
+
+
+def test_the_same_learners_are_rounded_as_in_other_tables() -> None:
+    """Two draws of one count would tell more of it than one."""
+    with tk.sandbox(learners=2_000, seed=3) as platform:
+        pc = tk.load_study(platform).person_course
+    single = pc.filter(pl.col("course_run") == pl.col("course_run").min().over("course_number"))
+    course = pl.concat_str("org", pl.lit("+"), "course_number").alias("course")
+    outcomes = tk.outcomes(single.with_columns(course), by="course")
+    repeats = tk.learner_paths(single).repeats
+    both = repeats.release().frame.join(outcomes.release().frame, on="course")
+    exact = repeats.frame.join(outcomes.frame, on="course")
+    assert exact["n_learners"].equals(exact["n_enrolled"], check_names=False)
+    assert both["n_learners"].equals(both["n_enrolled"], check_names=False, null_equal=True)
+    assert both["n_learners"].is_not_null().sum() >= 5
+
+
+def test_keys_are_summed_over_each_learner_once() -> None:
+    """With the key 1 for every record, the sums of keys are the counts themselves."""
+    with tk.sandbox(learners=500, seed=3) as platform:
+        pc = tk.load_study(platform).person_course
+    found = tk.learner_paths(pc.with_columns(record_key=pl.lit(1, pl.Int64)))
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "toolkit.release.tables.release_counts",
+            lambda counts, keys, **_: drawn.append((counts, keys)) or counts,
+        )
+        found.repeats.release()
+        found.transitions.release()
+    assert len(drawn) >= 8
+    for counts, keys in drawn:
+        assert keys.cast(pl.Int64).to_list() == counts.to_list(), counts.name

@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
+from toolkit.analyses.grouping import KEY
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import ENROLLED
 from toolkit.release.rounding import keys_of_groups
@@ -91,37 +92,71 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
         return _paths(REPEATS.empty(), TRANSITIONS.empty())
     last_pass = (as_of.date() - EPOCH).days - within_days
     named = nw.concat_str(nw.col("org"), nw.lit("+"), nw.col("course_number"))
+    has_keys = KEY in rows.collect_schema().names()
+    key = nw.col(KEY) if has_keys else nw.lit(0)
     enrolled = rows.filter(ENROLLED).with_columns(
         course=nw.when(nw.col("org").is_null()).then(nw.col("course_id")).otherwise(named),
         in_time=flag(nw.col("passed"), nw.col("passed_day") <= last_pass),
+        key=key.cast(nw.Int64),
     )
-    courses = grouped(enrolled, ["course"], [nw.len().alias("n_records"), nw.col("in_time").sum()])
+    enrolled = enrolled.with_columns(key_in_time=nw.col("in_time") * nw.col("key"))
+    summed = nw.col("in_time", "key", "key_in_time").sum()
+    courses = grouped(enrolled, ["course"], [nw.len().alias("records"), summed])
     again = _repeaters(enrolled)
-    # Learners are records less the further records of those who repeat.
-    courses = courses.join(
-        again.group_by("course").agg(pl.col("further_records", "further_in_time").sum()),
-        on="course",
-        how="left",
-    ).select(
+    moves = _moves(enrolled, within_days)
+    learners = _learners(courses, again)
+    repeats, transitions = _repeats(learners, again), _transitions(learners, moves)
+    if not has_keys:
+        return _paths(repeats, transitions)
+    # The same sums of keys, which lead to the same draw as the same learners have elsewhere.
+    again, moves = _of_keys(again), _of_keys(moves)
+    learners = _learners(_of_keys(courses), again)
+    return _paths(repeats, transitions, _repeats(learners, again), _transitions(learners, moves))
+
+
+def _of_keys(counts: pl.DataFrame) -> pl.DataFrame:
+    """A count table with the sums of keys in place of the counts they belong to."""
+    sums = {
+        "records": "key",
+        "in_time": "key_in_time",
+        "n": "key_n",
+        "further_records": "key_further",
+        "further_in_time": "key_further_in_time",
+        "n_moved": "key_moved",
+        "n_first": "key_first",
+    }
+    return counts.with_columns(
+        pl.col(key).alias(count) for count, key in sums.items() if key in counts.columns
+    )
+
+
+def _learners(courses: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
+    """Learners are records less the further records of those who repeat."""
+    further = again.group_by("course").agg(pl.col("further_records", "further_in_time").sum())
+    return courses.join(further, on="course", how="left").select(
         "course",
-        n_learners=pl.col("n_records") - pl.col("further_records").fill_null(0),
+        n_learners=pl.col("records") - pl.col("further_records").fill_null(0),
         n_passed=pl.col("in_time") - pl.col("further_in_time").fill_null(0),
     )
-    return _paths(_repeats(courses, again), _transitions(courses, _moves(enrolled, within_days)))
 
 
-def _paths(repeats: pl.DataFrame, transitions: pl.DataFrame) -> LearnerPaths:
-    # Counts of learners over several records, so keyed by what they are counts of.
-    from_course, both = transitions.select("from_course"), ["from_course", "to_course"]
-    keys = pl.DataFrame(
-        [
-            keys_of_groups(from_course, "n_passed"),
-            keys_of_groups(transitions.select(both), "n_moved"),
-        ]
-    )
-    moves = Result.from_counts(TRANSITIONS, [], transitions, _move_rates, keys=keys)
+def _paths(
+    repeats: pl.DataFrame,
+    transitions: pl.DataFrame,
+    repeats_keys: pl.DataFrame | None = None,
+    transitions_keys: pl.DataFrame | None = None,
+) -> LearnerPaths:
+    if transitions_keys is None:  # keyed by what they are counts of
+        from_course, both = transitions.select("from_course"), ["from_course", "to_course"]
+        transitions_keys = pl.DataFrame(
+            [
+                keys_of_groups(from_course, "n_passed"),
+                keys_of_groups(transitions.select(both), "n_moved"),
+            ]
+        )
+    moves = Result.from_counts(TRANSITIONS, [], transitions, _move_rates, keys=transitions_keys)
     return LearnerPaths(
-        repeats=Result.from_counts(REPEATS, [], repeats, lambda counts: counts),
+        repeats=Result.from_counts(REPEATS, [], repeats, lambda table: table, keys=repeats_keys),
         transitions=moves.sort(
             "from_course", "n_moved", "to_course", descending=[False, True, False], nulls_last=True
         ),
@@ -149,16 +184,24 @@ def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
             first_passes=flag(first, nw.col("passed")),
             passes=flag(nw.col("passed")),
             first_grade=nw.when(first).then("percent_grade"),
+            one_in_time=nw.when(nw.col("in_time") == 1).then("key"),
         )
         .group_by(key)
         .agg(
             nw.col("n_runs", "is_dated", "first_passes", "passes", "first_grade").max(),
             nw.col("percent_grade").max().alias("best_grade"),
-            nw.col("in_time").sum(),
+            nw.col("in_time", "key", "key_in_time").sum(),
+            # A learner of several records has the smallest of their keys.
+            nw.col("key").min().alias("key_n"),
+            nw.col("one_in_time").min(),
         )
         .with_columns(
             further=nw.col("n_runs") - 1,
             further_in_time=nw.when(nw.col("in_time") > 1).then(nw.col("in_time") - 1).otherwise(0),
+            key_further=nw.col("key") - nw.col("key_n"),
+            key_further_in_time=nw.when(nw.col("in_time") > 1)
+            .then(nw.col("key_in_time") - nw.col("one_in_time"))
+            .otherwise(0),
         )
     )
     kinds = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
@@ -168,7 +211,7 @@ def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
         [
             nw.len().alias("n"),
             nw.col("further").sum().alias("further_records"),
-            nw.col("further_in_time").sum(),
+            nw.col("further_in_time", "key_n", "key_further", "key_further_in_time").sum(),
         ],
     )
 
@@ -202,7 +245,7 @@ def _mean(grade: str, rows: pl.Expr) -> pl.Expr:
 def _moves(enrolled: nw.LazyFrame[Any], within_days: int) -> pl.DataFrame:
     """Count the learners who went from one course to another, and each learner once."""
     passes = enrolled.filter(nw.col("in_time") == 1).select(
-        "username", nw.col("course").alias("from_course"), "passed_day"
+        "username", nw.col("course").alias("from_course"), "passed_day", "key"
     )
     arrivals = enrolled.filter(~nw.col("enrolled_day").is_null()).select(
         "username", nw.col("course").alias("to_course"), nw.col("enrolled_day").alias("came")
@@ -215,12 +258,14 @@ def _moves(enrolled: nw.LazyFrame[Any], within_days: int) -> pl.DataFrame:
             came >= passed,
             came <= passed + within_days,
         )
-        .select("username", "from_course", "to_course")
-        .unique()
+        .group_by("username", "from_course", "to_course")
+        .agg(key_moved=nw.col("key").min())
         .with_columns(one=nw.col("to_course").min().over("username", "from_course"))
+        .with_columns(n_first=flag(nw.col("to_course") == nw.col("one")))
+        .with_columns(key_first=nw.col("n_first") * nw.col("key_moved"))
     )
-    first = flag(nw.col("to_course") == nw.col("one")).sum().alias("n_first")
-    return grouped(moves, ["from_course", "to_course"], [nw.len().alias("n_moved"), first])
+    summed = nw.col("n_first", "key_moved", "key_first").sum()
+    return grouped(moves, ["from_course", "to_course"], [nw.len().alias("n_moved"), summed])
 
 
 def _transitions(courses: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
@@ -228,7 +273,7 @@ def _transitions(courses: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
         to_course=pl.lit(ANY_COURSE), n_moved=pl.col("n_first").sum()
     )
     return (
-        pl.concat([moves.drop("n_first"), anywhere])
+        pl.concat([moves.select(*anywhere.columns), anywhere])
         .join(courses, left_on="from_course", right_on="course", how="left")
         .drop("n_learners")
         .sort("from_course", "to_course")
