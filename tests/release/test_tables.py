@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from toolkit.errors import DisclosureError
 from toolkit.release.tables import release_table, with_status
 from toolkit.schemas import Column, Role, Table
+from toolkit.schemas.results import RESULTS
 
 TABLE = Table(
     "tried",
@@ -48,3 +49,26 @@ def test_the_status_tells_a_withheld_figure_from_one_that_does_not_exist() -> No
     exact = pl.DataFrame({"n": [50, 3, None]})
     shown = with_status(pl.DataFrame({"n": [50, None, None]}), exact, COUNTS, 10)
     assert shown["status"].to_list() == ["shown", "withheld: fewer than 10 learners", "shown"]
+
+
+@given(st.integers(10, 60), st.lists(st.integers(0, 2**40), min_size=3, max_size=3))
+def test_a_part_of_a_part_is_never_larger_than_what_is_shown_of_it(n: int, keys: list[int]) -> None:
+    chain = Table(
+        "chain",
+        "one row per group",
+        tuple(
+            Column(name, pl.Int64, "A count.", Role.COUNT, within=within)
+            for name, within in (("n_all", None), ("n_some", "n_all"), ("n_few", "n_some"))
+        ),
+    )
+    counts = pl.DataFrame({name: [n] for name in chain.names})
+    drawn = pl.DataFrame(dict(zip(chain.names, ([key] for key in keys), strict=True)))
+    n_all, n_some, n_few = release_table(counts, drawn, chain, []).row(0)
+    assert n_few <= n_some <= n_all
+
+
+@pytest.mark.parametrize("table", RESULTS.values(), ids=lambda table: table.name)
+def test_a_table_names_a_part_that_is_a_whole_before_its_own_parts(table: Table) -> None:
+    for place, column in enumerate(table):
+        if column.within is not None and table[column.within].within is not None:
+            assert column.within in table.names[:place], column.name

@@ -14,9 +14,6 @@ import toolkit as tk
 from toolkit.reports.courses import (
     EACH,
     NOT_REACHED,
-    RATE,
-    TOO_FEW,
-    UNDATED,
     Courses,
     Figure,
     by_title,
@@ -26,6 +23,8 @@ from toolkit.reports.courses import (
 )
 from toolkit.reports.site import Site, write_site
 from toolkit.text import words
+from toolkit.text.choices import NOTHING as TOO_FEW
+from toolkit.text.choices import RATE, UNDATED
 from toolkit.text.losses import Loss, largest_losses
 
 

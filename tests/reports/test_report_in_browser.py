@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -164,3 +166,107 @@ def test_light_turns_to_dark_with_the_charts(report: tk.Report, context: Browser
     page.click("#theme")
     page.wait_for_function(f"{paper} === 'rgb(22, 24, 28)'")
     assert page.locator("#theme").get_attribute("aria-pressed") == "true"
+
+
+EXPLORER = "05-course-explorer.html"
+HEADLINE = ".told h2"
+
+
+def test_the_course_that_loses_most_is_found_and_compared_in_two_clicks(
+    report: tk.Report, context: BrowserContext
+) -> None:
+    page = open_page(context, report.index).page
+    answer = page.locator("#courses ~ .finding").inner_text()
+    course, said, _ = answer.partition(" loses most learners at one step: ")
+    assert said, answer
+    assert "before" in answer
+    assert re.search(r"The median of the largest losses of \d+ courses is \d+%", answer)
+    page.get_by_role("link", name=course, exact=True).click()
+    page.wait_for_selector(DRAWN, state="attached")
+    assert page.locator(HEADLINE).inner_text().startswith(f"{course}: ")
+    told = page.locator(".told p").inner_text()
+    assert re.search(r"Largest loss: .*, the largest of \d+ courses; the median of them is", told)
+    box = page.locator(".told").bounding_box()
+    assert box is not None
+    assert box["y"] < 500  # seen without scrolling
+
+
+def test_a_choice_is_in_the_address_and_the_words_follow_it(
+    report: tk.Report, context: BrowserContext
+) -> None:
+    opened = open_page(context, report.index.parent / EXPLORER)
+    page, select = opened.page, opened.page.get_by_role("combobox", name="Course")
+    courses = select.locator("option").all_inner_texts()
+    page.goto(f"{page.url.split('#')[0]}#course={quote(courses[1])}&cohort=all")
+    page.wait_for_function(f"document.querySelector('{HEADLINE}').textContent.includes(': ')")
+    page.wait_for_function(
+        "value => document.querySelector('select').value === value", arg=courses[1]
+    )
+    assert page.locator(HEADLINE).inner_text().startswith(f"{courses[1]}: ")
+    select.select_option(courses[2])
+    page.wait_for_function(
+        "course => new URLSearchParams(location.hash.slice(1)).get('course') === course",
+        arg=courses[2],
+    )
+    assert page.locator(HEADLINE).inner_text().startswith(f"{courses[2]}: ")
+    page.locator("svg text", has_text=courses[0]).first.click()
+    page.wait_for_function(
+        "value => document.querySelector('select').value === value", arg=courses[0]
+    )
+    page.click("#theme")
+    page.wait_for_function(
+        "document.querySelector('.chart svg').style.backgroundColor === 'rgb(22, 24, 28)'"
+    )
+    assert page.locator(HEADLINE).inner_text().startswith(f"{courses[0]}: ")
+    page.reload()
+    page.wait_for_selector(DRAWN, state="attached")
+    assert page.locator(HEADLINE).inner_text().startswith(f"{courses[0]}: ")
+    assert opened.faults == []
+
+
+def test_every_choice_shows_something_or_says_why_not(
+    report: tk.Report, context: BrowserContext
+) -> None:
+    page = open_page(context, report.index.parent / EXPLORER).page
+    courses, cohorts = (
+        page.get_by_role("combobox", name=name).locator("option").all_inner_texts()
+        for name in ("Course", "Cohort")
+    )
+    for course in courses:
+        for cohort in cohorts:
+            page.evaluate(
+                "async wanted => { await document.querySelector('.chart').choose(wanted); }",
+                {"course": course, "cohort": cohort},
+            )
+            headline = page.locator(HEADLINE).inner_text()
+            assert headline.startswith(course)
+            drawn = page.locator(".chart svg [aria-roledescription='bar']").count()
+            why = page.locator(
+                ".chart svg text", has_text=re.compile("no learners|too few|too many")
+            )
+            assert drawn > 5 or why.count() >= 2, headline
+            if "no learners" in headline or "too few" in headline:
+                assert why.count() >= 3, headline
+
+
+def test_the_table_of_courses_can_be_sorted_and_searched(
+    report: tk.Report, context: BrowserContext
+) -> None:
+    page = open_page(context, report.index).page
+    rows = "[...document.querySelectorAll('#course-table tbody tr')]"
+    names = f"{rows}.filter(row => !row.hidden).map(row => row.cells[0].dataset.value)"
+    values = f"{rows}.map(row => row.cells[3].dataset.value)"
+    first = page.evaluate(names)
+    head = page.get_by_role("columnheader", name="Largest loss")
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    losses = [float(value) for value in page.evaluate(values) if value]
+    assert losses == sorted(losses, reverse=True)
+    assert all(value == "" for value in page.evaluate(values)[len(losses) :])
+    page.get_by_role("searchbox").fill(first[0][:8].upper())
+    assert set(page.evaluate(names)) == {
+        name for name in first if first[0][:8].lower() in name.lower()
+    }
+    page.get_by_role("searchbox").fill("no course is called so")
+    assert page.evaluate(names) == []
+    assert page.locator(".tools [role=status]").inner_text() == "0 courses found"

@@ -258,7 +258,10 @@ def _stages(counted: pl.DataFrame, *, groups: Groups, definitions: dict[str, str
 
 
 def _funnel_rates(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(
+    # Of a stage that has none before it; as released, it may be drawn to the next multiple of 5.
+    reached, enrolled = pl.col("n_reached"), pl.col("n_enrolled")
+    held = pl.when(reached > enrolled).then(enrolled).otherwise(reached)
+    return table.with_columns(n_reached=held).with_columns(
         *rate("rate_of_enrolled", "n_reached", "n_enrolled"),
         *rate("rate_of_previous", "n_reached", "n_previous"),
     )

@@ -66,7 +66,8 @@ def kaplan_meier(
         decimal=words.has_decimal(None, released.min_n),
     )
     numbers = numbers_at_risk(groups, plot.ticks, rows, released.min_n)
-    finding = _finding(medians, groups, time.split()[0].removesuffix("s"))
+    is_seen = rows.filter(pl.col("duration") > 0, pl.col("survival").is_not_null()).height > 0
+    finding = _finding(medians, groups if is_seen else [], time.split()[0].removesuffix("s"))
     reasons = exclusions.release() if exclusions is not None else None
     notes = [] if released.min_n is None else [f"A step where {released.min_n} more have passed"]
     if released.min_n is None and rows["n_censored"].sum():

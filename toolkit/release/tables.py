@@ -53,16 +53,12 @@ def release_table(
         for name in named
     ]
     safe = counts.with_columns(drawn)
-    held = [(name, table[name].within) for name in named]
-    safe = safe.with_columns(
-        # Null, not the whole, where a part is withheld; a whole that is withheld bounds nothing.
-        pl.when(pl.col(part) > pl.col(whole))
-        .then(pl.col(whole))
-        .otherwise(pl.col(part))
-        .alias(part)
-        for part, whole in held
-        if whole in named
-    )
+    # One after the other, in the table's order: a part of a part is held by what is shown of it.
+    for part, whole in ((name, table[name].within) for name in named):
+        if whole in named:
+            # Null, not the whole, where a part is withheld; a withheld whole bounds nothing.
+            bound = pl.when(pl.col(part) > pl.col(whole)).then(pl.col(whole))
+            safe = safe.with_columns(bound.otherwise(pl.col(part)).alias(part))
     measures = [table[name] for name in table.of_role(Role.MEASURE) if name in counts.columns]
     return safe.with_columns(
         pl.when(pl.all_horizontal(pl.col(n).is_not_null() for n in measure.rests_on))

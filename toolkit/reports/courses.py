@@ -21,15 +21,14 @@ from toolkit.survival.durations import time_to_pass
 from toolkit.survival.kaplan_meier import kaplan_meier
 from toolkit.survival.summary import survival_summary
 from toolkit.text import words
+from toolkit.text.choices import NOTHING as TOO_FEW
+from toolkit.text.choices import RATE, UNDATED
 from toolkit.text.losses import Loss, largest_losses
 
-RATE = "pass_rate_of_enrolled"
 HORIZON = 540  # days since enrollment to which the small curves go
 EACH = 15  # of many courses so many highest and lowest are shown; a search finds the others
 MANY = 40
-TOO_FEW = "too few learners to show"
 FEW_LEFT = "too few still under way to show"
-UNDATED = "too few dated passes to show"
 NOT_REACHED = "under half so far"
 
 

@@ -39,7 +39,7 @@ class Figure:
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """The chart's tables by the stem of their file, the longest first."""
         tables = sorted(self.spec.get("datasets", {}).values(), key=len, reverse=True)
-        told = [rows for rows in tables if rows and len(rows[0]) > 1]
+        told = [rows for rows in tables if rows and _has_figures(rows[0])]
         return {self.name if not i else f"{self.name}-{i + 1}": t for i, t in enumerate(told)}
 
     @property
@@ -53,6 +53,11 @@ class Figure:
         return json.dumps(self.spec, ensure_ascii=False, separators=(",", ":")).replace(
             "<", "\\u003c"
         )
+
+
+def _has_figures(row: dict[str, Any]) -> bool:
+    """Whether a table says a number of something; others place the words of a chart."""
+    return len(row) > 1 and any(isinstance(value, int | float) for value in row.values())
 
 
 def read_figure(name: str, spec: dict[str, Any]) -> Figure:

@@ -42,12 +42,19 @@ def find_notebooks(names: Iterable[str] | None = None) -> list[Path]:
 
 
 def find_pages() -> list[Path]:
-    """The notebooks that are pages for readers; the others are templates for authors."""
-    return [
-        path
-        for path in find_notebooks()
-        if json.loads(path.read_bytes())["metadata"].get("so2", {}).get("page", True)
-    ]
+    """The notebooks that are pages for readers, in the order of a report.
+
+    A notebook's metadata `so2` say so: `page` is false for templates for authors, `first` is true
+    for a page that stands before the others.
+    """
+    told = {path: _metadata(path) for path in find_notebooks()}
+    pages = [path for path, metadata in told.items() if metadata.get("page", True)]
+    return sorted(pages, key=lambda path: not told[path].get("first", False))
+
+
+def _metadata(path: Path) -> dict[str, bool]:
+    found: dict[str, bool] = json.loads(path.read_bytes())["metadata"].get("so2", {})
+    return found
 
 
 def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from toolkit.charts.basis import NOTHING
 from toolkit.charts.theme import MIME
 from toolkit.extras import extra
 from toolkit.reports.execution import Executed
@@ -19,7 +20,7 @@ with extra("notebooks"):
     from nbconvert.filters.highlight import Highlight2HTML
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-Kind = Literal["prose", "code", "finding", "figure", "table", "text"]
+Kind = Literal["prose", "code", "finding", "note", "figure", "table", "text"]
 
 _TABLE_STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 _QUOTED_CELL = re.compile(r"<td>&quot;(.*?)&quot;</td>", re.DOTALL)
@@ -34,7 +35,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a page: prose, code, a finding in words, a figure, a table or printed text.
+    """A piece of a page: prose, code, a finding, a note, a figure, a table or printed text.
 
     What is for authors is seen once they ask for the code.
     """
@@ -118,7 +119,10 @@ def _output(output: dict[str, Any], page: str, number: int) -> list[Part]:
     if says is not None:
         return [Part("finding", says)]
     if MIME in data:
-        return [Part("figure", figure=read_figure(f"{page}-{number}", data[MIME]))]
+        figure = read_figure(f"{page}-{number}", data[MIME])
+        # A chart without anything in it says less than its title.
+        is_empty = figure.title.endswith(NOTHING)
+        return [Part("note", f"{figure.title}.") if is_empty else Part("figure", figure=figure)]
     if "text/markdown" in data:
         return [Part("prose", _clean(_markdown(data["text/markdown"])))]
     if "text/html" in data:

@@ -1,0 +1,111 @@
+"""What a choice of course and cohort is told in words: a headline with its rank, and a sentence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import median
+from typing import Any
+
+import polars as pl
+
+from toolkit.results.result import Released
+from toolkit.text import words
+from toolkit.text.losses import Loss, largest_losses
+
+ALL = "all"  # the cohort of everybody
+NOTHING = "too few learners to show"
+NOBODY = "no learners"
+UNDATED = "too many dates missing to show"
+RATE = "pass_rate_of_enrolled"
+FEWEST = 3  # courses of which a median is told
+
+Pair = tuple[str, str]
+
+
+def unknown(released: Released, pairs: list[Pair]) -> dict[Pair, str]:
+    """Why there is nothing to say of a course and cohort: nobody is in it, or too few are.
+
+    Args:
+        released: What may be shown of `outcomes` by course and cohort.
+        pairs: All choices.
+    """
+    frame = released.frame
+    known = dict(
+        zip(frame.select("course", "cohort").rows(), frame["n_enrolled"].to_list(), strict=True)
+    )
+    return {
+        pair: NOTHING if known.get(pair, 0) is None else NOBODY
+        for pair in pairs
+        if not known.get(pair)
+    }
+
+
+def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[str, str]]:
+    """A headline and a sentence for each choice: `course`, `cohort`, `headline`, `text`.
+
+    Args:
+        outcomes: What may be shown of `outcomes` by course and cohort.
+        funnel: What may be shown of `completion_funnel` by the same.
+        pairs: All choices.
+    """
+    missing, losses = unknown(outcomes, pairs), largest_losses(funnel)
+    of_cohort: dict[object, list[float]] = defaultdict(list)
+    for (_, cohort), loss in losses.items():
+        of_cohort[cohort].append(loss.share)
+    ranked = outcomes.frame.with_columns(
+        n_known=pl.col(RATE).count().over("cohort"),
+        better=pl.col(RATE).rank("min", descending=True).over("cohort") - 1,
+        worse=pl.col(RATE).rank("min").over("cohort") - 1,
+    )
+    rows = {(row["course"], row["cohort"]): row for row in ranked.iter_rows(named=True)}
+    said = []
+    for course, cohort in pairs:
+        whom = words.shortened(words.name(course)) + ("" if cohort == ALL else f", {cohort}")
+        row = rows.get((course, cohort))
+        if row is None or (course, cohort) in missing:
+            said.append({"headline": f"{whom}: {missing[(course, cohort)]}", "text": ""})
+            continue
+        rate = words.share(row, RATE, outcomes)
+        headline = f"{whom}: {NOTHING if rate == words.ABSENT else f'{rate} passed'}{_rank(row)}"
+        interval = words.interval(row, RATE, outcomes)
+        sentences = [
+            f"Of {row['n_enrolled']:,} enrolled, "
+            f"{words.share(row, 'active_rate_of_enrolled', outcomes)} were active and {rate} "
+            f"passed{f' (95% interval {interval})' if interval else ''}.",
+            _loss(losses.get((course, cohort)), of_cohort[cohort]),
+        ]
+        said.append({"headline": headline, "text": " ".join(filter(None, sentences))})
+    return [
+        {"course": course, "cohort": cohort, **one}
+        for (course, cohort), one in zip(pairs, said, strict=True)
+    ]
+
+
+def _rank(row: dict[str, Any]) -> str:
+    """Which place a course has: ", lowest of 22"."""
+    n = row["n_known"]
+    if row[RATE] is None or n < 2:
+        return ""
+    better, worse = row["better"], row["worse"]
+    if better == 0 and worse == 0:
+        return f", as in all {n} courses"
+    place = "highest" if better == 0 else "lowest" if worse == 0 else f"{_nth(better + 1)} highest"
+    return f", {place} of {n}"
+
+
+def _nth(n: int) -> str:
+    last = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") if n % 100 not in {11, 12, 13} else "th"
+    return f"{n}{last}"
+
+
+def _loss(own: Loss | None, all_of: list[float]) -> str:
+    """Where the course loses most, and how that lies among the courses' largest losses."""
+    if own is None:
+        return ""
+    text = f"Largest loss: {own.words}"
+    if len(all_of) < FEWEST:
+        return f"{text}."
+    middle = words.percent(median(all_of))
+    more = sum(share > own.share for share in all_of)
+    rank = "largest" if more == 0 else f"{_nth(more + 1)} largest"
+    return f"{text}, the {rank} of {len(all_of)} courses; the median of them is {middle}."
