@@ -142,7 +142,7 @@ def test_every_form_of_a_report_rounds_counts_and_withholds_small_ones(tmp_path:
     }
     assert re.search("p_[0-9a-f]", rounded["detail"])
     few = by_check["key_unique"]
-    assert few["detail"] == "tk.check(…).failures lists them"
+    assert few["detail"] == "listed in tk.check(…).failures"
     with pytest.raises(
         tk.errors.QualityError, match=r"one record in a course – fewer than 10 of (55|60)$"
     ):
@@ -150,7 +150,7 @@ def test_every_form_of_a_report_rounds_counts_and_withholds_small_ones(tmp_path:
 
 
 def test_nothing_to_check_is_refused() -> None:
-    with pytest.raises(tk.errors.ArgumentError, match="check needs a frame"):
+    with pytest.raises(tk.errors.ArgumentError, match="check needs a study or a frame"):
         tk.check()
 
 

@@ -1,4 +1,4 @@
-"""The outcome of the quality checks in a picture."""
+"""Charts of quality checks."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def _failed(failed: pl.DataFrame) -> alt.LayerChart:
         title=None,
         axis=alt.Axis(labelLimit=460, labelPadding=8),
     )
-    # Room on the right for what is written beside the longest bar.
+    # Room on the right for the text beside the longest bar.
     most = max([0.01, *bars["share"].drop_nulls()])
     x = alt.X(
         "share:Q",
-        title="share of the records looked at that are not as expected",
+        title="Share of the records checked that break the expectation",
         axis=alt.Axis(format="%", tickCount=4),
         scale=alt.Scale(domain=[0, most * 1.9], nice=False),
     )

@@ -1,6 +1,6 @@
-"""Data quality: checks of the frames, as Great Expectations' suites that Polars computes.
+"""Data quality: Great Expectations suites for the frames, computed by Polars.
 
-Great Expectations takes seconds to import, so it is loaded when something is checked.
+Great Expectations takes seconds to import, so it is loaded only for a check.
 """
 
 from toolkit.quality.changes import check_snapshots

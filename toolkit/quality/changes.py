@@ -1,8 +1,8 @@
-"""What changed between two snapshots of grades, by course: what the suite `course_changes` checks.
+"""Changes between two snapshots of grades, by course, for the suite `course_changes`.
 
-Grades of a running course move, and should. So pass share and distribution are compared among the
-*settled*: learners with a record in both snapshots and the same last date in both, whose grade
-nobody had a reason to change.
+Grades of a running course change, as they should. So pass share and distribution are compared
+among the *settled*: learners with a record and the same last date in both snapshots, whose grade
+had no reason to change.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from toolkit.schemas.passes import with_passed
 
 KEY = list(GRADES.key)
 BINS = 10
-# Fewer graded learners than this have no distribution to speak of.
+# With fewer graded learners than this, a distribution means little.
 FEWEST_GRADED = 20
 # A major shift of the index (Siddiqi, Credit Risk Scorecards, 2006), and the point that chance
 # alone exceeds once in a thousand times (Yurdakul & Naranjo, J. Risk Model Validation 14(4), 2020).
@@ -32,7 +32,7 @@ _BEFORE, _AFTER = pl.col("n_before"), pl.col("n_after")
 
 
 class SavedGrades(Protocol):
-    """What has grades: a snapshot."""
+    """Anything that has grades, such as a snapshot."""
 
     def grades(self) -> pl.LazyFrame:
         """Grades, one row per learner per course."""
@@ -42,7 +42,7 @@ class SavedGrades(Protocol):
 def check_snapshots(before: SavedGrades, after: SavedGrades) -> QualityReport:
     """Check a snapshot's grades against an earlier one's for sudden shifts, course by course.
 
-    Both must be under the same pseudonym key, else no learner is recognised.
+    Both must be under the same pseudonym key; otherwise no learner can be matched.
 
     Args:
         before: The earlier snapshot.
@@ -66,11 +66,11 @@ def check_snapshots(before: SavedGrades, after: SavedGrades) -> QualityReport:
 
 
 def course_changes(before: AnyFrame, after: AnyFrame) -> pl.DataFrame:
-    """How each course's grades changed; one row per course of the earlier snapshot.
+    """Measure how each course's grades changed; one row per course of the earlier snapshot.
 
     Returns:
         n_before, n_after, share_kept, growth; n_passed_before, share_passes_lost;
-        pass_share_shift and psi among the settled (null where too few), with the limits
+        pass_share_shift and psi among the settled (null if too few), with the limits
         pass_share_limit and psi_limit.
     """
     both = _paired(before.lazy(), after.lazy())
@@ -116,7 +116,7 @@ def _paired(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
 def _stability(paired: pl.LazyFrame) -> pl.LazyFrame:
     """The population stability index of the settled learners' grades, by course.
 
-    Half a learner is added to each bin, so that an empty one has a logarithm.
+    Half a learner is added to each bin, so that an empty bin has a logarithm.
     """
     graded = ("percent_grade", "percent_grade_before")
     settled = paired.filter(pl.col("settled"), *(pl.col(name).is_not_null() for name in graded))

@@ -1,4 +1,4 @@
-"""`tk.check`: run the suites on the frames and gather what they found."""
+"""`tk.check`: run the suites on the frames and collect the outcomes."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ IDENTITIES = ["username", "email", "raw"]
 
 @runtime_checkable
 class Resources(Protocol):
-    """All that was loaded together, such as a `Study`."""
+    """Resources that were loaded together, such as a `Study`."""
 
     @property
     def grades(self) -> pl.DataFrame:
-        """As `load_grades` gives them."""
+        """As `load_grades` returns them."""
 
     @property
     def enrollments(self) -> pl.DataFrame:
-        """As `load_enrollments` gives them."""
+        """As `load_enrollments` returns them."""
 
     @property
     def completion(self) -> pl.DataFrame:
-        """As `load_completion` gives it."""
+        """As `load_completion` returns it."""
 
     @property
     def problems(self) -> pl.DataFrame:
-        """One row per value that could not be taken as it came."""
+        """One row per value that could not be read as it came."""
 
     @property
     def as_of(self) -> datetime:
-        """The moment they speak of."""
+        """The moment they describe."""
 
 
 def check(
@@ -72,28 +72,28 @@ def check(
     course_starts: Mapping[str, When] | None = None,
     suites: Iterable[gx.ExpectationSuite | str | Path] = (),
 ) -> QualityReport:
-    """Check the resources, each for itself and against each other.
+    """Check each resource, and the resources against each other.
 
-    Each given frame is asked what `quality/checks.toml` lists for it, as a Great Expectations
-    suite that Polars computes: a DataFrame in memory, a LazyFrame streamed. With two resources or
-    more they are also joined, as `person_course` joins them. What lacks its column, or a parameter
-    that was not given, is not run, and the report says so.
+    Each given frame is put to the checks listed for it in `quality/checks.toml`, as a Great
+    Expectations suite that Polars computes: a DataFrame in memory, a LazyFrame streamed. Two or
+    more resources are also joined, as in `person_course`. A check whose column or parameter is
+    missing is not run, and the report says so.
 
     Args:
-        study: A `Study`: its frames, problems and `as_of` are taken where none is given beside it.
+        study: A `Study`; its frames, problems and `as_of` are used unless given separately.
         grades: The frame of `load_grades`, with or without email; likewise the next two.
         enrollments: The frame of `load_enrollments`.
         completion: The frame of `load_completion`.
-        as_of: The moment the data speak of, usually `provenance.as_of`, as for `person_course`.
-            Without it nothing is compared with the present.
-        problems: The `problems` of the loads, to see whether they are many.
-        course_starts: The first day of courses by course_id, to see passes before it.
-        suites: More suites, of your own, or the files of their JSON; a suite is asked of the
-            frame that it is named after: grades, enrollments, completion, person_course, problems.
+        as_of: The moment the data describe, usually `provenance.as_of`, as for `person_course`.
+            Without it, nothing is compared with the present.
+        problems: The `problems` of the loads, to check how many there are.
+        course_starts: The first day of each course by course_id, to find passes before it.
+        suites: Your own suites, or paths of their JSON files. A suite checks the frame it is
+            named after: grades, enrollments, completion, person_course or problems.
 
     Raises:
-        ArgumentError: No frame was given or what was given is none, or a date is none.
-        QualityError: A suite is named after no frame that is checked, or its file is none.
+        ArgumentError: No frame was given, or a frame or date is invalid.
+        QualityError: A suite is not named after a checked frame, or its file is not a suite.
 
     Examples:
         >>> grades = pl.DataFrame({"username": ["u1", "u1"], "percent_grade": [0.8, 80.0]})
@@ -117,7 +117,7 @@ def check(
         as_of = study.as_of if as_of is None else as_of
     given = {"grades": grades, "enrollments": enrollments, "completion": completion}
     if all(frame is None for frame in given.values()):
-        raise ArgumentError("check needs a frame: grades, enrollments or completion")
+        raise ArgumentError("check needs a study or a frame: grades, enrollments or completion")
     _require_frames({**given, "problems": problems})
     moment = None if as_of is None else moment_observed(as_of)
     starts = None if course_starts is None else dates(course_starts, name="course_starts")
@@ -126,7 +126,7 @@ def check(
         frames.append(Checked(PROBLEMS.name, problems, ("resource", "record", "column")))
     n_records = sum(frame.n_records or 0 for frame in frames)
     if isinstance(suites, str | bytes) or not isinstance(suites, Iterable):
-        raise ArgumentError(f"suites must be a list of suites or of their files, not {suites!r}")
+        raise ArgumentError(f"suites must be a list of suites or of file paths, not {suites!r}")
     own = [s if isinstance(s, gx.ExpectationSuite) else read_suite(s) for s in suites]
     return run(frames, _parameters(moment, n_records), own)
 
@@ -136,12 +136,12 @@ def run(
     parameters: Mapping[str, Any],
     suites: Iterable[gx.ExpectationSuite] = (),
 ) -> QualityReport:
-    """Ask each frame its suite, and the suites named after it."""
+    """Run each frame's suite, and the suites named after it."""
     by_frame: dict[str, list[gx.ExpectationSuite]] = {frame.name: [] for frame in frames}
     for suite in suites:
         if suite.name not in by_frame:
             raise QualityError(
-                f"suite {suite.name!r} is named after no frame that is checked; there are "
+                f"suite {suite.name!r} must be named after a frame that is checked: "
                 f"{', '.join(by_frame)}"
             )
         by_frame[suite.name].append(suite)
@@ -185,7 +185,7 @@ def _validate(
 
 @contextmanager
 def _context() -> Iterator[EphemeralDataContext]:
-    """A GX context in memory, current only here; a context of the caller's stays theirs."""
+    """A GX context in memory, current only here; the caller's own context is restored."""
     try:
         current = project_manager.get_current_project()
     except DataContextRequiredError:

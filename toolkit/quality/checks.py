@@ -1,4 +1,4 @@
-"""The checks, read from the table `checks.toml`, as Great Expectations suites."""
+"""Read the checks from `checks.toml` as Great Expectations suites."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Check:
     """One expectation of one frame; see the head of `checks.toml`.
 
     Attributes:
-        frame: The frame it is asked of.
+        frame: The frame it checks.
         name: Unique within the frame.
         expects: What is true of clean data.
         type: The GX expectation.
         kwargs: Its arguments.
-        severity: How bad it is when it fails.
-        why: What that means for the figures.
-        do: What to do then.
+        severity: How serious a failure is.
+        why: What a failure means for the figures.
+        do: What to do about it.
     """
 
     frame: str
@@ -57,7 +57,7 @@ class Check:
 
     @property
     def about_records(self) -> bool:
-        """Whether it asks something of records, so that without any there is nothing to ask."""
+        """Whether it checks records, so that without records there is nothing to check."""
         return not self.type.startswith("expect_table_")
 
     @property
@@ -70,7 +70,7 @@ class Check:
         }
 
     def expectation(self) -> Expectation:
-        """The check as GX knows it."""
+        """Return the check as a GX expectation."""
         return get_expectation_impl(self.type)(
             **self.kwargs,
             severity=FailureSeverity(self.severity),
@@ -82,22 +82,22 @@ class Check:
 
 @cache
 def checks(frame: str) -> tuple[Check, ...]:
-    """The checks of a frame, in the table's order."""
+    """Return the checks of a frame, in the order of the file."""
     table = tomllib.loads((files("toolkit.quality") / "checks.toml").read_text(encoding="utf-8"))
     return tuple(_check(row, frame) for row in table["check"] if frame in row["frames"])
 
 
 def read_suite(path: str | Path) -> ExpectationSuite:
-    """A suite from GX's JSON.
+    """Read a suite from GX's JSON.
 
     Raises:
-        QualityError: The file is missing, no JSON, or no suite.
+        QualityError: The file is missing, not JSON, or not a suite.
     """
     try:
         said = json.loads(Path(path).read_text(encoding="utf-8"))
         return ExpectationSuite(**said)
     except (OSError, TypeError, ValueError, GreatExpectationsError) as error:
-        raise QualityError(f"{path} is no Great Expectations suite: {error}") from error
+        raise QualityError(f"{path} is not a Great Expectations suite: {error}") from error
 
 
 def _check(row: Mapping[str, Any], frame: str) -> Check:

@@ -1,7 +1,7 @@
 """Great Expectations' Data Docs, as pages that open without a network.
 
-GX's own page loads scripts, styles, fonts and images from eight other sites. Its view is given a
-page of ours around the sections that it renders; the page forbids the browser any request.
+GX's own page loads scripts, styles, fonts and images from eight other sites. Here its sections are
+rendered into our own page, which forbids the browser any request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from toolkit.quality.gx.library import (
 )
 from toolkit.quality.outcome import Outcome
 
-# Links to pages of a GX site that is not here.
+# Links to pages of a GX site that does not exist here.
 ELSEWHERE = re.compile(r'<a href="\.\./[^"]*"[^>]*>([^<]*)</a>')
 PAGES = Path(__file__).parent / "pages"
 
@@ -35,7 +35,7 @@ def write(
     summary: str,
     folder: Path,
 ) -> Path:
-    """Write `index.html` and a page a frame; the path of the index."""
+    """Write `index.html` and a page per frame; return the path of the index."""
     view = OfflinePageView(custom_styles_directory=str(PAGES), custom_views_directory=str(PAGES))
     folder.mkdir(parents=True, exist_ok=True)
     pages = []
@@ -55,7 +55,7 @@ def write(
 def _as_told(
     result: ExpectationSuiteValidationResult, outcomes: Sequence[Outcome | None]
 ) -> ExpectationSuiteValidationResult:
-    """The result with released counts, and ‹ for <, since GX's templates do not escape it."""
+    """The result with released counts, and with ‹ for <, which GX's templates do not escape."""
     shown = copy.deepcopy(result)
     for one, outcome in zip(shown.results, outcomes, strict=True):
         one.result = _plain(_released(one.result or {}, outcome))
@@ -63,7 +63,7 @@ def _as_told(
 
 
 def _released(found: dict[str, Any], outcome: Outcome | None) -> dict[str, Any]:
-    """GX's numbers of one expectation replaced by the released ones; of few records, by none."""
+    """Replace GX's numbers of an expectation with released ones; drop those of few records."""
     kept = {"observed_value": found["observed_value"]} if "observed_value" in found else {}
     if isinstance(kept.get("observed_value"), int):  # how many records there are
         kept = {}

@@ -1,7 +1,7 @@
-"""The frames that are checked: the resources with what the checks derive from them.
+"""The frames that are checked: the resources with columns derived for the checks.
 
-A column is derived only where what it needs is there, so that a frame that lacks one is still
-checked for everything else. LazyFrames stay lazy; of DataFrames the derivation is computed once.
+A column is derived only if the columns it needs exist, so that a frame that lacks one is still
+checked for everything else. LazyFrames stay lazy; for DataFrames the derivation is computed once.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from toolkit.schemas.passes import passes
 
 AnyFrame = pl.DataFrame | pl.LazyFrame
 
-# A course has a usual pass mark when at least 20 passes show it, and the grade decides the pass
-# for four of five learners; else something other than the grade decides it.
+# A course has a usual pass mark if at least 20 passes show it and the grade decides the pass for
+# four of five learners; otherwise something else decides it.
 FEWEST_PASSES, MOST_ON_THE_WRONG_SIDE = 20, 0.2
 
 
@@ -29,12 +29,12 @@ class Checked:
     """A frame that is checked.
 
     Attributes:
-        name: As in the table of checks.
+        name: As in `checks.toml`.
         data: The frame.
-        key: The columns that name a row in the report.
-        n_records: How many rows it has; None where counting them would be a pass of its own.
-        wrong: Why a column is not to be checked, such as "`created` is String".
-        is_given: Whether its rows are those that the caller gave, in their order.
+        key: The columns that identify a row in the report.
+        n_records: How many rows it has; None if counting them would take a further pass.
+        wrong: Why a column cannot be checked, such as "`created` is String".
+        is_given: Whether its rows are those the caller gave, in their order.
     """
 
     name: str
@@ -51,7 +51,7 @@ def checked_frames(
     as_of: datetime | None,
     course_starts: Mapping[str, date] | None,
 ) -> list[Checked]:
-    """The resources that are given and, of two or more, what joining them shows."""
+    """Return the given resources and, if there are two or more, their join."""
     given = {name: frame for name, frame in resources.items() if frame is not None}
     found = [_resource(name, frame) for name, frame in given.items()]
     broken = [frame.name for frame in found if frame.wrong]
@@ -88,7 +88,7 @@ def _resource(name: str, frame: AnyFrame) -> Checked:
 def _joined(
     given: Mapping[str, AnyFrame], as_of: datetime | None, course_starts: Mapping[str, date] | None
 ) -> Checked:
-    """person_course, without the columns of a resource that is not given."""
+    """person_course, without the columns of resources that are not given."""
     lazy = {name: frame.lazy() for name, frame in given.items()}
     rows = person_course(
         lazy.get("grades"),
@@ -115,7 +115,7 @@ def _as_given(rows: pl.LazyFrame, *frames: AnyFrame) -> AnyFrame:
 
 
 def with_passing_letter(grades: pl.LazyFrame) -> pl.LazyFrame:
-    """Add `passing_letter`: the letter grade where it is a pass, see `schemas.passes`."""
+    """Add `passing_letter`: the letter grade if it is a pass, see `schemas.passes`."""
     letter = nw.when(passes()).then(nw.col("letter_grade")).alias("passing_letter")
     with_letter: pl.LazyFrame = nw.from_native(grades).with_columns(letter).to_native()
     return with_letter
@@ -125,7 +125,7 @@ def with_pass_mark(grades: pl.LazyFrame) -> pl.LazyFrame:
     """Add `usual_pass_mark`: the grade that best separates a course's passes from the others.
 
     That is the lowest grade with the fewest learners on its wrong side: passes below it, or
-    learners without a pass at or above it. Null where the course has none.
+    learners without a pass at or above it. Null if the course has none.
     """
     levels = (
         grades.filter(pl.col("percent_grade").is_not_null())
@@ -154,9 +154,9 @@ def with_pass_mark(grades: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def with_heaps(frame: pl.LazyFrame, moment: str) -> pl.LazyFrame:
-    """Add how many records of the course share the moment, and which share of its moments that is.
+    """Add how many of a course's records share the moment, as a number and as a share.
 
-    Moments at midnight are left out: there the platform gave a day only.
+    Moments at midnight are left out, because there the platform gave only a day.
     """
     sizes = (
         frame.filter(pl.col(moment).dt.time() != pl.time(0, 0))

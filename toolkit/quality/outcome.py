@@ -1,4 +1,4 @@
-"""What came of one check: passed, failed or not run, and how often."""
+"""The outcome of one check: passed, failed or not run, and for how many records."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from toolkit.quality.gx.library import (
 from toolkit.release.rounding import MIN_N
 
 EXAMPLES = "partial_unexpected_index_list"
-LISTED = "tk.check(…).failures lists them"
+LISTED = "listed in tk.check(…).failures"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one check.
+    """The outcome of one check.
 
     Attributes:
-        frame: The frame it was asked of.
+        frame: The frame that was checked.
         check: Its name.
-        severity: How bad it is when it fails.
+        severity: How serious a failure is.
         status: "passed", "failed" or "not run".
-        n_checked: Rows that were looked at; null where the check is of the whole frame.
-        n_unexpected: Rows that are not as expected; null likewise.
+        n_checked: Rows that were checked; null if the check is of the whole frame.
+        n_unexpected: Rows that break the expectation; null likewise.
         expects: What is true of clean data.
-        why: What it means for the figures when it fails.
-        do: What to do then.
+        why: What a failure means for the figures.
+        do: What to do about it.
         detail: Some of the failing keys, pseudonymous; or what was found; or why it was not run.
-        result: What Great Expectations says of it, where it was run.
+        result: Great Expectations' result, if it was run.
     """
 
     frame: str
@@ -52,7 +52,7 @@ class Outcome:
 
     @property
     def amount(self) -> str:
-        """How many rows are not as expected, of how many; else what was found."""
+        """How many rows break the expectation, of how many; otherwise what was found."""
         if self.result is None or "unexpected_count" not in (self.result.result or {}):
             return self.detail
         few = f"fewer than {MIN_N}"
@@ -60,7 +60,7 @@ class Outcome:
         return n if whole == few else f"{n} of {whole}"
 
     def told(self, n_unexpected: int | None, n_checked: int | None) -> Outcome:
-        """The same with released counts; where they are withheld, without keys of records."""
+        """Return it with released counts and, if these are withheld, without keys of records."""
         examples = (self.result.result or {}).get(EXAMPLES) if self.result else None
         detail = LISTED if n_unexpected is None and examples else self.detail
         if self.status == "passed" and self.n_unexpected == 0:
@@ -69,14 +69,14 @@ class Outcome:
 
 
 def worst_first(outcomes: Iterable[Outcome], severity: Severity = "info") -> list[Outcome]:
-    """The failed checks at or above a severity, the worst first."""
+    """Return the failed checks at or above a severity, the worst first."""
     levels = SEVERITIES[: SEVERITIES.index(severity) + 1]
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     return [outcome for level in levels for outcome in failed if outcome.severity == level]
 
 
 def outcomes_of(result: ExpectationSuiteValidationResult) -> Iterator[Outcome]:
-    """The outcomes of a frame's suite, in the order of the table of checks."""
+    """Yield the outcomes of a frame's suite, in the order of `checks.toml`."""
     frame = result.suite_name
     order = {check.name: place for place, check in enumerate(checks(frame))}
     found = [_outcome(frame, single) for single in result.results]
@@ -105,7 +105,7 @@ def _outcome(frame: str, result: ExpectationValidationResult) -> Outcome:
 
 
 def config_of(result: ExpectationValidationResult) -> ExpectationConfiguration:
-    """The expectation that a result speaks of."""
+    """Return the expectation that a result belongs to."""
     if result.expectation_config is None:
         raise QualityError("Great Expectations returned a result without its expectation")
     return result.expectation_config
@@ -118,7 +118,7 @@ def _in_words(config: ExpectationConfiguration) -> str:
 
 
 def _detail(result: ExpectationValidationResult) -> str:
-    """Examples, else what was observed, else why it could not be computed."""
+    """Examples, or else what was observed, or else why it could not be computed."""
     found = result.result or {}
     if examples := found.get(EXAMPLES):
         key = found.get("unexpected_index_column_names") or list(examples[0])
@@ -136,13 +136,13 @@ def _detail(result: ExpectationValidationResult) -> str:
 
 
 def _short(value: object) -> str:
-    """A pseudonym by its first digits; anything else as it is."""
+    """Shorten a pseudonym to its first digits; leave anything else as it is."""
     text = str(value)
     return text[:10] if PSEUDONYM.fullmatch(text) else text
 
 
 def left_out(check: Check, reason: str) -> Outcome:
-    """The outcome of a check that was not run."""
+    """Return the outcome of a check that was not run."""
     return Outcome(
         frame=check.frame,
         check=check.name,

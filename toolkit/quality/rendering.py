@@ -1,4 +1,4 @@
-"""A quality report as text, HTML, JSON and JUnit's XML."""
+"""A quality report as text, HTML, JSON and JUnit XML."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from toolkit.release.rounding import MIN_N
 from toolkit.results.result import Released
 from toolkit.text.words import plural
 
-HEADER = ("severity", "data", "expected, but is not", "records", "share", "for example")
+HEADER = ("severity", "data", "failed expectation", "records", "share", "examples")
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """One line: how many checks passed, failed by severity, and were not run."""
+    """Say in one line how many checks passed, failed by severity, and were not run."""
     status = Counter(outcome.status for outcome in outcomes)
     said = [f"{len(outcomes)} checks: {status['passed']} passed"]
     by_severity = Counter(outcome.severity for outcome in worst_first(outcomes))
@@ -31,19 +31,19 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 
 def in_words(released: Released) -> str:
-    """Say how many checks failed, and the worst of them; the counts stand in the table."""
+    """Say how many checks failed, and the worst of them; the table gives the counts."""
     failed = released.frame
     worst = failed.row(0, named=True)
     severities = Counter(failed["severity"].to_list())
     levels = ", ".join(f"{n} {severity}" for severity, n in severities.items())
     return (
-        f"{plural(failed.height, 'check')} failed: {levels}. First comes a {worst['severity']} "
-        f"one, of {worst['data']}: {worst['expects']}."
+        f"{plural(failed.height, 'check')} failed: {levels}. The first, {worst['severity']}, "
+        f"expects of {worst['data']}: {worst['expects']}."
     )
 
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
-    """The cells of a failed check, as in `HEADER`."""
+    """Return the cells of a failed check, as in `HEADER`."""
     share, amount = "", "" if outcome.amount == outcome.detail else outcome.amount
     if outcome.n_unexpected is not None and outcome.n_checked:
         percent = 100 * outcome.n_unexpected / outcome.n_checked
@@ -52,7 +52,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 
 
 def text(outcomes: Sequence[Outcome]) -> str:
-    """The summary, and a row for each failed check."""
+    """Write the summary, and a row for each failed check."""
     rows = [cells(outcome) for outcome in worst_first(outcomes)]
     if not rows:
         return summary(outcomes)
@@ -65,7 +65,7 @@ def text(outcomes: Sequence[Outcome]) -> str:
 
 
 def html(outcomes: Sequence[Outcome]) -> str:
-    """The summary, a table of the failed checks, and the others folded away."""
+    """Write the summary, a table of the failed checks, and the others folded away."""
     head = "".join(f"<th scope='col'>{name}</th>" for name in HEADER)
     body = "".join(_row(outcome) for outcome in worst_first(outcomes))
     parts = [f"<p><strong>{escape(summary(outcomes))}</strong></p>"]
@@ -95,7 +95,7 @@ def _line(outcome: Outcome) -> str:
 
 
 def as_json(outcomes: Sequence[Outcome], table: pl.DataFrame) -> str:
-    """`ok`, the summary's counts, and the table of checks; null counts are withheld ones."""
+    """Write `ok`, the summary's counts, and the table of checks; withheld counts are null."""
     status = Counter(outcome.status for outcome in outcomes)
     return json.dumps(
         {
@@ -112,7 +112,7 @@ def as_json(outcomes: Sequence[Outcome], table: pl.DataFrame) -> str:
 
 
 def junit(outcomes: Sequence[Outcome]) -> str:
-    """A test suite a frame, a test case a check."""
+    """Write a test suite per frame and a test case per check."""
     frames = dict.fromkeys(outcome.frame for outcome in outcomes)
     suites = [_junit_suite(frame, [o for o in outcomes if o.frame == frame]) for frame in frames]
     head = '<?xml version="1.0" encoding="utf-8"?>'

@@ -1,4 +1,4 @@
-"""What was checked, what failed, and whose records: `QualityReport`."""
+"""`QualityReport`: what was checked, what failed, and in which records."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from toolkit.release.tables import SHOWN
 from toolkit.results.registry import look_up
 from toolkit.results.result import Narrative, Result, marked
 from toolkit.schemas.outcome_results import FAILED_CHECKS
+from toolkit.text.words import plural
 
 RECORD = "record"
 NO_FAILURE = pl.DataFrame(
@@ -39,11 +40,11 @@ NO_FAILURE = pl.DataFrame(
 
 
 class QualityReport:
-    """The outcome of every check; displays as a table of what failed.
+    """The outcome of every check; displayed as a table of what failed.
 
     Attributes:
-        outcomes: One `Outcome` a check, in the order of the table of checks, with exact counts.
-        results: Great Expectations' own results, one a frame, with exact counts.
+        outcomes: One `Outcome` per check, in the order of `checks.toml`, with exact counts.
+        results: Great Expectations' own results, one per frame, with exact counts.
 
     Examples:
         >>> import toolkit as tk
@@ -68,29 +69,29 @@ class QualityReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed, of any severity."""
+        """Whether no check failed, of any severity."""
         return not self.failed()
 
     def failed(self, severity: Severity = "info") -> list[Outcome]:
-        """The failed checks at or above a severity, the worst first."""
+        """Return the failed checks at or above a severity, the worst first."""
         return worst_first(self.outcomes, severity)
 
     def raise_for_failures(self, severity: Severity = "critical") -> None:
-        """Stop where a check at or above the severity failed.
+        """Raise an error if a check at or above the severity failed.
 
         Raises:
-            QualityError: Names the checks and how many records each concerns.
+            QualityError: Names the checks and the number of records that break each.
         """
         failed = worst_first(self.told, severity)
         if failed:
             named = "; ".join(f"{o.frame}: {o.expects} – {o.amount}" for o in failed)
-            raise QualityError(f"{len(failed)} checks failed: {named}")
+            raise QualityError(f"{plural(len(failed), 'check')} failed: {named}")
 
     @cached_property
     def told(self) -> list[Outcome]:
-        """The outcomes as every text and file tells them: counts rounded, small ones withheld.
+        """The outcomes as every text and file shows them: counts rounded, small ones withheld.
 
-        Of fewer than 10 records neither the number nor the keys are told. The exact numbers are
+        For fewer than 10 records, neither the number nor the keys are shown. The exact numbers are
         in `outcomes` and `table`, the records in `failures`.
         """
         safe = _counts(self.outcomes).release().frame
@@ -108,12 +109,12 @@ class QualityReport:
 
     @property
     def table(self) -> pl.DataFrame:
-        """One row a check: what it expects, what came of it, and what to do. No identities."""
+        """One row per check: what it expects, its outcome, and what to do. No identities."""
         return _table(self.outcomes)
 
     @property
     def failed_checks(self) -> Result:
-        """The failed checks, the worst first, as a result: its counts are shown rounded."""
+        """The failed checks, the worst first, as a result, whose counts are shown rounded."""
         return _counts(self.failed())
 
     @cached_property
@@ -121,7 +122,7 @@ class QualityReport:
         """Every failing record by check: `frame`, `check`, `severity`, `record`, and its key.
 
         `record` is its 0-based position in the frame. **The keys are identities as they were
-        loaded**: look people up with it, do not display it. Fetched when first asked for.
+        loaded**: use them to look learners up, do not display them. Computed on first use.
         """
         queries = [
             query for outcome in self.failed() if (query := self._failing(outcome)) is not None
@@ -170,10 +171,10 @@ class QualityReport:
         return Narrative(f"All {n_run} checks pass.")
 
     def chart(self, *, min_n: int | None = MIN_N, **options: Any) -> Any:
-        """Draw each failed check as a bar: the share of records that are not as expected.
+        """Draw each failed check as a bar: the share of records that break the expectation.
 
         Args:
-            min_n: The smallest number of records that is told; None shows exact numbers.
+            min_n: The smallest number of records that is shown; None shows exact numbers.
             options: `title` and `source`, as for the charts of results.
         """
         safe = self.failed_checks.release(min_n=min_n)
@@ -197,7 +198,7 @@ class QualityReport:
         """Write Great Expectations' Data Docs, which open without a network. No identities.
 
         Returns:
-            The path of `index.html`; beside it is a page a frame.
+            The path of `index.html`; beside it is one page per frame.
 
         Raises:
             ArgumentError: The folder cannot be written.
@@ -207,16 +208,16 @@ class QualityReport:
             return data_docs.write(told, rendering.html(self.told), Path(folder))
 
     def _told_of(self, result: ExpectationSuiteValidationResult) -> list[Outcome | None]:
-        """What is told of each of GX's results of a frame, in their order."""
+        """The released outcome of each of GX's results of a frame, in order."""
         told = {id(outcome.result): outcome for outcome in self.told}
         return [told.get(id(one)) for one in result.results]
 
     def to_json(self) -> str:
-        """Every check with its outcome, as JSON. No identities."""
+        """Return every check with its outcome, as JSON. No identities."""
         return rendering.as_json(self.told, _table(self.told))
 
     def to_junit(self) -> str:
-        """Every check as a test case of JUnit's XML, which CI systems show. No identities."""
+        """Return every check as a test case in JUnit XML, for CI systems. No identities."""
         return rendering.junit(self.told)
 
 

@@ -1,1 +1,1 @@
-"""Great Expectations: the only place that imports it."""
+"""The only package that imports Great Expectations."""

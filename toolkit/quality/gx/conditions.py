@@ -1,6 +1,6 @@
-"""What Great Expectations' map expectations ask of a row, as Polars expressions.
+"""Great Expectations' map expectations as Polars expressions.
 
-A map metric has a domain (the rows it looks at) and marks the unexpected ones among them. Both
+A map metric has a domain (the rows it checks) and marks the unexpected ones among them. Both
 are expressions here, so that any number of metrics is one `select` over the frame. The meaning
 of missing, of `row_condition` and of `ignore_row_if` is that of GX's pandas engine; a NaN is a
 missing value, as there.
@@ -30,17 +30,17 @@ Kwargs = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class MapQuestion:
-    """A map metric asked of a frame.
+    """A map metric of a frame.
 
-    That no two rows agree is a question that no row can answer alone, and a costly one. So it has
-    a cheap first answer: rows that agree have the same hash. Where no hash is shared nothing else
-    is computed, and where some are, only their rows are compared.
+    Whether two rows agree cannot be decided from one row, and is costly to decide. So hashes are
+    compared first, as rows that agree have the same hash. If no two rows share a hash, nothing
+    else is computed; otherwise only rows with a shared hash are compared.
 
     Attributes:
-        domain: What must be true of a row to be looked at (`row_condition`, `ignore_row_if`).
-        unexpected: Whether a row is looked at and not as expected.
+        domain: What must be true of a row for it to be checked (`row_condition`, `ignore_row_if`).
+        unexpected: Whether a row is checked and breaks the expectation.
         columns: The columns it is about.
-        hashed: The hash of the columns, where the question is whether rows agree.
+        hashed: The hash of the columns, if the question is whether rows agree.
     """
 
     domain: tuple[pl.Expr, ...]
@@ -50,11 +50,11 @@ class MapQuestion:
 
     @property
     def n_rows(self) -> pl.Expr:
-        """The number of rows looked at."""
+        """The number of rows checked."""
         return count(self.domain)
 
     def failing(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """The unexpected rows."""
+        """Return the unexpected rows."""
         if self.hashed is None:
             return frame.filter(self.unexpected)
         suspects = frame.filter(*self.domain).filter(self.hashed.is_duplicated())
@@ -62,12 +62,12 @@ class MapQuestion:
 
 
 def count(conditions: tuple[pl.Expr, ...]) -> pl.Expr:
-    """The number of rows for which all conditions are true."""
+    """Count the rows for which all conditions are true."""
     return pl.all_horizontal(conditions).sum() if conditions else pl.len()
 
 
 def value(name: str, schema: pl.Schema) -> pl.Expr:
-    """The column, its NaN as null.
+    """Return the column with NaN as null.
 
     Raises:
         KeyError: The frame has no such column.
@@ -79,7 +79,7 @@ def value(name: str, schema: pl.Schema) -> pl.Expr:
 
 
 def like(given: Any, dtype: pl.DataType) -> Any:
-    """A bound as it stands in a suite (JSON has no dates), as a value of the column's type."""
+    """Convert a bound from a suite (JSON has no dates) to the column's type."""
     if isinstance(given, str) and dtype.is_temporal():
         given = datetime.fromisoformat(given)
     if isinstance(given, datetime) and dtype == pl.Date:
@@ -93,10 +93,10 @@ def like(given: Any, dtype: pl.DataType) -> Any:
 
 
 def row_condition(condition: Any, schema: pl.Schema) -> tuple[pl.Expr, ...]:
-    """A GX row condition as expressions that must all be true; never null.
+    """Return a GX row condition as expressions that must all be true; never null.
 
     Raises:
-        TypeError: The condition is a query text of another engine.
+        TypeError: The condition is a query string of another engine.
     """
     condition = deserialize_row_condition(condition)
     match condition:
@@ -126,7 +126,9 @@ def _comparison(condition: ComparisonCondition, schema: pl.Schema) -> pl.Expr:
         among = column.is_in([like(item, dtype) for item in bound], nulls_equal=False)
         return (among if operator == "IN" else ~among).fill_null(operator != "IN")
     compare = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}[operator]
-    missing = operator == "!="  # pandas: NaN differs from everything, and is on no side of it
+    missing = (
+        operator == "!="
+    )  # in pandas, NaN differs from all and is never above or below
     result: pl.Expr = compare(column, like(bound, dtype)).fill_null(missing)
     return result
 
@@ -150,7 +152,7 @@ def _in_set(column: pl.Expr, dtype: pl.DataType, kwargs: Kwargs) -> pl.Expr:
     return column.is_in([like(item, dtype) for item in kwargs["value_set"]])
 
 
-# GX's name of the metric → what is expected of a value that is there.
+# GX's name of the metric → what is expected of a value that is not missing.
 COLUMN_CONDITIONS: dict[str, Condition] = {
     "column_values.nonnull": lambda column, _, __: column.is_not_null(),
     "column_values.null": lambda column, _, __: column.is_null(),
@@ -177,11 +179,11 @@ MAP_METRICS = [*COLUMN_CONDITIONS, *PAIR_METRICS, *DISTINCT_METRICS]
 
 
 def map_question(metric: str, kwargs: Kwargs, schema: pl.Schema) -> MapQuestion:
-    """What the metric asks, given an expectation's kwargs and the frame's schema.
+    """Return what the metric checks, given an expectation's kwargs and the frame's schema.
 
     Raises:
         KeyError: A column is missing, or the metric is not known here.
-        TypeError: The row condition is of another engine.
+        TypeError: The row condition is written for another engine.
     """
     rows = row_condition(kwargs.get("row_condition"), schema)
     if metric in PAIR_METRICS:

@@ -25,7 +25,7 @@ from toolkit.quality.gx.library import (
 
 
 class PolarsFrameAsset(DataAsset[Any, Any]):
-    """An asset whose batches are Polars frames, given when it is validated."""
+    """An asset whose batches are Polars frames, passed for validation."""
 
     type: Literal["polars_frame"] = "polars_frame"
 
@@ -33,20 +33,20 @@ class PolarsFrameAsset(DataAsset[Any, Any]):
         """There is nothing to connect to."""
 
     def get_batch_parameters_keys(self, partitioner: Any = None) -> tuple[str, ...]:  # noqa: ARG002
-        """The one parameter of a batch."""
+        """Return the one parameter of a batch."""
         return ("dataframe",)
 
     def get_batch_identifiers_list(self, batch_request: BatchRequest[Any]) -> list[dict[str, Any]]:
-        """One batch a request."""
+        """Return one batch per request."""
         return [IDDict(batch_request.options)]
 
     def build_batch_request(
         self, options: Any = None, batch_slice: Any = None, partitioner: Any = None
     ) -> BatchRequest[Any]:
-        """A request for the batch that is `options["dataframe"]`, whole.
+        """Return a request for the whole of `options["dataframe"]` as a batch.
 
         Raises:
-            BuildBatchRequestError: It is no Polars frame, or a part of it is asked for.
+            BuildBatchRequestError: It is not a Polars frame, or a part of it is requested.
         """
         frame = (options or {}).get("dataframe")
         if not isinstance(frame, pl.DataFrame | pl.LazyFrame) or len(options) != 1:
@@ -58,7 +58,7 @@ class PolarsFrameAsset(DataAsset[Any, Any]):
         )
 
     def get_batch(self, batch_request: BatchRequest[Any]) -> Batch:
-        """The frame of the request as a batch."""
+        """Return the frame of the request as a batch."""
         spec = RuntimeDataBatchSpec(batch_data=batch_request.options["dataframe"])
         data, markers = self.datasource.get_execution_engine().get_batch_data_and_markers(spec)
         return Batch(
@@ -100,7 +100,7 @@ class PolarsDatasource(Datasource[PolarsFrameAsset, PolarsExecutionEngine]):
 
     @property
     def execution_engine_type(self) -> Engine:
-        """The engine that computes the metrics."""
+        """Return the engine that computes the metrics."""
         return PolarsExecutionEngine
 
     def test_connection(self, test_assets: bool = True) -> None:  # noqa: FBT001, FBT002

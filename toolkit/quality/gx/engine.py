@@ -77,11 +77,11 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         """Take a frame under the batch's id."""
         if isinstance(batch_data, pl.DataFrame | pl.LazyFrame):
             batch_data = PolarsBatchData(self, batch_data)
-        self._answers = {}  # the id of a dataframe batch does not tell one frame from another
+        self._answers = {}  # the id of a dataframe batch does not distinguish frames
         super().load_batch_data(batch_id=batch_id, batch_data=batch_data)
 
     def get_batch_data_and_markers(self, batch_spec: Any) -> tuple[PolarsBatchData, BatchMarkers]:
-        """The frame of a batch specification, and when it was taken."""
+        """Return the frame of a batch specification, and when it was taken."""
         frame = batch_spec.batch_data
         batch_spec.batch_data = "PolarsFrame"  # GX writes the specification into the result
         taken = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
@@ -142,7 +142,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
 
 
 class _PolarsMetric(MetricProvider):
-    """What GX's registry holds of our metrics: that they wait for no other metric.
+    """Tells GX's registry that our metrics depend on no other metric.
 
     The engine computes them in `resolve_metrics`, all at once; so there is no function.
     """
@@ -155,12 +155,12 @@ class _PolarsMetric(MetricProvider):
         execution_engine: ExecutionEngine[Any] | None = None,  # noqa: ARG003
         runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003
     ) -> dict[str, MetricConfiguration]:
-        """No other metric."""
+        """Return no other metric."""
         return {}
 
 
 def register_metrics() -> None:
-    """Tell GX's registry which metrics the engine computes, with the keys they have there."""
+    """Register the metrics that the engine computes, under the keys GX gives them."""
     parts = (*COUNTS, *LISTS, *NOT_OFFERED)
     names = [f"{metric}.{part}" for metric in MAP_METRICS for part in parts]
     for name in (*TABLE_METRICS, *COLUMN_METRICS, *names):

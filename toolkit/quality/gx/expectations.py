@@ -1,4 +1,4 @@
-"""The one expectation that Great Expectations lacks on Polars frames: columns and their types."""
+"""The expectation that Great Expectations lacks for Polars frames: columns and their types."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from toolkit.quality.gx.library import (
 class ExpectTableColumnsToHaveTypes(BatchExpectation):
     """Expect the frame to have these columns, each in its Polars type.
 
-    Other columns may be there. `unexpected_count` is the number of columns that are missing or of
-    another type, `details` says which, and what was found in their place.
+    Other columns are allowed. `unexpected_count` is the number of columns that are missing or of
+    another type; `details` names them and what was found in their place.
 
     Args:
         types: The type's name by column, such as `{"percent_grade": "Float64"}`.

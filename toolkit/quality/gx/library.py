@@ -1,4 +1,4 @@
-"""All that is used of Great Expectations, private names included: its one door.
+"""Everything used of Great Expectations, including private names, imported in one place.
 
 Its usage analytics are off before its first import, the deprecations in its own code stay its
 own, and its redirection of everybody's warnings into logging is taken back. A new version that

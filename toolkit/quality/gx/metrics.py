@@ -20,7 +20,7 @@ from toolkit.quality.gx.library import (
     MetricConfiguration,
 )
 
-# GX's column metrics that are one number of a column's values.
+# GX's column metrics that are a single number computed from a column.
 COLUMN_METRICS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "column.max": pl.Expr.max,
     "column.min": pl.Expr.min,
@@ -33,7 +33,7 @@ COLUMN_METRICS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
 TABLE_METRICS = ("table.columns", "table.column_count", "table.column_types", "table.row_count")
 COUNTS = ("unexpected_count", "filtered_row_count")
 LISTS = ("unexpected_values", "unexpected_index_list")
-NOT_OFFERED = ("unexpected_index_query",)  # GX asks for it, and takes None for "there is none"
+NOT_OFFERED = ("unexpected_index_query",)  # GX asks for it, and accepts None for "none"
 
 _ROW = "__row__"
 _PORTION = 1 << 16  # rows
@@ -43,7 +43,7 @@ Engine = Literal["streaming", "auto"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One metric asked of a frame.
+    """One metric of a frame.
 
     Attributes:
         subject: The metric's name; of a map metric, without its last part.
@@ -69,13 +69,13 @@ class Request:
 
     @property
     def number(self) -> Hashable:
-        """What must be counted for it; requests with the same number are counted once."""
+        """What must be counted for it; equal requests are counted once."""
         part = "unexpected_count" if self.part in LISTS else self.part
         return self.subject, part, repr(self.kwargs)
 
     @property
     def limit(self) -> int:
-        """The largest number of examples GX would take."""
+        """The most examples GX accepts."""
         if self.result_format.get("result_format") == "COMPLETE":
             return MAX_RESULT_RECORDS
         wanted: int = self.result_format.get("partial_unexpected_count", 20)
@@ -83,7 +83,7 @@ class Request:
 
     @property
     def index_columns(self) -> list[str]:
-        """The columns that name a row."""
+        """The columns that identify a row."""
         return list(self.result_format.get("unexpected_index_column_names") or [])
 
 
@@ -95,7 +95,7 @@ def answer(
     streamed: bool,
     hide: Hide,
 ) -> list[Any]:
-    """The values of the metrics, in order; an exception in place of one that has none.
+    """Return the values of the metrics, in order; an exception in place of one that failed.
 
     Args:
         frame: The frame they are asked of.
@@ -140,7 +140,7 @@ def answer(
 
 
 def _plan(request: Request, schema: pl.Schema) -> Any:
-    """A question, an expression, a value that is known, or why there is none."""
+    """Return a question, an expression, a known value, or the reason why there is none."""
     try:
         return _planned(request, schema)
     except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
@@ -170,9 +170,9 @@ def _planned(request: Request, schema: pl.Schema) -> Any:
 def _values(
     frame: pl.LazyFrame, planned: Mapping[Hashable, Any], engine: Engine
 ) -> dict[Hashable, Any]:
-    """What the plans come to, in one pass; an exception where one cannot be computed.
+    """Compute the plans in one pass; return an exception for one that cannot be computed.
 
-    Whether rows agree with others is no matter of single rows, so it is left out here.
+    Whether rows agree with one another needs more than single rows, so it is left out here.
     """
     values = dict(planned)
     numbers = {
@@ -202,7 +202,7 @@ def _select(
 def _n_alike(
     frame: pl.LazyFrame, hashed: pl.Expr, *, streamed: bool
 ) -> int | pl.exceptions.PolarsError:
-    """How many rows have the hash of another: 0 only if no two rows agree.
+    """Count the rows that share a hash with another: 0 only if no two rows agree.
 
     Hashes are what takes the memory of a check, so they are sorted in place, and those of a
     frame in memory are computed a portion at a time.
@@ -231,7 +231,7 @@ def _examples(frame: pl.LazyFrame, schema: pl.Schema, request: Request) -> pl.La
 
 
 def _shown(rows: pl.DataFrame, request: Request, hide: Hide) -> list[Any]:
-    """Examples in the shapes of GX's pandas engine, without identities."""
+    """Return examples in the format of GX's pandas engine, without identities."""
     columns = [name for name in rows.columns if name != _ROW]
     temporal = pl.selectors.temporal()
     said = rows.with_columns(temporal.cast(pl.String)).to_dicts()
