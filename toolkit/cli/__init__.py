@@ -1,4 +1,4 @@
-"""The `so2` command. It never does what Python cannot: each command is a thin call of the API."""
+"""The `so2` command. Each subcommand is a thin call of the Python API."""
 
 import sys
 
@@ -18,5 +18,5 @@ def main() -> None:
         from toolkit.cli.app import main as run
 
         run()
-    except KeyboardInterrupt:  # while it was still loading
+    except KeyboardInterrupt:  # while still loading
         sys.exit(130)

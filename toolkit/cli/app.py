@@ -1,7 +1,7 @@
-"""Which commands there are, and how an error is told.
+"""The list of commands, and how errors are printed.
 
-A command lives in a module of its own and takes the API through `import toolkit as tk`, whose
-names load when used: `so2 --help` need not wait for JupyterLab or Great Expectations.
+Each command has its own module and uses the API through `import toolkit as tk`, whose names load
+when used: `so2 --help` does not wait for JupyterLab or Great Expectations.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from toolkit.cli.telling import complain, tell_warnings
 from toolkit.errors import ToolkitError
 
 app = typer.Typer(
-    help="Learner grades of an Open edX platform: load, check, analyse, report.",
+    help="Load, check, analyse and report learner grades from an Open edX platform.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # a traceback with locals would show learners
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -67,7 +67,7 @@ for name, command in (
 
 
 def main() -> None:
-    """Run `so2`; an error made on purpose ends it with status 1 and its message alone."""
+    """Run `so2`; a `ToolkitError` ends it with status 1 and only its message."""
     tell_warnings()
     try:
         app()

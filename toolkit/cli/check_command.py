@@ -25,7 +25,7 @@ COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 class Format(StrEnum):
-    """How the outcome is written."""
+    """The output format."""
 
     table = "table"
     json = "json"
@@ -33,7 +33,7 @@ class Format(StrEnum):
 
 
 class Severity(StrEnum):
-    """How bad it is when a check fails."""
+    """How serious a failed check is."""
 
     critical = "critical"
     warning = "warning"
@@ -43,36 +43,36 @@ class Severity(StrEnum):
 def check_command(
     data: Annotated[
         Path | None,
-        typer.Argument(help="A snapshot's folder or a saved body; the platform if none."),
+        typer.Argument(help="A snapshot's folder or a saved body; by default, the platform."),
     ] = None,
     resource: Annotated[
-        str | None, typer.Option(help="What the saved body holds, if its name does not tell.")
+        str | None, typer.Option(help="What the saved body contains, if not clear from its name.")
     ] = None,
     as_of: Annotated[
         datetime | None, typer.Option(help="When the saved body was retrieved (UTC).")
     ] = None,
     course_id: Annotated[
-        list[str] | None, typer.Option(help="Only this course of the platform; repeatable.")
+        list[str] | None, typer.Option(help="Check only this course of the platform; repeatable.")
     ] = None,
     since: Annotated[
-        Path | None, typer.Option(help="An earlier snapshot: look for sudden shifts since then.")
+        Path | None, typer.Option(help="An earlier snapshot; check for sudden shifts since then.")
     ] = None,
     suite: Annotated[
-        list[Path] | None, typer.Option(help="A GX suite of your own (JSON); repeatable.")
+        list[Path] | None, typer.Option(help="Your own GX suite (JSON); repeatable.")
     ] = None,
     fail_on: Annotated[
-        Severity, typer.Option(help="End with 1 if a check of this severity, or worse, fails.")
+        Severity, typer.Option(help="Exit with 1 if a check of this severity or worse fails.")
     ] = Severity.critical,
-    written: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
+    written: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
     html: Annotated[
-        Path | None, typer.Option(help="Write Data Docs, for any browser, to this folder.")
+        Path | None, typer.Option(help="Write Data Docs, which open offline, to this folder.")
     ] = None,
 ) -> None:
-    """Check the data: what failed, in how many records, what that means and what to do.
+    """Check the data: what failed, in how many records, what it means and what to do.
 
-    Ends with 0 if nothing at or above --fail-on failed, with 1 if something did, with 2 if the
-    data could not be checked, or --html not be written. Learners are shown by pseudonyms of this
-    run; to look them up, use tk.check(…).failures.
+    Exits with 0 if no check at or above --fail-on failed, with 1 if one did, and with 2 if the
+    data could not be checked or --html could not be written. Learners appear under pseudonyms made
+    for this run; to look them up, use tk.check(…).failures.
     """
     try:
         if since is not None:
@@ -105,7 +105,7 @@ def _checked(
             "ResourceName", resource or next((name for name in RESOURCES if name in data.stem), "")
         )
         if name not in RESOURCES:
-            raise ConfigurationError(f"say what {data} holds: --resource {'|'.join(RESOURCES)}")
+            raise ConfigurationError(f"say what {data} contains: --resource {'|'.join(RESOURCES)}")
         frame = tk.read(data, name)
         return tk.check(
             grades=frame if name == "grades" else None,
@@ -132,7 +132,7 @@ def _checked(
 def _snapshot(folder: Path | None) -> tk.Snapshot:
     chosen = folder or settings().snapshot
     if chosen is None:
-        raise ConfigurationError("name the later snapshot too: so2 check FOLDER --since EARLIER")
+        raise ConfigurationError("name the later snapshot, too: so2 check FOLDER --since EARLIER")
     return tk.open_snapshot(chosen)
 
 
@@ -142,7 +142,7 @@ def _print_table(report: tk.quality.QualityReport) -> None:
     if report.ok:
         return
     table = Table()
-    for name in ("severity", "data", "expected, but is not", "records", "for example"):
+    for name in ("severity", "data", "failed expectation", "records", "examples"):
         table.add_column(name, overflow="fold")
     for failed in worst_first(report.told):
         table.add_row(

@@ -1,4 +1,4 @@
-"""`so2 demo`: the main job from end to end, on learners that are at hand."""
+"""`so2 demo`: the whole workflow on simulated or OULAD learners."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ELSEWHERE = ("SO2_BASE_URL", "SO2_TOKEN", "SO2_SNAPSHOT")
 def demo_command(
     folder: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("report"),
     oulad: Annotated[
-        Path | None, typer.Option(help="A folder of OULAD tables: real learners.")
+        Path | None, typer.Option(help="A folder of OULAD tables, for real learners.")
     ] = None,
     learners: Annotated[
         int, typer.Option(envvar="SO2_SANDBOX_LEARNERS", help="How many learners to simulate.")
@@ -25,9 +25,9 @@ def demo_command(
         int, typer.Option(envvar="SO2_SANDBOX_SEED", help="The same seed gives the same learners.")
     ] = 7,
 ) -> None:
-    """Start the sandbox, load, check, execute the notebooks, and write the report.
+    """Start the sandbox, load and check its data, run the notebooks, and write the report.
 
-    Needs no platform and no network, and leaves a platform that is set alone.
+    Needs no platform and no network; a configured platform is not contacted.
     """
     for name in _ELSEWHERE:  # kernels inherit; an empty variable counts as not set
         os.environ[name] = ""

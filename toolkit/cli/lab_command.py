@@ -1,4 +1,4 @@
-"""`so2 lab`: the notebooks in JupyterLab, in a folder of the user's own."""
+"""`so2 lab`: open the notebooks in JupyterLab, in the user's own folder."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def lab_command(
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     port: Annotated[int, typer.Option(help="The port on loopback.")] = 8888,
 ) -> None:
-    """Copy the notebooks to a working folder and open JupyterLab on the first.
+    """Copy the notebooks to a working folder and open the first in JupyterLab.
 
-    A notebook that is there and has been changed is left as it is.
+    A notebook you have changed is left as it is.
     """
     with extra("notebooks"):
         import jupyterlab as _jupyterlab  # noqa: F401

@@ -1,4 +1,4 @@
-"""`so2 report`: execute the notebooks and write the report."""
+"""`so2 report`: run the notebooks and write the report."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from toolkit.text.words import clean
 def report_command(
     notebook: Annotated[
         list[str] | None,
-        typer.Argument(help="Names such as 02, or notebook files; all of ours if none."),
+        typer.Argument(help="Names such as 02, or notebook files; by default, the toolkit's own."),
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("report"),
     course_id: Annotated[str | None, typer.Option(help="One course instead of all.")] = None,
-    title: Annotated[str, typer.Option(help="The report's name.")] = "Learner report",
+    title: Annotated[str, typer.Option(help="The report's title.")] = "Learner report",
 ) -> None:
-    """Execute the notebooks and write them as pages that need no network.
+    """Run the notebooks and write them as pages that need no network.
 
-    Reads what the settings name: a platform (SO2_BASE_URL, SO2_TOKEN), a snapshot (SO2_SNAPSHOT),
-    else the sandbox. Ends with 1 and the name of the cell if a notebook fails; its page says so.
+    Reads the source in the settings: a platform (SO2_BASE_URL, SO2_TOKEN) or a snapshot
+    (SO2_SNAPSHOT), else the sandbox. If a notebook fails, its page says so, and the command names
+    the cell and exits with 1.
     """
     parameters: dict[str, object] = {"course_id": course_id} if course_id else {}
     show_report(write_with_progress(folder, notebook or None, parameters, title))
@@ -63,7 +64,7 @@ def write_with_progress(
 
 
 def show_report(report: tk.reports.Report) -> None:
-    """Print the key figures and where to look."""
+    """Print the key figures and where the report is."""
     console = Console()
     table = Table(title=escape(clean(report.caption)), title_justify="left")
     table.add_column("Figure")

@@ -1,4 +1,4 @@
-"""`so2 sandbox`: an embedded platform for other programs to talk to."""
+"""`so2 sandbox`: serve the embedded platform to other programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 import toolkit as tk
 from toolkit.sandbox.start import SandboxPlatform
 
-# Short enough for Ctrl+C to be heard on Windows, where a wait without end is deaf.
+# Short, because an endless wait on Windows would ignore Ctrl+C.
 _LISTEN_SECONDS = 0.5
 
 
@@ -20,17 +20,17 @@ def sandbox_command(
     learners: Annotated[int, typer.Option(help="How many learners to simulate.")] = 5_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
     oulad: Annotated[
-        Path | None, typer.Option(help="A folder of OULAD tables: serve its real learners.")
+        Path | None, typer.Option(help="A folder of OULAD tables, to serve real learners.")
     ] = None,
     faults: Annotated[
-        str | None, typer.Option(help="What goes wrong, such as slow:0.1,rate-limit:2.")
+        str | None, typer.Option(help="Faults to produce, such as slow:0.1,rate-limit:2.")
     ] = None,
-    port: Annotated[int, typer.Option(help="The port on loopback; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="The port on loopback; 0 picks a free one.")] = 0,
 ) -> None:
     """Serve an embedded platform on loopback until Ctrl+C.
 
-    Prints what to set so that the toolkit, in another terminal, reads from it. The token is made
-    for this run and opens nothing else.
+    Prints the settings with which the toolkit, in another terminal, reads from it. The token is
+    made for this run and gives access to nothing else.
     """
     with tk.sandbox(learners, seed, oulad=oulad, faults=faults, port=port) as platform:
         typer.echo(connection(platform))
@@ -42,7 +42,7 @@ def sandbox_command(
 
 
 def connection(platform: SandboxPlatform, *, windows: bool = os.name == "nt") -> str:
-    """How another program reaches the sandbox, with its throw-away token.
+    """Say how another program reaches the sandbox, with its temporary token.
 
     Args:
         platform: The running sandbox.

@@ -1,4 +1,4 @@
-"""`so2 fetch`, `snapshots`, `compare`, `export`, `reidentify`: records on disk."""
+"""`so2 fetch`, `snapshots`, `compare`, `export`, `reidentify`: commands for snapshots."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Folder = Annotated[Path, typer.Argument(help="The snapshot's folder.")]
 def fetch_command(
     folder: Annotated[Path, typer.Argument(help="Where to put it, such as snapshots/2026-01-01.")],
     course: Annotated[
-        list[str] | None, typer.Option(help="Only this course; may come several times.")
+        list[str] | None, typer.Option(help="Save only this course; repeatable.")
     ] = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Save the embedded sandbox's learners instead.")
     ] = False,
     keep_identities: Annotated[
-        bool, typer.Option("--keep-identities", help="Write names and addresses to disk.")
+        bool, typer.Option("--keep-identities", help="Keep usernames and email addresses on disk.")
     ] = False,
 ) -> None:
-    """Save what the platform says now as a snapshot.
+    """Save the platform's present data as a snapshot.
 
-    Usernames become pseudonyms and addresses are left out, unless told otherwise.
+    By default, usernames become pseudonyms and email addresses are left out.
     """
     with tk.sandbox() if sandbox else tk.connect() as platform:
         tk.take_snapshot(
@@ -46,11 +46,11 @@ def fetch_command(
 
 
 def snapshots_command(
-    folder: Annotated[Path, typer.Argument(help="A folder of snapshots, or one of them.")] = Path(
+    folder: Annotated[Path, typer.Argument(help="A folder of snapshots, or one snapshot.")] = Path(
         "snapshots"
     ),
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare every file with its checksum.")
+        bool, typer.Option("--verify", help="Check every file against its checksum.")
     ] = False,
 ) -> None:
     """List the snapshots in a folder."""
@@ -63,7 +63,7 @@ def snapshots_command(
         listed.with_columns(
             pl.col("as_of").dt.strftime("%Y-%m-%d %H:%M"), pl.col("key_fingerprint").fill_null("–")
         ),
-        title="Snapshots, all files as written" if verify else "Snapshots",
+        title="Snapshots, all files verified" if verify else "Snapshots",
     )
 
 
@@ -71,12 +71,12 @@ def compare_command(
     earlier: Annotated[Path, typer.Argument(help="The earlier snapshot's folder.")],
     later: Annotated[Path, typer.Argument(help="The later snapshot's folder.")],
     output: Annotated[
-        Path | None, typer.Option(help="Write every changed value there, as CSV.")
+        Path | None, typer.Option(help="Write every changed value to this CSV file.")
     ] = None,
 ) -> None:
-    """Tell what changed between two snapshots, counted by course.
+    """Show what changed between two snapshots, counted by course.
 
-    Counts under 10 are withheld. The CSV has a row per changed value, under pseudonyms.
+    Counts under 10 are withheld. The CSV file has a row per changed value, under pseudonyms.
     """
     changes = tk.compare_snapshots(tk.open_snapshot(earlier), tk.open_snapshot(later))
     _print(changes.counts.release().frame, title=f"Changes from {earlier} to {later}")
@@ -89,19 +89,19 @@ def export_command(
     folder: Folder,
     output: Annotated[Path, typer.Argument(help="A folder for the CSV files.")],
 ) -> None:
-    """Write a snapshot as CSV files that are harmless to open in a spreadsheet."""
+    """Write a snapshot as CSV files that are safe to open in a spreadsheet."""
     for path in tk.snapshots.export_csv(tk.open_snapshot(folder), output):
         typer.echo(path)
 
 
 def reidentify_command(
     usernames: Annotated[
-        list[str] | None, typer.Argument(help="Usernames; read from standard input if none.")
+        list[str] | None, typer.Argument(help="Usernames; by default, read from standard input.")
     ] = None,
 ) -> None:
     """Print the pseudonyms of usernames, for the holder of the key.
 
-    Two columns, tab between them. Nothing is written to disk.
+    Prints two columns, separated by a tab. Nothing is written to disk.
     """
     names = usernames or [line.strip() for line in sys.stdin if line.strip()]
     for username, pseudonym in tk.release.reidentify(names).iter_rows():
@@ -118,5 +118,5 @@ def _print(frame: pl.DataFrame, *, title: str) -> None:
 
 
 def _shown(value: object) -> str:
-    """A value as one line of text, whatever a platform put into it."""
+    """Show a value as one line of text, whatever the platform sent."""
     return "–" if value is None else clean(str(value))

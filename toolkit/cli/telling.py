@@ -1,4 +1,4 @@
-"""Errors and warnings on the terminal, which nothing in them may command."""
+"""Print errors and warnings as plain text that cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from toolkit.text.words import clean
 
 
 def complain(said: object) -> None:
-    """Print an error to standard error, as text whatever a platform or a file name put into it."""
+    """Print an error to standard error as plain text, whatever it quotes."""
     text = "\n".join(map(clean, str(said).splitlines()))
     Console(stderr=True).print(f"so2: {text}", style="bold red", markup=False, highlight=False)
 
 
 def tell_warnings() -> None:
-    """From now on, print a warning as one line of text, without the place in the code."""
+    """From now on, print each warning as one line, without its place in the code."""
     warnings.showwarning = _tell
 
 

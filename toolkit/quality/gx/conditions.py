@@ -126,9 +126,7 @@ def _comparison(condition: ComparisonCondition, schema: pl.Schema) -> pl.Expr:
         among = column.is_in([like(item, dtype) for item in bound], nulls_equal=False)
         return (among if operator == "IN" else ~among).fill_null(operator != "IN")
     compare = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}[operator]
-    missing = (
-        operator == "!="
-    )  # in pandas, NaN differs from all and is never above or below
+    missing = operator == "!="  # in pandas, NaN differs from all and is never above or below
     result: pl.Expr = compare(column, like(bound, dtype)).fill_null(missing)
     return result
 
