@@ -67,6 +67,16 @@ def durations(pc: pl.DataFrame) -> pl.DataFrame:
 
 
 BY = "course_id"
+
+
+def within_strata(pc: pl.DataFrame) -> Result:
+    """Courses compared within those who completed a half, and the others."""
+    half = pl.col("completion") > 0.5
+    found = tk.compare_groups(pc.with_columns(half=half), by=BY, strata="half").within
+    assert found is not None
+    return found
+
+
 RESULTS: dict[str, Callable[[pl.DataFrame], Result]] = {
     "outcomes": lambda pc: tk.outcomes(pc, by=BY),
     "completion_funnel": lambda pc: tk.completion_funnel(pc, by=BY),
@@ -74,6 +84,7 @@ RESULTS: dict[str, Callable[[pl.DataFrame], Result]] = {
     "cohort_progress": tk.cohort_progress,
     "compared_groups": lambda pc: tk.compare_groups(pc, by=BY).groups,
     "pairs": lambda pc: tk.compare_groups(pc, by=BY).pairs,
+    "within_strata": within_strata,
     "comparison_test": lambda pc: tk.compare_groups(pc, by=BY).test,
     "repeats": lambda pc: tk.learner_paths(pc).repeats,
     "transitions": lambda pc: tk.learner_paths(pc).transitions,

@@ -18,8 +18,8 @@ from toolkit.analyses.clusters import (
     with_effects,
 )
 from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import Groups, count_by
-from toolkit.analyses.intervals import rate
+from toolkit.analyses.grouping import By, Groups, count_by, groups_of
+from toolkit.analyses.intervals import holm, rate
 from toolkit.analyses.pairs import (
     CHI_SQUARED,
     DESIGN,
@@ -29,12 +29,13 @@ from toolkit.analyses.pairs import (
     compared_pairs,
 )
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
+from toolkit.analyses.within import STRATUM, compared_within
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import release_table, with_status
 from toolkit.results.result import Narrative, Result, marked
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import one_of
-from toolkit.schemas.outcome_results import COMPARED_GROUPS, COMPARISON_TEST, PAIRS
+from toolkit.schemas.outcome_results import COMPARED_GROUPS, COMPARISON_TEST, PAIRS, WITHIN_STRATA
 
 MOST_GROUPS = 300
 _RATE = {"rate": ("n_reached", "n_learners")}
@@ -50,15 +51,19 @@ class Comparison:
         groups: One row per group: its count and rate (`COMPARED_GROUPS`).
         pairs: One row per pair of groups: difference, ratio and test (`PAIRS`).
         test: One row: the test over all groups (`COMPARISON_TEST`).
+        within: One row per pair, compared within strata (`WITHIN_STRATA`); None where none were
+            named.
     """
 
     groups: Result
     pairs: Result
     test: Result
+    within: Result | None = None
 
     def narrate(self) -> Narrative:
         """Say what was found, from the released figures."""
         parts = [self.test, self.groups, *([self.pairs] if self.pairs.frame.height > 1 else [])]
+        parts += [] if self.within is None else [self.within]
         caution = "Groups that differ in this may differ in much else."
         return Narrative(" ".join([*(str(part.narrate()) for part in parts), caution]))
 
@@ -70,10 +75,14 @@ class Comparison:
         return marked(self.groups.release().min_n)
 
     def _repr_html_(self) -> str:
-        return "".join(part._repr_html_() for part in (self.groups, self.pairs, self.test))
+        return "".join(part._repr_html_() for part in self._parts())
 
     def __repr__(self) -> str:
-        return "\n\n".join(repr(part) for part in (self.groups, self.pairs, self.test))
+        return "\n\n".join(repr(part) for part in self._parts())
+
+    def _parts(self) -> list[Result]:
+        within = [] if self.within is None else [self.within]
+        return [self.groups, self.pairs, self.test, *within]
 
 
 def compare_groups(
@@ -85,6 +94,7 @@ def compare_groups(
     reference: object = None,
     completed_from: float = COMPLETED,
     cluster: str | None = None,
+    strata: By = None,
 ) -> Comparison:
     """Compare the share with an outcome between groups, all pairs or each with a reference.
 
@@ -103,6 +113,9 @@ def compare_groups(
         cluster: The column that says which records belong together, such as "username" where
             learners are in several courses. Intervals then have the variance of the clusters and
             Student's t, and the tests are robust score tests.
+        strata: Compare within the values of these columns too, such as "course_id": `within` has
+            the differences of rates that are standardized to the same mixture of strata, and says
+            where a difference turns round.
 
     Raises:
         SchemaError: A column is missing, or of another kind.
@@ -166,10 +179,66 @@ def compare_groups(
 
         return Result(table, (), exact, protect)
 
+    within = None
+    if strata is not None:
+        there = plain.n.filter(pl.col("n_learners") > 0).select(groups.keys)
+        names = there.with_columns(counted.n["group"])
+        found = _cells(rows, groups, strata, counts, names, cluster)
+        told = " and ".join([strata] if isinstance(strata, str) else strata)
+        within = _within(
+            compared_within(*found, chosen),
+            {**about, "within": pl.lit(told)},
+            has_keys=plain.keys is not None,
+        )
     return Comparison(
         groups=result(COMPARED_GROUPS, _rates),
         pairs=result(PAIRS, partial(compared_pairs, reference=chosen)),
         test=result(COMPARISON_TEST, _overall),
+        within=within,
+    )
+
+
+def _cells(
+    rows: Any,
+    groups: Groups,
+    strata: By,
+    counts: dict[str, nw.Expr],
+    names: pl.DataFrame,
+    cluster: str | None,
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Count each group within each stratum, and by cluster where there are some."""
+    within = groups_of(strata, None, argument="strata").names
+    if not within or groups.names[0] in within:
+        raise ArgumentError(f"strata must name other columns than `{groups.names[0]}`")
+    both = Groups((*groups.names, *within))
+    found = count_by(rows, both, counts)
+    keys = found.n if found.keys is None else found.keys  # any, where there are none
+    cells = found.n.with_columns(key_learners=keys["n_learners"], key_reached=keys["n_reached"])
+    numbers = cells.select(both.keys[1:]).unique(maintain_order=True).with_row_index(STRATUM)
+
+    def named(table: pl.DataFrame) -> pl.DataFrame:
+        known = table.join(numbers, on=both.keys[1:], nulls_equal=True, maintain_order="left")
+        return names.join(known, on=groups.keys, nulls_equal=True, maintain_order="left")
+
+    if cluster is None:
+        return named(cells), None
+    return named(cells), named(count_clusters(rows, both, counts, cluster))
+
+
+def _within(pairs: pl.DataFrame, about: dict[str, pl.Expr], *, has_keys: bool) -> Result:
+    """The pairs compared within strata; what is adjusted is measured on the records."""
+
+    def derive(counts: pl.DataFrame) -> pl.DataFrame:
+        rates = (pl.col(f"n_reached_{x}") / pl.col(f"n_learners_{x}") for x in "ab")
+        pooled = next(rates) - next(rates)
+        return counts.with_columns(
+            pooled_difference=pooled, p_adjusted=holm(counts["p_value"]), **about
+        )
+
+    names = [name for name in pairs.columns if name.startswith("key_")]
+    keys = pairs.select(pl.col(name).alias(f"n_{name[4:]}") for name in names)
+    return Result.from_counts(
+        WITHIN_STRATA, [], pairs.drop(names), derive, keys=keys if has_keys else None
     )
 
 

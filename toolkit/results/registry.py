@@ -34,6 +34,7 @@ REGISTRY: dict[str, Entry] = {
     "cohort_progress": Entry("charts.cohorts:cohort_progress", "text.narratives:cohort_progress"),
     "compared_groups": Entry("charts.outcomes:compared_groups", "text.narratives:groups"),
     "pairs": Entry("charts.comparisons:pairs", "text.narratives:pairs"),
+    "within_strata": Entry(None, "text.narratives:within_strata"),
     "repeats": Entry(None, "text.narratives:repeats"),
     "transitions": Entry("charts.comparisons:transitions", "text.narratives:transitions"),
     "comparison_test": Entry(None, "text.narratives:comparison_test"),

@@ -246,6 +246,47 @@ PAIRS = Table(
     ),
 )
 
+WITHIN_STRATA = Table(
+    "within_strata",
+    "one row per pair of groups a, b, of the strata in which both have learners",
+    (
+        group("group_a", pl.String, "The first group, as text."),
+        group("group_b", pl.String, "The second, or the reference."),
+        Column("n_strata", pl.Int64, "Strata in which both groups have learners."),
+        count("n_learners_a", "In the denominator of a, in these strata."),
+        count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
+        count("n_learners_b", "In the denominator of b, in these strata."),
+        count("n_reached_b", "Of them, with the outcome.", "n_learners_b"),
+        _of_pair(
+            "pooled_difference", "Rate of a less rate of b, strata thrown together.", "points"
+        ),
+        measure("pooled_p_value", "p of the test without strata.", *_PAIR, unit="p"),
+        measure(
+            "difference",
+            "Rate of a less rate of b, both standardized to the strata of a and b together.",
+            *_PAIR,
+            unit="points",
+        ),
+        *(
+            replace(
+                measure(
+                    f"difference_ci_{end.lower()}",
+                    f"{end} end of the 95 % interval of `difference`.",
+                    *_PAIR,
+                    unit="points",
+                ),
+                ci_of="difference",
+            )
+            for end in ("Low", "High")
+        ),
+        measure("p_value", "p of the test within strata, Mantel–Haenszel.", *_PAIR, unit="p"),
+        _of_pair("p_adjusted", "p after Holm's correction over all rows.", "p"),
+        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+        Column("within", pl.String, "The columns that make the strata.", Role.STATUS),
+    ),
+)
+
 REPEATS = Table(
     "repeats",
     "one row per course over all its runs",
@@ -332,6 +373,7 @@ OUTCOME_TABLES = (
     COMPARED_GROUPS,
     COMPARISON_TEST,
     PAIRS,
+    WITHIN_STRATA,
     REPEATS,
     TRANSITIONS,
 )

@@ -191,6 +191,36 @@ def pairs(released: Released) -> str:
     return f"{text} {differ} of {of} differ by more than chance alone would explain."
 
 
+def within_strata(released: Released) -> str:
+    """Say how the differences of pairs change within strata: whether they turn round or vanish."""
+    seen = released.frame.filter(pl.col("difference").is_not_null())
+    if seen.is_empty():
+        return TOO_FEW
+    pooled, p = pl.col("pooled_difference"), pl.col("p_value")
+    clear = pl.col("pooled_p_value") < words.SIGNIFICANT
+    turned = clear & (pooled.sign() * pl.col("difference").sign() < 0)
+    lost = clear & (p.is_null() | (p >= words.SIGNIFICANT)) & ~turned
+    where = f"Within the same {words.name(seen['within'][0])}"
+    most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)
+    row = most.row(0, named=True)
+    text = (
+        f"{where}, {words.name(row['group_a'])} and {words.name(row['group_b'])} differ by "
+        f"{_points(row, released)}, {words.p_value(row['p_adjusted'])} after Holm's correction; "
+        f"overall by {words.points(row['pooled_difference'], decimal=False)}."
+    )
+    for changed, how in (
+        (turned, "turns round"),
+        (lost, "is no larger than chance alone could explain"),
+    ):
+        n = seen.filter(changed).height
+        if n:
+            of = "" if seen.height == 1 else f" of {n} of {plural(seen.height, 'pair')}"
+            text += (
+                f" {where} the overall difference{of} {how}; it comes from where the groups are."
+            )
+    return text
+
+
 def comparison_test(released: Released) -> str:
     """Say whether the groups of a comparison differ by more than chance."""
     row = released.frame.row(0, named=True)

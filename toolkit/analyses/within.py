@@ -1,0 +1,169 @@
+"""Groups compared within strata: rates standardized to the learners of both, and a test."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from toolkit.analyses.clusters import CLUSTER
+from toolkit.analyses.intervals import LEVEL, difference_of, wilson, wilson_of_clusters
+
+Floats = NDArray[np.float64]
+STRATUM = " stratum"
+_TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
+_COUNTS = [
+    f"{what}_{of}_{x}" for what in ("n", "key") for of in ("learners", "reached") for x in "ab"
+]
+_DESIGN = [f"{what}_{x}" for x in "ab" for what in ("rate", "effect", "clusters")]
+_SCHEMA = {
+    "group_a": pl.String,
+    "group_b": pl.String,
+    "n_strata": pl.Int64,
+    **dict.fromkeys(_COUNTS, pl.Int64),
+    **dict.fromkeys([*_DESIGN, "together", "p_value", "pooled_p_value"], pl.Float64),
+}
+
+
+def compared_within(
+    cells: pl.DataFrame, per_cluster: pl.DataFrame | None, reference: str | None
+) -> pl.DataFrame:
+    """Compare every two groups, or each with the reference, within the strata that both have.
+
+    Args:
+        cells: `group`, `STRATUM`, `n_learners` and `n_reached`, one row per group and stratum;
+            `key_learners` and `key_reached` are the sums of the keys of these records.
+        per_cluster: The same per `CLUSTER`; None where rows are independent.
+        reference: The group that all others are compared with; None compares all pairs.
+
+    Source:
+        Direct standardization with the strata's shares of the learners of both groups as weights:
+        Breslow and Day (1987), Statistical Methods in Cancer Research II, 2.2. A rate's interval
+        is Wilson's of as many learners as its variance is worth, that of the difference follows
+        from both: Zou and Donner (2008), Statistics in Medicine 27, 1693–1702. The test: Mantel
+        and Haenszel (1959), J. Natl. Cancer Inst. 22, 719–748, without continuity correction.
+    """
+    cells = cells.filter(pl.col("n_learners") > 0)
+    groups = cells["group"].unique(maintain_order=True).to_list()
+    pairs = list(combinations(groups, 2))
+    if reference is not None:
+        pairs = [(group, reference) for group in groups if group != reference]
+    rows = [{"group_a": a, "group_b": b, **_pair(cells, per_cluster, a, b)} for a, b in pairs]
+    found = pl.DataFrame(rows, schema=_SCHEMA)
+    one, other = pl.col("rate_a"), pl.col("rate_b")
+    ends = [_ends(x, of_clusters=per_cluster is not None) for x in "ab"]
+    low, high = difference_of(one, ends[0], other, ends[1], pl.col("together"))
+    return found.with_columns(
+        difference=one - other, difference_ci_low=low, difference_ci_high=high
+    ).drop(_DESIGN, "together")
+
+
+def _ends(x: str, *, of_clusters: bool) -> tuple[pl.Expr, pl.Expr]:
+    worth = pl.col(f"n_learners_{x}") / pl.col(f"effect_{x}")
+    if of_clusters:
+        k, one = pl.col(f"rate_{x}") * worth, pl.lit(1.0)
+        return wilson_of_clusters(k, worth, one, pl.col(f"clusters_{x}"), level=LEVEL)
+    return wilson(pl.col(f"rate_{x}") * worth, worth, level=LEVEL)
+
+
+def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str) -> dict[str, Any]:
+    """One pair's counts in the strata that both have, standardized rates, and tests."""
+    one, other = cells.filter(group=a), cells.filter(group=b)
+    both = one.join(other, on=STRATUM, suffix="_b", nulls_equal=True).sort(STRATUM)
+    k = both.select("n_reached", "n_reached_b").to_numpy().T.astype(np.float64)
+    n = both.select("n_learners", "n_learners_b").to_numpy().T.astype(np.float64)
+    found: dict[str, Any] = {"n_strata": both.height}
+    for x, end in (("a", ""), ("b", "_b")):
+        for of in ("learners", "reached"):
+            found |= {f"{what}_{of}_{x}": both[f"{what}_{of}{end}"].sum() for what in ("n", "key")}
+    if both.is_empty():
+        return found
+    parts = None
+    if per_cluster is not None:
+        strata = both.select(STRATUM).with_row_index("place")
+        sides = pl.DataFrame({"group": [a, b], "side": [0, 1]})
+        rows = per_cluster.join(strata, on=STRATUM, nulls_equal=True).join(sides, on="group")
+        parts = _Parts(rows)
+    weight = n.sum(axis=0) / n.sum()
+    rates = k / n
+    standard = rates @ weight
+    influences = None if parts is None else parts.summed(weight / n, rates)
+    for side, x in enumerate("ab"):
+        if influences is None:
+            variance = float(np.sum(weight**2 * rates[side] * (1 - rates[side]) / n[side]))
+            alike = float(n[side].sum() * np.sum(weight**2 / n[side]))
+        else:
+            variance = float(np.sum(influences[side] ** 2))
+            alike = float(n[side].sum() / parts.clusters(side)) if parts else 1.0
+        plain = float(standard[side] * (1 - standard[side]) / n[side].sum())
+        varies = plain > 0 and variance / plain > _TOLERANCE
+        found |= {
+            f"rate_{x}": float(standard[side]),
+            f"effect_{x}": variance / plain if varies else alike,
+            f"clusters_{x}": None if parts is None else float(parts.clusters(side)),
+        }
+    together = 0.0
+    if influences is not None:
+        size = float(np.sqrt(np.prod(np.sum(influences**2, axis=1))))
+        together = float(influences[0] @ influences[1]) / size if size > 0 else 0.0
+    pooled = [values.sum(axis=1, keepdims=True) for values in (k, n)]
+    return found | {
+        "together": together,
+        "p_value": _test(k, n, parts),
+        "pooled_p_value": _test(pooled[0], pooled[1], None if parts is None else parts.pooled()),
+    }
+
+
+class _Parts:
+    """The rows of two groups by cluster: counts per stratum and side."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self.rows = rows
+        numbers = rows[CLUSTER].rank("dense").to_numpy().astype(np.int64) - 1
+        self.cluster, self.total = numbers, int(numbers.max()) + 1
+        self.side, self.stratum = rows["side"].to_numpy(), rows["place"].to_numpy()
+        self.k, self.n = (rows[f"n_{of}"].to_numpy() for of in ("reached", "learners"))
+
+    def pooled(self) -> _Parts:
+        """The same with one stratum for all."""
+        return _Parts(self.rows.with_columns(place=pl.lit(0)))
+
+    def clusters(self, side: int) -> int:
+        """How many clusters a group has."""
+        return len(np.unique(self.cluster[(self.side == side) & (self.n > 0)]))
+
+    def summed(self, weight: Floats, rates: Floats) -> Floats:
+        """Sum weight · (k - rate · n) in each cluster, for each of the two groups."""
+        where = (self.side, self.stratum)
+        values = weight[where] * (self.k - rates[where] * self.n)
+        return np.stack(
+            [
+                np.bincount(self.cluster, np.where(self.side == side, values, 0.0), self.total)
+                for side in (0, 1)
+            ]
+        )
+
+
+def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
+    """P of Mantel and Haenszel's test; with clusters its score has their variance."""
+    all_k, all_n = k.sum(axis=0), n.sum(axis=0)
+    share = all_k / all_n
+    score = float(np.sum(k[0] - n[0] * share))
+    missed = all_n - all_k
+    variance = float(np.sum(n[0] * n[1] * all_k * missed / (all_n**2 * np.maximum(all_n - 1, 1))))
+    independent = variance
+    if parts is not None:
+        # A row of a tells 1 - n_a / n of its residual, a row of b the rest of it.
+        weight = np.stack([n[1] / all_n, -n[0] / all_n])
+        in_clusters = parts.summed(weight, np.stack([share, share])).sum(axis=0)
+        total = parts.total
+        if total <= 2:
+            return None
+        variance = float(np.sum(in_clusters**2)) * (total - 1) / total
+    if independent <= 0 or variance <= _TOLERANCE * independent:
+        return None
+    return float(chdtrc(1, score**2 / variance))
