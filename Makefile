@@ -61,8 +61,8 @@ SECONDS ?= 3600
 fuzz: $(VENV)/.dev ## the reader against plain Python, on new bodies for SECONDS (3600)
 	$(BIN)/python tests/loading/test_fuzz.py --seconds $(SECONDS)
 
-engines: $(VENV)/.engines ## the matrix of engines, with those of the extra `engines`
-	$(VENV)-engines/bin/python -m pytest -n auto tests/analyses/test_engines.py
+engines: $(VENV)/.engines ## the matrix of engines: Ibis, PostgreSQL and, where there is Java, Spark too
+	$(VENV)-engines/bin/python -m pytest -n auto --dist loadgroup tests/analyses/test_engines.py
 
 lint: $(VENV)/.dev ## ruff; generated files are up to date
 	$(BIN)/ruff check .
@@ -110,7 +110,7 @@ lock: ## write the lock files
 	$(COMPILE) --extra all -o requirements.lock
 	$(COMPILE) --extra all --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --extra bench -c requirements-dev.lock -o requirements-bench.lock
-	$(COMPILE) --extra all --extra test --extra engines -c requirements-dev.lock -o requirements-engines.lock
+	$(COMPILE) --extra all --extra test --extra engines --extra spark -c requirements-dev.lock -o requirements-engines.lock
 	$(COMPILE) --extra all --extra test --resolution lowest-direct -o requirements-lowest.lock
 
 clean: ## remove what make and the tests wrote

@@ -22,9 +22,10 @@ DOORS = {
     "engines": (),
     "notebooks": ("reports", "cli"),
     "sandbox": ("sandbox",),
+    "spark": (),
 }
 # Used without an import of ours: engines that users hand in, parts of JupyterLab.
-NEVER_IMPORTED = {"ipywidgets", "pyarrow"}
+NEVER_IMPORTED = {"ibis-framework", "ipywidgets", "pyarrow", "pyspark"}
 # Optional packages are in the core's code where their absence is handled on the spot.
 HANDLED = {"pandas"}
 
@@ -91,7 +92,7 @@ def test_what_is_declared_is_imported() -> None:
 
 def test_the_extra_all_is_every_extra_of_users() -> None:
     (everything,) = EXTRAS["all"]
-    assert set(re.findall(r"[a-z]+", everything.split("[")[1])) == set(DOORS) - {"engines"}
+    assert set(re.findall(r"[a-z]+", everything.split("[")[1])) == set(DOORS) - {"engines", "spark"}
 
 
 def test_the_core_brings_at_most_60_distributions() -> None:

@@ -1,10 +1,18 @@
 """The engine contract: every analysis gives the figures of eager Polars, or refuses the engine."""
 
+import importlib
 import inspect
+import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
-from types import ModuleType
-from typing import Any
+from functools import partial
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, NoReturn
 
 import duckdb
 import numpy as np
@@ -18,28 +26,132 @@ from toolkit.engines.verification import CASES, Case, Put, difference, placing
 ZONES = ["UTC", "America/Los_Angeles", "Pacific/Auckland"]
 
 
-def in_pandas(frame: pl.DataFrame) -> Any:
-    return pd.DataFrame({name: frame[name].to_list() for name in frame.columns})
+def missing(what: str) -> NoReturn:
+    """Skip, and fail where all engines are to be there."""
+    told = f"{what} is not installed"
+    pytest.fail(told) if os.environ.get("SO2_ALL_ENGINES") else pytest.skip(told)
 
 
-def in_arrow(frame: pl.DataFrame) -> Any:
-    return pytest.importorskip("pyarrow", reason="PyArrow is not installed").table(frame)
+def imported(module: str, what: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        missing(what)
+
+
+@contextmanager
+def lazy_polars() -> Iterator[Any]:
+    yield pl.DataFrame.lazy
+
+
+@contextmanager
+def in_pandas() -> Iterator[Any]:
+    yield lambda frame: pd.DataFrame({name: frame[name].to_list() for name in frame.columns})
+
+
+@contextmanager
+def in_arrow() -> Iterator[Any]:
+    yield imported("pyarrow", "PyArrow").table
+
+
+@contextmanager
+def in_duckdb(zone: str) -> Iterator[Any]:
+    with duckdb.connect() as connection:
+        connection.execute(f"SET TimeZone = '{zone}'")
+        yield connection
+
+
+@contextmanager
+def ibis_over_duckdb(zone: str) -> Iterator[Any]:
+    connection = imported("ibis", "Ibis").duckdb.connect()
+    connection.raw_sql(f"SET TimeZone = '{zone}'")
+    yield connection
+    connection.disconnect()
+
+
+@contextmanager
+def ibis_over_postgresql(zone: str) -> Iterator[Any]:
+    """A server of its own, which listens on a socket in its folder alone."""
+    ibis = imported("ibis", "Ibis")
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    found = shutil.which("initdb")
+    if not found and not installed:
+        missing("PostgreSQL")
+    programs = Path(found).parent if found else installed[-1]
+    owner = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    with tempfile.TemporaryDirectory(prefix="so2-pg-") as folder:
+
+        def run(program: str, *arguments: str) -> None:
+            subprocess.run(
+                [programs / program, "-D", f"{folder}/data", *arguments],
+                check=True, user=owner, cwd=folder, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+
+        if owner:
+            shutil.chown(folder, owner)
+        run("initdb", "-U", "so2", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        settings = {"listen_addresses": "", "unix_socket_directories": folder, "timezone": zone}
+        options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", options, "start")
+        try:
+            connection = ibis.postgres.connect(host=folder, user="so2", database="postgres")
+            yield connection
+            connection.disconnect()
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+@contextmanager
+def in_spark(zone: str) -> Iterator[Any]:
+    sql = imported("pyspark.sql", "PySpark")
+    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
+        missing("Java")
+    settings = {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.session.timeZone": zone,
+        "spark.sql.shuffle.partitions": "1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    session = sql.SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+ENGINES: dict[str, Any] = {
+    "lazy": lazy_polars,
+    "pandas": in_pandas,
+    "pyarrow": in_arrow,
+    **{f"duckdb {zone}": partial(in_duckdb, zone) for zone in ZONES},
+    "ibis over duckdb": partial(ibis_over_duckdb, ZONES[1]),
+    "ibis over postgresql": partial(ibis_over_postgresql, ZONES[1]),
+    "spark": partial(in_spark, ZONES[1]),
+}
 
 
 @pytest.fixture(
-    params=["lazy", "pandas", "pyarrow", *(f"duckdb {zone}" for zone in ZONES)], scope="module"
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(name.partition(" America")[0]))
+        for name in ENGINES
+    ],
+    scope="module",
 )
 def put(request: pytest.FixtureRequest) -> Iterator[Put]:
-    """Puts a frame into another engine."""
-    engine, _, zone = request.param.partition(" ")
-    if engine == "duckdb":
-        with duckdb.connect() as connection, placing(connection) as put:
-            connection.execute(f"SET TimeZone = '{zone}'")
-            yield put
-    else:
-        yield {"lazy": pl.DataFrame.lazy, "pandas": in_pandas, "pyarrow": in_arrow}[engine]
+    """Puts a frame into another engine, each frame once."""
+    with ENGINES[request.param]() as engine, placing(engine) as place:
+        placed: dict[int, Any] = {}
+
+        def once(frame: pl.DataFrame) -> Any:
+            if id(frame) not in placed:
+                placed[id(frame)] = place(frame)
+            return placed[id(frame)]
+
+        yield once
 
 
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # of Ibis 12
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_an_engine_gives_the_figures_of_eager_polars(case: Case, put: Put) -> None:
     assert case.difference(put) is None
@@ -138,6 +250,16 @@ def test_a_frame_of_another_engine_is_refused_by_name() -> None:
     for nothing in (7, "pc", None, {"a": [1]}, pl.Series([1])):
         with pytest.raises(tk.errors.ArgumentError, match="a frame of Polars"):
             tk.outcomes(nothing)
+
+
+def test_ibis_is_taken_over_the_databases_of_the_matrix_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ibis = imported("ibis", "Ibis")
+    nowhere = ibis.table({"in_enrollments": "boolean"}, name="nowhere")
+    monkeypatch.setattr(type(nowhere), "get_backend", lambda _: SimpleNamespace(name="sqlite"))
+    with pytest.raises(tk.errors.ArgumentError, match=r"\.Table over sqlite; of any other engine"):
+        tk.outcomes(nowhere)
 
 
 def test_pandas_missing_values_are_null_whatever_they_are_written_as() -> None:

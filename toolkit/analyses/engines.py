@@ -10,8 +10,21 @@ import polars as pl
 
 from toolkit.errors import ArgumentError
 
-SUPPORTED = ("Polars, lazy or not", "DuckDB", "pandas", "PyArrow")
-_COUNTED_IN_PLACE = {nw.Implementation.POLARS, nw.Implementation.DUCKDB}
+SUPPORTED = (
+    "Polars, lazy or not",
+    "DuckDB",
+    "Ibis over DuckDB or PostgreSQL",
+    "PySpark",
+    "pandas",
+    "PyArrow",
+)
+_COUNTED_IN_PLACE = {
+    nw.Implementation.POLARS,
+    nw.Implementation.DUCKDB,
+    nw.Implementation.IBIS,
+    nw.Implementation.PYSPARK,
+}
+_BACKENDS_OF_IBIS = {"duckdb", "postgres"}
 
 
 class HasPersonCourse(ABC):
@@ -42,6 +55,10 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
         return nw.from_native(_from_pandas(frame)).lazy()
     if known.implementation is nw.Implementation.PYARROW:
         return nw.from_native(pl.DataFrame(frame)).lazy()
+    if known.implementation is nw.Implementation.IBIS:
+        backend = known.to_native().get_backend().name
+        if backend not in _BACKENDS_OF_IBIS:
+            raise _refused(frame, f" over {backend}")
     if known.implementation in _COUNTED_IN_PLACE and not isinstance(known, nw.Series):
         rows: nw.LazyFrame[Any] = known.lazy()
         return rows
@@ -51,8 +68,12 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
 def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
     """The rows as a Polars frame; whole numbers as Int64, whichever type an engine sums into."""
     native = nw.to_native(rows)
-    # DuckDB hands over Arrow's columns: no copy, and no pyarrow needed.
-    frame = native.collect() if isinstance(native, pl.LazyFrame) else pl.DataFrame(native)
+    if isinstance(native, pl.LazyFrame):
+        frame = native.collect()
+    elif hasattr(native, "toArrow"):  # Spark, whose stream of Arrow fails on timestamps
+        frame = pl.DataFrame(native.toArrow())
+    else:  # DuckDB and Ibis hand over Arrow's columns: no copy, and DuckDB needs no PyArrow
+        frame = pl.DataFrame(native)
     whole = [name for name, dtype in frame.schema.items() if _is_whole(dtype)]
     return frame.with_columns(pl.col(whole).cast(pl.Int64))
 
@@ -61,12 +82,12 @@ def _is_whole(dtype: pl.DataType) -> bool:
     return dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale == 0)
 
 
-def _refused(frame: object) -> ArgumentError:
+def _refused(frame: object, where: str = "") -> ArgumentError:
     kind = type(frame)
     return ArgumentError(
         f"a frame of {', '.join(SUPPORTED)} is needed, not {kind.__module__.partition('.')[0]}."
-        f"{kind.__qualname__}; of any other engine nobody has tested that its figures are right. "
-        "Write it to Parquet, and give polars.scan_parquet(…)"
+        f"{kind.__qualname__}{where}; of any other engine nobody has tested that its figures are "
+        "right. Write it to Parquet, and give polars.scan_parquet(…)"
     )
 
 

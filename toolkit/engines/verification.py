@@ -148,7 +148,7 @@ CASES = [
 """Every analysis that counts where the rows are, on clean and on nasty rows."""
 
 
-def verify(engine: Put | Any) -> pl.DataFrame:
+def verify(engine: Any) -> pl.DataFrame:
     """Compare an engine's figures with those of Polars, for every analysis, on known rows.
 
     Each analysis that counts where the rows lie is computed twice, of rows without a flaw and of
@@ -159,7 +159,8 @@ def verify(engine: Put | Any) -> pl.DataFrame:
 
     Args:
         engine: A function that puts a Polars DataFrame into the engine and returns its frame; or
-            a DuckDB connection, which reads the rows from temporary files.
+            a DuckDB connection, an Ibis backend or a SparkSession, which read the rows from
+            temporary Parquet files (PostgreSQL: has them in temporary tables).
 
     Returns:
         One row per analysis and kind of rows that was compared, all of them equal: `analysis` and
@@ -192,13 +193,16 @@ def verify(engine: Put | Any) -> pl.DataFrame:
 
 
 @contextmanager
-def placing(engine: Put | Any) -> Iterator[Put]:
+def placing(engine: Any) -> Iterator[Put]:
     """The function that puts rows into an engine, while what it needs on disk is there."""
-    if not hasattr(engine, "read_parquet"):
+    read = getattr(engine, "read_parquet", None)  # a connection of DuckDB or Ibis
+    read = read or getattr(getattr(engine, "read", None), "parquet", None)  # a SparkSession
+    if read is None:
         if not callable(engine):
             raise ArgumentError(
                 "engine must be a function that puts a Polars DataFrame into an engine, or a "
-                f"DuckDB connection, not {type(engine).__name__}"
+                "DuckDB connection, an Ibis backend or a SparkSession, not "
+                f"{type(engine).__name__}"
             )
         yield engine
         return
@@ -206,9 +210,12 @@ def placing(engine: Put | Any) -> Iterator[Put]:
         number = count()
 
         def put(frame: pl.DataFrame) -> Any:
-            path = Path(folder) / f"{next(number)}.parquet"
+            name = f"so2_verify_{next(number)}"
+            if getattr(engine, "name", None) == "postgres":  # over which Ibis reads no files
+                return engine.create_table(name, frame.to_arrow(), temp=True)
+            path = Path(folder) / f"{name}.parquet"
             frame.write_parquet(path)
-            return engine.read_parquet(str(path))
+            return read(str(path))
 
         yield put
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import grouped, lazily
+from toolkit.analyses.counting import flag, grouped, lazily
 from toolkit.analyses.grouping import KEY, By, Counted, Groups, groups_of
 from toolkit.analyses.intervals import none_of
 from toolkit.errors import ArgumentError, SchemaError
@@ -218,7 +218,8 @@ def _end_table(
         )
     if schema["end"] not in (nw.String, nw.Categorical, nw.Enum, nw.Unknown):
         raise SchemaError(f"`end` of durations must be text, it is {schema['end']}")
-    ended = ~nw.col("end").is_null()
+    # Not the bare condition: of what is not null Ibis 12 asks wrongly whether it is null.
+    ended = flag(~nw.col("end").is_null()) == 1
     any_end = event_table(frame, groups, strata, happened=ended)
     ended_rows = frame.filter(ended)
     if "excluded" in schema:

@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import counted, lazily
+from toolkit.analyses.counting import counted, flag, lazily
 from toolkit.analyses.grouping import (
     KEY,
     By,
@@ -258,63 +258,44 @@ def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
 
 def _leaving(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
     """Count the learners, the events among them and what is wrong, by group and duration."""
-    sums: list[nw.Expr] = []
-    if KEY in columns:
-        frame, sums = _keyed(frame, columns)
-    if "excluded" in columns:
-        included = nw.col("excluded").is_null()
-        frame = frame.with_columns(
-            event=nw.when(included).then(nw.col("event")),
-            passed=nw.when(included).then(nw.col("passed")).cast(nw.Int64),
-            undated=(nw.col("excluded") == UNDATED).cast(nw.Int64),
-            excluded=(~included).cast(nw.Int64),
-        )
-        sums += [
-            nw.col("excluded").sum().alias("n_excluded"),
-            nw.col("undated").sum().alias("n_undated"),
-            nw.col("passed").sum().alias("n_passed"),
-        ]
+    event, entry = nw.col("event"), nw.col("entry")
+    included = [nw.col("excluded").is_null()] if "excluded" in columns else []
+    counts = {
+        "n_known": flag(~event.is_null(), *included),
+        "n_events": flag(event, *included),
+    }
+    if included:
+        counts["n_excluded"] = flag(~nw.col("excluded").is_null())
+        counts["n_undated"] = flag(nw.col("excluded") == UNDATED)
+        counts["n_passed"] = flag(nw.col("passed"), *included)
     if "entry" in columns:
-        entry, counts = nw.col("entry"), nw.lit(1)
-        if "excluded" in columns:
-            counts = 1 - nw.col("excluded")
         known = (entry >= 0) & (entry < math.inf)
         late = (entry > 0) & (entry >= nw.col("duration"))
-        frame = frame.with_columns(
-            known=nw.when(known).then(nw.lit(0)).otherwise(counts),
-            late=nw.when(known & late).then(counts).otherwise(nw.lit(0)),
-        )
-        sums += [nw.col("known").sum().alias("n_no_entry"), nw.col("late").sum().alias("n_late")]
+        is_known = nw.when(known).then(nw.lit(1)).otherwise(nw.lit(0))  # null is no condition
+        counts["n_no_entry"] = flag(is_known == 0, *included)
+        counts["n_late"] = flag(known, late, *included)
+    sums = dict(counts)
+    if KEY in columns:
+        sums |= {
+            "key_left": _keys_of(*included),
+            "key_events": _keys_of(event, *included),
+            "key_excluded": _keys_of(*(~one for one in included)) if included else nw.lit(0),
+            "key_undated": _keys_of(nw.col("excluded") == UNDATED) if included else nw.lit(0),
+        }
+    # Columns first, then sums of columns: not every engine sums what it has yet to compute.
+    keyed = frame.select(*by, "duration", *(value.alias(name) for name, value in sums.items()))
     found = counted(
-        frame,
-        [*by, "duration"],
-        [
-            nw.len().alias("n"),
-            nw.col("event").count().alias("n_known"),
-            nw.col("event").cast(nw.Int64).sum().alias("n_events"),
-            *sums,
-        ],
+        keyed, [*by, "duration"], [nw.len().alias("n"), *(nw.col(name).sum() for name in sums)]
     )
     counts_of = ("n_excluded", "n_undated", "n_passed", "n_no_entry", "n_late")
     absent = [name for name in counts_of if name not in found.columns]
-    return found.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent).with_columns(
-        pl.col("n_events", *counts_of).fill_null(0)
-    )
+    return found.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent)
 
 
-def _keyed(frame: nw.LazyFrame[Any], columns: list[str]) -> tuple[nw.LazyFrame[Any], list[nw.Expr]]:
-    """Add the keys of who leaves, who passes and who is excluded, and the sums of them."""
-    key, nothing = nw.col(KEY), nw.lit(0)
-    out, undated = nw.lit(0) == nw.lit(1), nw.lit(0) == nw.lit(1)
-    if "excluded" in columns:
-        out, undated = ~nw.col("excluded").is_null(), nw.col("excluded") == UNDATED
-    sums = {
-        "key_excluded": nw.when(out).then(key).otherwise(nothing),
-        "key_undated": nw.when(undated).then(key).otherwise(nothing),
-        "key_left": nw.when(out).then(nothing).otherwise(key),
-        "key_events": nw.when(~out & nw.col("event")).then(key).otherwise(nothing),
-    }
-    return frame.with_columns(**sums), [nw.col(name).sum() for name in sums]
+def _keys_of(*conditions: nw.Expr) -> nw.Expr:
+    """The record's key where all conditions hold, 0 where one does not or is unknown."""
+    key = nw.col(KEY).cast(nw.Int64)
+    return nw.when(flag(*conditions) == 1).then(key).otherwise(nw.lit(0)) if conditions else key
 
 
 def _entering(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
