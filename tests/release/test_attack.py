@@ -1,25 +1,19 @@
 """What a reader with nothing but the released tables can work out about small counts.
 
-Every count of every table is an unknown; every released number, and every sum that holds between
-tables, is a constraint. Linear programs find the least and the most that each withheld count can
-be. A count is known where the two meet.
+`attack` says how. Every sum that holds between tables is a constraint.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from attack import Board, Cell, attacked
 from published import SOURCES, learners
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array
 
 import toolkit as tk
 from toolkit.release.rounding import BASE, MIN_N
@@ -27,73 +21,6 @@ from toolkit.results.result import Result
 from toolkit.schemas import Role
 
 DIMENSIONS = ("course_id", "mode", "enrolled_year")
-Cell = tuple[Any, ...]
-
-
-@dataclass
-class Board:
-    """The unknown counts, what is published of each, and the sums that hold between them."""
-
-    places: dict[Cell, int] = field(default_factory=dict)
-    exact: list[int] = field(default_factory=list)
-    low: list[float] = field(default_factory=list)
-    high: list[float] = field(default_factory=list)
-    sums: list[tuple[list[int], list[float]]] = field(default_factory=list)  # each is 0
-    parts: list[tuple[int, int]] = field(default_factory=list)  # the first is at most the second
-    slack: int = BASE - 1  # how far a published count may lie from the exact one
-
-    def place(self, cell: Cell, exact: int, released: int | None) -> int:
-        """The unknown of a count; what was published of it before and now both hold."""
-        low, high = (
-            (0, MIN_N - 1) if released is None else (released - self.slack, released + self.slack)
-        )
-        if released is not None:
-            low = max(low, MIN_N)
-        if cell not in self.places:
-            self.places[cell] = len(self.exact)
-            self.exact.append(exact)
-            self.low.append(low)
-            self.high.append(high)
-        place = self.places[cell]
-        assert self.exact[place] == exact, cell
-        self.low[place] = max(self.low[place], low)
-        self.high[place] = min(self.high[place], high)
-        return place
-
-    def total(self, whole: int, parts: list[int]) -> None:
-        self.sums.append(([whole, *parts], [1.0, *[-1.0] * len(parts)]))
-
-    def bounds(self, place: int) -> tuple[int, int]:
-        """The least and the most that a count can be."""
-        n = len(self.exact)
-        objective = np.zeros(n)
-        rows, columns, values = [], [], []
-        for number, (places, weights) in enumerate(self.sums):
-            rows += [number] * len(places)
-            columns += places
-            values += weights
-        equal = csr_array((values, (rows, columns)), shape=(len(self.sums), n))
-        within = np.array(self.parts)
-        one = np.ones(len(within))
-        index = np.arange(len(within))
-        less = csr_array(
-            (
-                np.concatenate([one, -one]),
-                (np.concatenate([index, index]), np.concatenate([within[:, 0], within[:, 1]])),
-            ),
-            shape=(len(within), n),
-        )
-        constraints = [
-            LinearConstraint(equal, 0, 0),
-            LinearConstraint(less, -np.inf, 0),
-        ]
-        ends = []
-        for sign in (1, -1):
-            objective[place] = sign
-            found = milp(objective, constraints=constraints, bounds=Bounds(self.low, self.high))
-            assert found.status == 0, found.message
-            ends.append(sign * found.fun)
-        return math.ceil(ends[0] - 1e-6), math.floor(ends[1] + 1e-6)
 
 
 def board_of(pc: pl.DataFrame, *, rounded: bool = True) -> Board:
@@ -161,20 +88,6 @@ def board(request: pytest.FixtureRequest) -> Board:
     if request.param == "oulad":
         folder = request.getfixturevalue("oulad_dir")
     return board_of(learners(request.param, folder))
-
-
-def attacked(board: Board, most: int) -> tuple[int, float, float, float]:
-    """Of some small counts: how many, and the shares known, narrowly bounded, rightly guessed."""
-    small = [place for place, n in enumerate(board.exact) if 1 <= n < MIN_N]
-    tried = np.random.default_rng(3).permutation(small)[:most].tolist()
-    ends = [board.bounds(place) for place in tried]
-    known = [low == high for low, high in ends]
-    narrow = [high - low + 1 < 5 for low, high in ends]
-    guessed = [
-        round((low + high) / 2) == board.exact[place]
-        for place, (low, high) in zip(tried, ends, strict=True)
-    ]
-    return len(tried), *(sum(hits) / len(tried) for hits in (known, narrow, guessed))
 
 
 @pytest.mark.slow
