@@ -77,6 +77,7 @@ def page_of(courses: Courses, folder: Path) -> str:
     """The first page, without the small drawings."""
     site = Site(title="T", caption="c", kind="learners", pages=[])
     methods = {"provenance": [], "resources": [], "definitions": []}
+    folder.mkdir(exist_ok=True)
     index = write_site(folder, site, key_figures=[], courses=courses, methods=methods)
     return re.sub(r"<svg.*?</svg>", "", index.read_text("utf-8"), flags=re.DOTALL)
 
