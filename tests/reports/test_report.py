@@ -111,6 +111,34 @@ def test_a_page_shows_each_kind_of_output() -> None:
     assert [figure.name for figure in page.figures] == ["02-cohorts-1"]
 
 
+def test_headings_can_be_linked_and_name_the_tables_below_them() -> None:
+    notebook = nbformat.v4.new_notebook()
+    table = nbformat.from_dict(shown(text_html="<table><tr><td>x</td></tr></table>"))
+    notebook.cells = [
+        nbformat.v4.new_markdown_cell("# Who?\n\nWhy."),
+        nbformat.v4.new_markdown_cell("## Über *all* & more"),
+        nbformat.v4.new_code_cell("1", outputs=[table]),
+        nbformat.v4.new_markdown_cell("## Über all more"),
+        nbformat.v4.new_markdown_cell("## For authors", metadata={"tags": ["author"]}),
+    ]
+    page = read_page(Executed("01-a", notebook, 1.0))
+    assert page.contents == [
+        ("über-all-more", "Über all &amp; more"),
+        ("über-all-more-2", "Über all more"),
+    ]
+    [part] = [part for part in page.parts if part.kind == "table"]
+    assert part.label == "Über all & more"
+    assert '<caption class="heard">Über all &amp; more</caption>' in part.html
+
+
+def test_a_chart_with_nothing_to_show_gives_way_to_its_title() -> None:
+    mime = "application_vnd.vegalite.v5+json"
+    empty = {**SPEC, "title": "Passed: too few learners to show"}
+    page = read_page(executed(shown(**{mime: empty}), shown(**{mime: SPEC})))
+    assert [part.kind for part in page.parts[2:]] == ["note", "figure"]
+    assert page.parts[2].html == "Passed: too few learners to show."
+
+
 def test_a_figure_cannot_break_out_of_its_script() -> None:
     figure = read_figure("f", SPEC)
     assert "</script>" not in figure.json

@@ -85,8 +85,6 @@ def pages_of(report: tk.Report) -> list[Path]:
 def test_every_page_opens_offline_and_draws_every_chart(
     report: tk.Report, context: BrowserContext
 ) -> None:
-    kind = "oulad" if "OULAD" in report.caption else "sandbox"
-    SCREENSHOTS.mkdir(exist_ok=True)
     for path in pages_of(report):
         opened = open_page(context, path)
         charts = opened.page.locator(".chart")
@@ -95,18 +93,26 @@ def test_every_page_opens_offline_and_draws_every_chart(
             others = charts.nth(i).locator("svg .mark-line path, svg .mark-rule line")
             assert marks.count() + others.count() > 3, f"{path.name}, chart {i + 1} is empty"
         assert opened.faults == [], path.name
-        opened.page.screenshot(path=SCREENSHOTS / f"{kind}-{path.stem}.png", full_page=True)
+        _save(opened.page, report, path.stem)
         opened.page.close()
+
+
+def _save(page: Page, report: tk.Report, name: str) -> None:
+    kind = "oulad" if "OULAD" in report.caption else "sandbox"
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{kind}-{name}.png", full_page=True)
 
 
 def test_no_page_is_wider_than_a_small_window_or_150_percent_zoom(
     report: tk.Report, browser: Browser
 ) -> None:
-    for width in (480, 853):  # 853 = 1280 at 150 %
+    for width in (390, 853):  # a phone; 1280 at 150 %
         context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
         for path in pages_of(report):
             page = open_page(context, path).page
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
+            if width == 390:
+                _save(page, report, f"{path.stem}-phone")
         context.close()
 
 
@@ -270,3 +276,29 @@ def test_the_table_of_courses_can_be_sorted_and_searched(
     page.get_by_role("searchbox").fill("no course is called so")
     assert page.evaluate(names) == []
     assert page.locator(".tools [role=status]").inner_text() == "0 courses found"
+
+
+def test_paper_is_light_and_a_phone_reads_rows_as_lists(
+    report: tk.Report, browser: Browser
+) -> None:
+    context = browser.new_context(offline=True, color_scheme="dark")
+    page = open_page(context, report.index).page
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator(".tools").is_visible()
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 390, "height": 800})
+    cell = page.locator("#course-table tbody td").first
+    label = "cell => getComputedStyle(cell, '::before').content"
+    assert cell.evaluate(label) == '"Enrolled"'
+    assert page.locator("#course-table tbody tr").first.get_attribute("role") == "row"
+    context.close()
+
+
+def test_a_list_of_contents_leads_to_each_part(report: tk.Report, context: BrowserContext) -> None:
+    for path in pages_of(report):
+        page = open_page(context, path).page
+        anchors = "[...document.querySelectorAll('.contents a')].map(a => a.hash.slice(1))"
+        for anchor in page.evaluate(anchors):
+            found = "name => document.getElementById(decodeURIComponent(name))?.tagName"
+            assert page.evaluate(found, anchor) == "H2", (path.name, anchor)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from html import unescape
 from typing import Any, Literal
 
 from toolkit.charts.basis import NOTHING
@@ -30,6 +31,9 @@ _TAGS = frozenset(
     | {"table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"}
 )
 _ATTRIBUTES = ["class", "scope", "colspan", "rowspan", "title"]
+_HEADING = re.compile(r"<h2>(.*?)</h2>", re.DOTALL)
+_ANCHORED = re.compile(r'<h2 id="([^"]*)">(.*?)</h2>', re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
@@ -37,13 +41,14 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 class Part:
     """A piece of a page: prose, code, a finding, a note, a figure, a table or printed text.
 
-    What is for authors is seen once they ask for the code.
+    What is for authors is seen once they ask for the code. The label is the heading above it.
     """
 
     kind: Kind
     html: str = ""
     figure: Figure | None = None
     for_authors: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,13 @@ class Page:
         return self.name.partition("-")[2].replace("-", " ").capitalize()
 
     @property
+    def contents(self) -> list[tuple[str, str]]:
+        """The anchors and texts of the headings that readers see."""
+        seen = (part for part in self.parts if part.kind == "prose" and not part.for_authors)
+        found = (match for part in seen for match in _ANCHORED.finditer(part.html))
+        return [(match[1], _TAG.sub("", match[2])) for match in found]
+
+    @property
     def figures(self) -> list[Figure]:
         """The page's charts in order."""
         return [part.figure for part in self.parts if part.figure is not None]
@@ -98,8 +110,31 @@ def read_page(executed: Executed) -> Page:
             outputs = [] if "author" in cell.metadata.get("tags", []) else cell.outputs
             for output in outputs:  # what readers need of an author's cell stands in the page head
                 parts += _output(output, executed.name, sum(p.kind == "figure" for p in parts) + 1)
+    parts = _with_anchors(parts)
     answer = next((part.html for part in parts if part.kind == "finding"), "")
     return Page(executed.name, title, summary, answer, executed.seconds, parts)
+
+
+def _with_anchors(parts: list[Part]) -> list[Part]:
+    """Give each heading an anchor of its own, and each part the heading above it as label."""
+    taken: dict[str, int] = {}
+    heading = ""
+    done = []
+
+    def anchored(match: re.Match[str]) -> str:
+        nonlocal heading
+        heading = _TAG.sub("", match[1])
+        plain = re.sub(r"[^\w]+", "-", unescape(heading).casefold()).strip("-") or "part"
+        taken[plain] = taken.get(plain, 0) + 1
+        name = plain if taken[plain] == 1 else f"{plain}-{taken[plain]}"
+        return f'<h2 id="{name}">{match[1]}</h2>'
+
+    for part in parts:
+        html = _HEADING.sub(anchored, part.html) if part.kind == "prose" else part.html
+        if part.kind == "table" and heading and "<caption" not in html:
+            html = html.replace("<table>", f'<table><caption class="heard">{heading}</caption>', 1)
+        done.append(replace(part, html=html, label=unescape(heading)))
+    return done
 
 
 def _opening(notebook: nbformat.NotebookNode) -> tuple[str, str]:

@@ -157,7 +157,8 @@ async function draw(element) {
     if (param.bind.options.includes(wanted[param.name])) param.value = wanted[param.name];
   }
   views.get(element)?.finalize();
-  const options = { renderer: "svg", actions: false, ast: false };
+  const tooltip = { theme: isDark ? "dark" : "light" };
+  const options = { renderer: "svg", actions: false, ast: false, tooltip };
   if (narrow.matches) narrowed(spec, element.clientWidth, 0);
   let drawn = await vegaEmbed(element, spec, options);
   for (let round = 0; narrow.matches && round < 3; round += 1) {
