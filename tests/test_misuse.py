@@ -69,6 +69,7 @@ def valid() -> dict[str, dict[str, Any]]:
         "check": resources(),
         "time_to_pass": {"pc": pc},
         "exclusions": durations,
+        "person_period": {"durations": timed},
         "kaplan_meier": durations,
         "nelson_aalen": durations,
         "smoothed_hazard": durations,

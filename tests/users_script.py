@@ -44,6 +44,8 @@ def analyse(study: tk.Study) -> list[tk.Result]:
     pc = tk.person_course(study.grades, study.enrollments, study.completion, as_of=study.as_of)
     durations = tk.time_to_pass(study)
     ends = tk.time_to_pass(study, competing={"last seen": "last_date"})
+    periods: pl.DataFrame = tk.survival.person_period(durations, every=7)
+    assert "period" in periods.columns
     own = pc.group_by("course_run").agg(n=pl.len(), n_passed=pl.col("passed").sum())
     return [
         tk.match_counts(pc),

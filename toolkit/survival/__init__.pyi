@@ -11,4 +11,5 @@ from .hazards import smoothed_hazard as smoothed_hazard
 from .kaplan_meier import kaplan_meier as kaplan_meier
 from .logrank import logrank as logrank
 from .logrank import logrank_pairs as logrank_pairs
+from .periods import person_period as person_period
 from .summary import survival_summary as survival_summary
