@@ -50,7 +50,7 @@ def test_the_documentation_lists_each_fault_with_its_parameters() -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ("sloww", "there is no fault 'sloww'; there are array"),
+        ("sloww", "there is no fault 'sloww'; choose from array"),
         ("slow:fast", "slow: seconds must be a number like 0.1"),
         ("paged:0", "paged: size must be a number like 100, not 0"),
         ("rate-limit:times=-1", "times must be a number like 1, not -1"),

@@ -1,4 +1,4 @@
-"""`tk.sandbox`: a platform of one's own, to try everything on."""
+"""`tk.sandbox`: an embedded platform to try everything on."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from toolkit.sandbox.learners.truth import Truth
 
 
 class SandboxPlatform(Platform):
-    """A platform served from this process; see `sandbox`. A context manager that closes it.
+    """A platform served from this process; see `sandbox`. A `with` block closes it.
 
     Attributes:
-        token: Its throw-away bearer token.
-        label: What the data are, "sandbox: 5,000 simulated learners (seed 7)".
-        clock: The platform's present, UTC; its `Date` header says so.
-        truth: The law the learners were drawn from; None for real learners.
-        remark: What was made of data that do not fit the platform's form, with counts, if any.
+        token: Its temporary bearer token.
+        label: What the data are, such as "sandbox: 5,000 simulated learners (seed 7)".
+        clock: The platform's present (UTC), as in its `Date` header.
+        truth: The model the learners were drawn from; None for real learners.
+        remark: How data that do not fit the platform's format were converted, with counts, if any.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class SandboxPlatform(Platform):
         super().__init__(platform_settings(self._server.base_url, self.token), source=self.label)
 
     def earlier(self, clock: datetime) -> SandboxPlatform:
-        """Start another sandbox: the same learners as they stood at an earlier moment (UTC).
+        """Start another sandbox with the same learners at an earlier moment (UTC).
 
         Raises:
-            ConfigurationError: The simulated platform was not open yet, or the moment is later
-                than its clock.
+            ConfigurationError: The moment is before the simulated platform opened, or later than
+                its clock.
         """
         source = self._source.earlier(clock.astimezone(UTC).replace(tzinfo=None))
         return SandboxPlatform(source, Behaviour())
 
     def close(self) -> None:
-        """Close the connections and stop the server; a second time does nothing."""
+        """Close the connections and stop the server; a second call does nothing."""
         super().close()
         self._server.stop()
 
@@ -77,20 +77,20 @@ def sandbox(
 ) -> SandboxPlatform:
     """Start an embedded platform: a real HTTP server on loopback, in a thread of this process.
 
-    It stops with the `with` block, with `close()`, or when nobody holds it any more.
+    It stops at the end of the `with` block, on `close()`, or when nothing refers to it any more.
 
     Args:
         learners: How many learners to simulate, 1 to 10 million.
         seed: The same seed gives the same bytes.
-        oulad: A folder of OULAD tables (Parquet or the published CSV): serve its real learners
+        oulad: A folder of OULAD tables (Parquet or the published CSV), to serve its real learners
             instead of simulated ones.
-        faults: What goes wrong, such as "slow:0.1" or ["rate-limit:2", "gzip"]; the module
-            `toolkit.sandbox.faults.catalogue` lists what there is.
-        token: The bearer token to ask for, else a random one.
-        port: The port, else a free one.
+        faults: Faults to produce, such as "slow:0.1" or ["rate-limit:2", "gzip"]; the module
+            `toolkit.sandbox.faults.catalogue` lists them.
+        token: The bearer token to require; by default a random one.
+        port: The port; by default a free one.
 
     Raises:
-        ConfigurationError: An argument is impossible, a fault does not exist, or the folder
+        ConfigurationError: An argument is invalid, a fault does not exist, or the folder
             lacks a table.
 
     Examples:

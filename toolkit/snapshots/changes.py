@@ -1,4 +1,4 @@
-"""What changed between two snapshots: the history that the platform does not keep."""
+"""Changes between two snapshots: the history that the platform does not keep."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Changes:
         records: One row per resource, learner and course that was added, removed or changed:
             resource, change, username, course_id.
         values: One row per changed value: resource, username, course_id, column, before, after
-            (as text, null where there was or is none).
-        outcomes: One row per learner and course whose result moved: username, course_id, outcome
+            (as text, null if there was or is none).
+        outcomes: One row per learner and course whose result changed: username, course_id, outcome
             (newly passed, pass withdrawn, grade raised, grade lowered), before and after (the
             grade, a fraction). A record may have two: newly passed and grade raised.
         counts: One row per course and kind of change (`CHANGE_COUNTS`).
 
-    It is shown by its counts, released; the other frames hold one row per learner.
+    It is displayed as its released counts; the other frames have rows of single learners.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -67,15 +67,15 @@ class Changes:
 def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
     """Compare two snapshots record by record; learners are matched by pseudonym.
 
-    Where one dates records to the day and the other exactly, both are compared by the day.
+    If one dates records to the day and the other exactly, both are compared by the day.
 
     Args:
         earlier: The snapshot to start from.
-        later: The one to compare it with.
+        later: The snapshot to compare it with.
 
     Raises:
-        SnapshotError: They use different pseudonym keys, or one names learners and the other
-            does not, so no learner could be matched; or a learner and course comes twice.
+        SnapshotError: They use different pseudonym keys, or only one names learners, so that no
+            learner can be matched; or a learner occurs twice in a course.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -116,13 +116,13 @@ def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
     if (first.identities, first.key_fingerprint) != (second.identities, second.key_fingerprint):
         raise SnapshotError(
             f"{earlier.folder} and {later.folder} name learners differently (pseudonym keys "
-            f"{first.key_fingerprint or 'none'} and {second.key_fingerprint or 'none'}), so nobody "
-            "can be matched. Compare snapshots taken under one key."
+            f"{first.key_fingerprint or 'none'} and {second.key_fingerprint or 'none'}), so no "
+            "learner can be matched. Compare snapshots taken under the same key."
         )
 
 
 def _paired(earlier: Snapshot, later: Snapshot, table: Table) -> pl.DataFrame:
-    """One row per key of either, dated as the less exact; the later's columns end in `_after`."""
+    """One row per key of either, dated as the less exact; columns of the later end in `_after`."""
     times = max(earlier.manifest.times, later.manifest.times, key=get_args(Times).index)
     before, after = (
         coarse_times(
@@ -134,8 +134,8 @@ def _paired(earlier: Snapshot, later: Snapshot, table: Table) -> pl.DataFrame:
         twice = frame.height - frame.select(KEY).n_unique()
         if twice:
             raise SnapshotError(
-                f"{snapshot.folder}: {table.name} has {twice:,} records whose learner and course "
-                "come twice; which one to compare is not known"
+                f"{snapshot.folder}: {table.name} has {twice:,} repeated records of a learner in a "
+                "course, so it is not clear which to compare. Take a new snapshot."
             )
     return before.join(after, on=KEY, how="full", coalesce=True, suffix="_after").sort(KEY)
 
@@ -176,7 +176,7 @@ def _differs(column: str) -> pl.Expr:
 
 
 def _outcomes(grades: pl.DataFrame) -> pl.DataFrame:
-    """Results that moved, of those who are in both snapshots, and passes of those added."""
+    """Changed results of learners in both snapshots, and passes of those added."""
     before, after = pl.col("percent_grade"), pl.col("percent_grade_after")
     passed_before, passed_after = (
         pl.col(name).fill_null(value=False) for name in ("passed", "passed_after")

@@ -1,4 +1,4 @@
-"""Tables as CSV for spreadsheets, harmless to open there."""
+"""Write tables as CSV that is safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from toolkit.schemas import RESOURCES
 from toolkit.snapshots.folder import on_disk
 from toolkit.snapshots.snapshot import Snapshot
 
-# What a spreadsheet takes for the beginning of a formula, see OWASP, "CSV Injection".
+# What a spreadsheet reads as the beginning of a formula, see OWASP, "CSV Injection".
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
-# What a terminal may take for a command, and what turns text around.
+# What may control a terminal or reverse the direction of text.
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
     """Write each resource and the problems of a snapshot as a CSV file.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe in front. Identities are
-    as in the snapshot. Files that are there already are replaced, each as a whole.
+    Text that a spreadsheet would run as a formula gets a leading apostrophe. Identities are as in
+    the snapshot. Existing files are replaced, each completely or not at all.
 
     Args:
         snapshot: What to write.
-        folder: Where to; made where it is not there.
+        folder: Where to write; created if missing.
 
     Returns:
         The files.
 
     Raises:
-        SnapshotError: The folder is inside the snapshot, or cannot be written.
+        SnapshotError: The folder is inside the snapshot, or cannot be written to.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -44,7 +44,9 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
     """
     target = Path(folder)
     if snapshot.folder.resolve() in [target.resolve(), *target.resolve().parents]:
-        raise SnapshotError(f"{target} lies in the snapshot; name another folder for the CSV files")
+        raise SnapshotError(
+            f"{target} is inside the snapshot; name another folder for the CSV files"
+        )
     with on_disk(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
     frames = {name: snapshot.scan(name) for name in RESOURCES}
@@ -55,7 +57,7 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
 
 
 def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the frame with an apostrophe before each text that a spreadsheet would run.
+    """Return the frame with an apostrophe before text that a spreadsheet would run as a formula.
 
     Control characters, which a terminal would obey, become "�".
 
@@ -70,13 +72,13 @@ def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
-    r"""Write a table as a CSV file, as a whole or not at all, harmless to a spreadsheet.
+    r"""Write a table as a CSV file, safe for spreadsheets, completely or not at all.
 
-    The file is for this user alone.
+    Only this user can read the file.
 
     Args:
         frame: Any table of plain columns.
-        path: The file; one that is there is replaced.
+        path: The file; an existing one is replaced.
 
     Raises:
         SnapshotError: The file cannot be written.

@@ -19,19 +19,19 @@ _UNITS = {"day": "1d", "month": "1mo"}
 
 
 def coarse_times(frame: pl.DataFrame, times: Times) -> pl.DataFrame:
-    """Return the frame with its timestamps cut to the day or the month (UTC)."""
+    """Return the frame with its timestamps truncated to the day or the month (UTC)."""
     if times == "exact":
         return frame
     return frame.with_columns(pl.col(pl.Datetime("us", "UTC")).dt.truncate(_UNITS[times]))
 
 
 class Files:
-    """Writes files into a folder that nobody reads yet.
+    """Writes files into a folder that has no readers yet.
 
     Args:
         folder: Where to write.
-        name: How the folder will be called when it counts.
-        hide: What is done to each frame before it is written.
+        name: The final name of the folder.
+        hide: Applied to each frame before it is written.
     """
 
     def __init__(
@@ -46,15 +46,15 @@ class Files:
     ) -> tuple[File, pl.DataFrame]:
         """Write the records of a resource, sorted by learner and course, in bounded memory.
 
-        Row k of the file is not record k of the platform, which could be found again there.
+        Row k of the file is not record k of the platform, so a record cannot be found there by it.
 
         Args:
             table: The resource.
-            parts: Records and their problems, in the order of the platform.
+            parts: Records and their problems, in the platform's order.
             schema: The columns of the file.
 
         Returns:
-            The file, and its problems with the place of each record in it.
+            The file, and its problems with the position of each record in it.
         """
         runs = self._folder / "runs"
         shutil.rmtree(runs, ignore_errors=True)
@@ -82,7 +82,7 @@ class Files:
 
 
 class _Told:
-    """Learns, from sorted frames that pass, where the records of problems have come to lie."""
+    """Tracks, as sorted frames pass, the new positions of records with problems."""
 
     def __init__(self, table: Table, problems: pl.DataFrame) -> None:
         self._table = table
@@ -92,7 +92,7 @@ class _Told:
         self._repeated = [PROBLEMS.empty()]
 
     def watch(self, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """The frames without the records' old places."""
+        """Yield the frames without the records' old positions."""
         before = 0
         for frame in frames:
             numbered = frame.with_row_index("stored", before).cast({"stored": pl.Int64})
@@ -104,13 +104,13 @@ class _Told:
             yield frame.drop(_PLACE)
 
     def problems(self) -> pl.DataFrame:
-        """The problems, those of a record with its new place, in that order."""
+        """Return the problems with the new positions of their records, in that order."""
         moved = self._problems.join(pl.concat(self._placed), on="record", how="left")
         placed = moved.with_columns(record="stored").select(PROBLEMS.names)
         return pl.concat([placed, *self._repeated]).sort("record", "column", nulls_last=True)
 
 
 def _sink(rows: pl.LazyFrame, path: Path) -> None:
-    """Write a file, for this user alone."""
+    """Write a file that only this user can read."""
     path.touch(mode=0o600)
     rows.sink_parquet(path, compression="zstd", sync_on_close="all")

@@ -1,4 +1,4 @@
-"""The folder of a snapshot: one writer at a time, replaced in one step, or left as it was."""
+"""The folder of a snapshot: one writer at once, replaced in one step or left as it was."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _OURS = re.compile(
 
 
 def replace_snapshot(folder: Path, write: Callable[[Path, str], Manifest]) -> Manifest:
-    """Make the folder hold a new snapshot once that is whole; until then it is as it was.
+    """Replace the snapshot in a folder once the new one is complete; until then leave it as it was.
 
     Args:
-        folder: Made where it is not there, for this user alone.
-        write: Writes the files into a folder that nobody reads yet, which will bear the name
-            given when it counts, and returns the manifest.
+        folder: Created if missing; only this user can read it.
+        write: Writes the files into a folder that has no readers yet and will get the given
+            name, and returns the manifest.
 
     Raises:
-        SnapshotError: Another run writes into the folder, it holds other things, or it cannot be
-            written.
+        SnapshotError: Another run is writing into the folder, it holds other files, or it cannot
+            be written to.
     """
     with on_disk(folder), _alone(folder):
         name = f"data-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
@@ -51,29 +51,29 @@ def replace_snapshot(folder: Path, write: Callable[[Path, str], Manifest]) -> Ma
             raise
         kept = {name}
         if before and (before.identities == "pseudonymous" or manifest.identities == "keep"):
-            kept.add(_data(before))  # for those who are reading it, unless it names learners
+            kept.add(_data(before))  # for its present readers, unless it names learners
         _remove(*(path for path in _ours(folder) if path.name not in kept))
     return manifest
 
 
 def on_disk(path: Path) -> AbstractContextManager[None]:
-    """Raise a SnapshotError where the disk is full, or does not let itself be written."""
+    """Turn a failed write into a `SnapshotError` that says what to do."""
     return writing(path, SnapshotError, left="What was there is as it was.")
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against other writers; the system lets go when the process ends."""
+    """Lock the folder against other writers; the system unlocks it when the process ends."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     others = [path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
     if others and not (folder / MANIFEST).exists():
         raise SnapshotError(
-            f"{folder} holds other things ({', '.join(sorted(others)[:3])}); name a folder of its "
-            "own for the snapshot"
+            f"{folder} holds other files ({', '.join(sorted(others)[:3])}); name a new or empty "
+            "folder for the snapshot"
         )
     try:
         with FileLock(folder / _LOCK, timeout=0, mode=0o600):
-            # What a killed run was writing is nobody's.
+            # Remove what a killed run was writing.
             _remove(*(path for path in _ours(folder) if path.name.startswith(".")))
             yield
     except Timeout:
@@ -83,13 +83,13 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _ours(folder: Path) -> list[Path]:
-    """The data folders, and what a killed run was writing; not the manifest, nor the lock."""
+    """The data folders and the leftovers of killed runs, without the manifest and the lock."""
     kept = {MANIFEST, _LOCK}
     return [p for p in folder.iterdir() if _OURS.fullmatch(p.name) and p.name not in kept]
 
 
 def _current(folder: Path) -> Manifest | None:
-    """The manifest that counts now; None if there is none that can be read."""
+    """The current manifest; None if none can be read."""
     try:
         return read_manifest(folder)
     except SnapshotError:

@@ -1,4 +1,4 @@
-"""What a snapshot says of itself: `manifest.json`, checked when it is read."""
+"""The manifest of a snapshot, `manifest.json`, verified when it is read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class File(_Model):
         name: Its path below the snapshot's folder, with forward slashes.
         rows: How many rows it has.
         bytes: Its size.
-        sha256: Of its bytes.
+        sha256: The hash of its bytes.
     """
 
     name: str = Field(pattern=r"^data-[0-9A-Za-z-]+/[a-z]+\.parquet$")
@@ -56,16 +56,16 @@ class File(_Model):
 
 
 class Received(_Model):
-    """A body, or the pages of one, as it came from the platform.
+    """A body, or its pages, as received from the platform.
 
     Attributes:
         url: Its address without the query.
-        course_id: The course it was asked for, null for all.
+        course_id: The course requested, null for all.
         retrieved_from: When the first request was sent (UTC).
-        retrieved_to: When the last byte had come (UTC).
+        retrieved_to: When the last byte arrived (UTC).
         bytes: Its size after decoding.
         records: How many records it had.
-        sha256: Of its decoded bytes.
+        sha256: The hash of its decoded bytes.
     """
 
     url: str
@@ -86,22 +86,22 @@ class Resource(_Model):
 
 
 class Manifest(_Model):
-    """Everything that is to be known of a snapshot, without its records.
+    """Everything about a snapshot except its records.
 
     Attributes:
-        schema_version: Of this manifest and the files; another one is refused.
-        source: What the records are, such as the platform's host.
-        course_id: The courses asked for, null for all.
-        as_of: The platform's clock: the moment the records speak of (UTC).
+        schema_version: The version of this manifest and the files; any other is refused.
+        source: Where the records come from, such as the platform's host.
+        course_id: The courses requested, null for all.
+        as_of: The moment the records describe, by the platform's clock (UTC).
         retrieved_from: When the first request was sent (UTC).
-        retrieved_to: When the last byte had come (UTC).
-        identities: "pseudonymous", or "keep": it names learners.
-        key_fingerprint: Tells which pseudonym key was used; null where identities are kept, or the
-            key was thrown away.
-        times: How exactly a record tells when it was created and passed.
+        retrieved_to: When the last byte arrived (UTC).
+        identities: "pseudonymous", or "keep" if it names learners.
+        key_fingerprint: Identifies the pseudonym key; null if identities are kept or the key was
+            discarded.
+        times: How exactly enrollments and passes are dated.
         resources: grades, enrollments and completion.
-        problems: The file of what could not be taken as it came.
-        versions: Of the software that wrote it.
+        problems: The file of values that could not be read as they came.
+        versions: The versions of the software that wrote it.
     """
 
     schema_version: Literal[2] = 2
@@ -124,11 +124,11 @@ class Manifest(_Model):
     )
 
     def files(self) -> list[File]:
-        """All files but the manifest."""
+        """Return all files but the manifest."""
         return [*(resource.file for resource in self.resources.values()), self.problems]
 
     def write(self, folder: Path) -> None:
-        """Put the manifest in place in one step, surviving a crash at any moment.
+        """Put the manifest in place in one step, safe against a crash at any moment.
 
         Its first line is the checksum of all others.
         """
@@ -165,16 +165,15 @@ def read_manifest(folder: Path) -> Manifest:
     digest = _DIGEST.match(written)
     body = b"{\n" + written[digest.end() :] if digest else written
     if digest and hashlib.sha256(body).hexdigest().encode() != digest[1]:
-        raise damaged(path, "its checksum is another")
+        raise damaged(path, "its checksum differs")
     try:
         manifest = Manifest.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise SnapshotError(
-            f"{path} is no manifest that so2-toolkit {version('so2-toolkit')} reads: {where}: "
-            f"{first['msg']}. Was it changed, or written by another version? Then take a new "
-            "snapshot."
+            f"so2-toolkit {version('so2-toolkit')} cannot read the manifest {path}: {where}: "
+            f"{first['msg']}. It was changed or is of another version; take a new snapshot."
         ) from None
     if not digest:
         raise damaged(path, "its checksum is missing")
@@ -182,15 +181,15 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def damaged(path: Path, how: str) -> SnapshotError:
-    """Return the error for a file that is not as it was written."""
+    """Return the error for a file that was changed."""
     return SnapshotError(
-        f"{path} is not as the snapshot was written: {how}. Restore it from a copy, or take a "
-        "new snapshot."
+        f"{path} has changed since the snapshot was written: {how}. Restore it from a copy, or "
+        "take a new snapshot."
     )
 
 
 def require_as_written(path: Path, file: File) -> None:
-    """Compare a file with what the manifest says of it; reads it once.
+    """Check a file against the manifest, reading it once.
 
     Raises:
         SnapshotError: It is missing, or changed.
@@ -200,7 +199,7 @@ def require_as_written(path: Path, file: File) -> None:
         if size != file.bytes:
             raise damaged(path, f"it has {size:,} bytes instead of {file.bytes:,}")
         if file_sha256(path) != file.sha256:
-            raise damaged(path, "its checksum is another")
+            raise damaged(path, "its checksum differs")
     except FileNotFoundError:
         raise damaged(path, "it is missing") from None
     except OSError as error:
@@ -208,13 +207,13 @@ def require_as_written(path: Path, file: File) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, where the system can."""
+    """Flush a folder's entries to disk, if the system can."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -225,5 +224,5 @@ def sync_folder(folder: Path) -> None:
 
 
 def day(moment: datetime) -> str:
-    """The UTC date of a moment."""
+    """Return the UTC date of a moment."""
     return f"{moment.astimezone(UTC):%Y-%m-%d}"

@@ -1,13 +1,13 @@
-"""Snapshots: what the platform said at one moment, on disk, to be read again without it.
+"""Snapshots: the platform's data at one moment, on disk, to be read again without it.
 
 A snapshot is a folder with a `manifest.json` and a folder `data-…` of Parquet files:
 
     manifest.json
     data-20260101T000000-1f2e3d4c/grades.parquet, enrollments.parquet, …, problems.parquet
 
-The manifest names its data folder, and replacing it is the one step that makes a new snapshot
-count. Killed before that step, the old one stands whole; after it, the new one does. The data that
-a new snapshot replaces stay until the next one after it, for those who are reading them.
+The manifest names its data folder, and replacing the manifest is the one step that makes a new
+snapshot current. A run killed before that step leaves the old one complete, after it the new one.
+Replaced data stay until the next snapshot after that, for their present readers.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _MOST_CHANGES = 10  # of a snapshot while it is opened
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Saved records; takes the place of a platform in `load_*`, `scan_*` and `load_study`.
+    """Saved records; replaces a platform in `load_*`, `scan` and `load_study`.
 
     Attributes:
-        folder: Where it lies.
-        manifest: What it says of itself.
+        folder: Where it is.
+        manifest: Its contents, source and moment.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -58,12 +58,12 @@ class Snapshot:
 
     @property
     def as_of(self) -> datetime:
-        """The moment the records speak of (UTC)."""
+        """The moment the records describe (UTC)."""
         return self.manifest.as_of
 
     @property
     def source(self) -> str:
-        """How captions call it."""
+        """What captions call it."""
         return f"snapshot of {day(self.as_of)}, {self.manifest.source}"
 
     def grades(self) -> pl.LazyFrame:
@@ -83,9 +83,9 @@ class Snapshot:
         return pl.read_parquet(self._path(self.manifest.problems), glob=False)
 
     def scan(self, resource: str) -> pl.LazyFrame:
-        """The records of a resource, lazily, with the columns of its schema.
+        """Return the records of a resource, lazily, with the columns of its schema.
 
-        `email` is null where identities were not kept.
+        `email` is null unless identities were kept.
         """
         table = RESOURCES[resource]
         stored = pl.scan_parquet(self._path(self._resource(resource).file), glob=False)
@@ -94,7 +94,7 @@ class Snapshot:
         return stored.select(table.names)
 
     def saved(self, resource: str) -> Load:
-        """A resource as `fetch_*` gives it."""
+        """Return a resource as `fetch` does."""
         kept = self._resource(resource)
         return Load(
             self.scan(resource).collect(),
@@ -134,15 +134,15 @@ class Snapshot:
 
 
 def open_snapshot(folder: str | Path) -> Snapshot:
-    """Open a snapshot: its files are compared with their checksums, no record is read yet.
+    """Open a snapshot: check its files against their checksums, without loading records.
 
-    A snapshot that is being replaced meanwhile is opened as it was before or as it is after.
+    A snapshot that is replaced meanwhile is opened as it was before or as it is after.
 
     Args:
-        folder: The folder that `take_snapshot` was given.
+        folder: The folder given to `take_snapshot`.
 
     Raises:
-        SnapshotError: There is no snapshot, or a file of it is missing, changed or cut off.
+        SnapshotError: There is no snapshot, or one of its files is missing, changed or truncated.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -164,17 +164,19 @@ def open_snapshot(folder: str | Path) -> Snapshot:
             manifest = now
         else:
             return Snapshot(target, manifest)
-    raise SnapshotError(f"{target} is being replaced again and again; wait for its writers")
+    raise SnapshotError(
+        f"{target} is replaced again and again while it is opened. Wait for its writers"
+    )
 
 
 def list_snapshots(folder: str | Path) -> pl.DataFrame:
-    """List the snapshots in a folder and in the folders right below it.
+    """List the snapshots in a folder and in the folders directly below it.
 
     One row per snapshot, the oldest first: folder, as_of, source, identities, key_fingerprint,
     the number of records of each resource, problems, bytes on disk.
 
     Raises:
-        SnapshotError: The folder is not there, or a manifest in it cannot be read.
+        SnapshotError: The folder does not exist, or a manifest in it cannot be read.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -214,6 +216,6 @@ def _listed(folder: Path) -> dict[str, object]:
 
 
 def stored_schema(table: Table, identities: Identities) -> pl.Schema:
-    """The columns of a file; an address is not stored with a pseudonym."""
+    """Return the columns of a file; email addresses are not stored with pseudonyms."""
     dropped = {"email"} if identities == "pseudonymous" else set()
     return pl.Schema({c.name: c.dtype for c in table if c.name not in dropped})

@@ -1,4 +1,4 @@
-"""Sort more rows than memory holds: sorted runs on disk, read again range by range."""
+"""Sort more rows than fit in memory: sorted runs on disk, read again range by range."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 import polars as pl
 
-_RUN = 500_000  # rows that are sorted at once
-_MARKS = 64  # values of a run that tell how its rows are spread
-_ROW_GROUP = 16_384  # rows that a range reads or leaves at once
+_RUN = 500_000  # rows sorted at once
+_MARKS = 64  # values of a run that show how its rows are distributed
+_ROW_GROUP = 16_384  # rows that a range reads or skips at once
 
 
 class SortedRows:
     """Rows in one order, whatever order they are added in.
 
-    Every row of one value in the first column comes in one frame.
+    All rows with the same value in the first column come in one frame.
 
     Args:
-        folder: Where the runs lie until they are read; made, and left to the caller to remove.
+        folder: Where the runs are until they are read; created here, removed by the caller.
         by: The columns to sort by; the first is text.
     """
 
@@ -32,13 +32,13 @@ class SortedRows:
         folder.mkdir()
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Take rows."""
+        """Add rows."""
         self._waiting.append(frame)
         if sum(waiting.height for waiting in self._waiting) >= _RUN:
             self._write_run()
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """All rows added so far, in order, in frames of about the size of a run."""
+        """Yield all rows added so far, in order, in frames of about the size of a run."""
         self._write_run()
         if not self._runs:
             return
@@ -61,5 +61,5 @@ class SortedRows:
         path = self._folder / f"{self._runs:06}.parquet"
         run.write_parquet(path, compression="lz4", row_group_size=_ROW_GROUP)
         self._runs += 1
-        # As Python's own texts: a slice of a column keeps the whole column in memory.
+        # As Python strings, because a slice of a column keeps the whole column in memory.
         self._marks += run[self._by[0]].gather_every(-(-run.height // _MARKS)).to_list()

@@ -1,4 +1,4 @@
-"""Taking a snapshot: streamed to disk in bounded memory, whole or not at all."""
+"""Take a snapshot: stream it to disk in bounded memory, completely or not at all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from toolkit.snapshots.manifest import (
 )
 from toolkit.snapshots.snapshot import Snapshot, stored_schema
 
-_MOST_CHANGES = 3  # answers that became others while they were downloaded
+_MOST_CHANGES = 3  # responses that changed during the download
 
 
 def take_snapshot(
@@ -41,28 +41,27 @@ def take_snapshot(
     times: Times | None = None,
     key: PseudonymKey | str | None = None,
 ) -> Snapshot:
-    """Save the three resources, streamed in bounded memory, all or nothing.
+    """Save the three resources as a snapshot, streamed in bounded memory, all or nothing.
 
-    A snapshot that the folder holds already is replaced when the new one is whole, not before.
-    Records lie in the order of their learners and courses. Folders and files are for this user
-    alone.
+    An existing snapshot in the folder is replaced once the new one is complete, not before.
+    Records are sorted by learner and course. Only this user can read the folders and files.
 
     Args:
-        platform: Whom to ask.
-        folder: Where to put it; made where it is not there.
+        platform: The platform to load from.
+        folder: Where to write; created if missing.
         course_id: Only this course, or these.
-        identities: "pseudonymous" drops addresses and replaces usernames by keyed pseudonyms;
-            "keep" writes the names of learners to disk.
+        identities: "pseudonymous" drops email addresses and replaces usernames with keyed
+            pseudonyms; "keep" writes both to disk.
         times: How exactly enrollments and passes are dated: "exact", or to the "day" or "month"
-            (UTC). The second in which somebody enrolled is as good as a name to those who were
-            there; hence to the day, unless identities are kept.
+            (UTC). The default is the day, unless identities are kept: the exact second of an
+            enrollment can identify a learner.
         key: The pseudonym key; see `release.keys.pseudonym_key`.
 
     Raises:
-        SnapshotError: Another run writes into the folder, it holds other things, or it cannot be
-            written.
-        ConfigurationError: The pseudonym key is weak, or `identities` or `times` cannot be.
-        ToolkitError: Whatever `load_grades` raises. The folder is as it was.
+        SnapshotError: Another run is writing into the folder, it holds other files, or it cannot
+            be written to.
+        ConfigurationError: The pseudonym key is weak, or `identities` or `times` is invalid.
+        ToolkitError: Whatever `load_grades` raises. The folder is left as it was.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -99,7 +98,7 @@ class _Writer:
         self._identities: Identities = "keep" if key is None else "pseudonymous"
 
     def write(self, courses: list[str] | list[None]) -> Manifest:
-        """Write everything but the manifest, and return that."""
+        """Write everything but the manifest, and return the manifest."""
         resources: dict[ResourceName, Resource] = {}
         problems: list[pl.DataFrame] = []
         provenance: list[Provenance] = []
@@ -125,7 +124,7 @@ class _Writer:
     def _resource(
         self, table: Table, courses: list[str] | list[None]
     ) -> tuple[File, pl.DataFrame, list[Provenance]]:
-        """Stream one resource to its file; its problems, and where its records came from."""
+        """Stream one resource to its file; also return its problems and provenance."""
         for changes_left in reversed(range(_MOST_CHANGES)):
             streams = [open_stream(self._platform, table.name, course_id=one) for one in courses]
             try:
@@ -134,7 +133,7 @@ class _Writer:
                 )
             except BodyChangedError:
                 if changes_left:
-                    continue  # what was written is of two answers: from the start
+                    continue  # what was written mixes two responses: start again
                 raise
             return file, problems, [stream.provenance for stream in streams]
         raise AssertionError("the last change is raised")
@@ -145,7 +144,7 @@ class _Writer:
 
 
 def _received_parts(streams: list[Stream]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Records and their problems, numbered through all streams."""
+    """Yield records and their problems, numbered through all streams."""
     before = 0
     for stream in streams:
         for batch in stream:

@@ -1,1 +1,1 @@
-"""The sandbox's faults: broken answers and bodies on request."""
+"""The sandbox's faults: broken responses and bodies on request."""

@@ -1,4 +1,4 @@
-"""Faults that answer instead of the platform."""
+"""Faults that respond instead of the platform."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LOGIN_PAGE = """<!DOCTYPE html>
 
 
 def rate_limit(seconds: int = 1, times: int = 1) -> Fault:
-    """429 with seconds to wait."""
+    """Respond with 429 and the seconds to wait."""
     return instead(lambda _: _too_many(str(seconds)), times)
 
 
 def rate_limit_date(seconds: int = 1, times: int = 1) -> Fault:
-    """429 with the date to come back, counted from the platform's own clock."""
+    """Respond with 429 and the date to retry, by the platform's own clock."""
 
     def answer(request: Request) -> Response:
         clock: datetime = request.app.state.clock
@@ -38,37 +38,37 @@ def rate_limit_date(seconds: int = 1, times: int = 1) -> Fault:
 
 
 def rate_limit_zero(times: int = 1) -> Fault:
-    """429 that may be asked again at once."""
+    """Respond with 429 and 0 seconds to wait."""
     return rate_limit(0, times)
 
 
 def rate_limit_past(times: int = 1) -> Fault:
-    """429 with a date that is gone."""
+    """Respond with 429 and a date in the past."""
     return rate_limit_date(-60, times)
 
 
 def rate_limit_absurd(times: int = 1) -> Fault:
-    """429 for a year."""
+    """Respond with 429 and a year to wait."""
     return rate_limit(365 * 86_400, times)
 
 
 def rate_limit_silent(times: int = 1) -> Fault:
-    """429 that does not say for how long."""
+    """Respond with 429 without saying how long to wait."""
     return instead(lambda _: _too_many(None), times)
 
 
 def server_error(status: int = 503, times: int = 1) -> Fault:
-    """An answer of this status."""
+    """Respond with this status."""
     return instead(lambda _: JSONResponse({"detail": "a fault of the sandbox"}, status), times)
 
 
 def login_page(times: int = 0) -> Fault:
-    """What platforms show to those whose token has expired."""
+    """Respond with the login page that platforms show if a token has expired."""
     return instead(lambda _: HTMLResponse(_LOGIN_PAGE), times)
 
 
 def redirect_away(times: int = 0) -> Fault:
-    """A redirect to this server's other name, which is another origin; that one answers."""
+    """Redirect to this server's other name, which is another origin and does respond."""
     return instead(
         lambda asked: RedirectResponse(asked.url.replace(hostname="localhost")),
         times,
@@ -77,12 +77,12 @@ def redirect_away(times: int = 0) -> Fault:
 
 
 def redirect_within(times: int = 1) -> Fault:
-    """A redirect to the same address."""
+    """Redirect to the same address."""
     return instead(lambda asked: RedirectResponse(asked.url), times)
 
 
 def gzip_bomb(megabytes: int = 1_000) -> Fault:
-    """A small body that unpacks to a huge one."""
+    """Respond with a small body that unpacks to a huge one."""
 
     def bomb() -> Iterator[bytes]:
         packer = zlib.compressobj(wbits=31)

@@ -38,7 +38,7 @@ class _Packer(Protocol):
 
 @dataclass(slots=True)
 class _Brotli:
-    """Brotli under the names that the other packers use."""
+    """Brotli with the method names of the other packers."""
 
     packer: brotli.Compressor
 
@@ -52,17 +52,17 @@ class _Brotli:
 
 
 def gzip() -> Fault:
-    """Packed by gzip."""
+    """Compress the body with gzip."""
     return altered(_packed(_gzip_packer), 0, content_encoding="gzip")
 
 
 def deflate() -> Fault:
-    """Packed by zlib, which HTTP calls deflate."""
+    """Compress the body with zlib, which HTTP calls deflate."""
     return altered(_packed(zlib.compressobj), 0, content_encoding="deflate")
 
 
 def br() -> Fault:
-    """Packed by Brotli."""
+    """Compress the body with Brotli."""
     with extra("compression"):
         import brotli
     packer = lambda: _Brotli(brotli.Compressor(quality=4))  # noqa: E731
@@ -70,7 +70,7 @@ def br() -> Fault:
 
 
 def zstd() -> Fault:
-    """Packed by Zstandard."""
+    """Compress the body with Zstandard."""
     with extra("compression"):
         import zstandard
     packer = zstandard.ZstdCompressor().compressobj
@@ -78,7 +78,7 @@ def zstd() -> Fault:
 
 
 def corrupt_gzip(times: int = 0) -> Fault:
-    """Packed by gzip, with some bytes overwritten on the way."""
+    """Compress the body with gzip, then overwrite some bytes."""
 
     async def alter(body: Body) -> Body:
         packed = await _whole(_packed(_gzip_packer)(body))
@@ -89,7 +89,7 @@ def corrupt_gzip(times: int = 0) -> Fault:
 
 
 def truncated_gzip(times: int = 0) -> Fault:
-    """Packed by gzip, the second half missing."""
+    """Compress the body with gzip, then drop the second half."""
 
     async def alter(body: Body) -> Body:
         packed = await _whole(_packed(_gzip_packer)(body))
@@ -99,12 +99,12 @@ def truncated_gzip(times: int = 0) -> Fault:
 
 
 def pieces(bytes: int = 1_000) -> Fault:  # noqa: A002  # the parameter's name in `faults`
-    """Sent in small pieces."""
+    """Send the body in small pieces."""
     return altered(lambda body: _cut(body, bytes), 0)
 
 
 def slow(seconds: float = 0.1) -> Fault:
-    """Sent with a pause before each piece."""
+    """Pause before each piece of the body."""
 
     async def alter(body: Body) -> Body:
         async for piece in _cut(body, _PIECE):
@@ -115,7 +115,7 @@ def slow(seconds: float = 0.1) -> Fault:
 
 
 def drop_mid_body(times: int = 1, after: int = 1_000) -> Fault:
-    """Broken off after so many bytes."""
+    """Drop the connection after so many bytes."""
 
     async def alter(body: Body) -> Body:
         left = after
@@ -129,7 +129,7 @@ def drop_mid_body(times: int = 1, after: int = 1_000) -> Fault:
 
 
 def truncated(missing: int = 10, times: int = 0) -> Fault:
-    """Lacking its end."""
+    """Leave out the end of the body."""
 
     async def alter(body: Body) -> Body:
         held = b""
@@ -142,7 +142,7 @@ def truncated(missing: int = 10, times: int = 0) -> Fault:
 
 
 def wrong_content_length(times: int = 0, more: int = 10) -> Fault:
-    """Shorter than its `Content-Length` says."""
+    """Send fewer bytes than `Content-Length` says."""
 
     async def promise_more(response: Response) -> Response:
         whole = await _whole(body_of(response))
@@ -157,7 +157,7 @@ def wrong_content_length(times: int = 0, more: int = 10) -> Fault:
 
 
 def invalid_utf8(times: int = 0) -> Fault:
-    """With a byte that is no UTF-8 instead of each record's first @."""
+    """Replace the first @ of each piece by a byte that is not UTF-8."""
 
     async def alter(body: Body) -> Body:
         async for piece in body:
@@ -167,24 +167,24 @@ def invalid_utf8(times: int = 0) -> Fault:
 
 
 def paged(size: int = 100) -> Fault:
-    """In pages."""
+    """Send the body in pages."""
     return _in_pages(size, lambda _url, following: following)
 
 
 def paged_loop(size: int = 100) -> Fault:
-    """In pages without an end."""
+    """Send pages, the last of which names the first as the next."""
     return _in_pages(size, lambda first, following: following or first)
 
 
 def paged_away(size: int = 100) -> Fault:
-    """In pages, each on another origin than the one before."""
+    """Send pages, each on another origin than the page before."""
     return _in_pages(
         size, lambda _first, following: following and following.replace(hostname="localhost")
     )
 
 
 def _in_pages(size: int, choose: Callable[[URL, URL | None], URL | None]) -> Fault:
-    """Cut an array into pages; `choose` the next from the first and the following one."""
+    """Cut an array into pages; `choose` picks the next page from the first and the following."""
 
     async def fault(request: Request, call_next: CallNext) -> Response:
         asked = request.url

@@ -2,31 +2,31 @@
 
 Faults are separated by commas, a fault's parameters by colons, in the order shown or as
 `name=value`. They apply to the API in the order given, the first nearest to the data. `times`
-counts the requests that meet the fault; those after it are answered well; 0 means all.
+counts the requests that meet the fault; later requests succeed; 0 means all requests.
 
 | fault | what the platform does |
 |---|---|
-| array, ndjson, commas, envelope | sends the records in this form, without any fault |
+| array, ndjson, commas, envelope | sends the records in this format, without a fault |
 | gzip, deflate, br, zstd | compresses the body |
-| paged:size=100 | answers pages `{"results": […], "next": url}` |
+| paged:size=100 | sends pages `{"results": […], "next": url}` |
 | paged-loop:size=100 | its last page names the first as the next |
-| paged-away:size=100 | the next page lies on another origin |
+| paged-away:size=100 | the next page is on another origin |
 | pieces:bytes=1000 | sends the body in small pieces |
 | slow:seconds=0.1 | waits before each piece of the body |
-| drop-mid-body:times=1:after=1000 | breaks the connection off after so many bytes |
-| drop-clean:times=1:after=1000 | the same, where a client cannot tell it from the body's end |
-| truncated:missing=10:times=0 | leaves out the end, in an intact answer |
+| drop-mid-body:times=1:after=1000 | drops the connection after so many bytes |
+| drop-clean:times=1:after=1000 | the same, but looks to a client like the end of the body |
+| truncated:missing=10:times=0 | leaves out the end of the body in an intact response |
 | wrong-content-length:times=0:more=10 | promises more bytes than it sends |
 | corrupt-gzip:times=0, truncated-gzip:times=0 | sends a compressed body that cannot be unpacked |
 | gzip-bomb:megabytes=1000 | sends a small body that unpacks to white space of this size |
-| invalid-utf8:times=0 | sends a byte that is no UTF-8 within a text |
+| invalid-utf8:times=0 | sends a byte that is not UTF-8 within a string |
 | rate-limit:seconds=1:times=1 | 429 with `Retry-After` in seconds |
 | rate-limit-date:seconds=1:times=1 | 429 with `Retry-After` as a date, by its own `Date` |
 | rate-limit-zero:times=1 | 429 with `Retry-After: 0` |
-| rate-limit-past:times=1 | 429 with a date that is gone |
+| rate-limit-past:times=1 | 429 with a date in the past |
 | rate-limit-absurd:times=1 | 429 with `Retry-After` of a year |
 | rate-limit-silent:times=1 | 429 without `Retry-After` |
-| server-error:status=503:times=1 | this status, whichever it is |
+| server-error:status=503:times=1 | responds with this status |
 | login-page:times=0 | 200 with an HTML login page |
 | redirect-away:times=0 | redirects to another origin (the same server as `localhost`) |
 | redirect-within:times=0 | redirects once within the origin |
@@ -79,11 +79,11 @@ FAULTS: dict[str, Callable[..., Fault]] = {
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How the platform answers.
+    """How the platform responds.
 
     Attributes:
-        framing: The form of its bodies.
-        faults: What befalls its answers, the first nearest to the data.
+        framing: The format of its bodies.
+        faults: What happens to its responses, the first nearest to the data.
         close_delimited: Whether the end of the connection is the end of a body.
     """
 
@@ -93,10 +93,10 @@ class Behaviour:
 
 
 def read_faults(named: str | Iterable[str] | None) -> Behaviour:
-    """The behaviour that these faults ask for; none is good behaviour.
+    """Return the behaviour with these faults; without any, the platform behaves well.
 
     Raises:
-        ConfigurationError: A fault or a parameter does not exist; says which do.
+        ConfigurationError: A fault or a parameter does not exist; names those that do.
 
     Examples:
         >>> read_faults("slow:fast")
@@ -114,13 +114,13 @@ def read_faults(named: str | Iterable[str] | None) -> Behaviour:
             faults.append(FAULTS[name](**_arguments(name, parameters)))
         else:
             known = ", ".join([*FRAMINGS, *FAULTS])
-            raise ConfigurationError(f"there is no fault {name!r}; there are {known}")
+            raise ConfigurationError(f"there is no fault {name!r}; choose from {known}")
     clean = any(text.strip().startswith(_CLOSE_DELIMITED) for text in texts)
     return Behaviour(framing, faults, close_delimited=clean)
 
 
 def _arguments(name: str, parameters: list[str]) -> dict[str, int | float]:
-    """The named arguments of a fault, each of the type of its default."""
+    """Return the named arguments of a fault, each of the type of its default."""
     defaults = {key: p.default for key, p in inspect.signature(FAULTS[name]).parameters.items()}
     arguments: dict[str, int | float] = {}
     for position, parameter in enumerate(parameters):

@@ -1,1 +1,1 @@
-"""The sandbox's HTTP side: application, server, framing of bodies."""
+"""HTTP for the sandbox: application, server, framing of bodies."""

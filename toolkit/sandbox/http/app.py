@@ -1,4 +1,4 @@
-"""The platform's API as an ASGI application over any source of records."""
+"""The platform's API as an ASGI application over a source of records."""
 
 from __future__ import annotations
 
@@ -25,24 +25,27 @@ from toolkit.sandbox.learners.records import Filters, Source, created_since, lin
 
 API = "/api/so2/v1"
 _ABOUT = (
-    "A stand-in for the hosting platform's read-only API, for trying out and for tests. "
-    "Its learners are simulated, or the real ones of the Open University dataset. Every request "
-    "must carry the header `Content-Type: application/json`, for which OpenAPI has no place."
+    "A stand-in for the hosting platform's read-only API, for trials and tests. "
+    "Its learners are simulated, or real ones from the Open University dataset. Every request "
+    "must carry the header `Content-Type: application/json`, which OpenAPI cannot express."
 )
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Refusal, "description": "A parameter or header is wrong; says which and why"},
+    400: {
+        "model": Refusal,
+        "description": "A parameter or header is wrong; the body says which and why",
+    },
     401: {"model": Refusal, "description": "The bearer token is missing or wrong"},
 }
-_bearer = HTTPBearer(auto_error=False, description="The token the sandbox printed at its start.")
+_bearer = HTTPBearer(auto_error=False, description="The token the sandbox printed at start.")
 
 
 def create_app(source: Source, token: str, framing: Framing) -> FastAPI:
-    """The API over this source, open to those who have the token.
+    """Build the API over this source, for clients with the token.
 
     Args:
         source: Where the records come from.
         token: The bearer token that requests must carry.
-        framing: The form of the bodies.
+        framing: The format of the bodies.
     """
 
     async def authorized(
@@ -103,14 +106,14 @@ async def _documented_headers(
     request: Request,
     access_control_request_headers: Annotated[Literal["authorization"], Header()],  # noqa: ARG001
 ) -> None:
-    """The platform documents these two headers as required on every request."""
+    """Require the two headers that the platform documents for every request."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(400, "the header `Content-Type: application/json` is required")
 
 
 async def _each_once(request: Request) -> None:
-    """Which of two values of a filter is meant cannot be known."""
+    """Refuse a filter given twice, because either value could be meant."""
     names = [name for name, _ in request.query_params.multi_items()]
     for name in names:
         if names.count(name) > 1:
@@ -123,7 +126,7 @@ async def _bad_request(_request: Request, error: RequestValidationError) -> JSON
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The document without the 422 that FastAPI adds: the platform answers 400."""
+    """Return the document without FastAPI's 422, since the platform responds with 400."""
     document = FastAPI.openapi(app)
     for path in document["paths"].values():
         for operation in path.values():

@@ -1,4 +1,4 @@
-"""The documentation page: the OpenAPI document as plain HTML, which needs no network."""
+"""The documentation page: the OpenAPI document as plain HTML that needs no network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEADERS = (
 
 
 def docs_page(document: dict[str, Any]) -> str:
-    """The page for an OpenAPI document whose operations are all GET."""
+    """Return the page for an OpenAPI document whose operations are all GET."""
     info = document["info"]
     operations = "".join(
         _operation(path, methods["get"], document) for path, methods in document["paths"].items()

@@ -1,4 +1,4 @@
-"""The forms a body can take around its records: the documentation shows none that is valid."""
+"""The formats a body can have: the platform's documentation shows none that is valid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """What stands before, between and after the records, and the media type."""
+    """The bytes before, between and after the records, and the media type."""
 
     before: bytes
     between: bytes
@@ -25,7 +25,7 @@ FRAMINGS = {
 
 
 def body(pieces: Iterator[bytes], framing: Framing) -> Iterator[bytes]:
-    r"""A body from pieces of records, one record a line.
+    r"""Build a body from pieces of records, one record per line.
 
     Examples:
         >>> b"".join(body(iter([b'{"a":1}', b'{"a":2}']), FRAMINGS["array"]))

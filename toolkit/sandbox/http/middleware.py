@@ -1,4 +1,4 @@
-"""What a fault is, and how it is put before the application."""
+"""Faults as middleware of the application."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Alter = Callable[[Body], Body]
 
 
 def add_fault(app: FastAPI, fault: Fault) -> None:
-    """Let a fault befall the API; the documentation pages are spared."""
+    """Apply a fault to the API, but not to the documentation pages."""
 
     async def on_the_api(request: Request, call_next: CallNext) -> Response:
         if not request.url.path.startswith(API):
@@ -31,7 +31,7 @@ def add_fault(app: FastAPI, fault: Fault) -> None:
 def instead(
     answer: Answer, times: int, *, when: Callable[[Request], bool] = lambda _: True
 ) -> Fault:
-    """Give this answer instead of the platform's."""
+    """Return this response instead of the platform's."""
     strikes = _strikes(times)
 
     async def fault(request: Request, call_next: CallNext) -> Response:
@@ -42,7 +42,7 @@ def instead(
 
 
 def changed(change: Callable[[Response], Awaitable[Response]], times: int) -> Fault:
-    """Change the platform's successful answers."""
+    """Change the platform's successful responses."""
     strikes = _strikes(times)
 
     async def fault(request: Request, call_next: CallNext) -> Response:
@@ -53,7 +53,7 @@ def changed(change: Callable[[Response], Awaitable[Response]], times: int) -> Fa
 
 
 def altered(alter: Alter, times: int, **headers: str) -> Fault:
-    """Alter the bodies of successful answers, and set these headers."""
+    """Alter the bodies of successful responses, and set these headers."""
 
     async def change(response: Response) -> Response:
         return with_body(response, alter(body_of(response)), **headers)
@@ -62,20 +62,20 @@ def altered(alter: Alter, times: int, **headers: str) -> Fault:
 
 
 def with_body(response: Response, body: Body, **headers: str) -> Response:
-    """The same answer with another body and these headers (`_` stands for `-`)."""
+    """Return the same response with another body and these headers (`_` stands for `-`)."""
     others = {name.replace("_", "-"): value for name, value in headers.items()}
     kept = {name: value for name, value in response.headers.items() if name != "content-length"}
     return StreamingResponse(body, headers=kept | others)
 
 
 def body_of(response: Response) -> Body:
-    """The bytes of an answer that came through a middleware."""
+    """Return the bytes of a response that came through a middleware."""
     body: Body = response.body_iterator  # type: ignore[attr-defined]
     return body
 
 
 def _strikes(times: int) -> Callable[[], bool]:
-    """Whether the fault still strikes; 0 times means always."""
+    """Return a test of whether the fault still applies; 0 times means always."""
     left = times
 
     def strikes() -> bool:

@@ -1,4 +1,4 @@
-"""What the sandbox's OpenAPI document says about requests and answers."""
+"""Requests and responses in the sandbox's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Grade(_Record):
 
     display_name: str
     percent_grade: str | None = Field(examples=["0.80"])
-    letter_grade: str = Field(description="Empty where the learner has not passed.")
+    letter_grade: str = Field(description="Empty if the learner has not passed.")
     passed_timestamp: str | None = Field(examples=["2020-03-28 23:21:24.354019"])
     last_date: str | None = Field(examples=["2020-11-26"])
 

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback, in a thread of its own, that stops by itself."""
+"""An HTTP server on loopback, in its own thread, that stops by itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GRACE_SECONDS = 1
 
 
 class Server:
-    """Serves an application from its making until `stop`, or until nobody holds it.
+    """Serves an application from its creation until `stop`, or until nothing refers to it.
 
     Args:
         app: The application.
@@ -52,7 +52,7 @@ class Server:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         logging.getLogger("uvicorn.error").addFilter(_no_drop)
-        config.load()  # here, so that a mistake is raised here and not in the thread
+        config.load()  # here, so that an error is raised here and not in the thread
         server = uvicorn.Server(config)
         # The listener already queues connections: the first request may come before the loop.
         thread = threading.Thread(
@@ -63,7 +63,7 @@ class Server:
 
 
 class DroppedError(Exception):
-    """Raised by an application within a body to break the connection off."""
+    """Raised by an application within a body to drop the connection."""
 
 
 class _CloseDelimited(H11Protocol):
@@ -72,7 +72,7 @@ class _CloseDelimited(H11Protocol):
 
 
 def _no_drop(record: logging.LogRecord) -> bool:
-    """Whether a log record tells of something else than a connection dropped on purpose."""
+    """Whether a log record is about anything but a connection dropped on purpose."""
     return record.exc_info is None or not isinstance(record.exc_info[1], DroppedError)
 
 
@@ -90,4 +90,4 @@ def _listen(port: int) -> socket.socket:
 def _stop(server: uvicorn.Server, thread: threading.Thread, listener: socket.socket) -> None:
     server.should_exit = True
     thread.join()
-    listener.close()  # stopped before it had begun, uvicorn leaves it open
+    listener.close()  # uvicorn leaves it open if stopped before it began

@@ -1,4 +1,4 @@
-"""The simulated platform's catalogue: the courses, their runs, and the law of passing each.
+"""The simulated platform's catalogue: its courses, their runs, and the model of passing each.
 
 All courses are self-paced: a run takes enrollments for half a year and never closes.
 """
@@ -19,7 +19,7 @@ RUN_FIRST_DAY = (0, 182, 366, 547)  # since OPENING: 1 January and 1 July of bot
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A course and its law of passing.
+    """A course and its model of passing.
 
     A learner eventually passes with the probability of the mode; the days from enrollment to
     that pass follow a Weibull distribution.
@@ -49,17 +49,17 @@ class Course:
     letters: tuple[tuple[str, int], ...] = ()
 
     def pass_probabilities(self, run: int) -> tuple[float, float, float]:
-        """By mode, of ever passing the run with this index in `RUNS`."""
+        """Return, by mode, the probability of ever passing the run with this index in `RUNS`."""
         return self.since_2025 if self.since_2025 and run >= 2 else self.pass_probability
 
     @property
     def grading(self) -> tuple[tuple[str, int], ...]:
-        """The letters, or a plain Pass at the pass mark."""
+        """The letter grades, or a plain Pass at the pass mark."""
         return self.letters or (("Pass", self.pass_mark),)
 
 
 def course_id(course: Course, run: str) -> str:
-    """The id of a course's run."""
+    """Return the id of a course's run."""
     return f"course-v1:DemoX+{course.number}+{run}"
 
 

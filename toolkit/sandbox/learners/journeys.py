@@ -1,4 +1,4 @@
-"""Who enrolls in what and when: learners' ways through the catalogue."""
+"""Which learners enroll in which courses, and when."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from toolkit.sandbox.learners.courses import (
     WINDOW_DAYS,
 )
 
-# First enrollments a month over the two years: courses draw more learners after the summer
+# First enrollments per month over the two years: courses draw more learners after the summer
 # and at New Year.
 _MONTHLY_DEMAND = (13, 10, 8, 7, 6, 5, 4, 6, 13, 11, 9, 8) * 2
 _DAY_OF_MONTHLY_DEMAND = np.linspace(0, WINDOW_DAYS, len(_MONTHLY_DEMAND) + 1)
-_REPEAT_AFTER_DAYS = 190  # longer than a run takes enrollments, so a repeat is in a later run
+_REPEAT_AFTER_DAYS = 190  # longer than a run is open for enrollment, so a repeat is in a later run
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -71,7 +71,7 @@ def draw_journeys(learners: int, rng: np.random.Generator) -> Journeys:
 
 
 def _by_learner(learner: Integers, course: Integers, day: Floats) -> Journeys:
-    """Enrollments given by step, brought into order; each learner's first in a run is kept."""
+    """Sort the enrollments of all steps; keep each learner's first in a run."""
     run = np.searchsorted(RUN_FIRST_DAY, day, side="right") - 1
     _, first = np.unique((learner * len(COURSES) + course) * len(RUNS) + run, return_index=True)
     kept = first[np.lexsort((day[first], learner[first]))]
@@ -79,11 +79,11 @@ def _by_learner(learner: Integers, course: Integers, day: Floats) -> Journeys:
 
 
 def exponential(uniform: Floats, mean: float) -> Floats:
-    """Exponential numbers with this mean from uniform ones."""
+    """Turn uniform numbers into exponential ones with this mean."""
     return -mean * np.log1p(-uniform)
 
 
 def pick(cumulative: Floats, uniform: Floats) -> Integers:
-    """Index drawn with the probabilities whose sums these are, one row or a row each."""
+    """Draw indices with these cumulative probabilities, one row for all or a row each."""
     picked: Integers = np.sum(uniform[:, np.newaxis] >= cumulative[..., :-1], axis=1)
     return picked

@@ -26,7 +26,7 @@ _Columns = dict[str, type[pl.DataType]]
 _COURSE = ["code_module", "code_presentation"]
 _LEARNER = [*_COURSE, "id_student"]
 
-# What is read of each table; a day is counted from the start of the presentation.
+# The columns read from each table; days count from the start of the presentation.
 _TABLES: dict[str, _Columns] = {
     "studentInfo": {"id_student": pl.Int64, "final_result": pl.String},
     "studentRegistration": {
@@ -54,16 +54,16 @@ _OF_A_COURSE: _Columns = {
 
 
 class Oulad:
-    """The learners of a folder with OULAD's tables; a `Source`.
+    """The learners in a folder of OULAD tables; a `Source`.
 
     Args:
         folder: Holds studentInfo, studentRegistration, assessments, studentAssessment as .parquet
             or as the published .csv, and the click log as studentActivity (one row per learner
             and presentation with its last_day) or as the published studentVle.
-        clock: An earlier present (naive UTC): what was on record before this moment.
+        clock: An earlier present (naive UTC), to show what was on record before it.
 
     Raises:
-        ConfigurationError: A table or a column of it is missing; says which.
+        ConfigurationError: A table or a column is missing; says which.
     """
 
     label = "OULAD, real learners (CC BY 4.0)"
@@ -77,16 +77,16 @@ class Oulad:
         self.clock = clock or _day_after(self._records)
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:  # noqa: ARG002
-        """One record frame with everybody."""
+        """Yield one record frame with all learners."""
         yield self._records.lazy()
 
     def earlier(self, clock: datetime) -> Oulad:
-        """The same learners as they stood at an earlier moment, naive UTC."""
+        """Return the same learners at an earlier moment, naive UTC."""
         return Oulad(self._folder, clock)
 
 
 def convert(folder: Path, before: datetime = datetime.max) -> pl.DataFrame:
-    """The record frame of OULAD's tables, one row per learner per presentation.
+    """Convert OULAD tables to a record frame, one row per learner per presentation.
 
     Args:
         folder: See `Oulad`.
@@ -130,7 +130,7 @@ def _records(before: datetime) -> dict[str, pl.Expr]:
         .then(final)
         .otherwise(pl.lit("")),
         "passed_timestamp": _at("passed_day"),
-        # Of a learner who was active later still, the last day until then is not known.
+        # For a learner who was active after that, the last day before it is not known.
         "last_date": pl.when(last_day < before).then(last_day).dt.date(),
         "is_active": ~left,
         "mode": pl.lit("audit"),
@@ -142,7 +142,7 @@ def _records(before: datetime) -> dict[str, pl.Expr]:
 
 
 def _at(day: str | int) -> pl.Expr:
-    """The moment of a day that counts from the start of the presentation."""
+    """Convert a day counted from the start of the presentation to a moment."""
     presentation = pl.col("code_presentation")
     month = pl.when(presentation.str.ends_with("B")).then(2).otherwise(10)
     start = pl.datetime(presentation.str.slice(0, 4).cast(pl.Int32), month, 1)
@@ -156,7 +156,7 @@ def _four_decimals(share: pl.Expr) -> pl.Expr:
 
 
 def _assessments(folder: Path) -> pl.LazyFrame:
-    """The assessments that are no exam, of which the published scores hardly have any."""
+    """The assessments without exams, which have hardly any published scores."""
     return _read(folder, "assessments").filter(pl.col("assessment_type") != "Exam")
 
 
@@ -165,7 +165,7 @@ def _submissions(folder: Path, graded: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _told_of_scores(folder: Path) -> str | None:
-    """What the conversion made of submissions without a score, if there are any."""
+    """Say how submissions without a score were counted, if there are any."""
     scores = _submissions(folder, _assessments(folder)).select("score").collect()["score"]
     without = scores.null_count()
     if not without:
@@ -177,7 +177,7 @@ def _results(submissions: pl.LazyFrame) -> pl.LazyFrame:
     """Weighted score, assessments submitted, and the day the running score reaches the mark."""
     points = pl.col("score").fill_null(0) * pl.col("weight") / 100
     running = points.cum_sum().over(_LEARNER, order_by=["date_submitted", "id_assessment"])
-    # The sum of 0.1 + 0.2 and the like must not miss the mark by a rounding of the machine.
+    # Sums such as 0.1 + 0.2 must not miss the mark by a rounding error.
     reached = pl.col("running") >= PASS_MARK
     return (
         submissions.with_columns(running=running.round(9))
@@ -191,7 +191,7 @@ def _results(submissions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _last_days(folder: Path) -> pl.LazyFrame:
-    """The last day each learner clicked, reduced from the click log where that is there."""
+    """The last day each learner clicked, from the click log unless already reduced."""
     columns: _Columns = {**_OF_A_COURSE, "id_student": pl.Int64}
     if _file(folder, "studentActivity") is not None:
         return _read_columns(folder, "studentActivity", {**columns, "last_day": pl.Int64})
@@ -208,8 +208,8 @@ def _read_columns(folder: Path, table: str, columns: _Columns) -> pl.LazyFrame:
     path = _file(folder, table)
     if path is None:
         raise ConfigurationError(
-            f"{folder} has neither {table}.parquet nor {table}.csv. OULAD can be downloaded from "
-            "the Open University's page analyse.kmi.open.ac.uk/open-dataset."
+            f"{folder} has neither {table}.parquet nor {table}.csv. Download OULAD from the Open "
+            "University's page analyse.kmi.open.ac.uk/open-dataset."
         )
     if path.suffix == ".parquet":
         frame = pl.scan_parquet(path)
@@ -227,7 +227,7 @@ def _file(folder: Path, table: str) -> Path | None:
 
 
 def _day_after(records: pl.DataFrame) -> datetime:
-    """Midnight after the last day that any record speaks of."""
+    """Midnight after the last day in any record."""
     last = records.select(
         pl.max_horizontal(
             pl.col("created").max(), pl.col("passed_timestamp").max(), pl.col("last_date").max()

@@ -1,4 +1,4 @@
-"""How far learners come: their passes, grades, completion and last activity at some moment."""
+"""Learners' passes, grades, completion and last activity at a given moment."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NEVER = WINDOW_DAYS * _DAY  # no simulated present is later
 
 
 def draw_progress(journeys: Journeys, rng: np.random.Generator, present: int) -> pl.DataFrame:
-    """What the platform shows of these enrollments at its clock, as small numbers.
+    """Compute what the platform shows of these enrollments at its clock, as small numbers.
 
     Args:
         journeys: The enrollments. Those after `present` get a row without meaning.
-        rng: What to draw from; what is drawn does not depend on `present`.
+        rng: The generator; the draws do not depend on `present`.
         present: The platform's clock in microseconds since the opening.
 
     Returns:
@@ -43,7 +43,7 @@ def draw_progress(journeys: Journeys, rng: np.random.Generator, present: int) ->
     passed_at = created + np.where(will_pass, passes_after * _DAY, _NEVER).astype(np.int64)
     passed = passed_at < present
 
-    # Some never begin; the others go their way until they pass or give up.
+    # Some never begin; the others go on until they pass or give up.
     idle = ~will_pass & (rng.random(n) < 0.4)
     busy_days = np.where(will_pass, passes_after, exponential(rng.random(n), 40.0))
     elapsed = np.maximum(present - created, 0) / _DAY
@@ -75,7 +75,7 @@ def _modes(course: Integers, uniform: Floats) -> Integers:
 
 
 def _days_to_pass(journeys: Journeys, mode: Integers, whether: Floats, when: Floats) -> Floats:
-    """Days from enrollment to the pass by the stated law; infinite for those who never pass."""
+    """Draw the days from enrollment to the pass by the stated model; infinite if never."""
     probability = np.array(
         [[course.pass_probabilities(run) for run in range(len(RUNS))] for course in COURSES]
     )[journeys.course, journeys.run, mode]
@@ -88,9 +88,9 @@ def _days_to_pass(journeys: Journeys, mode: Integers, whether: Floats, when: Flo
 def _work(
     course: Integers, gone: Floats, will_pass: Booleans, passed: Booleans, uniform: Floats
 ) -> tuple[Floats, Floats]:
-    """Grade and completion in hundredths, `gone` being the share of the way a learner has gone.
+    """Compute grade and completion in hundredths; `gone` is how far a learner is, as a share.
 
-    The grade reaches the pass mark just where the learner has passed.
+    The grade reaches the pass mark exactly when the learner has passed.
     """
     talent, diligence, surplus = uniform
     reach = np.where(will_pass, 1.0, talent)

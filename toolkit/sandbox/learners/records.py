@@ -1,4 +1,4 @@
-"""Records as the platform would hold them, and the bytes they become.
+"""Records as the platform would store them, and the bytes it sends.
 
 A `Source` yields *record frames*: lazy frames with one row per learner per course that carry
 the fields of all three resources at once, values already in the platform's own notation
@@ -23,7 +23,7 @@ _OLDEST = datetime(1970, 1, 1)  # record frames are naive and mean UTC
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a request asks for; None means everything.
+    """The filters of a request; None means everything.
 
     Attributes:
         course_id: Exactly this course.
@@ -36,7 +36,7 @@ class Filters:
     created_since: datetime | None = None
 
     def predicate(self) -> pl.Expr:
-        """The filter as an expression on a record frame."""
+        """Return the filters as an expression on a record frame."""
         wanted = pl.lit(value=True)
         if self.course_id is not None:
             wanted &= pl.col("course_id") == self.course_id
@@ -51,10 +51,10 @@ class Source(Protocol):
     """Where the sandbox's records come from.
 
     Attributes:
-        label: How outputs name the data, such as "5,000 simulated learners (seed 7)".
+        label: What outputs call the data, such as "5,000 simulated learners (seed 7)".
         clock: The platform's present moment, naive UTC: nothing in the data is later.
-        truth: The law the records were drawn from, None for real learners.
-        remark: What was made of data that do not fit the platform's form, with counts, if any.
+        truth: The model the records were drawn from; None for real learners.
+        remark: How data that do not fit the platform's format were converted, with counts, if any.
     """
 
     label: str
@@ -63,16 +63,16 @@ class Source(Protocol):
     remark: str | None
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:
-        """Record frames that hold at least what the filters ask for, in a fixed order."""
+        """Yield record frames with at least the records selected, in a fixed order."""
         ...
 
     def earlier(self, clock: datetime) -> Source:
-        """The same learners as they stood at an earlier moment, naive UTC."""
+        """Return the same learners at an earlier moment, naive UTC."""
         ...
 
 
 def created_since(clock: datetime, days: int | None) -> datetime | None:
-    """The moment `days` before the clock; a number beyond the calendar asks for everything.
+    """Return the moment `days` before the clock; a number beyond the calendar selects everything.
 
     Examples:
         >>> created_since(datetime(2026, 1, 1), 31)
@@ -84,7 +84,7 @@ def created_since(clock: datetime, days: int | None) -> datetime | None:
 
 
 def rows(source: Source, resource: str, filters: Filters) -> Iterator[pl.DataFrame]:
-    """The answer to a request: frames of the resource's fields as they go over the wire."""
+    """Yield the response to a request: frames of the resource's fields as they are sent."""
     columns = [_on_the_wire(name) for name in RESOURCES[resource].names]
     for chunk in source.chunks(filters):
         frame = chunk.filter(filters.predicate()).select(columns).collect()
@@ -93,14 +93,14 @@ def rows(source: Source, resource: str, filters: Filters) -> Iterator[pl.DataFra
 
 
 def lines(frame: pl.DataFrame) -> bytes:
-    """One JSON object a line, without a newline after the last."""
+    """Write one JSON object per line, without a newline after the last."""
     buffer = BytesIO()
     frame.write_ndjson(buffer)
     return buffer.getvalue().removesuffix(b"\n")
 
 
 def _on_the_wire(name: str) -> pl.Expr:
-    """A field in the platform's notation: moments as Python's `str()` writes them."""
+    """Write a field in the platform's notation: moments as Python's `str()` writes them."""
     column = pl.col(name)
     if name in {"passed_timestamp", "last_date"}:
         return column.cast(pl.String)

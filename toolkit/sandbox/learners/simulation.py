@@ -1,7 +1,7 @@
-"""Simulated learners: any number of them, from a seed, a chunk at a time.
+"""Simulated learners: any number, from a seed, one chunk after another.
 
 Each chunk of learners is a pure function of the seed and the chunk's number, so a million
-learners need no more memory than one chunk, and one learner is found without the others.
+learners need no more memory than one chunk, and one learner can be found without the others.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _HUNDREDTHS = [f"{share / 100:.2f}" for share in range(101)]
 
 
 class Simulation:
-    """Learners drawn from the stated truth; a `Source`.
+    """Learners drawn from the stated model; a `Source`.
 
     Args:
         learners: How many.
         seed: The same seed gives the same bytes.
-        clock: An earlier present (naive UTC): the same learners, as the platform showed them then.
+        clock: An earlier present (naive UTC), to show the same learners at that moment.
 
     Raises:
-        ConfigurationError: The number of learners, the seed or the clock is impossible.
+        ConfigurationError: The number of learners, the seed or the clock is out of range.
     """
 
     def __init__(self, learners: int, seed: int, clock: datetime | None = None) -> None:
@@ -64,7 +64,7 @@ class Simulation:
         self.remark: str | None = None
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:
-        """Record frames in the order of the learners' numbers, then of enrollment."""
+        """Yield record frames in the order of the learners' numbers, then of enrollment."""
         first, last = 0, -(-self.learners // CHUNK)
         if filters.username is not None:
             number = _number_of(filters.username)
@@ -76,7 +76,7 @@ class Simulation:
             yield self._chunk(chunk)
 
     def earlier(self, clock: datetime) -> Simulation:
-        """The same learners as they stood at an earlier moment, naive UTC."""
+        """Return the same learners at an earlier moment, naive UTC."""
         return Simulation(self.learners, self.seed, clock)
 
     def _chunk(self, chunk: int) -> pl.LazyFrame:
@@ -98,7 +98,7 @@ def _number_of(username: str) -> int | None:
 
 
 def _notation(progress: pl.DataFrame) -> pl.LazyFrame:
-    """Record frame from small numbers; what a request does not select is never put together."""
+    """Build a record frame from small numbers; fields that are not selected are never built."""
     texts = {
         "called": pl.Series(_CALLED).gather(progress["learner"] % len(_CALLED)),
         "course_id": pl.Series(_COURSE_IDS).gather(progress["course"]),

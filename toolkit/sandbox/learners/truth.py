@@ -1,4 +1,4 @@
-"""The law the simulated records were drawn from, to hold estimates against."""
+"""The model the simulated records were drawn from, to compare estimates with."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from toolkit.sandbox.learners.courses import COURSES, MODES, RUNS, course_id
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is true of the simulated learners.
+    """The model that the simulated learners follow.
 
     A learner who enrolls in a course in some mode eventually passes with `pass_probability`;
     if so, the days from enrollment (`created`) to the pass follow a Weibull distribution with
-    `shape` and `scale_days`, whenever the learner enrolled. Nothing but the platform's clock
-    hides a pass: censoring is administrative.
+    `shape` and `scale_days`, whenever the learner enrolled. Only the platform's clock hides a
+    pass: censoring is administrative.
 
     Attributes:
         parameters: One row per course and mode: course_id, display_name, mode, mode_share,
@@ -28,7 +28,7 @@ class Truth:
     parameters: pl.DataFrame
 
     def pass_probability(self, course_id: str, mode: str | None = None) -> float:
-        """Probability of ever passing, in one mode or over the course's modes.
+        """Return the probability of ever passing, in one mode or over the course's modes.
 
         Raises:
             KeyError: There is no such course or mode.
@@ -39,7 +39,7 @@ class Truth:
     def survival(
         self, course_id: str, days: ArrayLike, mode: str | None = None
     ) -> NDArray[np.float64]:
-        """Probability of not having passed, `days` after enrollment; same shape as `days`.
+        """Return the probability of not having passed `days` after enrollment, shaped like `days`.
 
         Raises:
             KeyError: There is no such course or mode.
@@ -69,7 +69,7 @@ class Truth:
 
 
 def stated_truth() -> Truth:
-    """The truth of the catalogue."""
+    """Return the model of the catalogue."""
     return Truth(
         pl.DataFrame(
             [
