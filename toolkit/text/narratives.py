@@ -200,7 +200,8 @@ def within_strata(released: Released) -> str:
     clear = pl.col("pooled_p_value") < words.SIGNIFICANT
     turned = clear & (pooled.sign() * pl.col("difference").sign() < 0)
     lost = clear & (p.is_null() | (p >= words.SIGNIFICANT)) & ~turned
-    where = f"Within the same {words.name(seen['within'][0])}"
+    strata = seen["within"][0].replace("display_name", "course").replace("course_id", "course")
+    where = f"Within the same {words.name(strata)}"
     most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)
     row = most.row(0, named=True)
     text = (
