@@ -57,7 +57,7 @@ def normalize(
     """
     if raw.is_empty():
         return table.empty(), PROBLEMS.empty()
-    values = raw.select(_usual(table.name))
+    values = raw.select(_usual(table.name)).with_columns(_possible(table.name))
     columns, problems = [], [PROBLEMS.empty()]
     for column in table:
         value = values[column.name]
@@ -82,6 +82,16 @@ def _usual(resource: str) -> list[pl.Expr]:
     return expressions
 
 
+@cache
+def _possible(resource: str) -> list[pl.Expr]:
+    """Every column without impossible values; beside the forms, each would be read twice."""
+    return [
+        _RULES[column.dtype].possible(pl.col(column.name))
+        for column in RESOURCES[resource]
+        if column.dtype in _RULES
+    ]
+
+
 _Found = tuple[pl.Series, pl.Series, str]
 """Rows, their texts, and what is wrong with these."""
 
@@ -93,8 +103,10 @@ def _read(text: pl.Series, value: pl.Series, column: Column) -> tuple[pl.Series,
         left = _unread(text, value)
         if left is None:
             break
-        again = left.to_frame("row").select(form(pl.lit(text.gather(left)))).to_series()
-        value = value.scatter(left, again)
+        again = text.gather(left).to_frame("value")
+        again = again.select(form(pl.col("value")).alias("value"))
+        again = again.select(rule.possible(pl.col("value")))
+        value = value.scatter(left, again.to_series())
     left = _unread(text, value)
     if left is not None:
         found.append((left, text.gather(left), f"{rule.unread}; taken as null"))
@@ -135,6 +147,7 @@ class _Rule:
     Attributes:
         forms: Each reads some forms; the first what nearly every value is, fast; the later ones
             are asked only for what those before left, and the last reads all that is accepted.
+        possible: A value as a form reads it, null if it cannot be.
         unread: What is said of a text that none reads.
         doubtful: From text, value and column, which values are read but need a word.
         doubt: That word.
@@ -142,6 +155,7 @@ class _Rule:
     """
 
     forms: tuple[Callable[[pl.Expr], pl.Expr], ...]
+    possible: Callable[[pl.Expr], pl.Expr]
     unread: str
     doubtful: Callable[[pl.Expr, pl.Expr, Column], pl.Expr] = lambda *_: pl.lit(value=False)
     doubt: str = ""
@@ -149,7 +163,10 @@ class _Rule:
 
 
 def _number(text: pl.Expr) -> pl.Expr:
-    number = text.cast(pl.Float64, strict=False)
+    return text.cast(pl.Float64, strict=False)
+
+
+def _if_finite(number: pl.Expr) -> pl.Expr:
     return pl.when(number.is_finite()).then(number)
 
 
@@ -161,14 +178,13 @@ def _any_number(text: pl.Expr) -> pl.Expr:
     return _number(digits + pl.coalesce(shifted, parts.field("power"), pl.lit("")))
 
 
-def _in_calendar(value: pl.Expr, first: date, last: date) -> pl.Expr:
-    return pl.when(value.is_between(first, last)).then(value)
-
-
 def _date(text: pl.Expr) -> pl.Expr:
     pattern, form = _DATE
-    day = pl.when(text.str.contains(pattern)).then(text.str.to_date(form, strict=False))
-    return _in_calendar(day, date.min, date.max)
+    return pl.when(text.str.contains(pattern)).then(text.str.to_date(form, strict=False))
+
+
+def _if_in_calendar(day: pl.Expr) -> pl.Expr:
+    return pl.when(day.is_between(date.min, date.max)).then(day)
 
 
 def _exact_timestamp(text: pl.Expr) -> pl.Expr:
@@ -180,22 +196,24 @@ def _usual_timestamp(text: pl.Expr) -> pl.Expr:
 
 
 def _timestamp(text: pl.Expr, pattern: str, form: str) -> pl.Expr:
-    local = text.str.to_datetime(form, time_unit="us", strict=False)
-    moment = pl.when(text.str.contains(pattern)).then(local.dt.replace_time_zone("UTC"))
-    return _in_calendar(moment, _FIRST_MOMENT, _LAST_MOMENT)
+    local = text.str.to_datetime(form, time_unit="us", strict=False, cache=False)
+    return pl.when(text.str.contains(pattern)).then(local.dt.replace_time_zone("UTC"))
+
+
+def _if_in_time(moment: pl.Expr) -> pl.Expr:
+    return pl.when(moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)).then(moment)
 
 
 def _any_timestamp(text: pl.Expr) -> pl.Expr:
     parts = text.str.extract_groups(_ANY_TIMESTAMP).struct
     clock = parts.field("minute").fill_null("00:00") + parts.field("second").fill_null(":00")
-    local = _usual_timestamp(parts.field("day") + " " + clock)
+    local = _if_in_time(_usual_timestamp(parts.field("day") + " " + clock))
     offset = pl.duration(
         hours=parts.field("hours").cast(pl.Int64).fill_null(0),
         minutes=parts.field("minutes").cast(pl.Int64).fill_null(0),
     )
     east, west = parts.field("sign") == "+", parts.field("sign") == "-"
-    moment = pl.when(east).then(local - offset).when(west).then(local + offset).otherwise(local)
-    return _in_calendar(moment, _FIRST_MOMENT, _LAST_MOMENT)
+    return pl.when(east).then(local - offset).when(west).then(local + offset).otherwise(local)
 
 
 def _boolean(text: pl.Expr) -> pl.Expr:
@@ -227,6 +245,7 @@ def _longest(text: pl.Series) -> int:
 _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
     pl.Float64: _Rule(
         (_number, _any_number),
+        _if_finite,
         "not a number or a percentage",
         _out_of_range,
         "outside 0–1; kept as it is",
@@ -234,11 +253,16 @@ _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
     ),
     TIMESTAMP: _Rule(
         (_exact_timestamp, _usual_timestamp, _any_timestamp),
+        _if_in_time,
         "not a point in time",
         _finer_than_microseconds,
         "finer than a microsecond; the rest was cut off",
         lambda text, _, __: _longest(text) > _LENGTH_TO_MICROSECONDS,
     ),
-    pl.Date: _Rule((_date, lambda text: _any_timestamp(text).dt.date()), "not a date"),
-    pl.Boolean: _Rule((_boolean, _any_boolean), "neither true nor false"),
+    pl.Date: _Rule(
+        (_date, lambda text: _if_in_time(_any_timestamp(text)).dt.date()),
+        _if_in_calendar,
+        "not a date",
+    ),
+    pl.Boolean: _Rule((_boolean, _any_boolean), lambda value: value, "neither true nor false"),
 }
