@@ -16,6 +16,7 @@ import toolkit as tk
 from toolkit.errors import SnapshotError
 from toolkit.text.words import clean
 
+_SHARES = ("unique", "below_5")
 Folder = Annotated[Path, typer.Argument(help="The snapshot's folder.")]
 
 
@@ -88,8 +89,19 @@ def compare_command(
 def export_command(
     folder: Folder,
     output: Annotated[Path, typer.Argument(help="A folder for the CSV files.")],
+    for_sharing: Annotated[
+        bool,
+        typer.Option("--for-sharing", help="Coarser, with numbers for learners; tell the risk."),
+    ] = False,
 ) -> None:
     """Write a snapshot as CSV files that are safe to open in a spreadsheet."""
+    if for_sharing:
+        shared = tk.snapshots.export_for_sharing(tk.open_snapshot(folder), output)
+        for path in shared.files:
+            typer.echo(path)
+        percents = [pl.format("{}%", (pl.col(n) * 100).round(1)).alias(n) for n in _SHARES]
+        _print(shared.risk.with_columns(percents), title="Alike in course, dates and grade")
+        return
     for path in tk.snapshots.export_csv(tk.open_snapshot(folder), output):
         typer.echo(path)
 

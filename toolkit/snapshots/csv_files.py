@@ -42,6 +42,20 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
         ...     [file.name for file in export_csv(taken, f"{folder}/csv")]
         ['grades.csv', 'enrollments.csv', 'completion.csv', 'problems.csv']
     """
+    target = folder_for(snapshot, folder)
+    frames = {name: snapshot.scan(name) for name in RESOURCES}
+    if snapshot.manifest.identities == "pseudonymous":
+        frames = {name: frame.drop("email") for name, frame in frames.items()}
+    frames["problems"] = snapshot.problems().lazy()
+    return [write_csv(frame, target / f"{name}.csv") for name, frame in frames.items()]
+
+
+def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
+    """The folder for files made of a snapshot, made where it is not there.
+
+    Raises:
+        SnapshotError: It is inside the snapshot, or cannot be written.
+    """
     target = Path(folder)
     if snapshot.folder.resolve() in [target.resolve(), *target.resolve().parents]:
         raise SnapshotError(
@@ -49,11 +63,7 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
         )
     with on_disk(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    frames = {name: snapshot.scan(name) for name in RESOURCES}
-    if snapshot.manifest.identities == "pseudonymous":
-        frames = {name: frame.drop("email") for name, frame in frames.items()}
-    frames["problems"] = snapshot.problems().lazy()
-    return [write_csv(frame, target / f"{name}.csv") for name, frame in frames.items()]
+    return target
 
 
 def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
