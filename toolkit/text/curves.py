@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 _EDGE = 1e-9
+FEWEST, FEWEST_SHARE = 10, 0.05
 
 
 def parts(frame: pl.DataFrame, by: Sequence[str]) -> list[pl.DataFrame]:
@@ -17,9 +18,18 @@ def parts(frame: pl.DataFrame, by: Sequence[str]) -> list[pl.DataFrame]:
 
 
 def end(part: pl.DataFrame, value: str) -> float:
-    """Return the last time at which a curve is known."""
-    known = part.drop_nulls(value)["duration"].to_list()
-    return float(known[-1]) if known else 0.0
+    """Return the last time at which a curve is known and enough learners are at risk.
+
+    Enough are 10, and 5 % of those at the start: the last step, with one learner at risk, may be
+    anywhere. A curve that never has 10 ends where it is known to.
+    """
+    known = part.drop_nulls(value)
+    if known.is_empty():
+        return 0.0
+    at_risk = pl.col("n_at_risk")
+    enough = (at_risk >= FEWEST) & (at_risk >= FEWEST_SHARE * at_risk.first())
+    told = known.filter(enough)
+    return float((told if told.height else known)["duration"][-1])
 
 
 def height(part: pl.DataFrame, value: str, time: float) -> float | None:

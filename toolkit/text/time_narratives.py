@@ -22,9 +22,7 @@ def kaplan_meier(released: Released) -> str:
     known = _known(released, "survival")
     if not known:
         return TOO_FEW
-    # The longest time that half of the curves reach.
-    ends = sorted(curves.end(part, "survival") for _, part in known)
-    day = min(YEAR, ends[(len(ends) - 1) // 2])
+    day = _common_day(known, "survival")
     known = [(name, part) for name, part in known if curves.end(part, "survival") >= day]
     shares = sorted(
         ((1 - (curves.height(part, "survival", day) or 0.0), name, part) for name, part in known),
@@ -184,29 +182,35 @@ def milestone_difference(released: Released) -> str:
 def cumulative_incidence(released: Released) -> str:
     """Say what share reaches each end."""
     value = "cumulative_incidence"
-    last = (
-        released.frame.drop_nulls(value)
-        .group_by(*released.by, "end", maintain_order=True)
-        .agg(pl.col(value).last(), pl.col("duration").max())
-    )
-    if last.is_empty():
+    known = _known(released, value)
+    if not known:
         return TOO_FEW
-    if not released.by:
-        told = [
-            f"{_share(row[value], released)} end as {words.name(row['end'])}"
-            for row in last.iter_rows(named=True)
-        ]
-        day = words.days(float(str(last["duration"].max())))
-        return f"By day {day}, an estimated {_listed(told)}.{_unseen(released)}"
+    day = _common_day(known, value)
+    known = [(name, part) for name, part in known if curves.end(part, value) >= day]
+    by_day = f"By day {words.days(day)}, "
     told = []
-    for (end,), part in last.group_by("end", maintain_order=True):
-        ranked = part.sort(value, maintain_order=True)
-        low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
-        told.append(
-            f"{words.name(end)} from {_share(low[value], released)} in {_group(low, released)} to "
-            f"{_share(high[value], released)} in {_group(high, released)}"
-        )
-    return f"Estimated shares at the end of each curve: {'; '.join(told)}.{_unseen(released)}"
+    for end in known[0][1]["end"].unique(maintain_order=True):
+        shares = [
+            (curves.height(part.filter(end=end), value, day) or 0.0, name) for name, part in known
+        ]
+        (low, lowest), (high, highest) = min(shares), max(shares)
+        if len(known) == 1:
+            where = f" in {lowest}" if released.by else ""
+            told.append(f"{_share(low, released)} end as {words.name(end)}{where}")
+        else:
+            told.append(
+                f"{words.name(end)} from {_share(low, released)} in {lowest} to "
+                f"{_share(high, released)} in {highest}"
+            )
+    if len(known) == 1:
+        return f"{by_day}an estimated {_listed(told)}.{_unseen(released)}"
+    return f"{by_day}estimated shares are: {'; '.join(told)}.{_unseen(released)}"
+
+
+def _common_day(known: list[tuple[str, pl.DataFrame]], value: str) -> float:
+    """The longest time that half of the curves reach with enough learners, up to a year."""
+    ends = sorted(curves.end(part, value) for _, part in known)
+    return min(YEAR, ends[(len(ends) - 1) // 2])
 
 
 def nelson_aalen(released: Released) -> str:
@@ -214,12 +218,13 @@ def nelson_aalen(released: Released) -> str:
     known = _known(released, "cumulative_hazard")
     if not known:
         return TOO_FEW
-    told = [
-        f"{words.number(part.drop_nulls('cumulative_hazard')['cumulative_hazard'][-1])} by day "
-        f"{words.days(curves.end(part, 'cumulative_hazard'))}"
-        + (f" in {name}" if released.by else "")
-        for name, part in known[:6]
-    ]
+    value = "cumulative_hazard"
+    told = []
+    for name, part in known[:6]:
+        day = curves.end(part, value)
+        reached = words.number(curves.height(part, value, day) or 0.0)
+        where = f" in {name}" if released.by else ""
+        told.append(f"{reached} by day {words.days(day)}{where}")
     return f"The cumulative hazard of passing reaches {_listed(told)}."
 
 

@@ -1,0 +1,38 @@
+"""What is told of the end of a curve is told where enough learners are at risk."""
+
+import polars as pl
+
+import toolkit as tk
+
+
+def late_pass(mode: str = "a") -> pl.DataFrame:
+    """Thirty of a hundred pass within 30 days; one of the last two at risk passes on day 300."""
+    days = [*range(1, 31), *[60.0] * 68, 300.0, 400.0]
+    event = [True] * 30 + [False] * 68 + [True, False]
+    end = ["passed" if passed else None for passed in event]
+    return pl.DataFrame({"duration": days, "event": event, "end": end}, strict=False).with_columns(
+        pl.col("duration").cast(pl.Float64), mode=pl.lit(mode)
+    )
+
+
+def test_the_last_learner_at_risk_does_not_make_the_share_in_the_end() -> None:
+    rows = late_pass()
+    bare = tk.kaplan_meier(rows).release(min_n=None)
+    assert bare.narrate().startswith("Within 60 days, an estimated 30.0% of 100 enrollments pass")
+    ends = tk.survival.cumulative_incidence(rows).release(min_n=None)
+    assert ends.narrate().startswith("By day 60, an estimated 30.0% end as passed.")
+    hazard = tk.survival.nelson_aalen(rows).release(min_n=None)
+    assert "by day 60" in hazard.narrate()
+
+
+def test_incidences_of_groups_are_told_at_one_day() -> None:
+    short = late_pass("b").with_columns(pl.col("duration").clip(0, 40))
+    rows = pl.concat([late_pass(), short])
+    told = tk.survival.cumulative_incidence(rows, by="mode").release(min_n=None).narrate()
+    assert told.startswith("By day 40, estimated shares are: passed from 30.0% in a to 31.0% in b.")
+
+
+def test_a_curve_of_few_learners_ends_where_it_is_known_to() -> None:
+    rows = late_pass().tail(5)
+    bare = tk.kaplan_meier(rows).release(min_n=None)
+    assert bare.narrate().startswith("Within 365 days, an estimated")
