@@ -1,4 +1,4 @@
-"""What charts read from a released result: names of groups, texts of figures, the subtitle."""
+"""Read group names, figures as text and the subtitle from a released result."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from toolkit.results.result import Released
 from toolkit.schemas import Role
 from toolkit.text import words
 
-MOST = 30  # rows of a chart; of more the highest and the lowest are drawn
+MOST = 30  # rows of a chart; of more, only the highest and the lowest are drawn
 NOTHING = "too few learners to show"
 
 
 def labelled(released: Released, *columns: str) -> pl.DataFrame:
-    """The released frame with `group`, the group's name, and `text_…` for figures as written.
+    """Return the released frame with `group`, the group's name, and `text_…`, figures as text.
 
     Args:
         released: What is drawn.
-        columns: Counts and rates that the chart writes or tells when pointed at.
+        columns: Counts and rates that the chart shows in labels or tooltips.
     """
     frame = released.frame
     rows = frame.rows(named=True)
@@ -33,7 +33,7 @@ def labelled(released: Released, *columns: str) -> pl.DataFrame:
 
 
 def figure(row: dict[str, Any], name: str, released: Released) -> str:
-    """A count or a rate with its interval, as written: "<10", "<3%", "12% (10–14%)"."""
+    """Write a count, or a rate with its interval: "<10", "<3%", "12% (10–14%)"."""
     column = released.schema[name]
     if column.role == Role.COUNT:
         if words.is_withheld(row, name, released):
@@ -43,7 +43,7 @@ def figure(row: dict[str, Any], name: str, released: Released) -> str:
 
 
 def with_interval(text: str, interval: str) -> str:
-    """An estimate and its interval in brackets, where it has one."""
+    """Write an estimate, and its interval in brackets if it has one."""
     return f"{text} ({interval})" if interval else text
 
 
@@ -55,15 +55,15 @@ def subtitle(
     unit: str = "enrollments",
     of_groups: bool = False,
 ) -> str:
-    """How many, of what, from where, and what is to know of the figures.
+    """Write the subtitle: how many, of what, from where, and remarks on the figures.
 
     Args:
         released: What is drawn.
-        n: How many; None where it is not shown.
+        n: How many; None if it is not shown.
         source: Where the data come from; by default the result's caption.
-        notes: What else a reader must know.
+        notes: Further remarks for the reader.
         unit: What n counts.
-        of_groups: Whether n adds up groups, each rounded for itself.
+        of_groups: Whether n is a sum over groups that are rounded separately.
     """
     about = "about " if of_groups and released.min_n is not None else ""
     known = f"n = {about}{n:,} {unit}" if n else NOTHING.capitalize()
@@ -78,7 +78,7 @@ def subtitle(
 
 
 def total(rows: pl.DataFrame, name: str, by: list[str]) -> int:
-    """The sum over groups of a count that is the same in all rows of a group."""
+    """Sum over groups a count that is the same in all rows of a group."""
     return (
         int(rows.unique(by, keep="first")[name].sum())
         if by
@@ -87,7 +87,7 @@ def total(rows: pl.DataFrame, name: str, by: list[str]) -> int:
 
 
 def fewest_and_most(ranked: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Of many rows the first and last ones, and the note that says so."""
+    """Return the first and last of many rows, and a note that says so."""
     if ranked.height <= MOST:
         return ranked, []
     half = MOST // 2
@@ -96,7 +96,7 @@ def fewest_and_most(ranked: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def letter_colour(value: float | None, top: float, ramp: list[str], dark: str, light: str) -> str:
-    """Dark or light letters for a cell of a ramp, by the better contrast."""
+    """Choose dark or light text for a cell of the ramp, whichever has more contrast."""
     if value is None or top <= 0:
         return dark
     place = min(max(value / top, 0.0), 1.0) * (len(ramp) - 1)
@@ -109,7 +109,7 @@ def letter_colour(value: float | None, top: float, ramp: list[str], dark: str, l
 
 
 def contrast(one: list[float], other: list[float]) -> float:
-    """The contrast of two colours, 1 to 21, as WCAG 2.1 defines it."""
+    """Return the contrast of two colours, 1 to 21, as WCAG 2.1 defines it."""
     bright, dim = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (bright + 0.05) / (dim + 0.05)
 

@@ -20,12 +20,12 @@ def cohort_progress(
 ) -> alt.LayerChart | alt.FacetChart:
     """Draw `cohort_progress` as a heat map: a row per cohort, a column per time since enrollment.
 
-    A cell in which fewer than 10 reached the outcome says below which share that is; one that
+    A cell in which fewer than 10 reached the outcome shows an upper bound of the share; a cell that
     cannot be known yet is struck through. Several groups are small multiples.
 
     Args:
         released: What may be shown of `cohort_progress` or `completion_progress`.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     rows = labelled(released, "n_reached", "n_observed", "n_members", RATE)
@@ -80,7 +80,7 @@ def cohort_progress(
 
 
 def _finding(rows: pl.DataFrame, outcome: str, released: Released) -> str:
-    """First against last cohort at the latest time that two whole cohorts have reached."""
+    """Compare the first and last cohort at the latest time that two whole cohorts have reached."""
     seen = rows.filter(pl.col("kind") == "share", ~pl.col("text").str.ends_with("*"))
     if seen["group"].n_unique() > 1:
         return f"Share who {outcome}, by group, cohort and time since enrollment"

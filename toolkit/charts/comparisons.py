@@ -1,4 +1,4 @@
-"""Differences between pairs of groups, and the ways between courses."""
+"""Charts of differences between pairs of groups, and of moves between courses."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def pairs(
     """Draw the differences of `compare_groups` with their 95% intervals, largest first.
 
     A filled dot is a pair that differs after Holm's correction. At most 30 pairs are drawn, those
-    of the largest differences; the subtitle says so.
+    with the largest differences; the subtitle says so.
 
     Args:
         released: What may be shown of `compare_groups(…).pairs`.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     seen = released.frame.filter(pl.col("difference").is_not_null())
@@ -97,11 +97,11 @@ def _pair(row: dict[str, object], released: Released) -> tuple[object, object, s
 def transitions(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw which course follows which: a row per course passed, a column per course begun next.
+    """Draw which course follows which: a row per course passed, a column per course taken next.
 
     Args:
         released: What may be shown of `learner_paths(…).transitions`.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     rows = labelled(released, "n_moved", "n_passed", "move_rate")

@@ -1,4 +1,4 @@
-"""What the charts of curves read from a released result: panels, numbers at risk, the subtitle."""
+"""Read panels, numbers at risk and the subtitle of curves from a released result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_PANELS = 30
 
 
 def in_panels(released: Released, value: str) -> tuple[pl.DataFrame, list[str], list[str]]:
-    """Name each group in one column `panel`, and tell the groups with a curve from the others.
+    """Name each group in one column `panel`, and separate the groups with a curve from the others.
 
     Returns:
         The rows of the groups that have a curve; their names, in order; the other names.
@@ -30,7 +30,7 @@ def in_panels(released: Released, value: str) -> tuple[pl.DataFrame, list[str], 
 
 
 def end_of(rows: pl.DataFrame, value: str) -> float:
-    """Where the longest curve ends."""
+    """Return the end of the longest curve."""
     known = rows.drop_nulls(value)["duration"].to_list()
     return max(known, default=0.0) or 1.0
 
@@ -38,7 +38,7 @@ def end_of(rows: pl.DataFrame, value: str) -> float:
 def numbers_at_risk(
     panels: list[str], ticks: list[float], rows: pl.DataFrame, min_n: int | None
 ) -> pl.DataFrame:
-    """Who is at risk at each tick, as the row of that time says."""
+    """Return the number at risk at each tick, from the row of that time."""
     told = []
     for panel in panels:
         own = rows.filter(panel=panel)
@@ -59,7 +59,7 @@ def basis(
     source: str | None,
     *notes: str,
 ) -> str:
-    """Tell how many learners the curves rest on, who is left out, and where they come from."""
+    """Say how many learners the curves rest on, how many are left out, and the source."""
     first = rows.group_by("panel", maintain_order=True).first()
     left_out = int(first["n_excluded"].sum())
     about = "about " if released.by and released.min_n is not None else ""

@@ -1,4 +1,4 @@
-"""Differences from a reference group in the time to pass, one dot per group."""
+"""Charts of differences from a reference group in the time to pass, one dot per group."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from toolkit.text import words
 def rmst(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw by how many days each group passes later than the reference, with 95% intervals.
+    """Draw how many days later than the reference each group passes, with 95% intervals.
 
     A filled dot is a group that differs by more than chance alone would explain.
 
     Args:
         released: What may be shown of `rmst_difference`.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     first = _first(released)
@@ -41,13 +41,13 @@ def rmst(
 def milestones(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw by how many points each group's share passed differs from the reference's.
+    """Draw the difference of each group's share passed from the reference, in percentage points.
 
     A filled dot is a group that differs by more than chance alone would explain.
 
     Args:
         released: What may be shown of `milestone_difference`.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     first = _first(released)

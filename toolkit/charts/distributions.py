@@ -1,4 +1,4 @@
-"""Histograms of grades and completion, with missing and zero apart."""
+"""Histograms of grades and completion, with missing and zero drawn separately."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from toolkit.charts.theme import INK, PALETTE, RULE, WITHHELD, finish
 from toolkit.results.result import Released
 from toolkit.text import words
 
-# Where the parts without a place on the scale 0–1 stand, to its left.
+# Positions, left of the scale 0–1, of the parts outside it.
 _ASIDE = {"missing": (-0.34, -0.25), "zero": (-0.17, -0.08)}
 _AXIS = alt.Axis(
     values=[-0.295, -0.125, 0, 0.2, 0.4, 0.6, 0.8, 1],
@@ -29,14 +29,14 @@ def distribution(
     title: str | None = None,
     source: str | None = None,
 ) -> alt.VConcatChart | alt.FacetChart:
-    """Draw a distribution: missing, zero and a bar per bin; below, the share up to a value.
+    """Draw a distribution: missing, zero and a bar per bin; below, the cumulative share.
 
     Several groups are small multiples of the histogram.
 
     Args:
         released: What may be shown of `grade_distribution` or `completion_distribution`.
-        pass_mark: A value, a fraction, to mark by a line.
-        title: Instead of the finding.
+        pass_mark: A fraction to mark with a line.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     rows = labelled(released, "n_learners", SHARE, "ecdf")
@@ -132,7 +132,7 @@ def _ecdf(drawn: pl.DataFrame, measure: str) -> alt.LayerChart:
 
 
 def _marks(drawn: pl.DataFrame) -> list[alt.Chart]:
-    """A line at the pass mark, where one was given."""
+    """Draw a line at the pass mark, if one was given."""
     if drawn["mark"].null_count():
         return []
     tooltip = alt.Tooltip("mark:Q", title="pass mark", format=".0%")

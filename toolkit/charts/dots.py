@@ -17,8 +17,8 @@ class Axis:
 
     Attributes:
         title: Its title.
-        format: How its ticks are written.
-        zero: Whether zero is marked by a line, as for differences.
+        format: The format of its ticks.
+        zero: Whether a line marks zero, as for differences.
     """
 
     title: str
@@ -39,9 +39,9 @@ def dots(
     Args:
         rows: `group`, `value`, `low`, `high`; with `filled`, dots may be hollow.
         axis: The axis of the values.
-        tooltip: What pointing at a row tells.
-        hidden: `group` and `text`: rows that have no dot, below the others.
-        rule: A value to mark for all rows.
+        tooltip: The tooltip of a row.
+        hidden: `group` and `text` of rows without a dot, drawn below the others.
+        rule: A value to mark across all rows.
     """
     order = [*rows["group"], *(hidden["group"] if hidden is not None else [])]
     y = alt.Y(

@@ -1,4 +1,4 @@
-"""One chart of charts with two selects: every part follows the chosen course and cohort."""
+"""The course explorer: a chart of charts that follow the chosen course and cohort."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def course_explorer(
 ) -> alt.VConcatChart:
     """Show outcomes, funnel, grades and time to pass of a chosen course and cohort.
 
-    The choice is made in two selects that also work in a page without Python. All tables have
-    the group columns `course` and `cohort`, as text. The median of the courses is drawn beside
-    the chosen one. What cannot be shown is said in words.
+    The two selects also work in a page without Python. All tables have the group columns `course`
+    and `cohort`, as text. The median of the courses is drawn beside the chosen one. A panel that
+    cannot be shown says why.
 
     Args:
         outcomes: What `outcomes` returns.
@@ -42,8 +42,8 @@ def course_explorer(
         grades: What `grade_distribution` returns.
         curve: What `kaplan_meier` returns, at a few `times`.
         title: The chart's title.
-        source: Whence the data come, for the subtitle.
-        min_n: Fewest learners that are shown; None switches the protection off.
+        source: Where the data come from, for the subtitle.
+        min_n: The smallest count that is shown; None switches the protection off.
 
     Raises:
         SchemaError: A table lacks `course` or `cohort`.

@@ -1,4 +1,4 @@
-"""The parts of the course explorer; each shows the chosen course and cohort, or says why not."""
+"""The panels of the course explorer; each shows the chosen course and cohort, or says why not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HALF = MOST // 2
 
 
 def funnel(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> alt.LayerChart:
-    """How many of the enrolled reach each stage, beside the median of the courses."""
+    """Draw how many of the enrolled reach each stage, beside the median of the courses."""
     rate = "rate_of_enrolled"
     table = labelled(released, "n_reached", rate)
     stages = table["stage"].unique(maintain_order=True).to_list()
@@ -89,7 +89,7 @@ def funnel(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
 
 
 def grades(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> alt.LayerChart:
-    """The distribution of grades; what is withheld is written, not left at 0."""
+    """Draw the distribution of grades; withheld bars are labelled, not drawn as 0."""
     table = labelled(released, "n_learners", "share_of_enrolled")
     part, low, high = pl.col("part"), pl.col("bin_low"), pl.col("bin_high")
     span = pl.format("{}–{}%", (low * 100).round().cast(int), (high * 100).round().cast(int))
@@ -152,7 +152,7 @@ def grades(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
 
 
 def courses(released: Released) -> alt.LayerChart:
-    """The pass rate of every course of the cohort, the highest first."""
+    """Draw the pass rate of every course of the cohort, the highest first."""
     ranked = _ranked(released)
     rows = ranked.select(
         *PAIR,
@@ -231,10 +231,10 @@ def courses(released: Released) -> alt.LayerChart:
 
 
 def _ranked(released: Released) -> pl.DataFrame:
-    """The outcomes with `place` and `n_known` of a cohort's courses, and the `slot` of a row.
+    """Add `place` and `n_known` of a cohort's courses, and the `slot` of each row.
 
-    The highest rate comes first, unknown ones last. Of more courses than fit, the highest and
-    the lowest have a slot; the chosen one takes that between them.
+    The highest rate comes first, unknown ones last. If there are more courses than slots, the
+    highest and the lowest get one; the chosen course takes the slot between them.
     """
     frame = labelled(released, "n_enrolled", RATE)
     seen = frame.filter(pl.col("n_enrolled").is_null() | (pl.col("n_enrolled") > 0))
@@ -267,7 +267,7 @@ def _ranked(released: Released) -> pl.DataFrame:
 
 
 def curve(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> alt.LayerChart:
-    """The share estimated to have passed by each day."""
+    """Draw the share estimated to have passed by each day."""
     table = released.frame
     rows = table.select(
         *PAIR,
@@ -329,7 +329,7 @@ def _nothing(
     missing: dict[Pair, str],
     otherwise: dict[Pair, str] | None = None,
 ) -> alt.Chart:
-    """What stands in a panel that has nothing to show for a choice."""
+    """Draw the text of a panel that has nothing to show for a choice."""
     seen = set(shown.select(PAIR).rows())
     rows = [
         (*pair, missing.get(pair) or (otherwise or {}).get(pair, NOTHING))
@@ -347,7 +347,7 @@ def _nothing(
 
 
 def _with_zeros(rows: pl.DataFrame, pairs: list[Pair], **column: list[str]) -> pl.DataFrame:
-    """The rows, and an invisible one for each choice without any: an axis needs something."""
+    """Add an invisible row for each choice without rows, because an axis needs one."""
     seen = set(rows.select(PAIR).rows())
     [(name, values)] = column.items()
     bare = [
@@ -360,7 +360,7 @@ def _with_zeros(rows: pl.DataFrame, pairs: list[Pair], **column: list[str]) -> p
 
 
 def _medians(rows: pl.DataFrame, value: str, by: list[str]) -> pl.DataFrame:
-    """The median of the courses in each cohort, where there are enough."""
+    """Return the median of the courses in each cohort, if there are enough."""
     known = rows.drop_nulls(value).group_by("cohort", *by, maintain_order=True)
     medians = known.agg(pl.col(value).median().round(4), n=pl.len())
     # Of all courses or of none: a median that loses courses on its way would jump.
@@ -369,7 +369,7 @@ def _medians(rows: pl.DataFrame, value: str, by: list[str]) -> pl.DataFrame:
 
 
 def _without_empty(table: pl.DataFrame, value: str) -> pl.DataFrame:
-    """The rows of those groups of which anything can be shown."""
+    """Keep the rows of groups of which something can be shown."""
     return table.filter(pl.col(value).is_not_null().any().over(PAIR))
 
 
@@ -380,6 +380,6 @@ def _panel(title: str, note: str) -> alt.TitleParams:
 
 
 def _round_up(values: pl.Series) -> float:
-    """The next tenth over the largest share, so that the axis stays as it is with each choice."""
+    """Round the largest share up to a tenth, so that the axis is the same for each choice."""
     largest = max(values.drop_nulls().to_list(), default=0.0)
     return min(1.0, max(0.1, math.ceil(largest * 10 - 1e-9) / 10))

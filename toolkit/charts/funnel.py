@@ -1,4 +1,4 @@
-"""Completion funnels."""
+"""Charts of completion funnels."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def completion_funnel(
 ) -> alt.LayerChart:
     """Draw how many of the enrolled reach each stage.
 
-    Bars for one group; for several, a table in shades of one colour, a row per group, those who
-    pass most on top.
+    One group has bars; several have a heat map with a row per group, the highest pass rate on
+    top.
 
     Args:
         released: What may be shown of `completion_funnel`.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     rows = labelled(released, "n_reached", "n_dropped", RATE, "rate_of_previous")
@@ -118,7 +118,7 @@ def _table(rows: pl.DataFrame, released: Released) -> tuple[alt.LayerChart, list
 
 
 def _finding(rows: pl.DataFrame, released: Released) -> str:
-    """Between which stages most are lost, in most of the groups."""
+    """Say between which stages most are lost, in most of the groups."""
     steps = rows.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
     if steps.is_empty():
         return f"From enrollment to a pass: {NOTHING}"

@@ -1,7 +1,7 @@
-"""Cells of a heat map: a share in a shade of one colour, what is only known to be small, the rest.
+"""Cells of a heat map: shares in shades of one colour, upper bounds, and cells without a figure.
 
-All that a cell says was written from released figures before: `text` is in the cell, `ink` its
-colour, `kind` what it is.
+Everything a cell shows comes from released figures: `text` is in the cell, `ink` is the colour of
+the text, `kind` says what the cell is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHARE, SMALL, WITHHELD, NEVER = "share", "small", "withheld", "not yet"
 
 
 def cells(rows: pl.DataFrame, rate: str, released: Released, *, top: float) -> pl.DataFrame:
-    """Say of each row what its cell shows: `kind`, `text` and `ink`."""
+    """Add what the cell of each row shows: `kind`, `text` and `ink`."""
     kinds, texts, inks = [], [], []
     for row in rows.iter_rows(named=True):
         text = words.share(row, rate, released)
@@ -38,7 +38,7 @@ def cells(rows: pl.DataFrame, rate: str, released: Released, *, top: float) -> p
 
 
 def top_of(rows: pl.DataFrame, rate: str) -> float:
-    """Where the ramp ends: at the largest share, and at 5% at least."""
+    """Return the end of the ramp: the largest share, but at least 5%."""
     largest = rows[rate].max()
     return max(0.05, largest if isinstance(largest, float) else 0.0)
 
@@ -53,7 +53,7 @@ def layers(
     top: float,
     tooltip: Sequence[alt.Tooltip],
 ) -> list[Any]:
-    """Draw the cells that `cells` described."""
+    """Draw the cells that `cells` describes."""
     base = alt.Chart().encode(x=x, y=y, tooltip=list(tooltip))
     fill = alt.Color(
         f"{rate}:Q",
@@ -83,10 +83,10 @@ def layers(
 
 
 def legend_of(rows: pl.DataFrame, min_n: int | None) -> list[str]:
-    """What the subtitle says of cells that hold no plain share."""
+    """Explain, for the subtitle, cells without a plain share."""
     said = {
-        SMALL: f"“<” where fewer than {min_n} did so",
-        WITHHELD: f"“n<{min_n}” where fewer than {min_n} were observed",
+        SMALL: f"“<”: fewer than {min_n} did so",
+        WITHHELD: f"“n<{min_n}”: fewer than {min_n} were observed",
         NEVER: "a stroke where there is nothing to observe yet",
     }
     told = [text for kind, text in said.items() if _has(rows, kind)]

@@ -1,4 +1,4 @@
-"""Charts of the ways to end, of hazards, and of when learners pass."""
+"""Charts of cumulative incidence and hazards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from toolkit.text import words
 _NO_POINTS = pl.DataFrame(
     schema={"panel": pl.String, "series": pl.String, "duration": pl.Float64, "value": pl.Float64}
 )
-# Where a tenth of a group is left, its curve still means something; later it jumps about.
+# A curve means something until a tenth of its group is left; later it jumps about.
 _MANY_LEFT = (pl.col("n_at_risk") >= 0.1 * pl.col("n_at_risk").max().over("panel")).fill_null(
     value=False
 )
@@ -31,14 +31,14 @@ def cumulative_incidence(
     title: str | None = None,
     source: str | None = None,
 ) -> alt.VConcatChart | alt.FacetChart:
-    """Draw the share that has come to each end, with the numbers at risk below.
+    """Draw the share that has reached each end, with the numbers at risk below.
 
-    One panel a group, one curve an end.
+    One panel per group, one curve per end.
 
     Args:
         released: What may be shown of `cumulative_incidence`.
         time: The title of the time axis; its first word is the unit.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     value = "cumulative_incidence"
@@ -78,7 +78,7 @@ def nelson_aalen(
     Args:
         released: What may be shown of `nelson_aalen`.
         time: The title of the time axis; its first word is the unit.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     rows, groups, hidden = in_panels(released, "cumulative_hazard")
@@ -102,14 +102,14 @@ def smoothed_hazard(
     title: str | None = None,
     source: str | None = None,
 ) -> alt.VConcatChart | alt.FacetChart:
-    """Draw how likely those who have not passed are to pass, with the numbers at risk below.
+    """Draw how likely learners without a pass are to pass, with the numbers at risk below.
 
-    Up to seven groups share a panel; more stand side by side, each in its own.
+    Up to seven groups share a panel; more are side by side, each in its own panel.
 
     Args:
         released: What may be shown of `smoothed_hazard`.
         time: The title of the time axis; its first word is the unit.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     rows, groups, hidden = in_panels(released, "hazard")
@@ -171,7 +171,7 @@ def _hazards(
 
 
 def _ends_reached(rows: pl.DataFrame) -> str:
-    """How far each end has come, in a sentence."""
+    """Say in a sentence what share has reached each end."""
     value = pl.col("cumulative_incidence")
     last = (
         rows.drop_nulls("cumulative_incidence")
@@ -179,7 +179,7 @@ def _ends_reached(rows: pl.DataFrame) -> str:
         .agg(value.last())
     )
     if last.is_empty():
-        return f"Ways to end: {NOTHING}"
+        return f"Cumulative incidence: {NOTHING}"
     if last["panel"].n_unique() == 1:
         shares = (f"{words.percent(share)} {words.name(end)}" for _, end, share in last.iter_rows())
         return f"In the end {', '.join(shares)}"
@@ -193,7 +193,7 @@ def _ends_reached(rows: pl.DataFrame) -> str:
 
 
 def _peaks(rows: pl.DataFrame, groups: list[str], unit: str) -> str:
-    """When each curve is highest, in a sentence."""
+    """Say in a sentence when each curve is highest."""
     peaks = (
         rows.drop_nulls("hazard")
         .filter(_MANY_LEFT, pl.col("hazard") > 0)
@@ -211,12 +211,12 @@ def _peaks(rows: pl.DataFrame, groups: list[str], unit: str) -> str:
 
 
 def _stretch(rows: pl.DataFrame) -> float:
-    """How long a stretch of the table is: twice the time to the middle of the first."""
+    """Return the length of a stretch: twice the time to the middle of the first."""
     return 2 * float(rows["duration"].to_list()[0]) if rows.height else 1.0
 
 
 def _top(lines: pl.DataFrame) -> float:
-    """Where the axis ends: above all curves and the bands near them, not the widest band."""
+    """Return the end of the axis: above all curves and the bands near them, not the widest band."""
     steady = lines.filter(_MANY_LEFT)
     highest = max(steady["value"].drop_nulls().to_list(), default=0.0)
     bands = max(steady["high"].drop_nulls().to_list(), default=0.0)

@@ -29,19 +29,19 @@ def kaplan_meier(
 ) -> alt.VConcatChart | alt.FacetChart:
     """Draw Kaplan–Meier curves as steps, with the numbers at risk below.
 
-    Up to seven groups share a panel; more stand side by side, each in its own. The curve rises
-    where enough further learners have passed; a dot marks the median, read off the curve.
+    Up to seven groups share a panel; more are side by side, each in its own panel. The curve rises
+    when enough further learners have passed; a dot marks the median, read off the curve.
 
     Args:
         released: What may be shown of `kaplan_meier`.
         show: The share that has passed (rising), or that has not (falling).
-        exclusions: What `exclusions` returns, for the subtitle to name the reasons.
+        exclusions: The result of `exclusions`, so that the subtitle names the reasons.
         time: The title of the time axis; its first word is the unit.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
 
     Raises:
-        ArgumentError: `show` is neither of the two.
+        ArgumentError: `show` has another value.
     """
     if show not in ("passed", "survival"):
         raise ArgumentError(f'show must be "passed" or "survival", not {show!r}')
@@ -83,7 +83,7 @@ def kaplan_meier(
 
 
 def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
-    """The first row of each curve at or below a half: a point of the curve as drawn."""
+    """Return the first row of each curve at or below a half: a point of the curve as drawn."""
     found = []
     for panel in groups:
         own = rows.filter(panel=panel)
@@ -95,7 +95,7 @@ def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
 
 
 def _finding(medians: pl.DataFrame, groups: list[str], unit: str) -> str:
-    """What the curves say, in a sentence."""
+    """Say in a sentence what the curves show."""
     if not groups:
         return f"Time to pass: {NOTHING}"
     if medians.height == 0:

@@ -1,4 +1,4 @@
-"""Rates of outcomes, one dot per group."""
+"""Charts of outcome rates, one dot per group."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def outcomes(
 
     Args:
         released: What may be shown of `outcomes`.
-        rate: A rate column of it.
-        title: Instead of the finding.
+        rate: One of its rate columns.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
 
     Raises:
@@ -48,7 +48,7 @@ def compared_groups(
 
     Args:
         released: What may be shown of `compare_groups(…).groups`.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
     first = released.frame.row(0, named=True) if released.frame.height else {}
@@ -60,11 +60,11 @@ def compared_groups(
 def user_result(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw the first rate of a user's own result, or where it has none its first count.
+    """Draw the first rate of a user's own result, or its first count if it has no rate.
 
     Args:
         released: What may be shown of the result.
-        title: Instead of the finding.
+        title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
 
     Raises:

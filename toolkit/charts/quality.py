@@ -21,19 +21,19 @@ def quality(
     source: str | None = None,
     min_n: int = 10,
 ) -> alt.LayerChart:
-    """Draw each failed check as a bar: the share of records that are not as expected.
+    """Draw each failed check as a bar: the share of records that break the expectation.
 
-    The worst severity is on top, in it the largest share. Where nothing failed, the bars are the
-    numbers of checks that passed, by frame.
+    The worst severity is on top, and within it the largest share. If nothing failed, the bars are
+    the numbers of checks that passed, by frame.
 
     Args:
         table: The `table` of a quality report.
-        title: Instead of the finding that the table gives.
-        source: Where the data are from, and as of when; goes into the subtitle.
-        min_n: Smallest number of records that is told; fewer have no bar.
+        title: A title to replace the finding.
+        source: Where the data come from, and as of when, for the subtitle.
+        min_n: The smallest number of records that is shown; fewer have no bar.
 
     Raises:
-        SchemaError: The table is no quality report's.
+        SchemaError: The table is not that of a quality report.
     """
     require_columns(table.columns, NEEDED, what="the table of a quality report")
     few = pl.col("n_unexpected").is_between(1, min_n - 1)

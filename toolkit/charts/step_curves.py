@@ -22,20 +22,20 @@ _ACROSS = 3  # panels side by side
 
 @dataclass(frozen=True)
 class Plot:
-    """What all marks of a chart share.
+    """What all marks of a chart have in common.
 
     Attributes:
         names: The curves of a panel, in the order of their colours.
         end: The right end of the time axis.
-        time: The time axis' title.
-        y_title: The other axis' title.
+        time: The title of the time axis.
+        y_title: The title of the other axis.
         top: The upper end of the other axis; None for a share, which goes to 100 %.
         width: Pixels.
         height: Pixels, of the curves.
-        is_small: One of many panels: no room for the time axis' title, nor for labels at the
-            curves' ends, so that a legend names them.
+        is_small: Whether it is one of many panels, without room for the title of the time axis or
+            for labels at the ends of curves, so that a legend names them.
         interpolate: How the curves run between two times.
-        decimal: Whether a share that is pointed at has a decimal.
+        decimal: Whether shares in tooltips have a decimal.
     """
 
     names: list[str]
@@ -56,7 +56,7 @@ class Plot:
 
     @property
     def ticks(self) -> list[float]:
-        """Where the time axis has ticks and the table below has its columns."""
+        """The ticks of the time axis, and the columns of the table below."""
         return ticks(self.end, about=5 if self.is_small else 8)
 
     def x(self, *, drawn: bool = True) -> alt.X:
@@ -78,19 +78,19 @@ class Plot:
         return alt.Y(field, axis=axis, scale=scale)
 
     def color(self) -> alt.Color:
-        """One colour a curve."""
+        """One colour per curve."""
         named = alt.Legend(title=None, orient="top", symbolType="square", symbolOpacity=1)
         legend = named if self.is_small and len(self.names) > 1 else None
         scale = alt.Scale(domain=self.names, range=PALETTE)
         return alt.Color("series:N", legend=legend, scale=scale)
 
     def dash(self) -> alt.StrokeDash:
-        """One dash a curve, so that no reading depends on colour alone."""
+        """One dash pattern per curve, so that nothing depends on colour alone."""
         scale = alt.Scale(domain=self.names, range=DASHES)
         return alt.StrokeDash("series:N", legend=None, scale=scale)
 
     def tooltip(self) -> list[alt.Tooltip]:
-        """What pointing at a curve tells."""
+        """The tooltip of a curve."""
         number = ".3g" if self.top else ".1%" if self.decimal else ".0%"
         return [
             alt.Tooltip("panel:N", title="group"),
@@ -105,7 +105,7 @@ def one_panel(
     """Draw all curves in one panel, the numbers at risk below it.
 
     Args:
-        plot: What the marks share.
+        plot: What the marks have in common.
         curves: `panel`, `series`, `duration`, `value`, `low`, `high`, `n_censored`.
         medians: `panel`, `series`, `duration`, `value`: points to mark; may be empty.
         numbers: `panel`, `duration` (the ticks) and `text`: the table below.
@@ -139,14 +139,14 @@ def many_panels(
 
 
 def _long(curves: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:
-    """All rows of a chart in one frame, told apart by `kind`."""
+    """Put all rows of a chart into one frame, distinguished by `kind`."""
     frames = {"step": _thinned(curves), **others}
     kinds = [frame.with_columns(kind=pl.lit(kind)) for kind, frame in frames.items()]
     return pl.concat(kinds, how="diagonal_relaxed")
 
 
 def _thinned(curves: pl.DataFrame) -> pl.DataFrame:
-    """Keep what can be seen: the last step in each of many narrow slices of time."""
+    """Keep only visible rows: the last step in each of many narrow slices of time."""
     if curves.height <= _ROWS:
         return curves
     series = ["panel", "series"]

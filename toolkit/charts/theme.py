@@ -1,4 +1,4 @@
-"""The look that all charts share: one palette, one finish, light or dark, drawn without network."""
+"""The style of all charts: one palette, light or dark, drawn without a network."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import altair as alt
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442"]
 # One hue, lightness falling all the way: reads the same in colour and in grey.
 RAMP = ["#EAF3FA", "#BFDCEF", "#86BDE0", "#4A97C9", "#1B6CA8", "#08406F"]
-# A second channel for lines, so that no reading depends on colour alone.
+# A second channel for lines, so that nothing depends on colour alone.
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 2, 1, 2], [1, 3], [10, 2, 2, 2]]
 
 INK, MUTED, RULE, GRID, PAPER = "#1A1A1A", "#555555", "#8A8A8A", "#E3E3E3", "#FFFFFF"
 WITHHELD = "#C4C4C4"
-FAINT = "#F2F2F2"  # under what is only known to be small
-# Letters in the cells of the ramp: as far apart as can be, on either paper.
+FAINT = "#F2F2F2"  # behind upper bounds
+# Text in the cells of the ramp: the strongest contrast, on either background.
 ON_LIGHT, ON_DARK = "#000000", "#FEFEFE"
 
-# Of the same widths everywhere, so that what fits where a chart is drawn fits where it is seen.
+# Fonts of equal widths, so that text that fits where a chart is drawn fits where it is seen.
 FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 
 # What each colour becomes on dark paper; the ramp crosses from one colour of letters to the other
@@ -116,7 +116,7 @@ _CONFIG: dict[str, Any] = {
 
 
 def finish(chart: C, *, title: str, subtitle: str, description: str) -> C:
-    """Give a chart its finding as title, its basis as subtitle, its text for screen readers.
+    """Give a chart its finding as title, its basis as subtitle, and a text for screen readers.
 
     Long titles and subtitles are broken into lines, so that none is cut. A subtitle part that
     begins a new line is set apart by a line break in the text.
@@ -144,16 +144,16 @@ def finish(chart: C, *, title: str, subtitle: str, description: str) -> C:
 
 
 def dark(spec: dict[str, Any]) -> dict[str, Any]:
-    """The same chart specification on dark paper."""
+    """Return the same chart specification on a dark background."""
     return cast("dict[str, Any]", _exchange(spec))
 
 
 def use_offline_charts(theme: Theme = "light") -> None:
-    """Let this notebook draw Altair charts without network, in light or dark.
+    """Let this notebook draw Altair charts without a network, in light or dark.
 
-    Altair's own default loads its scripts from the network each time. JupyterLab and VS Code
-    bring these scripts, and are asked to use them. The text beside each chart is its
-    description, for readers and front ends that show no picture.
+    By default, Altair loads its scripts from the network each time. JupyterLab and VS Code
+    contain these scripts, so they draw the charts. Each chart carries its description as text,
+    for screen readers and for front ends that show no charts.
 
     Args:
         theme: "light" or "dark".
