@@ -127,6 +127,12 @@ def test_what_is_adjusted_is_released_in_two_digits_and_only_of_enough_learners(
     assert withheld.release().frame["difference"].to_list() == [None]
 
 
+def test_too_many_pairs_to_read_are_refused() -> None:
+    frame = counted(*((f"group {i}", "x", 1, 3) for i in range(60)))
+    with pytest.raises(tk.errors.ArgumentError, match="1,770 pairs of groups"):
+        tk.compare_groups(frame, by="mode", strata="course_id")
+
+
 @pytest.mark.parametrize("strata", ["mode", [], 7])
 def test_strata_must_be_other_columns(strata: object) -> None:
     with pytest.raises(tk.errors.ArgumentError, match="strata"):

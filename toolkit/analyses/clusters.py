@@ -113,6 +113,7 @@ class Moments:
         k: The numerator of each group.
         n: The denominator of each group.
         there: Which clusters have a row in which group.
+        shared: How many clusters two groups share.
         is_released: Give all in two significant digits.
     """
 
@@ -122,6 +123,7 @@ class Moments:
     k: Floats
     n: Floats
     there: csr_matrix
+    shared: Floats
     is_released: bool = False
 
     @classmethod
@@ -135,13 +137,15 @@ class Moments:
             csr_matrix((rows[name].cast(pl.Float64).to_numpy(), where), shape=shape)
             for name in (k, n)
         )
+        there = (all_of > 0).astype(np.float64)
         return cls(
             (reached.T @ reached).toarray(),
             (reached.T @ all_of).toarray(),
             (all_of.T @ all_of).toarray(),
             np.asarray(reached.sum(axis=0)).ravel(),
             np.asarray(all_of.sum(axis=0)).ravel(),
-            all_of > 0,
+            there,
+            (there.T @ there).toarray(),
         )
 
     def released(self) -> Moments:
@@ -167,7 +171,7 @@ class Moments:
         """
         j = list(places)
         share = self.k[j].sum() / self.n[j].sum()
-        clusters = int((self.there[:, j].sum(axis=1) > 0).sum())
+        clusters = self._clusters(j)
         if len(j) < 2 or not 0 < share < 1 or clusters <= len(j):
             return None, None
         score = self.k[j] - share * self.n[j]
@@ -182,6 +186,12 @@ class Moments:
         statistic *= clusters / (clusters - 1)
         p = float(chdtrc(len(kept), statistic))
         return self._told(statistic), self._told(p)
+
+    def _clusters(self, j: list[int]) -> int:
+        """How many clusters have a row in any of these groups."""
+        if len(j) == 2:  # quickly, as there may be many pairs
+            return int(self.shared[j, j].sum() - self.shared[j[0], j[1]])
+        return int((self.there[:, j].sum(axis=1) > 0).sum())
 
     def _covariance(self, p: Floats, j: list[int]) -> Floats:
         """Of the sums of k - p n of these groups."""

@@ -12,9 +12,11 @@ from scipy.special import chdtrc
 
 from toolkit.analyses.clusters import CLUSTER
 from toolkit.analyses.intervals import LEVEL, difference_of, wilson, wilson_of_clusters
+from toolkit.errors import ArgumentError
 
 Floats = NDArray[np.float64]
 STRATUM = " stratum"
+MOST_PAIRS = 1_000
 _TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
 _COUNTS = [
     f"{what}_{of}_{x}" for what in ("n", "key") for of in ("learners", "reached") for x in "ab"
@@ -40,6 +42,9 @@ def compared_within(
         per_cluster: The same per `CLUSTER`; None where rows are independent.
         reference: The group that all others are compared with; None compares all pairs.
 
+    Raises:
+        ArgumentError: There are more than 1,000 pairs.
+
     Source:
         Direct standardization with the strata's shares of the learners of both groups as weights:
         Breslow and Day (1987), Statistical Methods in Cancer Research II, 2.2. A rate's interval
@@ -52,6 +57,11 @@ def compared_within(
     pairs = list(combinations(groups, 2))
     if reference is not None:
         pairs = [(group, reference) for group in groups if group != reference]
+    if len(pairs) > MOST_PAIRS:
+        raise ArgumentError(
+            f"{len(pairs):,} pairs of groups would be compared within strata; name a `reference`, "
+            "or leave out the small groups"
+        )
     rows = [{"group_a": a, "group_b": b, **_pair(cells, per_cluster, a, b)} for a, b in pairs]
     found = pl.DataFrame(rows, schema=_SCHEMA)
     one, other = pl.col("rate_a"), pl.col("rate_b")
