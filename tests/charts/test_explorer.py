@@ -143,6 +143,18 @@ def test_a_withheld_bin_is_written_and_an_empty_one_is_not() -> None:
     assert (of["10–20%"]["withheld"], of["10–20%"]["text"]) == (None, "45")
 
 
+def test_a_bar_is_told_its_share_and_count_or_that_it_is_withheld() -> None:
+    spec = explorer(learners(("A", "2024", 3000, 12), ("B", "2024", 40, 4)))
+    funnel = next(rows for rows in tables(spec, "stage", "text") if rows[0]["course"] == "A")
+    last = {
+        row["course"]: row["text"]
+        for row in funnel
+        if row["cohort"] == "all" and row["stage"].endswith("passed")
+    }
+    assert last["A"] in {"under 1% (10)", "under 1% (15)"}
+    assert last["B"] == "<10"
+
+
 def test_no_table_holds_an_exact_count() -> None:
     spec = explorer(learners(*(("ABCDEF"[i], "2024", 43 + 7 * i, 11 + 3 * i) for i in range(6))))
     for rows in spec["datasets"].values():
@@ -185,6 +197,12 @@ def test_courses_of_the_same_beginning_are_told_apart() -> None:
     spec = explorer(learners(*((name, "2024", 40, 20) for name in names)))
     [rows] = tables(spec, "name", "slot")
     assert len({row["name"] for row in rows}) == 2
+
+
+def test_a_large_catalogue_is_drawn() -> None:
+    tk.use_offline_charts()
+    spec = explorer(learners(*((f"C{n:03}", "2024", 40, 20) for n in range(230))))
+    assert max(map(len, spec["datasets"].values())) > 5000
 
 
 def test_a_table_without_course_is_refused() -> None:

@@ -36,6 +36,9 @@ def course_explorer(
     and `cohort`, as text. The median of the courses is drawn beside the chosen one. A panel that
     cannot be shown says why.
 
+    Of more than about 50 courses the tables are longer than Altair takes by default;
+    `tk.use_offline_charts()` lets it take them.
+
     Args:
         outcomes: What `outcomes` returns.
         funnel: What `completion_funnel` returns.

@@ -36,10 +36,13 @@ def funnel(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
         *PAIR,
         "stage",
         "text_n_reached",
-        text=pl.when(pl.col(rate).is_null())
-        .then("text_n_reached")
+        text=pl.when(pl.col("n_reached").is_null())
+        .then(pl.lit(words.count(None, released.min_n)))
         .otherwise(
-            pl.format("{} ({})", pl.col(f"text_{rate}").str.extract(r"^(\S+)"), "text_n_reached")
+            # The share without its interval, which the tooltip has.
+            pl.format(
+                "{} ({})", pl.col(f"text_{rate}").str.replace(r" \(.*$", ""), "text_n_reached"
+            )
         ),
         told=f"text_{rate}",
         at=pl.col(rate).round(4).fill_null(0.0),

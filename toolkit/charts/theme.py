@@ -50,6 +50,7 @@ C = TypeVar("C", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart, 
 # know Vega-Lite 5; our charts keep to what 5 and 6 share.
 MIME = "application/vnd.vegalite.v5+json"
 
+_MOST_ROWS = 100_000
 _TITLE_WIDTH, _SUBTITLE_WIDTH = 68, 92
 
 _CONFIG: dict[str, Any] = {
@@ -172,6 +173,8 @@ def use_offline_charts(theme: Theme = "light") -> None:
 
     alt.renderers.register("so2", render)
     alt.renderers.enable("so2")
+    # The course explorer of a large catalogue holds more aggregated rows than Altair's 5,000.
+    alt.data_transformers.enable("default", max_rows=_MOST_ROWS)
 
 
 def _lines(text: str, width: int) -> list[str]:
