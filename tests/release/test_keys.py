@@ -177,5 +177,5 @@ def test_a_release_secret_shows_itself_nowhere() -> None:
 def test_a_key_file_that_is_no_text_is_told_of() -> None:
     pseudonym_key()
     keys.key_file().write_bytes(b"\xff\xfe")
-    with pytest.raises(tk.errors.ConfigurationError, match="not text any more"):
+    with pytest.raises(tk.errors.ConfigurationError, match="no longer text"):
         pseudonym_key()

@@ -1,4 +1,4 @@
-"""Release: what may leave the memory, as rounded figures or under pseudonyms."""
+"""Release: protect data that leave memory, by rounding or by pseudonyms."""
 
 import lazy_loader
 

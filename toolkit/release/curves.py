@@ -1,11 +1,11 @@
-"""Release of step curves: a step where enough further learners came to an end, drawn as a step.
+"""Release step curves, with a step only after enough further learners reached an end.
 
-A curve of single learners tells the day on which each of them passed. So a released curve has a
-step only where at least `min_n` further learners came to the end, at a whole unit of time. The
+A curve with a step per learner reveals the day on which each passed. So a released curve has a
+step only where at least `min_n` further learners reached the end, at a whole unit of time. The
 height of a step is the exact estimate times the learners, rounded to a neighbouring multiple of
-5, over the learners as released. At the ticks of an axis, and at times asked for, the height is
-rounded anew, as a count by that time would be. Censorings never bend the curve. Between two steps
-it lags behind the exact one by fewer than `min_n` learners.
+5, over the released number of learners. At the ticks of an axis, and at requested times, the
+height is rounded anew, as a count by that time would be. Censoring never bends the curve. Between
+two steps it lags behind the exact one by fewer than `min_n` learners.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Keys = NDArray[np.int64]
 Row = dict[str, Any]
 
 STEPS = [1, 2, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1460, 3650]
-_TOLERANCE = 1e-9  # a product of fractions misses a whole number by about as much
+_TOLERANCE = 1e-9  # about the error of a product of fractions that should be a whole number
 
 
 @dataclass(frozen=True)
 class End:
-    """How learners of a group come to one end.
+    """How learners of a group reach one end.
 
     Attributes:
-        name: The end; None where there is only one.
-        events: Learners who came to it at each time.
+        name: The end; None if there is only one.
+        events: Learners who reached it at each time.
         keys: The sums of their keys.
-        incidence: The estimated share that has come to it by each time.
+        incidence: The estimated share that has reached it by each time.
     """
 
     name: str | None
@@ -48,12 +48,12 @@ class Group:
     """One group's distinct times, sorted, and what happened at each.
 
     Attributes:
-        times: In whole or broken units of time.
+        times: In units of time, whole or fractional.
         at_risk: Learners observed until just before each time.
         keys: The sums of their keys.
-        learners: How many there are.
+        learners: The number of learners.
         learners_key: The sum of their keys.
-        ends: Where they came to.
+        ends: The ends they reached.
     """
 
     times: Floats
@@ -65,7 +65,7 @@ class Group:
 
 
 def ticks(longest: float, *, about: int = 8) -> list[float]:
-    """Round times from 0 to the longest, at most about so many.
+    """Return round times from 0 to the longest, at most about `about` of them.
 
     Examples:
         >>> ticks(400)
@@ -79,8 +79,8 @@ def ticks(longest: float, *, about: int = 8) -> list[float]:
 def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[Row]:
     """Return the rows of a group's released curve, sorted by time, one per end.
 
-    A row stands at time 0, at each step, and at each of the wanted times as long as enough
-    learners are at risk.
+    There is a row at time 0, at each step, and at each wanted time as long as enough learners
+    are at risk.
 
     Args:
         group: The exact counts and estimates.
@@ -88,11 +88,10 @@ def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[
         wanted: Times that get a row, such as the ticks of a chart.
 
     Returns:
-        `duration` and `end`; `n_at_risk` and `n_events` as released, null where they are withheld
-        (events are told at steps only); `incidence`; `weight` and `share`, what an estimator
-        takes for learners at risk and for events to arrive at this incidence; and `is_told`, which
-        is false as long as fewer than `min_n` have come to the end. No rows where the group has
-        fewer than `min_n` learners.
+        `duration` and `end`; `n_at_risk` and `n_events` as released, null if withheld (events are
+        given only at steps); `incidence`; `weight` and `share`, the learners at risk and events
+        from which an estimator arrives at this incidence; and `is_told`, false as long as fewer
+        than `min_n` have reached the end. No rows if the group has fewer than `min_n` learners.
     """
     [n] = _shown(np.array([group.learners]), np.array([group.learners_key]), min_n)
     if n is None:
@@ -137,7 +136,7 @@ def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[
 
 @dataclass(frozen=True)
 class _Heights:
-    """The learners that a released curve has at one end by each time, and the events it tells."""
+    """The learners of a released curve at one end by each time, and the events it shows."""
 
     name: str | None
     events: dict[int, int | None]
@@ -181,13 +180,13 @@ class _Heights:
 def _at_risk(
     group: Group, times: Floats, side: Literal["left", "right"], min_n: int
 ) -> list[int | None]:
-    """The learners, as released, who are under way just before each time ("right": after it)."""
+    """The released number of learners under way just before each time ("right": after it)."""
     places = np.searchsorted(group.times, times, side=side)
     return _shown(np.append(group.at_risk, 0)[places], np.append(group.keys, 0)[places], min_n)
 
 
 def _shown(values: NDArray[Any], keys: Keys, min_n: int) -> list[int | None]:
-    """The counts as released: null where they are withheld."""
+    """The released counts, null if withheld."""
     drawn = np.maximum(rounded(values.astype(np.float64), keys), min_n).tolist()
     large = (values >= min_n).tolist()
     return [int(count) if shown else None for count, shown in zip(drawn, large, strict=True)]

@@ -1,9 +1,9 @@
-"""Secrets of this user: the key of pseudonyms, and the secret that keys the rounding of counts.
+"""The user's secrets: the pseudonym key, and the secret that keys the rounding of counts.
 
-Each is an argument, else a setting, else a file made once in the user's configuration folder, for
-the user's eyes alone. A key that can be typed can be guessed, so it is stretched with scrypt (RFC
-7914; N = 2¹⁵, r = 8, p = 3, as OWASP's Password Storage Cheat Sheet recommends), and what looks
-guessable is refused.
+Each is an argument, else a setting, else a file created once in the user's configuration folder,
+which only the user can read. A key that can be typed can be guessed, so it is stretched with
+scrypt (RFC 7914; N = 2¹⁵, r = 8, p = 3, as OWASP's Password Storage Cheat Sheet recommends), and
+keys that look guessable are refused.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _ROWS = (
 
 @dataclass(frozen=True)
 class PseudonymKey:
-    """A key that was judged strong enough.
+    """A pseudonym key that was judged strong enough.
 
     Attributes:
-        fingerprint: Tells two keys apart. Testing a guess with it costs as much as stretching one.
+        fingerprint: Distinguishes keys. Testing a guess with it costs as much as stretching one.
     """
 
     _secret: bytes = field(repr=False)
@@ -60,10 +60,10 @@ class PseudonymKey:
 
 @dataclass(frozen=True)
 class ReleaseSecret:
-    """What keys the random rounding of released counts.
+    """The secret that keys the random rounding of released counts.
 
     Attributes:
-        remark: A sentence for the report: with which other reports its figures can be compared.
+        remark: A sentence for the report, saying which other reports its figures compare with.
     """
 
     _secret: bytes = field(repr=False)
@@ -77,16 +77,16 @@ class ReleaseSecret:
         return hashlib.blake2b(key=self._secret, digest_size=size, person=person)
 
     def reveal(self) -> str:
-        """Return a text that `SO2_RELEASE_SECRET` takes, for processes that must round alike."""
+        """Return the secret for `SO2_RELEASE_SECRET`, so that other processes round alike."""
         return self._secret.hex()
 
 
 def pseudonym_key(text: PseudonymKey | str | None = None) -> PseudonymKey:
-    """Return the key: the argument, else `SO2_PSEUDONYM_KEY`, else a file made once for this user.
+    """Return the key: the argument, else `SO2_PSEUDONYM_KEY`, else from this user's key file.
 
     Raises:
-        ConfigurationError: The key is empty or guessable, or others can read its file. Never
-            shows it.
+        ConfigurationError: The key is empty or guessable, or others can read its file. The
+            message never contains the key.
     """
     if isinstance(text, PseudonymKey):
         return text
@@ -109,13 +109,13 @@ def pseudonym_key(text: PseudonymKey | str | None = None) -> PseudonymKey:
 def release_secret(text: str | None = None) -> ReleaseSecret:
     """Return the secret of the rounding.
 
-    It is the argument, else `SO2_RELEASE_SECRET`, else made from `SO2_PSEUDONYM_KEY` where that is
-    set, else a file made once for this user beside the pseudonym key. Where no file can be
-    written, it is made for this process alone, and its remark says so.
+    It is the argument, else `SO2_RELEASE_SECRET`, else derived from `SO2_PSEUDONYM_KEY` if that is
+    set, else read from a file created once for this user beside the pseudonym key. If no file can
+    be written, it is made for this process only, and its remark says so.
 
     Raises:
-        ConfigurationError: The secret is empty or guessable, or others can read its file. Never
-            shows it.
+        ConfigurationError: The secret is empty or guessable, or others can read its file. The
+            message never contains the secret.
     """
     known = settings()
     given = known.release_secret.get_secret_value() if known.release_secret else None
@@ -140,18 +140,18 @@ def release_secret(text: str | None = None) -> ReleaseSecret:
 
 
 def key_file() -> Path:
-    """Return where this user's pseudonym key lies when none is set."""
+    """Return the path of this user's pseudonym key, used if none is set."""
     return platformdirs.user_config_path("so2-toolkit") / "pseudonym.key"
 
 
 def secret_file() -> Path:
-    """Return where this user's release secret lies when none is set."""
+    """Return the path of this user's release secret, used if none is set."""
     return key_file().with_name("release.key")
 
 
 @cache
 def _passing() -> ReleaseSecret:
-    """A secret for as long as this process lives."""
+    """Make a secret for the lifetime of this process."""
     return ReleaseSecret(
         secrets.token_bytes(32),
         "Figures are rounded with a secret made for this report alone, because none could be kept: "
@@ -160,16 +160,16 @@ def _passing() -> ReleaseSecret:
 
 
 def _kept(path: Path) -> str:
-    """The content of a secret's file, which is made if there is none."""
+    """Return the content of a secret's file, which is created if missing."""
     if not path.exists():
         _make(path)
     if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise ConfigurationError(f"others can read {path}: chmod 600 {path}")
+        raise ConfigurationError(f"others can read {path}; run: chmod 600 {path}")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ConfigurationError(
-            f"{path} is not text any more. Restore it from a copy; without it, pseudonyms change."
+            f"{path} is no longer text. Restore it from a copy; without it, pseudonyms change."
         ) from None
 
 
@@ -177,7 +177,7 @@ def _stretched(text: str, where: str, variable: str) -> PseudonymKey:
     return PseudonymKey(_scrypt(_strong(text, where, variable)))
 
 
-@cache  # it takes a quarter of a second, as it shall for those who guess
+@cache  # takes a quarter of a second on purpose, to slow down guessing
 def _scrypt(text: str) -> bytes:
     return hashlib.scrypt(
         text.encode(), salt=b"so2-toolkit", n=2**15, r=8, p=3, maxmem=2**26, dklen=32
@@ -185,7 +185,7 @@ def _scrypt(text: str) -> bytes:
 
 
 def _bytes(text: str) -> bytes:
-    """The 32 bytes of a secret, so that `reveal` gives a text of the same secret."""
+    """Return the 32 bytes of a secret, so that the text from `reveal` gives the same secret."""
     try:
         secret = bytes.fromhex(text)
     except ValueError:
@@ -199,16 +199,16 @@ def _strong(text: str, where: str, variable: str) -> str:
         raise ConfigurationError(f"{where} is empty. {_advice(variable)}")
     if len(stripped) < 32 or guess_bits(stripped) < _LEAST_BITS:
         raise ConfigurationError(
-            f"{where} is too weak: 32 random characters are the least. {_advice(variable)}"
+            f"{where} is too weak: it needs at least 32 random characters. {_advice(variable)}"
         )
     return stripped
 
 
 def guess_bits(text: str) -> int:
-    """Estimate how many bits a guesser must try: 80 and more resist.
+    """Estimate how many bits a guesser must try: 80 or more are safe.
 
-    A character counts 4 bits, but 2 if it goes on with a word (Shannon 1951, of English), 1 if it
-    is a space or a sign, and none if it repeats what came before or walks along the alphabet, the
+    A character counts 4 bits, but 2 if it continues a word (Shannon 1951, of English), 1 if it
+    is a space or a sign, and none if it repeats what came before or follows the alphabet, the
     digits or a row of the keyboard.
 
     Examples:
@@ -232,20 +232,20 @@ def guess_bits(text: str) -> int:
 
 
 def _walks(three: str) -> bool:
-    """Whether three characters are alike, or neighbours in one direction."""
+    """Whether three characters are equal, or neighbours in one direction."""
     return len(set(three)) == 1 or any(three in row or three in row[::-1] for row in _ROWS)
 
 
 def _advice(variable: str) -> str:
     return (
         "Make one with `python -c 'import secrets; print(secrets.token_hex(32))'`, set it as "
-        f"{variable} and keep it apart from the data; or unset {variable}, and the toolkit keeps "
+        f"{variable} and keep it apart from the data. Or unset {variable}, and the toolkit keeps "
         "one in your configuration folder."
     )
 
 
 def _make(path: Path) -> None:
-    """Make a secret's file whole, and only if there is none; of two at once, one wins."""
+    """Create a secret's file in one step, unless it exists; of two processes, one wins."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")  # mode 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:

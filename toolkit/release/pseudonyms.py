@@ -1,9 +1,9 @@
-"""Pseudonyms: identities leave a frame, and the same learner stays the same learner.
+"""Pseudonyms: remove identities from a frame, but keep each learner recognisable as the same.
 
-A pseudonym is `p_` and 32 hexadecimal digits: BLAKE2b of the username, keyed, 128 bits (RFC 7693).
-Who lacks the key can neither compute a username's pseudonym nor test a guess. Who has the key can
-do both, so pseudonymous data stay personal data (GDPR, recital 26), and the key is kept apart from
-them. What else is in a record, such as the second of a pass, can still single a learner out.
+A pseudonym is `p_` and 32 hexadecimal digits: keyed BLAKE2b of the username, 128 bits (RFC 7693).
+Without the key, nobody can compute a username's pseudonym or test a guess. With the key, both are
+possible, so pseudonymous data remain personal data (GDPR, recital 26), and the key must be kept
+apart from them. The rest of a record, such as the second of a pass, can still single out a learner.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _Numbers = npt.NDArray[np.uint64]
 
 
 def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> pl.DataFrame:
-    """Replace usernames by pseudonyms, drop addresses, and scrub raw values of problems.
+    """Replace usernames with pseudonyms, drop email addresses, and scrub raw values of problems.
 
-    The grain stays. The same username under the same key gives the same pseudonym everywhere.
-    Of raw values only numbers, dates, ids of courses and words such as "true" are kept.
+    Rows stay the same. The same username under the same key gives the same pseudonym everywhere.
+    Of raw values, only numbers, dates, course ids and words such as "true" are kept.
 
     Args:
         frame: A frame with `username`, or the `problems` of a load.
-        key: See `pseudonym_key`; a text of at least 32 characters.
+        key: A string of at least 32 characters; see `pseudonym_key`.
 
     Raises:
         SchemaError: The frame has neither `username` nor `raw`.
-        DisclosureError: Its usernames are pseudonyms already.
+        DisclosureError: Its usernames are already pseudonyms.
         ConfigurationError: The key is empty or weak.
 
     Examples:
@@ -54,13 +54,13 @@ def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> 
     if "username" in hidden.columns:
         names = hidden["username"]
         if names.len() > names.null_count() and bool(names.str.contains(_PSEUDONYM).all()):
-            raise DisclosureError("the usernames are pseudonyms already")
+            raise DisclosureError("the usernames are already pseudonyms")
         hidden = hidden.with_columns(pseudonyms(names, known))
     return _scrubbed(hidden) if "raw" in hidden.columns else hidden
 
 
 def reidentify(usernames: Iterable[str], key: PseudonymKey | str | None = None) -> pl.DataFrame:
-    """The pseudonyms of given usernames, for the key's holder: one row a username.
+    """Return the pseudonyms of usernames, for the holder of the key; one row per username.
 
     Examples:
         >>> import secrets
@@ -76,16 +76,16 @@ def reidentify(usernames: Iterable[str], key: PseudonymKey | str | None = None) 
 def record_keys(username: str, course_id: str, secret: ReleaseSecret) -> pl.Expr:
     """Return an expression of each record's key: 32 random bits that never change.
 
-    What is released of a set of records is drawn from the sum of their keys, so the same records
-    get the same draw in every table. The key depends on the learner, the course and the secret
-    alone, and is null where either is. Without the secret no key can be computed; with it, the
-    keys look random and independent, also those of one learner's courses.
+    The rounding of a count is drawn from the sum of its records' keys, so the same records get the
+    same draw in every table. The key depends only on the learner, the course and the secret, and
+    is null if learner or course is. Without the secret no key can be computed; the keys look random
+    and independent, even those of one learner's courses.
 
-    The construction: a learner is a number of 64 bits, a keyed BLAKE2b of the username (RFC 7693);
-    a pseudonym is such a hash already, so its digits are only mixed with the secret, which numpy
-    does for all at once. A course is a keyed number too. The key is the upper half of the two
-    combined and mixed. To mix is SplitMix64's finalizer: Steele, Lea & Flood (2014), Fast
-    splittable pseudorandom number generators, OOPSLA.
+    Construction: a learner is a number of 64 bits, a keyed BLAKE2b of the username (RFC 7693);
+    a pseudonym is already such a hash, so numpy only mixes its digits with the secret, for all at
+    once. A course is a keyed number, too. The key is the upper half of the two combined and mixed.
+    The mixer is SplitMix64's finalizer: Steele, Lea & Flood (2014), Fast splittable pseudorandom
+    number generators, OOPSLA.
 
     Args:
         username: The column of usernames or pseudonyms.
@@ -112,7 +112,7 @@ def record_keys(username: str, course_id: str, secret: ReleaseSecret) -> pl.Expr
 
 
 def _learner_numbers(names: pl.Series, secret: ReleaseSecret) -> _Numbers:
-    """A keyed number for each username, from the digits if it is a pseudonym."""
+    """Return a keyed number for each username, from its digits if it is a pseudonym."""
     start = np.frombuffer(secret.keyed(b"so2 pseudonym", 8).digest(), "<u8")[0]
     hidden = (names.str.len_bytes() == 34) & names.str.starts_with("p_")
     is_hidden = hidden.to_numpy()
@@ -129,7 +129,7 @@ def _learner_numbers(names: pl.Series, secret: ReleaseSecret) -> _Numbers:
 
 
 def _course_numbers(courses: pl.Series, secret: ReleaseSecret) -> _Numbers:
-    """A keyed number for each course."""
+    """Return a keyed number for each course."""
     every = courses.unique()
     places = courses.cast(pl.Enum(every)).to_physical().to_numpy()
     return _hashes(every, secret.keyed(b"so2 course", 8)).take(places)
@@ -140,7 +140,7 @@ def _hashes(texts: pl.Series, keyed: hashlib.blake2b) -> _Numbers:
 
 
 def _digests(texts: pl.Series, keyed: hashlib.blake2b) -> Iterator[bytes]:
-    """The keyed hash of each text."""
+    """Yield the keyed hash of each text."""
     for text in texts.cast(pl.Binary).to_list():
         one = keyed.copy()
         one.update(text)
@@ -148,7 +148,7 @@ def _digests(texts: pl.Series, keyed: hashlib.blake2b) -> Iterator[bytes]:
 
 
 def _mixed(numbers: _Numbers) -> _Numbers:
-    """Each number, its bits stirred so that each depends on all."""
+    """Mix the bits of each number, so that each bit depends on all."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return numbers ^ (numbers >> np.uint64(31))
@@ -163,7 +163,7 @@ def pseudonyms(usernames: pl.Series, key: PseudonymKey) -> pl.Series:
 
 
 def _scrubbed(problems: pl.DataFrame) -> pl.DataFrame:
-    """Keep of `raw` what cannot name anyone: numbers, dates, a few words, a course's id."""
+    """Keep of `raw` only what cannot identify anyone: numbers, dates, a few words, course ids."""
     harmless = pl.col("raw").str.contains(_HARMLESS)
     if "column" in problems.columns:
         harmless &= ~pl.col("column").is_in(["username", "email"]).fill_null(value=False)

@@ -1,8 +1,8 @@
-"""Keyed random rounding: small counts are withheld, every other one goes to a multiple of 5.
+"""Keyed random rounding: withhold small counts, round all others to multiples of 5.
 
 Each record has a key. The keys of the records behind a count are summed, and the sum decides
 which neighbouring multiple of 5 is taken. So the same learners give the same figure in every
-table, on every page and every night, and comparing two of them tells nothing about the draw.
+table, on every page and every night, and comparing two figures reveals nothing about the draw.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from toolkit.release.keys import release_secret
 
 BASE = 5
 MIN_N = 10
-DIGITS = 2  # significant digits of what is measured on the records themselves
+DIGITS = 2  # significant digits of measures computed from the records themselves
 
 Floats = NDArray[np.float64]
 
 
 def uniform(keys: NDArray[Any]) -> Floats:
-    """A number in [0, 1) for each key sum, by the SplitMix64 finalizer.
+    """Return a number in [0, 1) for each key sum, by the SplitMix64 finalizer.
 
     Source:
         Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, OOPSLA,
@@ -37,13 +37,13 @@ def uniform(keys: NDArray[Any]) -> Floats:
 
 
 def rounded(values: Floats, keys: NDArray[Any]) -> Floats:
-    """Each value at a neighbouring multiple of 5, the nearer one more often, unbiased."""
+    """Round each value to a neighbouring multiple of 5, the nearer more often, without bias."""
     below = np.floor(values / BASE) * BASE
     return np.asarray(below + BASE * (uniform(keys) < (values - below) / BASE), np.float64)
 
 
 def release_counts(counts: pl.Series, keys: pl.Series, *, min_n: int = MIN_N) -> pl.Series:
-    """Withhold the counts below `min_n`, 0 included, and round every other.
+    """Withhold the counts below `min_n`, including 0, and round all others.
 
     Args:
         counts: Whole numbers of records; null stays null.
@@ -68,10 +68,10 @@ def release_counts(counts: pl.Series, keys: pl.Series, *, min_n: int = MIN_N) ->
 
 
 def keys_of_groups(groups: pl.DataFrame, name: str) -> pl.Series:
-    """Return keys for a table whose records have none: made from the group's values and a secret.
+    """Return keys for a table whose records have none, from each group's values and a secret.
 
-    The draw is the same whenever the group is shown, but the same learners in another table are
-    drawn anew.
+    The draw is the same whenever the group is shown, but differs for the same learners in another
+    table.
     """
     empty = release_secret().keyed(b"so2 group", 7)
     keys = []

@@ -1,4 +1,4 @@
-"""Release of a count table: its counts rounded, its measures in two digits."""
+"""Release a count table: round its counts, and shorten its measures to two digits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN = "shown"
 
 
 def withheld(min_n: int) -> str:
-    """The status of a row in which a figure is withheld."""
+    """Return the status of a row in which a figure is withheld."""
     return f"withheld: fewer than {min_n} learners"
 
 
@@ -28,14 +28,14 @@ def release_table(
 
     Args:
         counts: The group columns, counts and measures of the table.
-        keys: For each count the sum of the keys of its records, in the same rows.
-        table: Which columns are counts and measures, and which count holds which.
+        keys: For each count, the sum of the keys of its records, in the same rows.
+        table: Which columns are counts and measures, and which count includes which.
         by: The group columns.
         min_n: The smallest count that is shown.
 
     Returns:
         The same rows. A count is null below `min_n`, else a multiple of 5 and no larger than the
-        count that holds it. A measure has two significant digits, and is null where a count that
+        count that includes it. A measure has two significant digits, and is null if a count that
         it rests on is withheld.
     """
     _require_roles(counts, table, by)
@@ -69,7 +69,7 @@ def release_table(
 
 
 def _require_roles(counts: pl.DataFrame, table: Table, by: list[str]) -> None:
-    """Refuse a column of numbers that nobody declared: it would be shown as it is."""
+    """Refuse an undeclared column of numbers, because it would be shown unprotected."""
     declared = {*by, *table.names}
     unknown = [
         name for name, dtype in counts.schema.items() if dtype.is_numeric() and name not in declared
@@ -81,9 +81,9 @@ def _require_roles(counts: pl.DataFrame, table: Table, by: list[str]) -> None:
 def with_status(
     released: pl.DataFrame, exact: pl.DataFrame, table: Table, min_n: int
 ) -> pl.DataFrame:
-    """Append `status`: "shown", or that an estimate of the row which exists is withheld.
+    """Append `status`: "shown", or that an existing estimate of the row is withheld.
 
-    Both frames have the same rows. In a table without estimates the counts are looked at. A
+    Both frames have the same rows. In a table without estimates, counts decide. A
     status that the analysis gave, such as "not yet", stays.
     """
     shared = table.of_role(Role.STATISTIC, Role.MEASURE) or table.of_role(Role.COUNT)
