@@ -114,17 +114,20 @@ def test_no_number_that_is_called_a_count_is_exact(nights: list[Night]) -> None:
 def test_a_file_beside_a_chart_has_the_numbers_of_the_chart(nights: list[Night]) -> None:
     (night, _) = nights
     in_charts = {
-        tuple(str(row.get(n)) for n in ("course", "cohort", "stage", "n_reached"))
+        tuple(str(row.get(n)) for n in ("display_name", "stage", "n_reached"))
         for page in pages(night.folder)
         for rows in datasets(page)
         for row in rows
-        if "stage" in row
+        if "n_reached" in row
     }
-    for path in (night.folder / "figures").glob("05*.csv"):
-        for row in csv_rows(path):
-            if "stage" in row:
-                told = tuple(row[n] or "None" for n in ("course", "cohort", "stage", "n_reached"))
-                assert told in in_charts, (path.name, row)
+    in_files = {
+        tuple(row[n] or "None" for n in ("display_name", "stage", "n_reached"))
+        for path in (night.folder / "figures").glob("*.csv")
+        for row in csv_rows(path)
+        if "n_reached" in row and "display_name" in row
+    }
+    assert len(in_files) > 30
+    assert in_files <= in_charts
 
 
 def board(nights: list[Night], *, rounded: bool = True) -> Board:
@@ -160,8 +163,16 @@ def _bins(board: Board, night: int) -> None:
             if (n, what, cohort, mode) == (night, f"grade: {ends[0]}–{ends[2]}", ALL, ALL)
             and course != ALL
         ]
-        if wide and None not in fine:
-            board.sums.append(([*wide, *fine], [*[1.0] * len(wide), -1.0, -1.0]))
+        known = [place for place in fine if place is not None]
+        counts = [sum(board.exact[place] for place in some) for some in (wide, known)]
+        if len(known) == 2 and counts[0] == counts[1]:
+            board.sums.append(([*wide, *known], [*[1.0] * len(wide), -1.0, -1.0]))
+
+
+def _total(board: Board, whole: int, parts: list[int]) -> None:
+    """A sum that a reader knows: where a page leaves parts out, there is none."""
+    if sum(board.exact[part] for part in parts) == board.exact[whole]:
+        board.total(whole, parts)
 
 
 def _sums(board: Board, name: tuple[object, ...], place: int) -> None:
@@ -182,7 +193,7 @@ def _sums(board: Board, name: tuple[object, ...], place: int) -> None:
 
     for margin, value in (("course", course), ("cohort", cohort), ("mode", mode)):
         if value == ALL and (parts := alike(**{margin: "each"})):
-            board.total(place, parts)
+            _total(board, place, parts)
     _stages(board, place, str(what), alike)
     if what == "enrolled":
         group = (course, cohort, mode)
@@ -193,7 +204,7 @@ def _sums(board: Board, name: tuple[object, ...], place: int) -> None:
                 if n == night and tuple(other[1:]) == group and str(other[0]).startswith(measure)
             }
             if named:
-                board.total(place, list(named.values()))
+                _total(board, place, list(named.values()))
 
 
 def _stages(board: Board, place: int, what: str, alike: Callable[..., list[int]]) -> None:
@@ -205,12 +216,12 @@ def _stages(board: Board, place: int, what: str, alike: Callable[..., list[int]]
     if what == "passed":
         parts = alike(what="completed and passed") + alike(what="passed without completing")
         if len(parts) == 2:
-            board.total(place, parts)
+            _total(board, place, parts)
 
 
 def test_nothing_printed_on_two_nights_gives_a_small_count_away(nights: list[Night]) -> None:
-    n_tried, known, narrow, guessed = attacked(board(nights), most=60)
-    assert n_tried >= 40
+    n_tried, known, narrow, guessed = attacked(board(nights), most=150)
+    assert n_tried >= 100
     assert known == 0
     assert narrow <= 0.05
     assert guessed <= 0.2

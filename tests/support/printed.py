@@ -194,6 +194,7 @@ _RATES = {
     "pass_rate_of_enrolled": ("passed", "enrolled"),
     "rate_of_enrolled": (None, "enrolled"),
     "share_of_enrolled": (None, "enrolled"),
+    "at": (None, "enrolled"),
 }
 
 
@@ -237,15 +238,17 @@ def _add_row(
     for column, what in _OF_OUTCOMES.items():
         if column in row:
             own[what] = Cell(page, what, **about, value=number(row[column]))
-    if "stage" in row:
-        own[None] = Cell(page, row["stage"], **about, value=number(row["n_reached"]))
+    if "stage" in row and {"n_reached", "text_n_reached"} & set(row):
+        reached = number(row.get("n_reached", row.get("text_n_reached")))
+        own[None] = Cell(page, row["stage"], **about, value=reached)
     for name, part in (("grade", row.get("grade")), (row.get("measure"), row.get("part"))):
         if name is not None and part is not None:
-            what = _distribution(name, part, row)
-            own[None] = Cell(page, what, **about, value=number(row["n_learners"]))
+            what, found = _distribution(name, part, row), row.get("n_learners", row.get("text"))
+            own[None] = Cell(page, what, **about, value=number(found))
     cells += own.values()
     for column, (part, whole) in _RATES.items():
-        if row.get(column) is not None and part in own:
+        is_told = part in own and own[part].value is not None
+        if row.get(column) is not None and is_told:
             of = own.get(whole) or Cell(page, whole, **about, value=None)
             rates.append(Rate(own[part], of, float(row[column])))
 
@@ -254,7 +257,7 @@ def _distribution(measure: str, part: str, row: dict[str, Any]) -> str:
     name = "completion" if measure == "completion" else "grade"
     if part == "bin":
         return f"{name}: {row['bin_low']:g}–{row['bin_high']:g}"
-    ends = re.fullmatch(r"(\d+)–(\d+) %", part)
+    ends = re.fullmatch(r"(\d+)–(\d+) ?%", part)
     return f"{name}: {int(ends[1]) / 100:g}–{int(ends[2]) / 100:g}" if ends else f"{name}: {part}"
 
 
