@@ -91,7 +91,10 @@ def export_command(
     output: Annotated[Path, typer.Argument(help="A folder for the CSV files.")],
     for_sharing: Annotated[
         bool,
-        typer.Option("--for-sharing", help="Coarser, with numbers for learners; tell the risk."),
+        typer.Option(
+            "--for-sharing",
+            help="Write coarser values and numbers for learners, and print the risk.",
+        ),
     ] = False,
 ) -> None:
     """Write a snapshot as CSV files that are safe to open in a spreadsheet."""
@@ -100,7 +103,7 @@ def export_command(
         for path in shared.files:
             typer.echo(path)
         percents = [pl.format("{}%", (pl.col(n) * 100).round(1)).alias(n) for n in _SHARES]
-        _print(shared.risk.with_columns(percents), title="Alike in course, dates and grade")
+        _print(shared.risk.with_columns(percents), title="Records alike in course, dates and grade")
         return
     for path in tk.snapshots.export_csv(tk.open_snapshot(folder), output):
         typer.echo(path)

@@ -51,10 +51,10 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
 
 
 def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
-    """The folder for files made of a snapshot, made where it is not there.
+    """Return the folder for files made from a snapshot, created if missing.
 
     Raises:
-        SnapshotError: It is inside the snapshot, or cannot be written.
+        SnapshotError: It is inside the snapshot, or cannot be written to.
     """
     target = Path(folder)
     if snapshot.folder.resolve() in [target.resolve(), *target.resolve().parents]:

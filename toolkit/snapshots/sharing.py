@@ -1,4 +1,4 @@
-"""A snapshot in a coarser form, to be handed to others, and how well it hides its learners."""
+"""Export a snapshot in a coarser form for sharing, and measure how well it hides learners."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from toolkit.snapshots.snapshot import Snapshot
 
 _KEY = ["username", "course_id"]
 _DROPPED = ["email", "last_date"]
-_RISKY = 5  # records alike; fewer are told as at risk
+_RISKY = 5  # records alike; fewer count as at risk
 _QUASI = ["course_id", "created", "passed_timestamp", "percent_grade"]
 
 
 @dataclass(frozen=True)
 class SharedExport:
-    """What `export_for_sharing` wrote.
+    """The files and the risk of `export_for_sharing`.
 
     Attributes:
         files: The CSV files.
-        risk: Two rows, "as in the snapshot" and "as shared". Records are alike that have the same
-            course, date of enrollment, date of the pass and grade. `records`: how many there are;
-            `smallest_k`: the fewest that are alike; `unique`: the share of those like which there
-            is no other; `below_5`: of those that are fewer than 5 alike.
+        risk: Two rows, "as in the snapshot" and "as shared". Records are alike if they have the
+            same course, enrollment date, pass date and grade. `records`: their number;
+            `smallest_k`: the smallest number alike; `unique`: the share of records unlike any
+            other; `below_5`: the share with fewer than 5 alike.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -46,20 +46,21 @@ class SharedExport:
 def export_for_sharing(snapshot: Snapshot, folder: str | Path) -> SharedExport:
     """Write grades, enrollments and completion in a coarse form, and measure what it hides.
 
-    Learners get numbers, made anew each time, so that two exports cannot be joined. Moments become
-    the first day of their quarter, grades and completion the lower end of their tenth (0.9 for
-    0.9–1), null outside of 0–1; addresses, `last_date` and the problems are left out.
+    Learners get numbers that are new in each export, so that two exports cannot be joined. Moments
+    become the first day of their quarter, grades and completion the lower end of their tenth (0.9
+    for 0.9–1), null outside 0–1; email addresses, `last_date` and the problems are left out.
 
-    The risk is that of somebody who knows of a learner the course, when they enrolled and passed,
-    and the grade. Nothing is left out for it: decide by it whether the files may be shared, and
-    with whom. A learner in several courses is easier to find than the risk of a record says.
+    The risk is that anyone who knows a learner's course, dates of enrollment and pass, and grade
+    finds their record. No record is left out because of it: use it to decide whether the files may
+    be shared, and with whom. A learner in several courses is easier to find than one record
+    suggests.
 
     Args:
         snapshot: What to write.
-        folder: Where to; made where it is not there.
+        folder: Where to write; created if missing.
 
     Raises:
-        SnapshotError: The folder is inside the snapshot, or cannot be written.
+        SnapshotError: The folder is inside the snapshot, or cannot be written to.
 
     Source:
         Sweeney (2002), k-anonymity: a model for protecting privacy, Int. J. Uncertain. Fuzziness
@@ -100,7 +101,7 @@ def _coarsened(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _numbered(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """A number for each learner, at random."""
+    """Give each learner a random number."""
     names = pl.concat([frame.select("username") for frame in frames]).unique()
     return names.sample(fraction=1, shuffle=True).with_row_index("learner", 1)
 

@@ -1,4 +1,4 @@
-"""What a choice of course and cohort is told in words: a headline with its rank, and a sentence."""
+"""The headline, with its rank, and the sentence for each choice of course and cohort."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from toolkit.results.result import Released
 from toolkit.text import words
 from toolkit.text.losses import Loss, largest_losses
 
-ALL = "all"  # the cohort of everybody
+ALL = "all"  # the cohort of all learners
 NOTHING = "too few learners to show"
 NOBODY = "no learners"
 UNDATED = "too many dates missing to show"
 RATE = "pass_rate_of_enrolled"
-FEWEST = 3  # courses of which a median is told
+FEWEST = 3  # courses that a median needs
 
 Pair = tuple[str, str]
 
 
 def unknown(released: Released, pairs: list[Pair]) -> dict[Pair, str]:
-    """Why there is nothing to say of a course and cohort: nobody is in it, or too few are.
+    """Say why a course and cohort has nothing to show: no learners, or too few.
 
     Args:
         released: What may be shown of `outcomes` by course and cohort.
@@ -41,7 +41,7 @@ def unknown(released: Released, pairs: list[Pair]) -> dict[Pair, str]:
 
 
 def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[str, str]]:
-    """A headline and a sentence for each choice: `course`, `cohort`, `headline`, `text`.
+    """Write a headline and a sentence for each choice: `course`, `cohort`, `headline`, `text`.
 
     Args:
         outcomes: What may be shown of `outcomes` by course and cohort.
@@ -82,7 +82,7 @@ def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[s
 
 
 def _rank(row: dict[str, Any]) -> str:
-    """Which place a course has: ", lowest of 22"."""
+    """Write the place of a course: ", lowest of 22"."""
     n = row["n_known"]
     if row[RATE] is None or n < 2:
         return ""
@@ -99,7 +99,7 @@ def _nth(n: int) -> str:
 
 
 def _loss(own: Loss | None, all_of: list[float]) -> str:
-    """Where the course loses most, and how that lies among the courses' largest losses."""
+    """Say where the course loses most, and how this ranks among the courses' largest losses."""
     if own is None:
         return ""
     text = f"Largest loss: {own.words}"
