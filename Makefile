@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -n auto --durations=15
 
-.PHONY: help install demo lab test coverage slow fuzz engines lint types supply-chain docs bench lowest wheel-check environment lock clean
+.PHONY: help install demo lab test coverage slow fuzz engines lint types supply-chain docs bench bench-scale lowest wheel-check environment lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -89,6 +89,9 @@ docs: $(VENV)/.dev ## the documentation site, in build/site; opens from disk
 
 bench: $(VENV)/.bench ## speed and memory beside peers, as one table
 	$(BIN)/python -m benchmarks
+
+bench-scale: $(VENV)/.bench ## time and memory from 10⁵ to 10⁷ rows, beside Polars and DuckDB by hand
+	$(BIN)/python -m benchmarks.scale
 
 lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-lowest

@@ -163,17 +163,15 @@ def _described(counted: pl.DataFrame, by: list[str], counts: list[str]) -> pl.Da
 
 
 def _grade_statistics(counted: pl.DataFrame, by: list[str], weight: str) -> pl.DataFrame:
-    """Mean and quartiles of the grades, each as often as `weight` says."""
+    """Mean and quartiles of the grades, each as often as `weight` says.
+
+    `by` is what the counts are grouped by, or nothing.
+    """
     grade, n = pl.col("grade"), pl.col(weight)
-    values = (
-        per_group(
-            counted.filter(n > 0).select(*by, "grade", weight),
-            [*by, "grade"],
-            [n.sum()],
-        )
-        .sort(*by, "grade")
-        .with_columns(up_to=n.cum_sum().over(by) if by else n.cum_sum())
-    )
+    values = counted.filter(n > 0).select(*by, "grade", weight)  # in order, each grade once
+    if not by:  # each grade once of each group
+        values = per_group(values, ["grade"], [n.sum()]).sort("grade")
+    values = values.with_columns(up_to=n.cum_sum().over(by) if by else n.cum_sum())
     total = n.sum()
     aggregations = [((grade * n).sum() / (total * ONE)).fill_nan(None).alias("grade_mean")]
     for quarter, name in ((1, "q1"), (2, "median"), (3, "q3")):
