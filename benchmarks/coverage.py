@@ -313,7 +313,8 @@ restricted means would reject in 7 % with 15.
 "Clusters of three" are n learners in three courses each, who are alike in all of them: their pace
 is lognormal, or their chance logistic, with a standard deviation of 1.5. They are analysed with
 `cluster="username"`. Without it their records count as independent: Wilson's interval of their
-share covers 88 %, and the log-rank test rejects about three times as often as it should.
+share covers 88 %, and the log-rank test rejects about three times as often as it should. With 15
+learners in all, as where courses are compared, the robust score test rejects too seldom.
 """
 
 
