@@ -141,7 +141,7 @@ def test_which_course_loses_most_is_said_with_where_and_how_others_fare() -> Non
     assert "Next is B: 4" in told
     assert "of 3 courses is 4" in told
     assert most_lost({}) == ""
-    assert most_lost({"A": Loss("enrolled", "active", 0.25, "20–30%")}) == (
+    assert most_lost({"A": Loss("enrolled", "active", 0.25, "25%", "20–30%")}) == (
         "Most learners are lost in A: 25% of the enrolled, before active (95% interval 20–30%)."
     )
 
@@ -195,3 +195,11 @@ def test_a_broken_snapshot_beside_it_costs_the_comparison_alone(tmp_path: Path) 
 def test_no_courses_make_an_empty_table() -> None:
     found = read_courses(study_of())
     assert (found.rows, found.answer, found.median) == ([], "", None)
+
+
+def test_courses_that_lose_alike_are_counted_and_a_withheld_rest_is_no_100_percent() -> None:
+    told = read_courses(study_of(("A", 100, 3), ("B", 100, 3), ("C", 100, 50))).answer
+    assert "100%" not in told
+    assert "over 90% of the active, before half-way" in told
+    same = Loss("active", "half-way", 0.9, "90%", "")
+    assert "1 other course loses as many." in most_lost({"A": same, "B": same})

@@ -55,7 +55,7 @@ def funnel(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
         axis=alt.Axis(labelLimit=220),
         scale=alt.Scale(domain=stages),
     )
-    scale = alt.Scale(domain=[0, 1.5])  # with room for what the bars are told
+    scale = alt.Scale(domain=[0, 1.7])  # with room for what the bars are told
     x = alt.X(
         "at:Q",
         title="Share of the enrolled",
@@ -85,7 +85,7 @@ def funnel(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
     layers = [bars, medians, labels, _nothing(pairs, rows, missing)]
     return alt.LayerChart(
         layer=layers,
-        title=_panel("From enrollment to the pass", "Line: the median of the courses"),
+        title=_panel("From enrollment to the pass", "Line: the median of courses shown"),
         width=LEFT,
         height=_HEIGHT,
     )
@@ -226,7 +226,9 @@ def courses(released: Released) -> alt.LayerChart:
     note = f"The highest and the lowest {_HALF}; " if is_long else ""
     return alt.LayerChart(
         layer=[medians, interval, points, others, chosen, unknown],
-        title=_panel("Passed, among all courses", f"{note}dashed: the median".capitalize()),
+        title=_panel(
+            "Passed, among all courses", f"{note}dashed: the median of those shown".capitalize()
+        ),
         width=LEFT,
         height=max(n_slots, 3) * _SLOT,
         name="courses",
@@ -320,7 +322,7 @@ def curve(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> al
     ]
     return alt.LayerChart(
         layer=layers,
-        title=_panel("Estimated to have passed", "Dashed: the median of the courses"),
+        title=_panel("Estimated to have passed", "Dashed: the median of courses shown"),
         width=RIGHT,
         height=260,
     )

@@ -215,7 +215,8 @@ def most_lost(losses: dict[str, Loss]) -> str:
         losses: The largest loss of each course, by its title.
 
     Examples:
-        >>> half, third = (Loss("active", "half-way", share, "") for share in (0.5, 0.3))
+        >>> half = Loss("active", "half-way", 0.5, "50%", "")
+        >>> third = Loss("active", "half-way", 0.3, "30%", "")
         >>> print(most_lost({"Algebra": half, "Botany": third}))
         Algebra loses most learners at one step: 50% of the active, before half-way. Next is
         Botany: 30% of the active, before half-way. The median of the largest losses of 2 courses
@@ -224,17 +225,23 @@ def most_lost(losses: dict[str, Loss]) -> str:
     ranked = sorted(losses.items(), key=lambda pair: -pair[1].share)
     if not ranked:
         return ""
-    (worst, loss), *others = ranked
+    worst, loss = ranked[0]
     interval = f" (95% interval {loss.interval})" if loss.interval else ""
     course = words.shortened(words.name(worst))
-    if not others:
+    if len(ranked) == 1:
         return f"Most learners are lost in {course}: {loss.words}{interval}."
-    middle = _median([loss.share for loss in losses.values()])
-    second, next_loss = others[0]
+    alike = sum(other.share == loss.share for _, other in ranked)
+    told = f"{course} loses most learners at one step: {loss.words}{interval}."
+    if alike > 1:
+        others = words.plural(alike - 1, "other course loses", "other courses lose")
+        told = f"{told} {others} as many."
+    elif alike < len(ranked):
+        second, next_loss = ranked[1]
+        told = f"{told} Next is {words.shortened(words.name(second))}: {next_loss.words}."
+    middle = words.percent(_median([one.share for one in losses.values()]) or 0.0)
     return (
-        f"{course} loses most learners at one step: {loss.words}{interval}. Next is "
-        f"{words.shortened(words.name(second))}: {next_loss.words}. The median of the largest "
-        f"losses of {words.plural(len(ranked), 'course')} is {words.percent(middle or 0.0)}."
+        f"{told} The median of the largest losses of {words.plural(len(ranked), 'course')} "
+        f"is {middle}."
     )
 
 

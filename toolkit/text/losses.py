@@ -24,12 +24,8 @@ class Loss:
     before: str
     stage: str
     share: float
+    percent: str
     interval: str
-
-    @property
-    def percent(self) -> str:
-        """The share lost, as written."""
-        return words.percent(self.share)
 
     @property
     def words(self) -> str:
@@ -57,10 +53,16 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
         ends = row["rate_of_previous_ci_low"], row["rate_of_previous_ci_high"]
         known = None not in ends
         told = [words.percent(1 - end, plain=True) for end in reversed(ends)] if known else []
+        share = row["n_dropped"] / row["n_previous"]
+        percent = words.percent(share)
+        if words.is_withheld(row, "n_reached", released):
+            at_most = words.under(row["n_previous"], released.min_n or 0).strip("<%")
+            percent = f"over {100 - int(at_most)}%"
         found[group] = Loss(
             before[row["stage"]],
             row["stage"],
-            row["n_dropped"] / row["n_previous"],
+            share,
+            percent,
             words.between(*told) if told else "",
         )
     return found

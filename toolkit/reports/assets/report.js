@@ -117,8 +117,9 @@ function narrowed(spec, width, excess) {
     }
     if (view.concat || view.facet) view.columns = 1;
     if (view.title?.text) {
-      view.title.text = wrapped(view.title.text, room / LETTER.title);
-      if (view.title.subtitle) view.title.subtitle = wrapped(view.title.subtitle, room / LETTER.subtitle);
+      const across = view === spec ? room : room - 60; // a part's title begins at its axis
+      view.title.text = wrapped(view.title.text, across / LETTER.title);
+      if (view.title.subtitle) view.title.subtitle = wrapped(view.title.subtitle, across / LETTER.subtitle);
     }
     const parts = view.layer ?? [view];
     const named = [view, ...parts].map((part) => names(part.encoding)).filter(Boolean);
@@ -132,6 +133,7 @@ function narrowed(spec, width, excess) {
       }
       for (const part of parts) {
         const mark = typeof part.mark === "string" ? { type: part.mark } : part.mark;
+        if (mark?.type === "bar") part.mark = { ...mark, height: 20 };
         if (mark?.type === "rect") part.mark = { ...mark, height: { band: 0.5 } };
       }
     } else if (view.name === "courses" && excess === 0) {
