@@ -1,4 +1,4 @@
-"""Groups compared within strata: beside R, and where a difference turns round."""
+"""Groups compared within strata: beside R, and where a difference reverses."""
 
 from pathlib import Path
 
@@ -60,10 +60,10 @@ def test_a_difference_that_turns_round_within_courses_is_told() -> None:
     assert row["pooled_difference"] == pytest.approx(390 / 1100 - 820 / 1100)
     assert row["difference"] == pytest.approx(0.1)
     assert row["difference_ci_low"] > 0
-    assert "turns round" in found.narrate()
+    assert "reverses" in found.narrate()
     alone = tk.compare_groups(SIMPSON, by="mode", reference="audit")
     assert alone.within is None
-    assert "turns round" not in alone.narrate()
+    assert "reverses" not in alone.narrate()
 
 
 def test_a_difference_that_vanishes_within_courses_is_told() -> None:

@@ -1,4 +1,4 @@
-"""Charts: a released result becomes an `alt.Chart`. Nothing here computes a statistic."""
+"""Charts: each turns a released result into an `alt.Chart`. None computes a statistic."""
 
 from .explorer import course_explorer as course_explorer
 from .theme import PALETTE as PALETTE

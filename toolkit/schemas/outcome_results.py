@@ -248,7 +248,7 @@ PAIRS = Table(
 
 WITHIN_STRATA = Table(
     "within_strata",
-    "one row per pair of groups a, b, of the strata in which both have learners",
+    "one row per pair of groups a, b, from the strata in which both have learners",
     (
         group("group_a", pl.String, "The first group, as text."),
         group("group_b", pl.String, "The second, or the reference."),
@@ -257,13 +257,11 @@ WITHIN_STRATA = Table(
         count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
         count("n_learners_b", "In the denominator of b, in these strata."),
         count("n_reached_b", "Of them, with the outcome.", "n_learners_b"),
-        _of_pair(
-            "pooled_difference", "Rate of a less rate of b, strata thrown together.", "points"
-        ),
+        _of_pair("pooled_difference", "Rate of a minus rate of b, without strata.", "points"),
         measure("pooled_p_value", "p of the test without strata.", *_PAIR, unit="p"),
         measure(
             "difference",
-            "Rate of a less rate of b, both standardized to the strata of a and b together.",
+            "Rate of a minus rate of b, both standardized to the strata of a and b together.",
             *_PAIR,
             unit="points",
         ),
@@ -279,11 +277,11 @@ WITHIN_STRATA = Table(
             )
             for end in ("Low", "High")
         ),
-        measure("p_value", "p of the test within strata, Mantel–Haenszel.", *_PAIR, unit="p"),
+        measure("p_value", "p of the Mantel–Haenszel test within strata.", *_PAIR, unit="p"),
         _of_pair("p_adjusted", "p after Holm's correction over all rows.", "p"),
         Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
         Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
-        Column("within", pl.String, "The columns that make the strata.", Role.STATUS),
+        Column("within", pl.String, "The columns that define the strata.", Role.STATUS),
     ),
 )
 

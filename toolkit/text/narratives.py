@@ -192,7 +192,7 @@ def pairs(released: Released) -> str:
 
 
 def within_strata(released: Released) -> str:
-    """Say how the differences of pairs change within strata: whether they turn round or vanish."""
+    """Say whether the differences of pairs reverse or vanish within strata."""
     seen = released.frame.filter(pl.col("difference").is_not_null())
     if seen.is_empty():
         return TOO_FEW
@@ -207,17 +207,18 @@ def within_strata(released: Released) -> str:
     text = (
         f"{where}, {words.name(row['group_a'])} and {words.name(row['group_b'])} differ by "
         f"{_points(row, released)}, {words.p_value(row['p_adjusted'])} after Holm's correction; "
-        f"overall by {words.points(row['pooled_difference'], decimal=False)}."
+        f"overall by {words.percentage_points(row['pooled_difference'])}."
     )
     for changed, how in (
-        (turned, "turns round"),
+        (turned, "reverses"),
         (lost, "is no larger than chance alone could explain"),
     ):
         n = seen.filter(changed).height
         if n:
             of = "" if seen.height == 1 else f" of {n} of {plural(seen.height, 'pair')}"
             text += (
-                f" {where} the overall difference{of} {how}; it comes from where the groups are."
+                f" {where}, the overall difference{of} {how}; it comes from how the groups are "
+                "distributed."
             )
     return text
 

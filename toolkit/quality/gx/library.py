@@ -1,7 +1,7 @@
 """Everything used of Great Expectations, including private names, imported in one place.
 
-Its usage analytics are off before its first import, the deprecations in its own code stay its
-own, and its redirection of everybody's warnings into logging is taken back. A new version that
+Its usage analytics are switched off before the first import, deprecation warnings from its own
+code are silenced, and its redirection of all warnings into logging is undone. A new version that
 lacks one of these names fails here, and a test says which.
 """
 

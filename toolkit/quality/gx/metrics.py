@@ -204,8 +204,8 @@ def _n_alike(
 ) -> int | pl.exceptions.PolarsError:
     """Count the rows that share a hash with another: 0 only if no two rows agree.
 
-    Hashes are what takes the memory of a check, so they are sorted in place, and those of a
-    frame in memory are computed a portion at a time.
+    Hashes take most of the memory of a check, so they are sorted in place, and for a frame in
+    memory they are computed in portions.
     """
     try:
         if streamed:
