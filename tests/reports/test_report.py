@@ -154,6 +154,25 @@ def test_a_figure_is_written_as_svg_png_and_csv(tmp_path: Path) -> None:
     assert (tmp_path / "f.csv").read_text() == "course,n\nA,10\nB,20\n"
 
 
+@pytest.mark.parametrize("control", ["\x00", "\x1b[31m", "\x9b", "\u202e", "\uffff"])
+def test_a_control_character_in_a_name_does_not_stop_the_drawing(
+    control: str, tmp_path: Path
+) -> None:
+    name = f"a{control}b"
+    spec = {
+        "title": name,
+        "datasets": {"d": [{"mode": name, "n": 15}, {"mode": "c", "n": 20}]},
+        "data": {"name": "d"},
+        "mark": "bar",
+        "encoding": {"x": {"field": "n"}, "y": {"field": "mode"}},
+    }
+    figure = read_figure("one", spec)
+    write_figure(figure, tmp_path)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".png", ".svg"]
+    for text in (figure.title, figure.json, (tmp_path / "one.svg").read_text("utf-8")):
+        assert control[0] not in text
+
+
 def test_the_chart_script_is_whole() -> None:
     script = chart_script()
     assert "window.vegaEmbed" in script

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ with extra("notebooks"):
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _VEGALITE = "6.4"
+# What XML does not allow, and what turns text around.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,11 @@ def _has_figures(row: dict[str, Any]) -> bool:
 
 
 def read_figure(name: str, spec: dict[str, Any]) -> Figure:
-    """The figure in a chart output of a notebook."""
+    """The figure in a chart output of a notebook.
+
+    Control characters, which a platform may put into any name, become "�": no SVG may hold them.
+    """
+    spec = _drawable(spec)
     heading = spec.get("title") or ""
     text = heading.get("text", "") if isinstance(heading, dict) else heading
     title = " ".join(text) if isinstance(text, list) else str(text)
@@ -69,6 +76,17 @@ def read_figure(name: str, spec: dict[str, Any]) -> Figure:
     # The page has its own menu, and its own way to choose a theme.
     bare = {key: value for key, value in spec.items() if key != "usermeta"}
     return Figure(name, title, description, {**bare, "$schema": _SCHEMA})
+
+
+def _drawable(value: Any) -> Any:
+    """The same without a control character in any text."""
+    if isinstance(value, str):
+        return _CONTROL.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_drawable(one) for one in value]
+    if isinstance(value, dict):
+        return {_drawable(key): _drawable(one) for key, one in value.items()}
+    return value
 
 
 def write_figure(figure: Figure, folder: Path) -> None:
