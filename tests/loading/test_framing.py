@@ -158,6 +158,24 @@ def test_what_is_no_json_is_refused_where_it_goes_wrong(marked: bytes, reason: s
     assert error.offset == len(before)
 
 
+@pytest.mark.parametrize("between", ["", " ", ",,", " 1 "])
+@pytest.mark.parametrize(
+    ("framing", "separator"),
+    [("[{}]", ","), ("{}", ","), ("{}", "\n"), ('{{"results":[{}]}}', ",")],
+)
+def test_what_is_wrong_between_two_records_is_told_wherever_the_body_is_cut(
+    framing: str, separator: str, between: str
+) -> None:
+    records = between.join([separator.join([RECORD] * 3)] * 2)
+    body = framing.format(records).encode()
+    whole = read(body)
+
+    assert isinstance(whole, str)
+    for size in (1, 33, 36, 70, 110):
+        for chunk in (1, 33, 50):
+            assert read(body, list(range(chunk, len(body), chunk)), size) == whole
+
+
 def test_an_excerpt_shows_no_other_record() -> None:
     body = ",".join(OBJECTS[:2]) + ',{"username": "eve" "email": 1}'
 

@@ -447,7 +447,11 @@ def main() -> None:
     end, bodies = time.monotonic() + arguments.seconds, 0
     while time.monotonic() < end:
         seed = arguments.seed + bodies
-        found = difference(random.Random(seed))  # noqa: S311
+        try:
+            found = difference(random.Random(seed))  # noqa: S311
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            raise
         bodies += 1
         if found is not None:
             sys.exit(f"seed {seed}: {found[0]!r}\n{found[1]}")

@@ -122,13 +122,12 @@ class BatchReader:
             if len(left.data) < wanted and not left.last:
                 continue
             border = len(left.data) if left.last else last_border(left.data)
-            if border == 0:
+            whole, rest = (left, None) if left.last else left.split(border)
+            again = self._result(whole, self._submit(whole, pool), pool) if border else None
+            if again is None:  # no record ends here, or what lies between two is missing
                 _limit(left, "a record", record=self.records)
                 wanted = 2 * len(left.data)
                 continue
-            whole, rest = (left, None) if left.last else left.split(border)
-            again = self._result(whole, self._submit(whole, pool), pool)
-            assert again is not None  # noqa: S101  # it ends where a record does
             yield whole, again
             left, wanted = rest if rest and rest.data else None, 0
 

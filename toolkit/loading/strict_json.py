@@ -183,11 +183,11 @@ class _Reader:
         """Go to the next record of newline-delimited ones; whether there is one."""
         before = self._at
         self._at = self._space(before)
-        if self._ended():
+        if self._ended() and self._piece.last:
             return False
         if "\n" not in self.text[before : self._at]:
             self._fail("a record must end its line")
-        return True
+        return not self._ended()
 
     def _pass_comma(self) -> bool:
         """Go past the comma to the next record; whether there is one in the piece."""
