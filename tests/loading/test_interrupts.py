@@ -79,9 +79,9 @@ def interrupted(
 def test_ctrl_c_ends_a_stuck_load_and_its_threads(
     courses: list[str] | None, talk: Callable[[Connection], None], tmp_path: Path
 ) -> None:
-    _, told, _ = interrupted(LOAD.format(courses=courses), talk, tmp_path)
+    _, told, complaint = interrupted(LOAD.format(courses=courses), talk, tmp_path)
 
-    assert told == "interrupted []\n"
+    assert told == "interrupted []\n", complaint
 
 
 @STUCK

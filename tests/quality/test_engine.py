@@ -228,7 +228,7 @@ def test_a_suite_of_ones_own_is_asked_too_and_survives_json() -> None:
     own = next(o for o in report.outcomes if o.check == "column_values_to_be_in_set")
     assert (own.severity, own.status, own.n_unexpected) == ("critical", "failed", 1)
     assert report.failures.filter(check=own.check)["username"].to_list() == ["yan"]
-    with pytest.raises(tk.errors.QualityError, match="named after no frame"):
+    with pytest.raises(tk.errors.QualityError, match="must be named after a frame that is checked"):
         tk.check(grades=grades, suites=[gx.ExpectationSuite("courses")])
 
 
