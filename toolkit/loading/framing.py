@@ -11,6 +11,7 @@ Whoever reads the piece sees it, and `last_border` then says where it should hav
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import WireFormatError
+from toolkit.schemas import RESOURCES
 
 PIECE_SIZE = 1 << 20  # smaller ones cost more calls, larger ones only memory
 _FIRST_SIZE = PIECE_SIZE >> 3  # then each twice as large, so that the first few come soon
@@ -26,6 +28,11 @@ LARGEST_RECORD = 16 << 20
 BOM = b"\xef\xbb\xbf"
 SPACE = b" \t\n\r"
 
+_SHOWN = 60  # characters before a wrong byte
+_TOKEN = re.compile(
+    rb'"(?P<name>(?:[^"\\]|\\.)*+)(?:"(?P<colon>\s*:)?)?|[^\s\[\]{},:"]++', re.DOTALL
+)
+_NAMES = {name.encode() for table in RESOURCES.values() for name in table.names}
 _BLOCK = 64 << 10
 _STRETCH = 64 << 10  # bytes at the end of a piece in which a border is looked for first
 
@@ -116,14 +123,20 @@ class Piece:
 
 
 def _excerpt(data: bytes, start: int, at: int) -> str:
-    """What stands before the wrong byte in its own record, and that byte."""
-    before = data[max(start, at - 60) : at].decode(errors="replace")
+    """What stands before the wrong byte in its own record, values left out, and that byte."""
+    before = _TOKEN.sub(_without_value, data[start:at]).decode(errors="replace")[-_SHOWN:]
     wrong = data[at : at + 1]
     shown = wrong.decode("latin-1") if wrong.isascii() else f"0x{wrong.hex()}"
     there = repr(shown) if wrong else "the end of the body"
     if not before.strip():
         return f": there is {there}"
     return f": after {' '.join(before.split())!r} there is {there}"
+
+
+def _without_value(token: re.Match[bytes]) -> bytes:
+    """The name of a field of ours as it is; for all else, which may tell of a learner, a "…"."""
+    name, colon = token["name"], token["colon"] or b""
+    return token[0] if colon and name in _NAMES else "…".encode() + colon
 
 
 class Cutter:
