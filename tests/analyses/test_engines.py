@@ -183,6 +183,15 @@ def test_every_analysis_is_in_the_matrix_on_clean_and_on_nasty_rows() -> None:
     } == kinds
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("n", [None, 1], ids=["all rows", "one row"])
+def test_no_figure_is_nan(case: Case, n: int | None) -> None:
+    for result in case.call(*((rows() if n is None else rows().head(n)) for rows in case.rows)):
+        for shown in (result.frame, result.release().frame):
+            floats = shown.select(pl.selectors.float())
+            assert [one.name for one in floats if one.is_nan().any()] == []
+
+
 def test_an_engine_that_agrees_is_told_what_was_compared() -> None:
     compared = tk.engines.verify(pl.DataFrame.lazy)
     assert compared.rows() == [(case.analysis, case.kind) for case in CASES]

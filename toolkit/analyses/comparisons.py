@@ -232,7 +232,10 @@ def _within(pairs: pl.DataFrame, about: dict[str, pl.Expr], *, has_keys: bool) -
         rates = (pl.col(f"n_reached_{x}") / pl.col(f"n_learners_{x}") for x in "ab")
         pooled = next(rates) - next(rates)
         return counts.with_columns(
-            pooled_difference=pooled, p_adjusted=holm(counts["p_value"]), **about
+            # Without a shared stratum nobody is compared, and 0 / 0 is no difference.
+            pooled_difference=pooled.fill_nan(None),
+            p_adjusted=holm(counts["p_value"]),
+            **about,
         )
 
     names = [name for name in pairs.columns if name.startswith("key_")]

@@ -52,9 +52,7 @@ class Spread(NamedTuple):
             return cls(math.nan, math.nan)
         larger = [e * math.sqrt(n / (n - 1)) for e, n in zip(errors, known, strict=True)]
         error, fewest = together(larger, correlation), min(known) - 1
-        if (
-            correlation
-        ):  # at the extreme each learner is in both, and there are but their differences
+        if correlation:  # at the extreme each learner is in both: only the differences count
             return cls(error, fewest)
         weight = sum(e**4 / (n - 1) for e, n in zip(larger, known, strict=True))
         return cls(error, error**4 / weight if weight else fewest)

@@ -99,7 +99,7 @@ def _checked(
     suites: list[Path],
 ) -> tk.quality.QualityReport:
     if data is not None and not data.exists():
-        raise tk.errors.ConfigurationError(f"there is no file or folder {data}")
+        raise ConfigurationError(f"there is no file or folder {data}")
     if data is not None and data.is_file():
         name = cast(
             "ResourceName", resource or next((name for name in RESOURCES if name in data.stem), "")

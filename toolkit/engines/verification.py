@@ -85,8 +85,9 @@ def _comparison(pc: Frame) -> tuple[Result, ...]:
     alone, of_learners = (
         compare_groups(pc, by="course_id", cluster=cluster) for cluster in (None, "username")
     )
-    found = (alone.groups, alone.pairs, alone.test)
-    return *found, of_learners.groups, of_learners.pairs, of_learners.test
+    within = compare_groups(pc, by="course_id", strata="mode", cluster="username").within
+    found = [result for one in (alone, of_learners) for result in (one.groups, one.pairs, one.test)]
+    return (*found, within) if within is not None else tuple(found)
 
 
 _BY = ["course_id", "mode", "enrolled_month"]
