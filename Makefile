@@ -108,7 +108,7 @@ environment: $(VENV)/.dev ## write environment.yml and docs/licences.md
 
 # The build backend is locked too: the editable install then fetches nothing.
 COMPILE = echo 'hatchling>=1.27' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml -
+	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock" pyproject.toml -
 lock: ## write the lock files
 	$(COMPILE) --extra all -o requirements.lock
 	$(COMPILE) --extra all --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock

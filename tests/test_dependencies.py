@@ -5,8 +5,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,24 @@ def test_the_core_brings_at_most_60_distributions() -> None:
             if (marker := Requirement(line).marker) is None or marker.evaluate({"extra": ""})
         } - found
     assert len(found) <= 60
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_what_is_required_with_an_extra_is_locked_with_it(lock: str) -> None:
+    """Pip looks for the newest `coverage[toml]` beside a pinned `coverage`, and refuses it."""
+    lines = re.findall(r"^[\w.\[\], -]+(?===)", (ROOT / lock).read_text(encoding="utf-8"), re.M)
+    locked = {name_of(line): Requirement(line).extras for line in lines}
+    lacking = {}
+    for name, extras in locked.items():
+        with suppress(PackageNotFoundError):  # of another system, or of another Python
+            for needed in map(Requirement, requires(name) or []):
+                applies = not needed.marker or any(
+                    needed.marker.evaluate({"extra": extra}) for extra in {"", *extras}
+                )
+                absent = needed.extras - locked.get(name_of(needed.name), needed.extras)
+                if applies and absent:
+                    lacking[name] = str(needed)
+    assert lacking == {}
 
 
 def run_without(module: str, code: str) -> subprocess.CompletedProcess[str]:
