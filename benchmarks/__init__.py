@@ -5,7 +5,29 @@ from __future__ import annotations
 import re
 import resource
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A measured figure beside the limit it should keep: what a benchmark's `main` returns."""
+
+    measure: str
+    value: float
+    sign: Literal["≥", "≤"]
+    limit: float
+
+    @property
+    def margin(self) -> float:
+        """How many times better than the limit; 1 or more where it is kept."""
+        return self.value / self.limit if self.sign == "≥" else self.limit / self.value
+
+    def __str__(self) -> str:
+        """One line of the table under a benchmark."""
+        verdict = "met" if self.margin >= 1 else "NOT MET"
+        return f"{self.measure:<44} {self.value:8.2f}   bar {self.sign} {self.limit:<6g} {verdict}"
 
 
 def peak_megabytes() -> float:

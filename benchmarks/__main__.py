@@ -1,4 +1,4 @@
-"""Run the named benchmarks, or all; each prints one table of measured ratios and their bars."""
+"""Run the named benchmarks, or all; each prints what it measured, and its bars."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import argparse
 import contextlib
 import importlib
 import io
+import json
 import os
 import platform
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+
+from benchmarks import Bar
 
 NAMES = sorted(
     path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_")
@@ -38,21 +42,30 @@ def conditions() -> str:
 
 
 def run(name: str, folder: Path | None) -> None:
-    """Run one benchmark, and save what it prints where a folder is given."""
+    """Run one benchmark and print its bars; save all of it where a folder is given."""
     benchmark = importlib.import_module(f"benchmarks.{name}")
     with contextlib.redirect_stdout(Tee()) as printed:
-        benchmark.main()
+        bars: list[Bar] = benchmark.main() or []
+        for bar in bars:
+            print(bar)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        text = f"{conditions()}\n\n{printed.getvalue()}"
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+        told = {
+            "conditions": conditions(),
+            "bars": [asdict(bar) | {"margin": bar.margin} for bar in bars],
+            "printed": printed.getvalue().splitlines(),
+        }
+        text = json.dumps(told, ensure_ascii=False, indent=1)
+        (folder / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def main() -> None:
     """Read the names and run each benchmark's `main`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
-    parser.add_argument("--save", type=Path, metavar="FOLDER", help="write what is printed there")
+    parser.add_argument(
+        "--save", type=Path, metavar="FOLDER", help="write what is measured there, as JSON"
+    )
     options = parser.parse_args()
     chosen = options.names or NAMES
     unknown = sorted(set(chosen) - set(NAMES))

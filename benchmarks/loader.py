@@ -26,7 +26,7 @@ from typing import Any
 import httpx
 import polars as pl
 
-from benchmarks import peak_megabytes
+from benchmarks import Bar, peak_megabytes
 
 RUNS = 3
 SIZES = {"small": 200_000, "million": 1_000_000, "five": 5_000_000}
@@ -119,7 +119,7 @@ def drawn(count: int) -> list[Shape]:
     ]
 
 
-def main() -> None:
+def main() -> list[Bar]:
     """Measure everything and print the table."""
     shapes = [*SHAPES, *drawn(3)]
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as address:
@@ -130,16 +130,20 @@ def main() -> None:
         scan_five = measured("scan", address, "five", folder, runs=1)
         SHAPES[0].write(Path(folder) / "body", SIZES["million"])
         scan = measured("scan", address, "body", folder, runs=1)
-    worst = [min(rows, key=lambda row: row["ratio"]) for rows in (small, million)]
-    for row, size in zip(worst, ("200,000", "1,000,000"), strict=True):
-        bar(f"slowest shape beside naive, {size}", row["ratio"], ">=", 4)
-    bar("compact plain names, 1,000,000", million[0]["ratio"], ">=", 6)
+    sizes = zip((small, million), ("200,000", "1,000,000"), strict=True)
     speeds = [row["speed"] for row in million]
-    bar("fastest beside slowest, per byte", max(speeds) / min(speeds), "<=", 2.5)
-    bar("memory beside naive, worst shape", max(row["memory"] for row in million), "<=", 0.25)
-    bar("faster than DuckDB, worst shape", min(row["duckdb"] for row in million), ">=", 1)
-    bar("time for 5 x the records", five["seconds"] / million[0]["seconds"], "<=", 5.2)
-    bar("scan's memory for 5 x", scan_five["megabytes"] / scan["megabytes"], "<=", 1.2)
+    return [
+        *(
+            Bar(f"slowest shape beside naive, {size}", min(row["ratio"] for row in rows), "≥", 4)
+            for rows, size in sizes
+        ),
+        Bar("compact plain names, 1,000,000", million[0]["ratio"], "≥", 6),
+        Bar("fastest beside slowest, per byte", max(speeds) / min(speeds), "≤", 2.5),
+        Bar("memory beside naive, worst shape", max(row["memory"] for row in million), "≤", 0.25),
+        Bar("faster than DuckDB, worst shape", min(row["duckdb"] for row in million), "≥", 1),
+        Bar("time for 5 × the records", five["seconds"] / million[0]["seconds"], "≤", 5.2),
+        Bar("scan's memory for 5 ×", scan_five["megabytes"] / scan["megabytes"], "≤", 1.2),
+    ]
 
 
 def compared(shape: Shape, records: int, address: str, folder: str) -> dict[str, Any]:
@@ -168,11 +172,6 @@ def compared(shape: Shape, records: int, address: str, folder: str) -> dict[str,
         flush=True,
     )
     return row
-
-
-def bar(measure: str, value: float, sign: str, limit: float) -> None:
-    met = value >= limit if sign == ">=" else value <= limit
-    print(f"  {measure:36} {value:7.2f}   bar {sign} {limit:<5} {'met' if met else 'NOT MET'}")
 
 
 def measured(name: str, address: str, size: str, folder: str, *, runs: int = RUNS) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 import toolkit as tk
-from benchmarks import peak_megabytes
+from benchmarks import Bar, peak_megabytes
 
 RECORDS = 1_000_000
 KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
@@ -83,19 +83,16 @@ def pseudonym_ratio(names: int = RECORDS, runs: int = 3) -> float:
     return min(ours) / min(plain)
 
 
-def main() -> None:
-    """Measure, and print one table of figures and bars."""
+def main() -> list[Bar]:
+    """Measure, and print the sizes."""
     told = snapshot_of(RECORDS)
-    rows = [
-        ("records a resource", f"{told['records']:,}", ""),
-        ("seconds for the three resources", f"{told['seconds']:.1f}", ""),
-        ("peak memory above the import, MB", f"{told['megabytes']:.0f}", "≤ 300"),
-        ("JSON received, MB", f"{told['received'] / MEGABYTE:.0f}", ""),
-        ("size on disk, share of the JSON", f"1/{told['received'] / told['stored']:.1f}", "≤ 1/10"),
-        ("1 million pseudonyms, × plain blake2b", f"{pseudonym_ratio():.2f}", "≤ 2"),
+    print(f"{told['records']:,} records a resource, {told['received'] / MEGABYTE:.0f} MB of JSON")
+    print(f"taken in {told['seconds']:.1f} s")
+    return [
+        Bar("peak memory above the import, MB", told["megabytes"], "≤", 300),
+        Bar("size on disk, share of the JSON", told["stored"] / told["received"], "≤", 0.1),
+        Bar("1 million pseudonyms beside plain blake2b", pseudonym_ratio(), "≤", 2),
     ]
-    for name, figure, bar in rows:
-        print(f"{name:<40} {figure:>12}  {bar}")
 
 
 if __name__ == "__main__":

@@ -19,21 +19,25 @@ import polars as pl
 from lifelines import KaplanMeierFitter
 
 import toolkit as tk
+from benchmarks import Bar
 
 COURSES = 50
 
 
-def main() -> None:
+def main() -> list[Bar]:
     """Measure whole days and continuous times, in memory and from a file; print the table."""
     print(f"Kaplan–Meier with errors and intervals, {COURSES} courses (medians)")
-    measure("1 million, whole days", learners(1_000_000), bar=8, runs=7)
-    measure("1 million, continuous", learners(1_000_000, whole=False), bar=3, runs=5)
-    measure("10 million, whole days", learners(10_000_000), bar=8, runs=3)
+    bars = [
+        measure("1 million, whole days", learners(1_000_000), limit=8, runs=7),
+        measure("1 million, continuous", learners(1_000_000, whole=False), limit=3, runs=5),
+        measure("10 million, whole days", learners(10_000_000), limit=8, runs=3),
+    ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "durations.parquet"
         learners(10_000_000).write_parquet(path)
         seconds = timed(lambda: tk.kaplan_meier(pl.scan_parquet(path), by="course_id").frame)
         print(f"  {'10 million, streamed from Parquet':34} toolkit {seconds:7.3f} s")
+    return bars
 
 
 def learners(n: int, *, whole: bool = True) -> pl.DataFrame:
@@ -60,7 +64,7 @@ def lifelines_loop(frame: pd.DataFrame) -> dict[str, KaplanMeierFitter]:
     }
 
 
-def measure(label: str, frame: pl.DataFrame, *, bar: float, runs: int) -> None:
+def measure(label: str, frame: pl.DataFrame, *, limit: float, runs: int) -> Bar:
     """Let both take turns, compare the medians and the curves."""
     ours, theirs = [], []
     in_pandas = pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
@@ -68,15 +72,13 @@ def measure(label: str, frame: pl.DataFrame, *, bar: float, runs: int) -> None:
         ours.append(timed(lambda: tk.kaplan_meier(frame, by="course_id").frame))
         theirs.append(timed(lambda: lifelines_loop(in_pandas)))
     own, other = statistics.median(ours), statistics.median(theirs)
-    print(
-        f"  {label:34} toolkit {own:7.3f} s  lifelines {other:7.3f} s  "
-        f"{other / own:5.1f} x faster (bar: {bar:g})"
-    )
+    print(f"  {label:34} toolkit {own:7.3f} s  lifelines {other:7.3f} s")
     course = str(frame["course_id"][0])
     curve = tk.kaplan_meier(frame, by="course_id").frame.filter(course_id=course)
     fit = lifelines_loop(in_pandas[in_pandas["course_id"] == course])[course]
     expected = fit.survival_function_["KM_estimate"].loc[curve["duration"]].to_numpy()
     np.testing.assert_allclose(curve["survival"], expected, rtol=1e-9, atol=1e-12)
+    return Bar(f"faster than lifelines, {label}", other / own, "≥", limit)
 
 
 def timed(run: Callable[[], object]) -> float:

@@ -82,10 +82,14 @@ def test_statsmodels_gives_the_same_robust_score_tests(by: str) -> None:
             )
             for columns in ([np.ones(rows.height), *own], [np.ones(rows.height)])
         ]
-        clusters = rows["id"].n_unique()
-        found = model.compare_score_test(parts.fit())
-        statistic = float(found["statistic"]) * clusters / (clusters - 1)
-        return {"statistic": statistic, "p-value": stats.chi2.sf(statistic, len(own))}
+        n, k = rows["id"].n_unique(), len(own)
+        statistic = float(model.compare_score_test(parts.fit())["statistic"])
+        # T² of the clusters' scores, by Hotelling's F; theirs is χ², as of clusters without end.
+        t_squared = (n - 1) * statistic / (n - statistic)
+        return {
+            "statistic": statistic,
+            "p-value": stats.f.sf(t_squared * (n - k) / (n - 1) / k, k, n - k),
+        }
 
     theirs = test_of(frame, groups)
     row = ours.test.frame.row(0, named=True)
@@ -97,6 +101,17 @@ def test_statsmodels_gives_the_same_robust_score_tests(by: str) -> None:
         theirs = test_of(frame.filter(pl.col(by).is_in(names)), names)
         assert pair["statistic"] == pytest.approx(float(theirs["statistic"]), rel=1e-6)
         assert pair["p_value"] == pytest.approx(float(theirs["p-value"]), rel=1e-6)
+
+
+def test_two_courses_of_the_same_learners_are_compared_by_their_differences() -> None:
+    """By hand: with one record a learner in each course, the test is a t-test without centring."""
+    passed = [(1, 0), (1, 0), (1, 1), (0, 0), (1, 0), (0, 1), (1, 0), (0, 0), (1, 0), (1, 1)]
+    rows = [(i, "ab"[j], bool(both[j])) for i, both in enumerate(passed) for j in (0, 1)]
+    [pair] = tk.compare_groups(frame_of(rows), by="mode", cluster="id").pairs.frame.rows(named=True)
+    differences = [a - b for a, b in passed]
+
+    assert pair["statistic"] == pytest.approx(sum(differences) ** 2 / 6)  # McNemar's, 5 against 1
+    assert pair["p_value"] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
 
 
 ROWS = st.lists(

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from scipy.special import chdtrc
+from scipy.special import betaincc
 
 from toolkit.analyses.grouping import Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
@@ -160,14 +160,15 @@ class Moments:
         return self._told(float(covariance[0, 1]) / size) if size > 0 else 0.0
 
     def score_test(self, places: Sequence[int]) -> tuple[float | None, float | None]:
-        """Test that these groups have one rate: the statistic, and p by χ² with k - 1 degrees.
+        """Test that these groups have one rate: the statistic, with k - 1 degrees, and its p.
 
         Null where there is nothing to test, or fewer clusters than tell how they vary.
 
         Source: Boos (1992), On generalized score tests, The American Statistician 46:327, for a
-        model with the group alone: Pearson's statistic with the variance of the clusters. Guo et
-        al. (2005), Stat. Med. 24:3479, for the factor of G / (G - 1) of G clusters, without which
-        it rejects too seldom.
+        model with the group alone: Pearson's statistic with the variance of the clusters. Its
+        variance is not centred, so with few clusters χ² rejects too seldom: S of G clusters is
+        Hotelling's T² = (G - 1) S / (G - S), whose p is exact for normal scores (Hotelling, 1931,
+        Annals of Mathematical Statistics 2:360), which makes S / G a beta variable.
         """
         j = list(places)
         share = self.k[j].sum() / self.n[j].sum()
@@ -183,8 +184,7 @@ class Moments:
         if np.linalg.eigvalsh(within / np.outer(scale, scale)).min() < _TOLERANCE:
             return None, None  # the clusters do not differ
         statistic = float(score[kept] @ np.linalg.solve(within, score[kept]))
-        statistic *= clusters / (clusters - 1)
-        p = float(chdtrc(len(kept), statistic))
+        p = float(betaincc(len(kept) / 2, (clusters - len(kept)) / 2, statistic / clusters))
         return self._told(statistic), self._told(p)
 
     def _clusters(self, j: list[int]) -> int:
