@@ -189,3 +189,55 @@ def test_the_chart_of_clean_data_counts_what_passed() -> None:
     assert spec["title"]["text"] == ["All 19 checks pass"]
     (data,) = spec["datasets"].values()
     assert data == [{"frame": "grades", "n_passed": 19}]
+
+
+def told_counts(report: tk.quality.QualityReport) -> dict[tuple[str, str], tuple]:
+    return {(o.frame, o.check): (o.n_unexpected, o.n_checked) for o in report.told}
+
+
+def test_one_number_of_records_is_rounded_alike_in_every_check_and_table() -> None:
+    with tk.sandbox(learners=400, seed=3) as platform:
+        study = tk.load_study(platform)
+    dated = pl.when(pl.int_range(pl.len()) % 3 > 0).then("passed_timestamp")
+    undated = study.grades.with_columns(dated.alias("passed_timestamp"))
+    report = tk.check(grades=undated, enrollments=study.enrollments, as_of=study.as_of)
+    lazily = tk.check(grades=undated.lazy(), enrollments=study.enrollments.lazy(), as_of=AS_OF)
+    told = told_counts(report)
+    everybody = {checked for (_, check), (_, checked) in told.items() if check.endswith("not_null")}
+    assert len(everybody) == 1
+    assert told_counts(lazily)["grades", "percent_grade_not_null"][1] in everybody
+
+    pc = tk.person_course(undated, study.enrollments, None, as_of=study.as_of)
+    match = tk.match_counts(pc).release().frame.row(0, named=True)
+    [(n_unexpected, _)] = [told[key] for key in told if key[1] == "letter_has_pass_time"]
+    assert match["n_records"] in everybody
+    assert match["n_passes_undated"] == n_unexpected
+
+
+def test_records_without_course_and_learner_are_rounded_alike_in_every_check() -> None:
+    grades_only = pl.DataFrame({"percent_grade": [0.5, None, 7.0] * 21})
+    told = [o.n_checked for o in tk.check(grades=grades_only).told if o.n_checked]
+    assert len(set(told)) <= 2
+
+
+def test_what_is_found_of_a_whole_frame_is_rounded_or_withheld(tmp_path: Path) -> None:
+    import great_expectations.expectations as gxe
+    from great_expectations import ExpectationSuite
+
+    rows = [(f"learner{i}", None, CS, "Computing", i / 100 + 0.0123, *BEN[5:]) for i in range(63)]
+    suite = ExpectationSuite(
+        "grades",
+        expectations=[
+            gxe.ExpectColumnMaxToBeBetween(column="percent_grade", max_value=0.1),
+            gxe.ExpectColumnMeanToBeBetween(column="percent_grade", max_value=0.1),
+            gxe.ExpectTableRowCountToBeBetween(max_value=7),
+        ],
+    )
+    report = tk.check(grades=grades(*rows), as_of=AS_OF, suites=[suite])
+    pages = [path.read_text(encoding="utf-8") for path in report.to_html(tmp_path).parent.iterdir()]
+    for text in [repr(report), report._repr_html_(), report.to_json(), report.to_junit(), *pages]:
+        body = re.sub("<style>.*?</style>", "", text, flags=re.DOTALL)
+        assert not re.search(r"0\.63|0\.32[0-9]|\b63\b", body), body
+    told = {o.detail for o in report.told if o.detail.startswith("found")}
+    assert told >= {"found a value that is withheld", "found 0.32"}
+    assert told & {"found about 60", "found about 65"}

@@ -17,7 +17,7 @@ from toolkit.quality.gx.library import (
     ExpectationSuiteValidationResult,
     ValidationResultsPageRenderer,
 )
-from toolkit.quality.outcome import Outcome
+from toolkit.quality.outcome import Outcome, observed
 
 # Links to pages of a GX site that does not exist here.
 ELSEWHERE = re.compile(r'<a href="\.\./[^"]*"[^>]*>([^<]*)</a>')
@@ -58,15 +58,16 @@ def _as_told(
     """The result with released counts, and with ‹ for <, which GX's templates do not escape."""
     shown = copy.deepcopy(result)
     for one, outcome in zip(shown.results, outcomes, strict=True):
-        one.result = _plain(_released(one.result or {}, outcome))
+        found = one.result or {}
+        if "observed_value" in found:
+            found = found | {"observed_value": observed(one)}
+        one.result = _plain(_released(found, outcome))
     return shown
 
 
 def _released(found: dict[str, Any], outcome: Outcome | None) -> dict[str, Any]:
     """Replace GX's numbers of an expectation with released ones; drop those of few records."""
     kept = {"observed_value": found["observed_value"]} if "observed_value" in found else {}
-    if isinstance(kept.get("observed_value"), int):  # how many records there are
-        kept = {}
     if outcome is None or "unexpected_count" not in found:
         return kept | {name: value for name, value in found.items() if name != "observed_value"}
     n, whole = outcome.n_unexpected, outcome.n_checked

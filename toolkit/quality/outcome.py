@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from toolkit.errors import QualityError
 from toolkit.quality.checks import SEVERITIES, Check, Severity, checks
@@ -14,10 +16,12 @@ from toolkit.quality.gx.library import (
     ExpectationValidationResult,
     FailureSeverity,
 )
-from toolkit.release.rounding import MIN_N
+from toolkit.release.rounding import DIGITS, MIN_N, release_number
 
 EXAMPLES = "partial_unexpected_index_list"
 LISTED = "listed in tk.check(…).failures"
+_FOUND = "found "
+_OF_ONE = re.compile(r"_(min|max|quantile_values)_")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Outcome:
         """Return it with released counts and, if these are withheld, without keys of records."""
         examples = (self.result.result or {}).get(EXAMPLES) if self.result else None
         detail = LISTED if n_unexpected is None and examples else self.detail
+        if self.result is not None and detail.startswith(_FOUND):
+            detail = f"{_FOUND}{observed(self.result)}"
         if self.status == "passed" and self.n_unexpected == 0:
             n_unexpected = 0
         return replace(self, n_unexpected=n_unexpected, n_checked=n_checked, detail=detail)
@@ -126,13 +132,30 @@ def _detail(result: ExpectationValidationResult) -> str:
     if details := found.get("details"):
         return ", ".join(f"{name}: {wrong['found']}" for name, wrong in details.items())
     if "observed_value" in found:
-        return f"found {found['observed_value']}"
+        return f"{_FOUND}{found['observed_value']}"
     messages = {
         info["exception_message"]
         for info in (result.exception_info or {}).values()
         if isinstance(info, dict)
     }
     return "not computed: " + "; ".join(sorted(messages))
+
+
+def observed(result: ExpectationValidationResult) -> Any:
+    """Return what was found of a whole frame as it may be shown.
+
+    A count is rounded, a mean or another statistic has two digits, and a minimum or maximum, which
+    is one learner's value, is withheld.
+    """
+    found = (result.result or {}).get("observed_value")
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return found
+    if _OF_ONE.search(config_of(result).type):
+        return "a value that is withheld"
+    if isinstance(found, float):
+        return float(f"{found:.{DIGITS}g}")
+    shown = release_number(found)
+    return f"fewer than {MIN_N}" if shown is None else f"about {shown:,}"
 
 
 def _short(value: object) -> str:

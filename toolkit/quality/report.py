@@ -13,12 +13,9 @@ from toolkit.errors import QualityError, writing
 from toolkit.quality import data_docs, rendering
 from toolkit.quality.checks import SEVERITIES, Check, Severity
 from toolkit.quality.frames import Checked
-from toolkit.quality.gx.conditions import map_question
-from toolkit.quality.gx.library import (
-    ExpectationSuiteValidationResult,
-    get_expectation_impl,
-)
-from toolkit.quality.outcome import Outcome, config_of, left_out, outcomes_of, worst_first
+from toolkit.quality.gx.library import ExpectationSuiteValidationResult
+from toolkit.quality.key_sums import key_sums, question_of
+from toolkit.quality.outcome import Outcome, left_out, outcomes_of, worst_first
 from toolkit.release.rounding import MIN_N
 from toolkit.release.tables import SHOWN
 from toolkit.results.registry import look_up
@@ -94,7 +91,7 @@ class QualityReport:
         For fewer than 10 records, neither the number nor the keys are shown. The exact numbers are
         in `outcomes` and `table`, the records in `failures`.
         """
-        safe = _counts(self.outcomes).release().frame
+        safe = _counts(self.outcomes, self._keys).release().frame
         return [
             outcome.told(n_unexpected, n_checked)
             for outcome, n_unexpected, n_checked in zip(
@@ -115,7 +112,13 @@ class QualityReport:
     @property
     def failed_checks(self) -> Result:
         """The failed checks, the worst first, as a result, whose counts are shown rounded."""
-        return _counts(self.failed())
+        failed = self.failed()
+        places = [place for one in failed for place, o in enumerate(self.outcomes) if o is one]
+        return _counts(failed, self._keys[places])
+
+    @cached_property
+    def _keys(self) -> pl.DataFrame:
+        return key_sums(self.outcomes, self._frames)
 
     @cached_property
     def failures(self) -> pl.DataFrame:
@@ -130,16 +133,12 @@ class QualityReport:
         return pl.concat([NO_FAILURE, *pl.collect_all(queries)], how="diagonal_relaxed")
 
     def _failing(self, outcome: Outcome) -> pl.LazyFrame | None:
-        if outcome.result is None or not outcome.n_unexpected:
-            return None
-        config = config_of(outcome.result)
-        metric = getattr(get_expectation_impl(config.type), "map_metric", None)
-        if metric is None:
-            return None
         checked = self._frames[outcome.frame]
         rows = checked.data.lazy()
         schema = rows.collect_schema()
-        question = map_question(metric, config.kwargs, schema)
+        question = question_of(outcome, schema) if outcome.n_unexpected else None
+        if question is None:
+            return None
         said = [
             pl.lit(value).alias(name)
             for name, value in (
@@ -240,7 +239,7 @@ def _table(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     )
 
 
-def _counts(outcomes: Sequence[Outcome]) -> Result:
+def _counts(outcomes: Sequence[Outcome], keys: pl.DataFrame) -> Result:
     counts = pl.DataFrame(
         [
             (o.severity, o.frame, o.expects, o.n_unexpected, o.n_checked, o.why, o.do)
@@ -250,4 +249,4 @@ def _counts(outcomes: Sequence[Outcome]) -> Result:
         orient="row",
     )
     share = (pl.col("n_unexpected") / pl.col("n_checked")).alias("share")
-    return Result.from_counts(FAILED_CHECKS, (), counts, lambda t: t.with_columns(share))
+    return Result.from_counts(FAILED_CHECKS, (), counts, lambda t: t.with_columns(share), keys=keys)

@@ -36,12 +36,19 @@ DEFINITIONS = [
     ),
     (
         "Withheld",
-        "Counts under 10 learners and what is computed from them, and a second cell where a total "
-        "would give the first away.",
+        "A count of fewer than 10 learners, 0 included, and what is computed from it.",
+    ),
+    (
+        "Rounded",
+        "Every other count is rounded to a neighbouring multiple of 5, the nearer one more likely. "
+        "The draw is keyed, so the same learners are rounded alike on every page and every night. "
+        "Rates, intervals and curves are computed from rounded counts. A curve has a step only "
+        "where 10 more learners have passed.",
     ),
     (
         "Privacy",
-        "The report is written from aggregated tables. Before it is written, every output is "
-        "searched for the usernames and addresses in the data; one find stops it.",
+        "Before the report is written, every output is searched for the names, pseudonyms and "
+        "addresses in the data, for learners' own records, and for figures that are not released; "
+        "one find stops it.",
     ),
 ]

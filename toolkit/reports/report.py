@@ -12,15 +12,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import polars as pl
 from pydantic import SecretStr
 
 from toolkit.citation import cite
 from toolkit.config import settings
 from toolkit.connect import connect_or_sandbox
 from toolkit.errors import ReportError, writing
-from toolkit.loading.load import about
 from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
+from toolkit.release.rounding import MIN_N, release_counts, release_number
 from toolkit.reports.courses import read_courses, study_before
 from toolkit.reports.definitions import DEFINITIONS
 from toolkit.reports.execution import (
@@ -40,6 +41,7 @@ from toolkit.results.result import Released
 from toolkit.sandbox.start import SandboxPlatform
 from toolkit.snapshots.writer import take_snapshot
 from toolkit.study import Study, load_study
+from toolkit.text.words import count
 
 _PACKAGES = ("polars", "altair", "great-expectations", "nbclient")
 
@@ -232,17 +234,21 @@ def _provenance(study: Study) -> list[tuple[str, str]]:
         ("Rounding", release_secret().remark),
         (
             "Values that could not be taken as they came",
-            about(study.problems.height) if study.problems.height else "none",
+            count(release_number(study.problems.height), MIN_N)
+            if study.problems.height
+            else "none",
         ),
     ]
 
 
 def _resources(study: Study) -> list[dict[str, str]]:
+    """How many records each resource has, rounded as the same records are on every page."""
+    pc = study.person_course
+    names = ("grades", "enrollments", "completion")
+    had = [pc.filter(f"in_{name}") for name in names]
+    counts = pl.Series([one.height for one in had])
+    keys = pl.Series([one["record_key"].sum() for one in had])
+    shown = release_counts(counts, keys)
     return [
-        {"Resource": name, "Records": about(frame.height)}
-        for name, frame in (
-            ("grades", study.grades),
-            ("enrollments", study.enrollments),
-            ("completion", study.completion),
-        )
+        {"Resource": name, "Records": count(n, MIN_N)} for name, n in zip(names, shown, strict=True)
     ]

@@ -41,17 +41,23 @@ class MapQuestion:
         unexpected: Whether a row is checked and breaks the expectation.
         columns: The columns it is about.
         hashed: The hash of the columns, if the question is whether rows agree.
+        present: What must be true besides, for the row not to count as one with a missing value.
     """
 
     domain: tuple[pl.Expr, ...]
     unexpected: pl.Expr
     columns: list[str]
     hashed: pl.Expr | None = None
+    present: tuple[pl.Expr, ...] = ()
 
     @property
     def n_rows(self) -> pl.Expr:
         """The number of rows checked."""
         return count(self.domain)
+
+    def checked(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the rows that are checked and have a value."""
+        return frame.filter(*self.domain, *self.present)
 
     def failing(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the unexpected rows."""
@@ -191,8 +197,9 @@ def map_question(metric: str, kwargs: Kwargs, schema: pl.Schema) -> MapQuestion:
     name = kwargs["column"]
     column = value(name, schema)
     expected = COLUMN_CONDITIONS[metric](column, schema[name], kwargs)
-    considered = rows if metric in NULLS_COUNT else (*rows, column.is_not_null())
-    return MapQuestion(rows, pl.all_horizontal(*considered, ~expected), [name])
+    present = () if metric in NULLS_COUNT else (column.is_not_null(),)
+    unexpected = pl.all_horizontal(*rows, *present, ~expected)
+    return MapQuestion(rows, unexpected, [name], present=present)
 
 
 def _pair(metric: str, kwargs: Kwargs, schema: pl.Schema, rows: tuple[pl.Expr, ...]) -> MapQuestion:

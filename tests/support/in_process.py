@@ -1,0 +1,58 @@
+"""Notebooks executed in the process of the tests: the outputs of a kernel, without its start."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from IPython.core.formatters import DisplayFormatter
+
+from toolkit.reports.execution import Executed, read_notebook
+
+
+def execute_notebooks(
+    paths: Sequence[Path], *, environment: Mapping[str, str], **_: Any
+) -> list[Executed]:
+    """The notebooks with their outputs, as `toolkit.reports.execution` gives them."""
+    return [_executed(path, environment) for path in paths]
+
+
+def _executed(path: Path, environment: Mapping[str, str]) -> Executed:
+    notebook = read_notebook(path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs = _outputs(cell.source, names)
+    return Executed(path.stem, notebook, 0.0)
+
+
+def _outputs(source: str, names: dict[str, Any]) -> list[Any]:
+    """What a cell prints, and its last value if that is an expression's."""
+    body = ast.parse(source).body
+    last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
+    found, printed = [], io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(ast.Module(body, []), "<cell>", "exec"), names)  # noqa: S102
+        value = None
+        if isinstance(last, ast.Expr) and not source.rstrip().endswith(";"):
+            value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), names)  # noqa: S307
+    if printed.getvalue():
+        found.append(nbformat.v4.new_output("stream", name="stdout", text=printed.getvalue()))
+    if value is not None:
+        data, metadata = DisplayFormatter().format(value)
+        found.append(nbformat.v4.new_output("execute_result", data=data, metadata=metadata))
+    return found
