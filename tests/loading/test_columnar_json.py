@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -217,11 +218,14 @@ NESTED = "".join(
 @settings(max_examples=2000, deadline=None)
 @given(
     st.sampled_from([ALIKE, NESTED]),
+    st.sampled_from([Framing.ARRAY, Framing.LINES]),
+    st.booleans(),
     st.lists(
         st.tuples(
             st.integers(0, min(len(ALIKE), len(NESTED)) - 1),
             st.sampled_from(
-                [bytes([byte]) for byte in b'"\\:,{}[] \n\t0e.-nulu8\xff\xc3a'] + [b""]
+                [bytes([byte]) for byte in b'"\\:,{}[] \n\t0e.-nulu8\xff\xc3a']
+                + [b"", b'"results":[', b"},{", b"}\n{"]
             ),
             st.integers(0, 2),
         ),
@@ -229,14 +233,18 @@ NESTED = "".join(
         max_size=3,
     ),
 )
+@example(ALIKE, Framing.LINES, True, [(ALIKE.index(b"},{") + 2, b"[", 1)])
 def test_no_broken_byte_gets_past_the_fast_way(
-    data: bytes, changes: list[tuple[int, bytes, int]]
+    data: bytes, framing: Framing, last: bool, changes: list[tuple[int, bytes, int]]
 ) -> None:
+    if framing is Framing.LINES:
+        data = data.replace(b"},{", b"}\n{").removesuffix(b",") + b"\n"
     for at, put, length in changes:
         data = data[:at] + put + data[at + length :]
-    fast = read_or_aside(piece(data))
+    one = replace(piece(data, framing), last=last)
+    fast = read_or_aside(one)
     if fast is not None:
-        assert_same(fast, read_strictly(piece(data), COMPLETION, before=0))
+        assert_same(fast, read_strictly(one, COMPLETION, before=0))
 
 
 HUGE = 1 << 20

@@ -104,10 +104,12 @@ class _Text:
         if behind.strip(SPACE) != (b"" if over or lines else b","):
             return b""
         if lines:
+            ends = self.at[self.depth == 0]
+            if len(ends) != len(self.starts) or not (over or b"\n" in behind):
+                return b""  # something but a record stands there, or the last is not whole
             newlines = np.append(-1, np.flatnonzero(self.characters == ord("\n")))
             between = newlines[np.searchsorted(newlines, self.starts[1:]) - 1]
-            ends = self.at[self.depth == 0]
-            if np.any(between < ends[:-1]) or not (over or b"\n" in behind):
+            if np.any(between < ends[:-1]):
                 return b""
             records = records.copy()
             records[between] = ord(",")
