@@ -66,6 +66,7 @@ def valid() -> dict[str, dict[str, Any]]:
         "completion_progress": {"history": [pc], **by},
         "compare_groups": {"pc": pc, **by},
         "learner_paths": {"pc": pc},
+        "table_one": {"pc": pc, **by},
         "check": resources(),
         "time_to_pass": {"pc": pc},
         "exclusions": durations,
@@ -136,10 +137,13 @@ WRONG: dict[str, list[Any]] = {
     "bandwidth": [*NO_NUMBER, 0, True],
     "end": [None, 7, "no such", "", ["passed"]],
     "strata": [*NO_NAME, "mode"],
+    "columns": [7, "text", b"mode", {}, [], [7], ["no such"], ["passed", "passed"], ["created"]],
+    "medians": [None, 7, "completion", [7], ["no such"], ["passed"]],
     "cluster": [*NO_NAME[:-2], b"mode", "no such", ["mode"]],
 }
 OWN: dict[tuple[str, str], list[Any]] = {  # where a parameter means something of its own
     ("compare_groups", "by"): [*NO_NAME, None, ["mode"]],
+    ("table_one", "by"): [*NO_NAME, ["mode"], []],
     **{
         (name, "by"): [*NO_NAME, "n_excluded"]
         for name in (
@@ -163,7 +167,7 @@ OWN: dict[tuple[str, str], list[Any]] = {  # where a parameter means something o
 
 
 def function(name: str) -> Any:
-    where = tk.survival if name in dir(tk.survival) else tk
+    where = next(room for room in (tk, tk.survival, tk.reports) if name in room.__all__)
     return getattr(where, name)
 
 

@@ -71,6 +71,7 @@ def analyse(study: tk.Study) -> list[tk.Result]:
         tk.survival.smoothed_hazard(durations),
         tk.survival.exclusions(durations),
         tk.reports.key_figures(study),
+        tk.reports.table_one(study, by="mode"),
         tk.result(own, counts={"n": None, "n_passed": "n"}, groups=["course_run"]),
     ]
 
@@ -83,6 +84,7 @@ def publish(study: tk.Study, results: list[tk.Result], folder: Path) -> None:
         columns = tk.describe(result).rows
         assert {row[0] for row in columns} <= set(result.frame.columns)
         print(released.narrate(), released.table())
+    assert results[0].to_word(folder / "table.docx").is_file()
     chart = tk.charts.finish(
         results[1].chart(), title="Outcomes", subtitle="By course", description="Rates by course"
     )

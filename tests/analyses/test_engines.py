@@ -159,7 +159,7 @@ def test_an_engine_gives_the_figures_of_eager_polars(case: Case, put: Put) -> No
 
 def analyses_of_frames() -> set[str]:
     """The public functions that count the rows of an engine."""
-    rooms: list[ModuleType] = [tk, tk.survival]
+    rooms: list[ModuleType] = [tk, tk.survival, tk.reports]
     # In a worker of pytest-xdist PySpark ends the process that imports Great Expectations.
     others = {"check", "quality"}
     functions = {
@@ -177,7 +177,7 @@ def analyses_of_frames() -> set[str]:
 
 def test_every_analysis_is_in_the_matrix_on_clean_and_on_nasty_rows() -> None:
     kinds = {(case.analysis, "nasty" in case.kind) for case in CASES}
-    polars_alone = {"time_to_pass", "person_period"}
+    polars_alone = {"key_figures", "time_to_pass", "person_period"}
     assert {
         (name, nasty) for name in analyses_of_frames() - polars_alone for nasty in (0, 1)
     } == kinds

@@ -89,6 +89,7 @@ RESULTS: dict[str, Callable[[pl.DataFrame], Result]] = {
     "repeats": lambda pc: tk.learner_paths(pc).repeats,
     "transitions": lambda pc: tk.learner_paths(pc).transitions,
     "match_counts": tk.match_counts,
+    "table_one": lambda pc: tk.reports.table_one(pc, by=BY),
     "exclusions": lambda pc: exclusions(durations(pc)),
     "kaplan_meier": lambda pc: tk.kaplan_meier(durations(pc), by=BY),
     "survival_summary": lambda pc: tk.survival_summary(durations(pc), by=BY),

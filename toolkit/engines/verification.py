@@ -21,6 +21,7 @@ from toolkit.analyses.distributions import completion_distribution, grade_distri
 from toolkit.analyses.outcomes import completion_funnel, outcomes
 from toolkit.analyses.paths import learner_paths
 from toolkit.analyses.person_course import match_counts
+from toolkit.analyses.table_one import table_one
 from toolkit.engines.known_rows import (
     clean_durations,
     clean_rows,
@@ -104,6 +105,10 @@ _OF_RECORDS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "cohort_progress": lambda pc: (cohort_progress(pc, by="mode", step="7w", cohort="1q"),),
     "compare_groups": _comparison,
     "learner_paths": _paths,
+    "table_one": lambda pc: (
+        table_one(pc, by="mode", columns=["course_run", "passed", "completion", "days_to_pass"]),
+        table_one(pc, by="enrolled_year"),
+    ),
 }
 _OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "exclusions": lambda d: (survival.exclusions(d, by="mode"),),

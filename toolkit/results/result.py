@@ -83,6 +83,11 @@ class _Shown:
         """Return the table for reading as LaTeX (booktabs), and write it if a path is given."""
         return str(look_up("text.exports:latex")(self.release(), path, **options))
 
+    def to_word(self, path: str | Path, **options: Any) -> Path:
+        """Write the table for reading as a Word document (docx), caption and note included."""
+        written: Path = look_up("text.word:word")(self.release(), Path(path), **options)
+        return written
+
     def to_html(self, path: str | Path | None = None, **options: Any) -> str:
         """Return the table for reading as HTML, and write it if a path is given."""
         return str(look_up("text.exports:html")(self.release(), path, **options))

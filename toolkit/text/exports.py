@@ -23,6 +23,7 @@ _LATEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "\u2003": r"\quad ",
     "−": "$-$",
     "–": "--",
     "<": "$<$",

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from toolkit.release.rounding import MIN_N
+from toolkit.results.registry import look_up
 from toolkit.results.result import Released, marked
 from toolkit.schemas import Column, Role, require_columns
 from toolkit.text import words
@@ -38,6 +39,8 @@ _MAIN = {
         "grade_median_of_active",
     ],
 }
+# Tables that are read with the groups beside each other.
+_BESIDE_EACH_OTHER = {"table_one": "text.table_one:side_by_side"}
 _HIDDEN = {"status", "completed_from", "std_error", "is_total"}
 Row = dict[str, Any]
 
@@ -121,6 +124,10 @@ def reading_table(
     Raises:
         SchemaError: A requested column does not exist.
     """
+    if columns is None and released.schema.name in _BESIDE_EACH_OTHER:
+        lay_out = look_up(_BESIDE_EACH_OTHER[released.schema.name])
+        table: ReadingTable = lay_out(released, rows=rows)
+        return table
     frame = released.frame
     wanted = list(columns) if columns is not None else _main(released)
     require_columns(frame.columns, wanted, what=f"the table {released.schema.name}")
