@@ -66,7 +66,7 @@ def interrupted(
             # A wait of 30 s for the next byte has begun; the signal must cut it short.
             process.send_signal(signal.SIGINT)
             try:
-                told, complaint = process.communicate(timeout=10)
+                told, complaint = process.communicate(timeout=25)  # in a second where idle
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
