@@ -102,7 +102,7 @@ lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml all
 wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
 	$(BIN)/python scripts/wheel_check.py
 
-environment: $(VENV)/.dev ## write environment.yml and docs/licences.md
+environment: $(VENV)/.dev ## write environment.yml, conda/recipe.yaml and docs/licences.md
 	$(BIN)/python scripts/environment.py
 	$(BIN)/python scripts/licences.py
 
