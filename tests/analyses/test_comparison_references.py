@@ -43,6 +43,8 @@ def test_r_gives_the_same_pairs(by: str) -> None:
         "difference": "difference",
         "difference_ci_low": "low",
         "difference_ci_high": "high",
+        "simultaneous_low": "all_low",
+        "simultaneous_high": "all_high",
         "ratio": "ratio",
         "ratio_ci_low": "ratio_ci_low",
         "ratio_ci_high": "ratio_ci_high",

@@ -167,19 +167,25 @@ write(bind(lapply(c("two", "three"), function(by) {
 })), "skewed_shares")
 write(bind(lapply(c("two", "three"), function(by) {
   table <- table(learners[[by]], learners$reached)
-  found <- bind(lapply(combn(rownames(table), 2, simplify = FALSE), function(p) {
+  pairs <- combn(rownames(table), 2, simplify = FALSE)
+  found <- bind(lapply(pairs, function(p) {
     k <- table[p, "1"]; m <- rowSums(table[p, ])
     test <- suppressWarnings(prop.test(k, m, correct = FALSE))
-    w <- sapply(1:2, function(i) prop.test(k[i], m[i], correct = FALSE)$conf.int)
+    wilson <- function(level) sapply(1:2, function(i)
+      prop.test(k[i], m[i], correct = FALSE, conf.level = level)$conf.int)
+    w <- wilson(.95)
+    all <- wilson(1 - .05 / length(pairs))
     r <- k / m
     error <- sqrt(sum(1 / k - 1 / m))
     data.frame(by, group_a = p[1], group_b = p[2], difference = r[1] - r[2],
                low = r[1] - r[2] - sqrt((r[1] - w[1, 1])^2 + (w[2, 2] - r[2])^2),
                high = r[1] - r[2] + sqrt((w[2, 1] - r[1])^2 + (r[2] - w[1, 2])^2),
+               all_low = r[1] - r[2] - sqrt((r[1] - all[1, 1])^2 + (all[2, 2] - r[2])^2),
+               all_high = r[1] - r[2] + sqrt((all[2, 1] - r[1])^2 + (r[2] - all[1, 2])^2),
                ratio = r[1] / r[2], ratio_ci_low = r[1] / r[2] * exp(-qnorm(.975) * error),
                ratio_ci_high = r[1] / r[2] * exp(qnorm(.975) * error),
                statistic = test$statistic, p_value = test$p.value,
                fisher = fisher.test(table[p, ])$p.value)
   }))
-  cbind(found, p_adjusted = p.adjust(found$p_value, "holm"))
+  cbind(found, p_adjusted = p.adjust(found$p_value, "bonferroni"))
 })), "skewed_pairs")

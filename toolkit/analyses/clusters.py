@@ -102,6 +102,13 @@ def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
     return Table(table.name, table.grain, (*table.columns, *columns))
 
 
+def hotellings_p(statistic: float, degrees: int, clusters: int) -> float:
+    """P of a score statistic whose variance is the sum of squares of so many clusters."""
+    # Released counts may lie further apart than their clusters allow.
+    ratio = min(statistic / clusters, 1.0)
+    return float(betaincc(degrees / 2, (clusters - degrees) / 2, ratio))
+
+
 @dataclass(frozen=True)
 class Moments:
     """How numerators and denominators of groups go together over the clusters.
@@ -148,15 +155,16 @@ class Moments:
             (there.T @ there).toarray(),
         )
 
-    def released(self) -> Moments:
-        """The same for figures that are released."""
-        return replace(self, is_released=True)
+    def released(self, k: pl.Series, n: pl.Series) -> Moments:
+        """The same for released counts, so that tests follow from the counts that are shown."""
+        told = (counts.cast(pl.Float64).fill_null(np.nan).to_numpy() for counts in (k, n))
+        return replace(self, k=next(told), n=next(told), is_released=True)
 
     def correlation(self, one: int, other: int) -> float:
         """Of the rates of two groups; 0 where no learner is in both."""
         p = self.k / self.n
         covariance = self._covariance(p[[one, other]], [one, other])
-        size = float(np.sqrt(covariance[0, 0] * covariance[1, 1]))
+        size = float(np.sqrt(max(covariance[0, 0] * covariance[1, 1], 0.0)))
         return self._told(float(covariance[0, 1]) / size) if size > 0 else 0.0
 
     def score_test(self, places: Sequence[int]) -> tuple[float | None, float | None]:
@@ -184,8 +192,7 @@ class Moments:
         if np.linalg.eigvalsh(within / np.outer(scale, scale)).min() < _TOLERANCE:
             return None, None  # the clusters do not differ
         statistic = float(score[kept] @ np.linalg.solve(within, score[kept]))
-        p = float(betaincc(len(kept) / 2, (clusters - len(kept)) / 2, statistic / clusters))
-        return self._told(statistic), self._told(p)
+        return self._told(statistic), self._told(hotellings_p(statistic, len(kept), clusters))
 
     def _clusters(self, j: list[int]) -> int:
         """How many clusters have a row in any of these groups."""

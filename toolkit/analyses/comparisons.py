@@ -19,7 +19,7 @@ from toolkit.analyses.clusters import (
 )
 from toolkit.analyses.counting import Frame, flag, records
 from toolkit.analyses.grouping import By, Groups, count_by, groups_of
-from toolkit.analyses.intervals import holm, rate
+from toolkit.analyses.intervals import rate
 from toolkit.analyses.pairs import (
     CHI_SQUARED,
     DESIGN,
@@ -28,6 +28,7 @@ from toolkit.analyses.pairs import (
     SMALL_EXPECTED,
     compared_pairs,
 )
+from toolkit.analyses.simultaneous import ALPHA, bonferroni
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
 from toolkit.analyses.within import STRATUM, compared_within
 from toolkit.errors import ArgumentError, SchemaError
@@ -100,8 +101,9 @@ def compare_groups(
 
     Differences have Newcombe's interval, ratios that of Katz, both 95 %. A pair is tested by
     Pearson's χ² without continuity correction, by Fisher's exact test where an expected count is
-    below 5. p_adjusted is Holm's over all pairs of the result, so it alone depends on which
-    groups there are. Records are independent unless `cluster` says which belong together.
+    below 5. p_adjusted and the simultaneous intervals beside it are Bonferroni's over all pairs of
+    the result, so they alone depend on which groups there are. An interval excludes 0 exactly where
+    its p is below .05. Records are independent unless `cluster` says which belong together.
 
     Args:
         pc: A person_course frame of any engine.
@@ -124,8 +126,9 @@ def compare_groups(
 
     Source:
         Newcombe (1998), Statistics in Medicine 17, 873–890. Katz et al. (1978), Biometrics 34,
-        469–474. Cochran (1954), Biometrics 10, 417–451, for the rule of 5. Holm (1979), Scand.
-        J. Statist. 6, 65–70. Cramér (1946), Mathematical Methods of Statistics, p. 282.
+        469–474. Cochran (1954), Biometrics 10, 417–451, for the rule of 5. Dunn (1961), JASA 56,
+        52–64, for all pairs together; Miettinen (1976), Am. J. Epidemiol. 103, 226–235, for
+        intervals that agree with tests. Cramér (1946), Mathematical Methods of Statistics, p. 282.
         With clusters: Zou and Donner (2008), Statistics in Medicine 27, 1693–1702, for differences;
         Boos (1992), The American Statistician 46, 327–333, for tests.
 
@@ -174,8 +177,8 @@ def compare_groups(
 
         def protect(min_n: int) -> pl.DataFrame:
             safe = release_table(counted.n, counted.keys, counted_as, [], min_n=min_n)
-            told = described(safe, None if moments is None else moments.released())
-            return with_status(told, exact, table, min_n)
+            of_safe = moments and moments.released(safe["n_reached"], safe["n_learners"])
+            return with_status(described(safe, of_safe), exact, table, min_n)
 
         return Result(table, (), exact, protect)
 
@@ -234,15 +237,23 @@ def _within(pairs: pl.DataFrame, about: dict[str, pl.Expr], *, has_keys: bool) -
         return counts.with_columns(
             # Without a shared stratum nobody is compared, and 0 / 0 is no difference.
             pooled_difference=pooled.fill_nan(None),
-            p_adjusted=holm(counts["p_value"]),
+            p_adjusted=bonferroni(counts["p_value"]),
             **about,
-        )
+        ).with_columns(_kept("p_value", "difference_ci"), _kept("p_adjusted", "simultaneous"))
 
     names = [name for name in pairs.columns if name.startswith("key_")]
     keys = pairs.select(pl.col(name).alias(f"n_{name[4:]}") for name in names)
     return Result.from_counts(
         WITHIN_STRATA, [], pairs.drop(names), derive, keys=keys if has_keys else None
     )
+
+
+def _kept(p: str, interval: str) -> pl.Expr:
+    """The p on the side of .05 on which its interval is, whatever two digits make of it."""
+    excludes = (pl.col(f"{interval}_low") > 0) | (pl.col(f"{interval}_high") < 0)
+    below, value = 0.99 * ALPHA, pl.col(p)
+    kept = pl.when(excludes & (value >= ALPHA)).then(below)
+    return kept.when(~excludes & (value < ALPHA)).then(ALPHA).otherwise(value).alias(p)
 
 
 def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:

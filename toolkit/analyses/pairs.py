@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 from scipy import stats
 
 from toolkit.analyses.clusters import Moments
-from toolkit.analyses.intervals import (
-    LEVEL,
-    difference_of,
-    holm,
-    katz,
-    newcombe,
-    ratio_of,
-    wilson_of_clusters,
-)
+from toolkit.analyses.intervals import LEVEL, katz, ratio_of
+from toolkit.analyses.simultaneous import ALPHA, Rates, agreeing, bonferroni
 from toolkit.analyses.spread import students
 
 SMALL_EXPECTED = 5
 CHI_SQUARED, FISHER, ROBUST = "χ²", "Fisher's exact", "robust score"
 DESIGN = ["rate_effect", "rate_clusters"]
-Ends = tuple[pl.Expr, pl.Expr]
 
 
 def compared_pairs(
@@ -44,20 +37,17 @@ def compared_pairs(
         wanted = (pl.col("group_b") == reference) & (pl.col("group_a") != reference)
     pairs = a.join(b, how="cross").filter(wanted)
     k_a, n_a, k_b, n_b = (pl.col(f"n_{of}_{x}") for x in "ab" for of in ("reached", "learners"))
-    if moments is None:
-        of_difference, of_ratio = newcombe(k_a, n_a, k_b, n_b), katz(k_a, n_a, k_b, n_b)
-    else:
+    of_ratio = katz(k_a, n_a, k_b, n_b)
+    if moments is not None:
         together = [moments.correlation(*pair) for pair in _places(pairs)]
         pairs = pairs.with_columns(pl.Series("together", together, pl.Float64))
-        of_difference, of_ratio = _ends_of_clusters()
+        of_ratio = _ratio_of_clusters()
     share = (k_a + k_b) / (n_a + n_b)
     # Where all have the outcome, or none, there is nothing to test.
     differ = share.is_between(0, 1, closed="none")
     pearson = (k_a / n_a - k_b / n_b) ** 2 / (share * (1 - share) * (1 / n_a + 1 / n_b))
     pairs = pairs.with_columns(
         difference=k_a / n_a - k_b / n_b,
-        difference_ci_low=of_difference[0],
-        difference_ci_high=of_difference[1],
         ratio=pl.when(k_b > 0).then((k_a / n_a) / (k_b / n_b)),
         ratio_ci_low=of_ratio[0],
         ratio_ci_high=of_ratio[1],
@@ -65,7 +55,37 @@ def compared_pairs(
         statistic=pl.when(differ).then(pearson),
     )
     tested = _independent(pairs) if moments is None else _robust(pairs, moments)
-    return tested.with_columns(p_adjusted=holm(tested["p_value"]))
+    tested = tested.with_columns(p_adjusted=bonferroni(tested["p_value"]))
+    return tested.with_columns(_intervals(tested))
+
+
+def _intervals(pairs: pl.DataFrame) -> list[pl.Series]:
+    """The ends of each difference's own interval, and of those that hold together."""
+    rates = _rates(pairs)
+    found = []
+    for name, p, tests in (
+        ("difference_ci", "p_value", 1),
+        ("simultaneous", "p_adjusted", max(pairs.height, 1)),
+    ):
+        ends = agreeing(rates.ends, pairs[p].to_numpy() / tests, ALPHA / tests)
+        for end, values in zip(("low", "high"), ends, strict=True):
+            found.append(pl.Series(f"{name}_{end}", values).fill_nan(None))
+    return found
+
+
+def _rates(pairs: pl.DataFrame) -> Rates:
+    """The rates of pairs and what they are worth; NaN where a count is withheld."""
+
+    def numbers(name: str) -> Any:
+        return pairs[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+    n = [numbers(f"n_learners_{x}") for x in "ab"]
+    a, b = (numbers(f"n_reached_{x}") / size for x, size in zip("ab", n, strict=True))
+    if DESIGN[0] + "_a" not in pairs.columns:
+        return Rates(a, b, n[0], n[1])
+    n_a, n_b = (size / numbers(f"{DESIGN[0]}_{x}") for x, size in zip("ab", n, strict=True))
+    clusters = (numbers(f"{DESIGN[1]}_a"), numbers(f"{DESIGN[1]}_b"))
+    return Rates(a, b, n_a, n_b, clusters, numbers("together"))
 
 
 def _places(pairs: pl.DataFrame) -> list[tuple[int, int]]:
@@ -106,19 +126,15 @@ def _robust(pairs: pl.DataFrame, moments: Moments) -> pl.DataFrame:
     )
 
 
-def _ends_of_clusters() -> tuple[Ends, Ends]:
-    """The ends of difference and ratio, from `DESIGN` of each group and their correlation."""
-    shares, ends, logs = [], [], []
+def _ratio_of_clusters() -> tuple[pl.Expr, pl.Expr]:
+    """The ends of the ratio, from `DESIGN` of each group and their correlation."""
+    shares, logs = [], []
     for x in "ab":
         k, n = pl.col(f"n_reached_{x}"), pl.col(f"n_learners_{x}")
-        effect, clusters = (pl.col(f"{name}_{x}") for name in DESIGN)
         shares.append(k / n)
-        ends.append(wilson_of_clusters(k, n, effect, clusters))
-        logs.append((effect * (1 / k - 1 / n)).sqrt())
-    together = pl.col("together")
+        logs.append((pl.col(f"{DESIGN[0]}_{x}") * (1 / k - 1 / n)).sqrt())
     fewest = pl.min_horizontal(f"{DESIGN[1]}_a", f"{DESIGN[1]}_b")
     one, other = logs
-    variance = one**2 + other**2 - 2 * together * one * other
+    variance = one**2 + other**2 - 2 * pl.col("together") * one * other
     half = students(fewest, LEVEL) * variance.clip(0.0).sqrt()
-    of_difference = difference_of(shares[0], ends[0], shares[1], ends[1], together)
-    return of_difference, ratio_of(shares[0], shares[1], half)
+    return ratio_of(shares[0], shares[1], half)

@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
-from toolkit.analyses.clusters import CLUSTER
-from toolkit.analyses.intervals import LEVEL, difference_of, wilson, wilson_of_clusters
+from toolkit.analyses.clusters import CLUSTER, hotellings_p
+from toolkit.analyses.simultaneous import ALPHA, Rates, own_p_value, quantile
 from toolkit.errors import ArgumentError
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,9 @@ _SCHEMA = {
     "group_b": pl.String,
     "n_strata": pl.Int64,
     **dict.fromkeys(_COUNTS, pl.Int64),
-    **dict.fromkeys([*_DESIGN, "together", "p_value", "pooled_p_value"], pl.Float64),
+    **dict.fromkeys(
+        [*_DESIGN, "together", "mantel_haenszel_p_value", "pooled_p_value"], pl.Float64
+    ),
 }
 
 
@@ -49,8 +51,9 @@ def compared_within(
         Direct standardization with the strata's shares of the learners of both groups as weights:
         Breslow and Day (1987), Statistical Methods in Cancer Research II, 2.2. A rate's interval
         is Wilson's of as many learners as its variance is worth, that of the difference follows
-        from both: Zou and Donner (2008), Statistics in Medicine 27, 1693–1702. The test: Mantel
-        and Haenszel (1959), J. Natl. Cancer Inst. 22, 719–748, without continuity correction.
+        from both: Zou and Donner (2008), Statistics in Medicine 27, 1693–1702; p is 1 less the
+        level at which it reaches 0. For the odds ratio: Mantel and Haenszel (1959), J. Natl.
+        Cancer Inst. 22, 719–748, without continuity correction.
     """
     cells = cells.filter(pl.col("n_learners") > 0)
     groups = cells["group"].unique(maintain_order=True).to_list()
@@ -64,20 +67,29 @@ def compared_within(
         )
     rows = [{"group_a": a, "group_b": b, **_pair(cells, per_cluster, a, b)} for a, b in pairs]
     found = pl.DataFrame(rows, schema=_SCHEMA)
-    one, other = pl.col("rate_a"), pl.col("rate_b")
-    ends = [_ends(x, of_clusters=per_cluster is not None) for x in "ab"]
-    low, high = difference_of(one, ends[0], other, ends[1], pl.col("together"))
-    return found.with_columns(
-        difference=one - other, difference_ci_low=low, difference_ci_high=high
-    ).drop(_DESIGN, "together")
+    return found.with_columns(_judged(found, of_clusters=per_cluster is not None)).drop(
+        _DESIGN, "together"
+    )
 
 
-def _ends(x: str, *, of_clusters: bool) -> tuple[pl.Expr, pl.Expr]:
-    worth = pl.col(f"n_learners_{x}") / pl.col(f"effect_{x}")
-    if of_clusters:
-        k, one = pl.col(f"rate_{x}") * worth, pl.lit(1.0)
-        return wilson_of_clusters(k, worth, one, pl.col(f"clusters_{x}"), level=LEVEL)
-    return wilson(pl.col(f"rate_{x}") * worth, worth, level=LEVEL)
+def _judged(pairs: pl.DataFrame, *, of_clusters: bool) -> list[pl.Series]:
+    """The difference of each pair with its intervals, and the p that they imply."""
+    rate_a, rate_b, n_a, n_b, effect_a, effect_b, clusters_a, clusters_b = (
+        pairs[f"{name}_{x}"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        for name in ("rate", "n_learners", "effect", "clusters")
+        for x in "ab"
+    )
+    clusters = (clusters_a, clusters_b) if of_clusters else None
+    together = pairs["together"].fill_null(np.nan).to_numpy()
+    rates = Rates(rate_a, rate_b, n_a / effect_a, n_b / effect_b, clusters, together)
+    found = {"difference": rate_a - rate_b}
+    for name, tests in (("difference_ci", 1), ("simultaneous", max(pairs.height, 1))):
+        ends = rates.ends(np.full(pairs.height, quantile(ALPHA / tests)))
+        found |= {
+            f"{name}_{end}": values for end, values in zip(("low", "high"), ends, strict=True)
+        }
+    found["p_value"] = own_p_value(rates.ends, np.zeros(pairs.height))
+    return [pl.Series(name, values).fill_nan(None) for name, values in found.items()]
 
 
 def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str) -> dict[str, Any]:
@@ -123,7 +135,7 @@ def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str)
     pooled = [values.sum(axis=1, keepdims=True) for values in (k, n)]
     return found | {
         "together": together,
-        "p_value": _test(k, n, parts),
+        "mantel_haenszel_p_value": _test(k, n, parts),
         "pooled_p_value": _test(pooled[0], pooled[1], None if parts is None else parts.pooled()),
     }
 
@@ -173,7 +185,10 @@ def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
         total = parts.total
         if total <= 2:
             return None
-        variance = float(np.sum(in_clusters**2)) * (total - 1) / total
+        variance = float(np.sum(in_clusters**2))
     if independent <= 0 or variance <= _TOLERANCE * independent:
         return None
-    return float(chdtrc(1, score**2 / variance))
+    statistic = score**2 / variance
+    if parts is not None:
+        return hotellings_p(statistic, 1, parts.total)
+    return float(chdtrc(1, statistic))

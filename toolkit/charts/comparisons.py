@@ -18,9 +18,9 @@ MOST_PAIRS = 30
 def pairs(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw the differences of `compare_groups` with their 95% intervals, largest first.
+    """Draw the differences of `compare_groups` with simultaneous 95% intervals, largest first.
 
-    A filled dot is a pair that differs after Holm's correction. At most 30 pairs are drawn, those
+    A filled dot is a pair that differs, its interval excluding 0. At most 30 pairs are drawn, those
     with the largest differences; the subtitle says so.
 
     Args:
@@ -34,7 +34,7 @@ def pairs(
     told = [_pair(row, released) for row in most.iter_rows(named=True)]
     names = words.distinct([f"{words.name(a)} − {words.name(b)}" for a, b, *_ in told])
     drawn = most.select(
-        value="difference", low="difference_ci_low", high="difference_ci_high"
+        value="difference", low="simultaneous_low", high="simultaneous_high"
     ).with_columns(
         group=pl.Series(names, dtype=pl.String),
         text=pl.Series([one[2] for one in told], dtype=pl.String),
@@ -44,11 +44,12 @@ def pairs(
     differ = seen.filter(pl.col("p_adjusted") < words.SIGNIFICANT).height
     of = words.plural(seen.height, "pair")
     finding = (
-        f"{differ} of {of} of groups differ after Holm's correction"
+        f"{differ} of {of} of groups differ by more than chance alone would explain"
         if seen.height
         else f"Pairs of groups: {NOTHING}"
     )
-    notes = ["Filled dots differ after Holm's correction"] if differ else []
+    together = ", all intervals together" if released.frame.height > 1 else ""
+    notes = [f"Filled dots differ{together}"] if differ else []
     if seen.height > MOST_PAIRS:
         notes.append(f"The {MOST_PAIRS} largest differences")
     hidden = released.frame.height - seen.height
@@ -64,7 +65,7 @@ def pairs(
             [
                 alt.Tooltip("group:N", title="groups"),
                 alt.Tooltip("text:N", title="difference (95% interval)"),
-                alt.Tooltip("p:N", title="after Holm's correction"),
+                alt.Tooltip("p:N", title="p, adjusted"),
             ],
         ),
         title=title or finding,
@@ -81,8 +82,8 @@ def _pair(row: dict[str, object], released: Released) -> tuple[object, object, s
         words.points(float(str(row[name])), decimal=decimal, unit=unit)
         for name, unit in (
             ("difference", True),
-            ("difference_ci_low", False),
-            ("difference_ci_high", False),
+            ("simultaneous_low", False),
+            ("simultaneous_high", False),
         )
     )
     p = row["p_adjusted"]

@@ -19,7 +19,8 @@ def rmst(
 ) -> alt.LayerChart:
     """Draw how many days later than the reference each group passes, with 95% intervals.
 
-    A filled dot is a group that differs by more than chance alone would explain.
+    The intervals of several groups are simultaneous. A filled dot is a group that differs by more
+    than chance alone would explain.
 
     Args:
         released: What may be shown of `rmst_difference`.
@@ -86,12 +87,12 @@ def _differences(
         "group",
         "text_n_learners",
         value="difference",
-        low="ci_low",
-        high="ci_high",
-        filled=(pl.col("p_value") < words.SIGNIFICANT).fill_null(value=False),
+        low="simultaneous_low",
+        high="simultaneous_high",
+        filled=(pl.col("p_adjusted") < words.SIGNIFICANT).fill_null(value=False),
     ).with_columns(
         text=pl.Series(told, dtype=pl.String),
-        p=pl.Series([words.p_value(p) for p in drawn["p_value"]], dtype=pl.String),
+        p=pl.Series([words.p_value(p) for p in drawn["p_adjusted"]], dtype=pl.String),
     )
     hidden = named.filter(pl.col("difference").is_null()).select("group", text=pl.lit(NOTHING))
     if notes and hidden.height:
@@ -99,7 +100,7 @@ def _differences(
         hidden = hidden.clear()
     reference = words.name(_first(released).get("reference"))
     finding = _finding(seen, reference, ways)
-    notes = [f"Reference: {reference}", "Filled dots: p below 0.05", *notes]
+    notes = [f"Reference: {reference}", _note(released), *notes]
     n = int(named["n_learners"].sum() or 0)
     return finish(
         dots(
@@ -108,7 +109,7 @@ def _differences(
             [
                 alt.Tooltip("group:N", title="group"),
                 alt.Tooltip("text:N", title="difference (95% interval)"),
-                alt.Tooltip("p:N", title="test"),
+                alt.Tooltip("p:N", title="p, adjusted"),
                 alt.Tooltip("text_n_learners:N", title="learners"),
             ],
             hidden=hidden,
@@ -119,17 +120,23 @@ def _differences(
     )
 
 
+def _note(released: Released) -> str:
+    together = ", for all groups together" if released.frame.height > 1 else ""
+    return f"Filled dots: p below 0.05{together}"
+
+
 def _interval(row: dict[str, Any], write: Any) -> str:
-    if row["ci_low"] is None or row["ci_high"] is None:
+    ends = row["simultaneous_low"], row["simultaneous_high"]
+    if None in ends:
         return ""
-    low, high = (write(row[end]).rsplit(" ", 1)[0] for end in ("ci_low", "ci_high"))
+    low, high = (write(end).rsplit(" ", 1)[0] for end in ends)
     return words.between(low, high)
 
 
 def _finding(seen: pl.DataFrame, reference: str, ways: tuple[str, str]) -> str:
     if seen.is_empty():
         return f"Differences from {reference}: {NOTHING}"
-    sure = seen.filter(pl.col("p_value") < words.SIGNIFICANT)
+    sure = seen.filter(pl.col("p_adjusted") < words.SIGNIFICANT)
     counts = [
         f"{part.height} {way}"
         for part, way in zip(

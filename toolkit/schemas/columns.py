@@ -48,7 +48,8 @@ class Column:
         high: Largest valid value.
         rests_on: For a statistic or a measure, the count columns it is computed from.
         within: For a count, the count column that includes it: passed within enrolled.
-        ci_of: For an end of an interval, the column of the estimate. The low end comes first.
+        ci_of: For an end of an interval, the column of the estimate. The low end comes first; of
+            two intervals the one that holds for all rows together comes last, and is displayed.
 
     Examples:
         >>> from toolkit.schemas import GRADES
@@ -116,7 +117,7 @@ class Table:
     def interval_of(self, name: str) -> tuple[str, str] | None:
         """Return the low and high end of an estimate's interval; None if it has none."""
         ends = [column.name for column in self.columns if column.ci_of == name]
-        return (ends[0], ends[1]) if ends else None
+        return (ends[-2], ends[-1]) if ends else None
 
     def empty(self) -> pl.DataFrame:
         """Return the frame without rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -223,6 +224,41 @@ def _of_pair(name: str, description: str, unit: str = "fraction") -> Column:
     return statistic(name, description, *_PAIR, unit=unit)
 
 
+def _pointwise(of: str, kind: Callable[..., Column], unit: str = "points") -> list[Column]:
+    """The ends of the interval of each row by itself."""
+    return [
+        replace(
+            kind(
+                f"{of}_ci_{end}",
+                f"{end.title()} end of the 95 % interval of `{of}`, for the row by itself.",
+                *_PAIR,
+                unit=unit,
+            ),
+            ci_of=of,
+        )
+        for end in ("low", "high")
+    ]
+
+
+def _simultaneous(kind: Callable[..., Column]) -> list[Column]:
+    """The ends of the intervals of `difference` that hold for all rows together."""
+    return [
+        replace(
+            kind(
+                f"simultaneous_{end}",
+                f"{end.title()} end of the simultaneous 95 % interval of `difference`: those of "
+                "all rows hold together, and exclude 0 where `p_adjusted` is below .05.",
+                *_PAIR,
+                unit="points",
+            ),
+            ci_of="difference",
+        )
+        for end in ("low", "high")
+    ]
+
+
+_ADJUSTED = "p after Bonferroni's correction for all rows."
+
 PAIRS = Table(
     "pairs",
     "one row per pair of groups a, b",
@@ -234,13 +270,14 @@ PAIRS = Table(
         count("n_learners_b", "In the denominator of b."),
         count("n_reached_b", "Of them, with the outcome.", "n_learners_b"),
         _of_pair("difference", "Rate of a minus rate of b.", "points"),
-        *interval("difference", "difference_ci_low", "difference_ci_high", *_PAIR, unit="points"),
+        *_pointwise("difference", statistic),
+        *_simultaneous(statistic),
         _of_pair("ratio", "Rate of a over rate of b; null if the rate of b is 0.", "ratio"),
-        *interval("ratio", "ratio_ci_low", "ratio_ci_high", *_PAIR, unit="ratio"),
+        *_pointwise("ratio", statistic, "ratio"),
         Column("test", pl.String, "χ², or Fisher's exact if an expected count is below 5."),
         _of_pair("statistic", "Pearson's χ² without continuity correction.", "χ²"),
         _of_pair("p_value", "Two-sided p of the test.", "p"),
-        _of_pair("p_adjusted", "p after Holm's correction over all rows.", "p"),
+        _of_pair("p_adjusted", _ADJUSTED, "p"),
         Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
         Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
     ),
@@ -265,20 +302,16 @@ WITHIN_STRATA = Table(
             *_PAIR,
             unit="points",
         ),
-        *(
-            replace(
-                measure(
-                    f"difference_ci_{end.lower()}",
-                    f"{end} end of the 95 % interval of `difference`.",
-                    *_PAIR,
-                    unit="points",
-                ),
-                ci_of="difference",
-            )
-            for end in ("Low", "High")
+        *_pointwise("difference", measure),
+        *_simultaneous(measure),
+        measure("p_value", "p of the difference, that its interval implies.", *_PAIR, unit="p"),
+        _of_pair("p_adjusted", _ADJUSTED, "p"),
+        measure(
+            "mantel_haenszel_p_value",
+            "p of the Mantel–Haenszel test of a common odds ratio of 1 within strata.",
+            *_PAIR,
+            unit="p",
         ),
-        measure("p_value", "p of the Mantel–Haenszel test within strata.", *_PAIR, unit="p"),
-        _of_pair("p_adjusted", "p after Holm's correction over all rows.", "p"),
         Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
         Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
         Column("within", pl.String, "The columns that define the strata.", Role.STATUS),

@@ -66,7 +66,7 @@ def _statistics(
             Role.STATISTIC,
             unit=unit,
             rests_on=rests_on,
-            ci_of=names[0][0] if name.endswith(("ci_low", "ci_high")) else None,
+            ci_of=names[0][0] if name.endswith(("_low", "_high")) else None,
         )
         for name, text in names
     )
@@ -167,6 +167,15 @@ LOGRANK_PAIRS = Table(
         ),
     ),
 )
+_DIFFERENCE_ENDS = (
+    ("ci_low", "Lower end of the difference's interval, for the row by itself."),
+    ("ci_high", "Upper end of the difference's interval, for the row by itself."),
+    (
+        "simultaneous_low",
+        "Lower end of the difference's simultaneous interval: those of all rows hold together.",
+    ),
+    ("simultaneous_high", "Upper end of the difference's simultaneous interval."),
+)
 RMST_DIFFERENCE = Table(
     "rmst_difference",
     "one row per group other than the reference",
@@ -183,20 +192,20 @@ RMST_DIFFERENCE = Table(
         ),
         *_statistics(
             ("difference", "Mean minus reference mean."),
-            ("ci_low", "Lower end of the difference's interval."),
-            ("ci_high", "Upper end of the difference's interval."),
+            *_DIFFERENCE_ENDS,
             rests_on=_BOTH,
             unit="days",
         ),
         *_statistics(
             ("p_value", "Probability of at least this difference if there were none."),
+            ("p_adjusted", "The same, corrected for all rows by Bonferroni's method."),
             rests_on=_BOTH,
             unit="p",
         ),
         *_statistics(
             ("ratio", "Mean over reference mean."),
-            ("ratio_ci_low", "Lower end of the ratio's interval."),
-            ("ratio_ci_high", "Upper end of the ratio's interval."),
+            ("ratio_ci_low", "Lower end of the ratio's interval, for the row by itself."),
+            ("ratio_ci_high", "Upper end of the ratio's interval, for the row by itself."),
             rests_on=_BOTH,
             unit="ratio",
         ),
@@ -223,13 +232,13 @@ MILESTONE_DIFFERENCE = Table(
         ),
         *_statistics(
             ("difference", "Share minus reference share."),
-            ("ci_low", "Lower end of the difference's interval."),
-            ("ci_high", "Upper end of the difference's interval."),
+            *_DIFFERENCE_ENDS,
             rests_on=_BOTH,
             unit="points",
         ),
         *_statistics(
             ("p_value", "Probability of at least this difference if there were none."),
+            ("p_adjusted", "The same, corrected for all rows by Bonferroni's method."),
             rests_on=_BOTH,
             unit="p",
         ),

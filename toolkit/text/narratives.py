@@ -182,7 +182,7 @@ def pairs(released: Released) -> str:
     a, b = words.name(row["group_a"]), words.name(row["group_b"])
     text = (
         f"The largest difference is between {a} and {b}: {_points(row, released)}, "
-        f"{words.p_value(row['p_adjusted'])} after Holm's correction."
+        f"{words.p_value(row['p_adjusted'])}.{words.for_all(released.frame.height)}"
     )
     differ = seen.filter(pl.col("p_adjusted") < words.SIGNIFICANT).height
     if differ == 0:
@@ -206,8 +206,9 @@ def within_strata(released: Released) -> str:
     row = most.row(0, named=True)
     text = (
         f"{where}, {words.name(row['group_a'])} and {words.name(row['group_b'])} differ by "
-        f"{_points(row, released)}, {words.p_value(row['p_adjusted'])} after Holm's correction; "
+        f"{_points(row, released)}, {words.p_value(row['p_adjusted'])}; "
         f"overall by {words.percentage_points(row['pooled_difference'])}."
+        f"{words.for_all(released.frame.height)}"
     )
     for changed, how in (
         (turned, "reverses"),

@@ -148,15 +148,16 @@ def rmst_difference(released: Released) -> str:
     for row in _ends_of(seen).iter_rows(named=True):
         d = row["difference"]
         way = "sooner" if d < 0 else "later"
-        ends = words.between(_signed(row["ci_low"]), _signed(row["ci_high"]))
+        ends = words.between(_signed(row["simultaneous_low"]), _signed(row["simultaneous_high"]))
         told.append(
             f"{_group(row, released)} {words.days(abs(d))} days {way} "
-            f"(95% interval {ends}, {words.p_value(row['p_value'])})"
+            f"(95% interval {ends}, {words.p_value(row['p_adjusted'])})"
         )
     first = seen.row(0, named=True)
     return (
         f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
-        f"{words.name(first['reference'])}: {_of_all(told, seen)}.{_caution(seen)}"
+        f"{words.name(first['reference'])}: {_of_all(told, seen)}."
+        f"{words.for_all(released.frame.height)}{_caution(seen)}"
     )
 
 
@@ -168,14 +169,14 @@ def milestone_difference(released: Released) -> str:
     told = [
         f"{_group(row, released)} {_share(row['passed_share'], released)}, "
         f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
-        f"(95% interval {_points_between(row, released)}, {words.p_value(row['p_value'])})"
+        f"(95% interval {_points_between(row, released)}, {words.p_value(row['p_adjusted'])})"
         for row in _ends_of(seen).iter_rows(named=True)
     ]
     first = seen.row(0, named=True)
     return (
         f"By day {words.days(first['at'])}, {_share(first['reference_share'], released)} of "
         f"{words.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
-        f"{_caution(seen)}"
+        f"{words.for_all(released.frame.height)}{_caution(seen)}"
     )
 
 
@@ -293,10 +294,13 @@ def _percents(row: Row, released: Released) -> str:
 
 
 def _points_between(row: Row, released: Released) -> str:
-    if row["ci_low"] is None or row["ci_high"] is None:
+    if row["simultaneous_low"] is None or row["simultaneous_high"] is None:
         return "unknown"
     decimal = released.min_n is None
-    low, high = (words.points(row[e], decimal=decimal, unit=False) for e in ("ci_low", "ci_high"))
+    low, high = (
+        words.points(row[e], decimal=decimal, unit=False)
+        for e in ("simultaneous_low", "simultaneous_high")
+    )
     return words.between(low, high)
 
 
@@ -323,7 +327,7 @@ def _days(row: Row) -> str:
 
 
 def _caution(seen: pl.DataFrame) -> str:
-    doubtful = seen.filter(pl.col("p_value") >= words.SIGNIFICANT).height
+    doubtful = seen.filter(pl.col("p_adjusted") >= words.SIGNIFICANT).height
     return (
         " Where p is 0.05 or more, the difference is no larger than chance alone could explain; "
         "with few learners, a real difference could still be hidden."

@@ -107,6 +107,13 @@ def p_value(p: float | None) -> str:
     return f"p = {p:.2f}" if p >= 0.095 else f"p = {p:.2g}"
 
 
+def for_all(comparisons: int) -> str:
+    """Say that intervals and p are those of all comparisons of a table together, if several."""
+    if comparisons < 2:
+        return ""
+    return f" Intervals and p hold for all {comparisons:,} comparisons together (Bonferroni)."
+
+
 def number(value: float) -> str:
     """Write a number without a unit: whole from 100 on, else to three digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
