@@ -282,6 +282,25 @@ def test_the_number_at_risk_is_the_one_of_the_row_at_that_time() -> None:
         assert row["text"] == (f"{at[0]:,}" if at and at[0] is not None else "<10")
 
 
+@pytest.mark.parametrize("by", [None, "display_name", ["display_name", "mode"]])
+@pytest.mark.parametrize("learners", [300, 700, 5000])
+def test_the_number_at_risk_at_every_tick_is_within_4(learners: int, by: object) -> None:
+    with tk.sandbox(learners=learners, seed=learners) as platform:
+        timed = tk.time_to_pass(tk.load_study(platform)).drop_nulls("duration")
+    spec = tk.kaplan_meier(timed, by=by).chart().to_dict()
+    names = [by] if isinstance(by, str) else by or []
+    label = pl.concat_str(names, separator=" · ") if names else pl.lit("all learners")
+    timed = timed.with_columns(panel=label)
+    told = [row for row in rows_of(spec) if row.get("duration") is not None and row.get("text")]
+    assert len(told) >= 4
+    for row in told:
+        n = timed.filter(pl.col("panel") == row["panel"], pl.col("duration") >= row["duration"])
+        if row["text"] == "<10":
+            assert n.height < 10, row
+        else:
+            assert abs(int(row["text"].replace(",", "")) - n.height) < 5, (row, n.height)
+
+
 def test_an_unknown_view_of_a_curve_is_refused() -> None:
     with pytest.raises(tk.errors.ArgumentError, match="passed"):
         tk.kaplan_meier(durations(PC)).chart(show="both")

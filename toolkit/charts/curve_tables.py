@@ -35,17 +35,33 @@ def end_of(rows: pl.DataFrame, value: str) -> float:
     return max(known, default=0.0) or 1.0
 
 
+def known_times(rows: pl.DataFrame, min_n: int | None) -> frozenset[float]:
+    """Return the times that were asked of every released curve; none where rows are exact.
+
+    A released curve has rows at its steps, and at such times as long as enough are at risk. A row
+    without events is at such a time; at a time of steps, curves that ended may still have some.
+    """
+    if min_n is None:
+        return frozenset()
+    asked = rows.filter(pl.col("n_events").is_null()) if "n_events" in rows.columns else rows
+    own: list[set[float]] = [set(part["duration"]) for part in rows.partition_by("panel")]
+    later = {time for time in asked["duration"] if all(time in t or time > max(t) for t in own)}
+    return frozenset(later | set.intersection(*own)) if own else frozenset()
+
+
 def numbers_at_risk(
     panels: list[str], ticks: list[float], rows: pl.DataFrame, min_n: int | None
 ) -> pl.DataFrame:
-    """Return the number at risk at each tick, from the row of that time."""
+    """Return the number at risk at each tick; no text where the released curve does not tell it."""
     told = []
     for panel in panels:
         own = rows.filter(panel=panel)
+        times: set[float] = set(own["duration"])
         for tick in ticks:
             n = curves.at_risk(own, tick)
             text = words.count(n, min_n) if n is not None or min_n is not None else "0"
-            told.append((panel, tick, text))
+            is_told = min_n is None or tick in times or tick > max(times, default=0.0)
+            told.append((panel, tick, text if is_told else ""))
     schema = {"panel": pl.String, "duration": pl.Float64, "text": pl.String}
     return pl.DataFrame(told, schema=schema, orient="row")
 

@@ -8,7 +8,14 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.basis import NOTHING
-from toolkit.charts.curve_tables import TOGETHER, basis, end_of, in_panels, numbers_at_risk
+from toolkit.charts.curve_tables import (
+    TOGETHER,
+    basis,
+    end_of,
+    in_panels,
+    known_times,
+    numbers_at_risk,
+)
 from toolkit.charts.step_curves import Plot, many_panels, one_panel
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
@@ -50,6 +57,7 @@ def cumulative_incidence(
     plot = (Plot if together else Plot.small)(
         names=rows["end"].unique().sort().to_list(),
         end=end_of(rows, value),
+        known=known_times(rows, released.min_n),
         time=time,
         y_title="have come to the end",
         decimal=words.has_decimal(None, released.min_n),
@@ -150,6 +158,7 @@ def _hazards(
     plot = (Plot if together else Plot.small)(
         names=groups if together else [""],
         end=end_of(rows, value),
+        known=known_times(rows, released.min_n),
         time=time,
         y_title=y_title,
         top=_top(lines),

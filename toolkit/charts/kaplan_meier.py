@@ -8,7 +8,14 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.basis import NOTHING
-from toolkit.charts.curve_tables import TOGETHER, basis, end_of, in_panels, numbers_at_risk
+from toolkit.charts.curve_tables import (
+    TOGETHER,
+    basis,
+    end_of,
+    in_panels,
+    known_times,
+    numbers_at_risk,
+)
 from toolkit.charts.step_curves import Plot, many_panels, one_panel
 from toolkit.charts.theme import finish
 from toolkit.errors import ArgumentError
@@ -61,6 +68,7 @@ def kaplan_meier(
     plot = (Plot if together else Plot.small)(
         names=groups if together else [""],
         end=end_of(rows, "survival"),
+        known=known_times(rows, released.min_n),
         time=time,
         y_title="passed" if show == "passed" else "not yet passed",
         decimal=words.has_decimal(None, released.min_n),

@@ -10,7 +10,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.theme import DASHES, MUTED, PALETTE
-from toolkit.release.curves import ticks
+from toolkit.release.curves import STEPS, ticks
 
 Panel: TypeAlias = alt.LayerChart | alt.FacetChart
 Drawing: TypeAlias = alt.VConcatChart | alt.FacetChart
@@ -27,6 +27,7 @@ class Plot:
     Attributes:
         names: The curves of a panel, in the order of their colours.
         end: The right end of the time axis.
+        known: The times at which the number at risk is known of every curve; none if of any time.
         time: The title of the time axis.
         y_title: The title of the other axis.
         top: The upper end of the other axis; None for a share, which goes to 100 %.
@@ -48,6 +49,7 @@ class Plot:
     is_small: bool = False
     interpolate: Literal["step-after", "monotone"] = "step-after"
     decimal: bool = False
+    known: frozenset[float] = frozenset()
 
     @classmethod
     def small(cls, **shared: Any) -> Plot:
@@ -57,7 +59,12 @@ class Plot:
     @property
     def ticks(self) -> list[float]:
         """The ticks of the time axis, and the columns of the table below."""
-        return ticks(self.end, about=5 if self.is_small else 8)
+        about = 5 if self.is_small else 8
+        for step in STEPS if self.known else []:
+            found = [float(time) for time in range(0, int(self.end) + 1, step)]
+            if self.end // step <= about and self.known.issuperset(found):
+                return found
+        return ticks(self.end, about=about)
 
     def x(self, *, drawn: bool = True) -> alt.X:
         """The time axis."""

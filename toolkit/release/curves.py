@@ -71,7 +71,7 @@ def ticks(longest: float, *, about: int = 8) -> list[float]:
         >>> ticks(400)
         [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0]
     """
-    fitting = (step for step in STEPS if longest / step <= about)
+    fitting = (step for step in STEPS if longest // step <= about)
     step = next(fitting, longest / about)
     return [float(i * step) for i in range(int(longest // step) + 1)] if step else [0.0]
 

@@ -43,8 +43,9 @@ def released_table(
         The columns of an event table: numbers at risk and events that lead an estimator to the
         released estimates. `shown` replaces them by the counts to be shown.
     """
-    longest = float(str(steps["duration"].max())) if steps.height else 0.0
-    wanted = list(times) if times is not None else ticks(longest)
+    # A curve, and the axis of its chart, goes no further than enough learners are at risk.
+    longest = steps.filter(pl.col("n_at_risk") >= min_n)["duration"].max()
+    wanted = list(times) if times is not None else ticks(float(str(longest or 0)))
     keyed = steps if "key_events" in steps.columns else _keyed_by_group(steps, by)
     parts = [_released(part, by, min_n, wanted) for _, part in each_group(keyed, by)]
     return pl.concat(parts) if parts else _released(keyed, by, min_n, wanted)
