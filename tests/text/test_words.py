@@ -41,7 +41,38 @@ def test_the_unknown_group_is_no_group_that_is_called_so() -> None:
 def test_no_two_groups_are_named_alike(values: list[str]) -> None:
     told = words.labels(pl.DataFrame({"g": values}), ["g"])
     assert len(set(told)) == len(values)
-    assert all(len(name) <= words.LONGEST + 5 for name in told)
+    assert all(words.width(name) <= words.LONGEST + 5 for name in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("W" * 60, "W" * 13 + "…" + "W" * 13),
+        ("統計" * 40, "統計" * 5 + "統…計" + "統計" * 5),
+        ("👩🏽‍🔬" * 30, None),  # a scientist: four code points
+        ("🇩🇪" * 30, None),  # a flag: two
+        ("é" * 60, None),
+    ],
+)
+def test_a_wide_name_is_cut_between_letters(text: str, told: str | None) -> None:
+    short = words.shortened(text)
+    assert told in (None, short)
+    head, _, tail = short.partition("…")
+    one = text[: len(text) // (60 if text[0] == "e" else 30)]
+    for part in (head, tail):
+        assert told is not None or part == one * (len(part) // len(one))
+    assert words.width(short) <= words.LONGEST
+
+
+def test_a_name_that_looks_numbered_is_told_from_one_that_is() -> None:
+    names = ["Algebra", "Algebra", "Algebra (2)", "Algebra", "Algebra (2)"]
+    assert len(set(words.distinct(names))) == len(names)
+
+
+def test_marks_do_not_tower_and_a_name_in_arabic_ends_before_its_figure() -> None:
+    assert words.clean("Z" + "͑" * 20 + "a") == "Z͑͑a"
+    assert words.name("Tiếng Việt") == "Tiếng Việt"
+    assert words.name("مقدمة") == "مقدمة‎"
 
 
 @given(st.text(max_size=60))

@@ -48,7 +48,7 @@ def dots(
         "group:N",
         sort=order,
         title=None,
-        axis=alt.Axis(grid=True, gridDash=[1, 3], labelPadding=8, labelLimit=420),
+        axis=alt.Axis(grid=True, gridDash=[1, 3], labelPadding=8),
     )
     ticks = alt.Axis(format=axis.format, grid=True, tickCount=7)
     scale = alt.Scale(zero=axis.zero, nice=True)

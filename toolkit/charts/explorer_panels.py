@@ -23,7 +23,7 @@ _IN_COHORT = "datum.cohort === cohort"
 _HERE, _ELSEWHERE, _MEDIAN = PALETTE[0], RULE, PALETTE[5]  # one meaning each, in all parts
 _ENDS = {"at": RATE, "low": f"{RATE}_ci_low", "high": f"{RATE}_ci_high"}
 _HEIGHT, _SLOT = 190, 18  # pixels
-_NAME = 34  # characters of a course's name beside its dot
+_NAME = 34  # letters of a course's name beside its dot
 _HALF = MOST // 2
 
 
@@ -263,7 +263,7 @@ def _ranked(released: Released) -> pl.DataFrame:
     slot = pl.when(pl.col("n_courses") <= MOST).then(place).otherwise(slot)
     hidden = pl.when(is_known).then(_HALF).otherwise(MOST + 1)
     names = seen["course"].unique().sort().to_list()
-    told = words.distinct([words.shortened(words.name(name), _NAME) for name in names])
+    told = words.distinct([words.name(name) for name in names], _NAME)
     return ranked.with_columns(
         is_shown=is_shown,
         slot=pl.when(is_shown).then(slot).otherwise(hidden),

@@ -203,7 +203,8 @@ def _end_labels(plot: Plot, curves: pl.DataFrame) -> Panel:
     )
     swatch = base.mark_point(shape="square", size=55, filled=True, opacity=1, xOffset=14)
     name = base.mark_text(align="left", baseline="middle", dx=24, fontSize=12)
-    return alt.layer(swatch.encode(color=plot.color()), name.encode(text="series:N"))
+    # In a page too narrow for it, a legend takes its place.
+    return alt.layer(swatch.encode(color=plot.color()), name.encode(text="series:N"), name="ends")
 
 
 def _apart(wanted: Sequence[float], height: int) -> list[float]:

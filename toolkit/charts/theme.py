@@ -78,12 +78,12 @@ _CONFIG: dict[str, Any] = {
         "titleFontSize": 13,
         "titleFontWeight": "normal",
         "titlePadding": 10,
-        "labelLimit": 320,
+        "labelLimit": 400,
         "domainColor": RULE,
         "tickColor": RULE,
         "gridColor": GRID,
     },
-    "axisX": {"grid": False, "labelFlush": False},
+    "axisX": {"grid": False, "labelFlush": False, "labelSeparation": 4},
     "axisY": {"domain": False, "ticks": False, "labelPadding": 6},
     "header": {
         "labelColor": INK,
@@ -91,7 +91,7 @@ _CONFIG: dict[str, Any] = {
         "labelFontSize": 13,
         "titleFontSize": 13,
         "labelFontWeight": 600,
-        "labelLimit": 320,
+        "labelLimit": 400,
     },
     "legend": {
         "labelColor": INK,
@@ -99,7 +99,7 @@ _CONFIG: dict[str, Any] = {
         "labelFontSize": 12,
         "titleFontSize": 12,
         "titleFontWeight": "normal",
-        "labelLimit": 320,
+        "labelLimit": 400,
         "symbolLimit": 0,
     },
     "text": {"color": INK, "fontSize": 12},
@@ -182,8 +182,10 @@ def _lines(text: str, width: int) -> list[str]:
 
 
 def _exchange(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _exchange(inner) for key, inner in value.items()}
+    if isinstance(value, dict):  # what is drawn stays, even a course that is named as a colour
+        return {
+            key: inner if key == "datasets" else _exchange(inner) for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [_exchange(inner) for inner in value]
     return DARK.get(value, value) if isinstance(value, str) else value

@@ -14,6 +14,7 @@ import polars as pl
 from toolkit.analyses.outcomes import completion_funnel, outcomes
 from toolkit.errors import SnapshotError
 from toolkit.release.tables import SHOWN
+from toolkit.reports.figures import drawable
 from toolkit.results.result import Released
 from toolkit.snapshots.snapshot import Snapshot, list_snapshots, open_snapshot
 from toolkit.study import Study, load_study
@@ -76,7 +77,7 @@ class Course:
     @property
     def anchor(self) -> str:
         """What names the course in the explorer's address."""
-        return f"#course={quote(self.full, safe='')}"
+        return f"#course={quote(drawable(self.full), safe='')}"
 
     @property
     def curve_in_words(self) -> str:

@@ -68,7 +68,7 @@ def read_figure(name: str, spec: dict[str, Any]) -> Figure:
 
     Control characters, which a platform may put into any name, become "�": no SVG may hold them.
     """
-    spec = _drawable(spec)
+    spec = drawable(spec)
     heading = spec.get("title") or ""
     text = heading.get("text", "") if isinstance(heading, dict) else heading
     title = " ".join(text) if isinstance(text, list) else str(text)
@@ -78,14 +78,14 @@ def read_figure(name: str, spec: dict[str, Any]) -> Figure:
     return Figure(name, title, description, {**bare, "$schema": _SCHEMA})
 
 
-def _drawable(value: Any) -> Any:
+def drawable(value: Any) -> Any:
     """The same without a control character in any text."""
     if isinstance(value, str):
         return _CONTROL.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_drawable(one) for one in value]
+        return [drawable(one) for one in value]
     if isinstance(value, dict):
-        return {_drawable(key): _drawable(one) for key, one in value.items()}
+        return {drawable(key): drawable(one) for key, one in value.items()}
     return value
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -19,8 +22,14 @@ ABSENT = "–"
 UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
 ALL = "all learners"
 SIGNIFICANT = 0.05
-LONGEST = 48  # characters of a name in a chart
+LONGEST = 48  # letters of a name in a chart, of usual width
 _MANY = 5_000  # learners from which a share supports a decimal
+_TOWER = re.compile(
+    r"((?:[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]){2})"
+    r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
+)
+_FLAGS = {chr(code) for code in range(0x1F1E6, 0x1F200)}
+_WIDE, _NARROW = frozenset("MWmw@%"), frozenset("fijlrtI.,:;'|!()[]{}/\\- `\"")
 _RESERVED = {UNKNOWN, ALL, "(none)", ABSENT, ""}
 _SPANS = {"enrolled_month": "%b %Y", "enrolled_year": "%Y"}
 
@@ -160,12 +169,18 @@ def name(value: object, column: str = "") -> str:
         return f"{value:g}"
     text = clean(str(value))
     is_taken = text in _RESERVED or text.startswith((f"{UNKNOWN} ", "“"))
-    return f"“{text}”" if is_taken else text
+    text = f"“{text}”" if is_taken else text
+    # Else a figure after a name in Arabic or Hebrew would be read as a part of it.
+    is_rightward = any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in text)
+    return f"{text}\u200e" if is_rightward else text
 
 
 def clean(text: str) -> str:
-    """Write platform text as one visible line, without control or direction characters."""
-    return "".join(_visible(character) for character in text).strip()
+    """Write platform text as one visible line, without control or direction characters.
+
+    Of many marks on one letter a few stay: stacked higher, they would cover the lines around.
+    """
+    return _TOWER.sub(r"\1", "".join(_visible(character) for character in text)).strip()
 
 
 def _visible(character: str) -> str:
@@ -195,23 +210,85 @@ def _label(values: dict[str, Any]) -> str:
     return " · ".join(name(value, column) for column, value in values.items())
 
 
-def distinct(names: Sequence[str]) -> list[str]:
-    """Shorten long names in the middle, and number those that would look alike."""
-    seen: dict[str, int] = {}
+def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:
+    """Shorten long names in the middle, and number those that would look alike.
+
+    Examples:
+        >>> distinct(["Algebra", "Algebra", "Algebra (2)"])
+        ['Algebra', 'Algebra (3)', 'Algebra (2)']
+    """
+    short = [shortened(name, longest) for name in names]
+    taken, seen = set(short), Counter[str]()
     told = []
-    for full in names:
-        short = shortened(full)
-        seen[short] = seen.get(short, 0) + 1
-        told.append(short if seen[short] == 1 else f"{short} ({seen[short]})")
+    for name in short:
+        seen[name] += 1
+        numbered = name
+        while seen[name] > 1 and numbered in taken:
+            numbered = f"{name} ({seen[name]})"
+            seen[name] += numbered in taken
+        taken.add(numbered)
+        told.append(numbered)
     return told
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """Cut the middle out of a long text; the end distinguishes the runs of a course."""
-    if len(text) <= longest:
+    """Cut the middle out of a wide text; the end distinguishes the runs of a course.
+
+    Args:
+        text: A name.
+        longest: Its greatest width, in half the height of a letter: what most letters take.
+
+    Examples:
+        >>> shortened("Statistics for the social sciences", 20)
+        'Statistics …l sciences'
+    """
+    letters = _letters(text)
+    widths = [_width_of(letter) for letter in letters]
+    if sum(widths) <= longest:
         return text
-    tail = longest // 2
-    return f"{text[: longest - tail - 1]}…{text[-tail:]}"
+    half = (longest - _width_of("…")) / 2
+    head = sum(width <= half for width in itertools.accumulate(widths))
+    tail = sum(width <= half for width in itertools.accumulate(reversed(widths)))
+    return f"{''.join(letters[:head])}…{''.join(letters[len(letters) - tail :])}"
+
+
+def _letters(text: str) -> list[str]:
+    """Divide a text where it may be cut: what is seen as one letter or emoji stays whole."""
+    letters: list[str] = []
+    for character in text:
+        before = letters[-1] if letters else ""
+        is_flag = character in _FLAGS and len(before) == 1 and before in _FLAGS
+        if before and (_is_mark(character) or before.endswith("\u200d") or is_flag):
+            letters[-1] += character
+        else:
+            letters.append(character)
+    return letters
+
+
+def _is_mark(character: str) -> bool:
+    is_skin = "\U0001f3fb" <= character <= "\U0001f3ff"
+    return is_skin or character == "\u200d" or unicodedata.category(character)[0] == "M"
+
+
+def width(text: str) -> float:
+    """Estimate how wide a text is in a sans serif, in half the height of a letter.
+
+    Examples:
+        >>> width("unit") < width("Unit") < width("UNIT"), width("統計")
+        (True, 4.0)
+    """
+    return sum(_width_of(letter) for letter in _letters(text))
+
+
+def _width_of(letter: str) -> float:
+    first = letter[0]
+    if unicodedata.east_asian_width(first) in "WF" or unicodedata.category(first) == "So":
+        return 2.0
+    if first in _WIDE:
+        return 1.7
+    if first in _NARROW:
+        return 0.6
+    return 1.35 if first.isupper() else 1.0
 
 
 def share(row: dict[str, Any], rate: str, released: Released) -> str:

@@ -8,10 +8,13 @@ const coloursElement = document.getElementById("dark-colours");
 const darkColours = coloursElement ? JSON.parse(coloursElement.textContent) : {};
 const views = new Map();
 
+// Colours for dark paper; data stay, even a course that is named as a colour.
 function exchanged(value) {
   if (Array.isArray(value)) return value.map(exchanged);
   if (value && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, exchanged(inner)]));
+    const pairs = Object.entries(value);
+    return Object.fromEntries(
+      pairs.map(([key, inner]) => [key, key === "datasets" ? inner : exchanged(inner)]));
   }
   return typeof value === "string" && value in darkColours ? darkColours[value] : value;
 }
@@ -77,77 +80,7 @@ function follow(element, view, spec, told) {
   tell();
 }
 
-// A narrow screen: parts below one another, names above what they name, lines that fit.
 const narrow = matchMedia("(max-width: 45rem)");
-const LABEL_ROW = 40; // pixels of a row with its name above it
-const LETTER = { title: 8.6, subtitle: 6.6 }; // pixels of a letter, on average
-
-function wrapped(lines, width) {
-  const most = Math.floor(width);
-  const told = [""];
-  for (const word of [lines].flat().join(" ").split(" ")) {
-    if (told.at(-1) && told.at(-1).length + word.length + 1 > most) told.push(word);
-    else told[told.length - 1] += `${told.at(-1) ? " " : ""}${word}`;
-  }
-  return told;
-}
-
-function names(encoding) {
-  const y = encoding?.y;
-  return y && ["nominal", "ordinal"].includes(y.type) && y.axis !== null && !y.title ? y : undefined;
-}
-
-function eachView(view, change) {
-  change(view);
-  for (const inner of ["vconcat", "hconcat", "concat", "layer"]) {
-    for (const part of view[inner] ?? []) eachView(part, change);
-  }
-  if (view.spec) eachView(view.spec, change);
-}
-
-// Make a spec `excess` pixels narrower than it was drawn last, or as narrow as the screen at first.
-function narrowed(spec, width, excess) {
-  const room = width - 24;
-  for (const param of spec.params ?? []) if (param.name === "narrow") param.value = true;
-  if (spec.config) spec.config.legend = { ...spec.config.legend, orient: "bottom" };
-  eachView(spec, (view) => {
-    if (view.hconcat) {
-      view.vconcat = view.hconcat;
-      delete view.hconcat;
-    }
-    if (view.concat || view.facet) view.columns = 1;
-    if (view.title?.text) {
-      const across = view === spec ? room : room - 60; // a part's title begins at its axis
-      view.title.text = wrapped(view.title.text, across / LETTER.title);
-      if (view.title.subtitle) view.title.subtitle = wrapped(view.title.subtitle, across / LETTER.subtitle);
-    }
-    const parts = view.layer ?? [view];
-    const named = [view, ...parts].map((part) => names(part.encoding)).filter(Boolean);
-    const n = named[0]?.sort?.length;
-    const before = view.height?.step ?? (n && typeof view.height === "number" ? view.height / n : 0);
-    const step = Math.max(before, LABEL_ROW);
-    if (before && excess === 0) {
-      view.height = view.height.step ? { step } : step * n;
-      for (const y of named) {
-        y.axis = { ...y.axis, labelAlign: "left", labelPadding: 2, labelOffset: 3 - step / 2, grid: false };
-      }
-      for (const part of parts) {
-        const mark = typeof part.mark === "string" ? { type: part.mark } : part.mark;
-        if (mark?.type === "bar") part.mark = { ...mark, height: 20 };
-        if (mark?.type === "rect") part.mark = { ...mark, height: { band: 0.5 } };
-      }
-    } else if (view.name === "courses" && excess === 0) {
-      view.height *= 1.9;
-    }
-    for (const part of view.width?.step && excess === 0 ? [view, ...parts] : []) {
-      const x = part.encoding?.x;
-      const isOnTop = x?.axis?.orient === "top";
-      if (x?.type === "nominal") x.axis = { ...x.axis, labelAngle: -45, labelAlign: isOnTop ? "left" : "right" };
-    }
-    if (typeof view.width === "number") view.width = Math.max(120, Math.min(view.width, room) - excess);
-    if (view.width?.step && excess > 0) view.width.step = Math.max(34, view.width.step * (room / (room + excess)));
-  });
-}
 
 async function draw(element) {
   const text = JSON.parse(document.getElementById(element.dataset.spec).textContent);
@@ -161,14 +94,16 @@ async function draw(element) {
   views.get(element)?.finalize();
   const tooltip = { theme: isDark ? "dark" : "light" };
   const options = { renderer: "svg", actions: false, ast: false, tooltip };
-  if (narrow.matches) narrowed(spec, element.clientWidth, 0);
-  let drawn = await vegaEmbed(element, spec, options);
-  for (let round = 0; narrow.matches && round < 3; round += 1) {
-    const excess = drawn.view.container().querySelector("svg").width.baseVal.value - element.clientWidth;
-    if (excess <= 0) break;
-    narrowed(spec, element.clientWidth, Math.ceil(excess));
+  const room = element.clientWidth;
+  element.room = room;
+  const plan = planned(narrow.matches);
+  let drawn = await vegaEmbed(element, fitted(spec, room, plan), options);
+  for (let round = 0; round < 5; round += 1) {
+    const width = drawn.view.container().querySelector("svg").width.baseVal.value;
+    if (width <= room) break;
+    tightened(plan, room, width);
     drawn.finalize();
-    drawn = await vegaEmbed(element, spec, options);
+    drawn = await vegaEmbed(element, fitted(spec, room, plan), options);
   }
   views.set(element, drawn);
   if (told) follow(element, drawn.view, spec, told);
@@ -180,9 +115,18 @@ async function draw(element) {
   element.dataset.drawn = "true";
 }
 
-async function drawAll() {
-  for (const element of document.querySelectorAll(".chart")) await draw(element);
-  root.dataset.drawn = "true";
+// One after the other: a chart that is being drawn is not drawn anew meanwhile.
+let drawing = Promise.resolve();
+
+function drawAll(isDue = () => true) {
+  delete root.dataset.drawn;
+  const turn = drawing.then(async () => {
+    for (const element of document.querySelectorAll(".chart")) {
+      if (isDue(element)) await draw(element);
+    }
+    if (turn === drawing) root.dataset.drawn = "true";
+  });
+  drawing = turn;
 }
 
 function setTheme(theme) {
@@ -232,7 +176,11 @@ themeButton.addEventListener("click", () => {
   drawAll();
 });
 
-narrow.addEventListener("change", drawAll);
+let resized;
+addEventListener("resize", () => {
+  clearTimeout(resized);
+  resized = setTimeout(() => drawAll((element) => element.clientWidth !== element.room), 150);
+});
 addEventListener("hashchange", () => {
   for (const element of document.querySelectorAll(".chart")) element.choose?.(fromAddress());
 });
