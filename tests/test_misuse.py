@@ -137,6 +137,7 @@ WRONG: dict[str, list[Any]] = {
     "bandwidth": [*NO_NUMBER, 0, True],
     "end": [None, 7, "no such", "", ["passed"]],
     "strata": [*NO_NAME, "mode"],
+    "margin": NO_SHARE,
     "columns": [7, "text", b"mode", {}, [], [7], ["no such"], ["passed", "passed"], ["created"]],
     "medians": [None, 7, "completion", [7], ["no such"], ["passed"]],
     "cluster": [*NO_NAME[:-2], b"mode", "no such", ["mode"]],

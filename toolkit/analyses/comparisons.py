@@ -28,15 +28,21 @@ from toolkit.analyses.pairs import (
     SMALL_EXPECTED,
     compared_pairs,
 )
-from toolkit.analyses.simultaneous import ALPHA, bonferroni
+from toolkit.analyses.simultaneous import ALPHA, bonferroni, judged
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
 from toolkit.analyses.within import STRATUM, compared_within
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import release_table, with_status
 from toolkit.results.result import Narrative, Result, marked
 from toolkit.schemas import Table
-from toolkit.schemas.arguments import one_of
-from toolkit.schemas.outcome_results import COMPARED_GROUPS, COMPARISON_TEST, PAIRS, WITHIN_STRATA
+from toolkit.schemas.arguments import a_share, one_of
+from toolkit.schemas.outcome_results import (
+    COMPARED_GROUPS,
+    COMPARISON_TEST,
+    PAIRS,
+    WITHIN_STRATA,
+    with_equivalence,
+)
 
 MOST_GROUPS = 300
 _RATE = {"rate": ("n_reached", "n_learners")}
@@ -64,6 +70,8 @@ class Comparison:
     def narrate(self) -> Narrative:
         """Say what was found, from the released figures."""
         parts = [self.test, self.groups, *([self.pairs] if self.pairs.frame.height > 1 else [])]
+        if "verdict" in self.pairs.schema.names:
+            parts = [self.groups, self.pairs]
         parts += [] if self.within is None else [self.within]
         caution = "Groups that differ in this may differ in much else."
         return Narrative(" ".join([*(str(part.narrate()) for part in parts), caution]))
@@ -96,6 +104,7 @@ def compare_groups(
     completed_from: float = COMPLETED,
     cluster: str | None = None,
     strata: By = None,
+    margin: float | None = None,
 ) -> Comparison:
     """Compare the share with an outcome between groups, all pairs or each with a reference.
 
@@ -118,6 +127,9 @@ def compare_groups(
         strata: Compare within the values of these columns too, such as "course_id": `within` has
             the differences of rates that are standardized to the same mixture of strata, and says
             where a difference turns round.
+        margin: The smallest difference of shares that matters, such as 0.05 for 5 percentage
+            points. Each pair then has a `verdict`: equivalent within ±margin, different, or
+            undecided.
 
     Raises:
         SchemaError: A column is missing, or of another kind.
@@ -130,7 +142,8 @@ def compare_groups(
         52–64, for all pairs together; Miettinen (1976), Am. J. Epidemiol. 103, 226–235, for
         intervals that agree with tests. Cramér (1946), Mathematical Methods of Statistics, p. 282.
         With clusters: Zou and Donner (2008), Statistics in Medicine 27, 1693–1702, for differences;
-        Boos (1992), The American Statistician 46, 327–333, for tests.
+        Boos (1992), The American Statistician 46, 327–333, for tests. Schuirmann (1987), Journal of
+        Pharmacokinetics and Biopharmaceutics 15, 657–680, for equivalence.
 
     Examples:
         >>> pc = pl.DataFrame({"mode": ["audit"] * 80 + ["verified"] * 70, "passed": [True] * 48
@@ -149,6 +162,8 @@ def compare_groups(
         raise ArgumentError(f"by must be one column's name, not {by!r}")
     if not isinstance(outcome, str):
         raise ArgumentError(f"outcome must be a name, not {outcome!r}")
+    if margin is not None:
+        margin = a_share(margin, name="margin")
     rows = records(pc, NEEDED)
     reached = {"passed": PASSED, "active": ACTIVE, "completed": done}.get(outcome, nw.col(outcome))
     if outcome not in _OUTCOMES and rows.collect_schema().get(outcome) != nw.Boolean:
@@ -189,13 +204,17 @@ def compare_groups(
         found = _cells(rows, groups, strata, counts, names, cluster)
         told = " and ".join([strata] if isinstance(strata, str) else strata)
         within = _within(
-            compared_within(*found, chosen),
+            compared_within(*found, chosen, margin),
             {**about, "within": pl.lit(told)},
+            margin,
             has_keys=plain.keys is not None,
         )
     return Comparison(
         groups=result(COMPARED_GROUPS, _rates),
-        pairs=result(PAIRS, partial(compared_pairs, reference=chosen)),
+        pairs=result(
+            PAIRS if margin is None else with_equivalence(PAIRS),
+            partial(compared_pairs, reference=chosen, margin=margin),
+        ),
         test=result(COMPARISON_TEST, _overall),
         within=within,
     )
@@ -228,24 +247,26 @@ def _cells(
     return named(cells), named(count_clusters(rows, both, counts, cluster))
 
 
-def _within(pairs: pl.DataFrame, about: dict[str, pl.Expr], *, has_keys: bool) -> Result:
+def _within(
+    pairs: pl.DataFrame, about: dict[str, pl.Expr], margin: float | None, *, has_keys: bool
+) -> Result:
     """The pairs compared within strata; what is adjusted is measured on the records."""
 
     def derive(counts: pl.DataFrame) -> pl.DataFrame:
         rates = (pl.col(f"n_reached_{x}") / pl.col(f"n_learners_{x}") for x in "ab")
         pooled = next(rates) - next(rates)
-        return counts.with_columns(
+        told = counts.with_columns(
             # Without a shared stratum nobody is compared, and 0 / 0 is no difference.
             pooled_difference=pooled.fill_nan(None),
             p_adjusted=bonferroni(counts["p_value"]),
             **about,
         ).with_columns(_kept("p_value", "difference_ci"), _kept("p_adjusted", "simultaneous"))
+        return told if margin is None else judged(told, margin)
 
     names = [name for name in pairs.columns if name.startswith("key_")]
     keys = pairs.select(pl.col(name).alias(f"n_{name[4:]}") for name in names)
-    return Result.from_counts(
-        WITHIN_STRATA, [], pairs.drop(names), derive, keys=keys if has_keys else None
-    )
+    table = WITHIN_STRATA if margin is None else with_equivalence(WITHIN_STRATA)
+    return Result.from_counts(table, [], pairs.drop(names), derive, keys=keys if has_keys else None)
 
 
 def _kept(p: str, interval: str) -> pl.Expr:

@@ -10,7 +10,14 @@ from scipy import stats
 
 from toolkit.analyses.clusters import Moments
 from toolkit.analyses.intervals import LEVEL, katz, ratio_of
-from toolkit.analyses.simultaneous import ALPHA, Rates, agreeing, bonferroni
+from toolkit.analyses.simultaneous import (
+    ALPHA,
+    Rates,
+    agreeing,
+    bonferroni,
+    equivalence,
+    judged,
+)
 from toolkit.analyses.spread import students
 
 SMALL_EXPECTED = 5
@@ -19,7 +26,11 @@ DESIGN = ["rate_effect", "rate_clusters"]
 
 
 def compared_pairs(
-    groups: pl.DataFrame, moments: Moments | None, *, reference: str | None
+    groups: pl.DataFrame,
+    moments: Moments | None,
+    *,
+    reference: str | None,
+    margin: float | None = None,
 ) -> pl.DataFrame:
     """Compare every two groups, or each with the reference.
 
@@ -27,6 +38,7 @@ def compared_pairs(
         groups: One row per group, with `DESIGN` where rows come in clusters.
         moments: How the groups go together over the clusters; None where rows are independent.
         reference: The group that all others are compared with; None compares all pairs.
+        margin: The smallest difference that matters; None does not test equivalence.
     """
     numbered = groups.with_row_index("place")
     a = numbered.rename(lambda name: f"{name}_a")
@@ -56,12 +68,16 @@ def compared_pairs(
     )
     tested = _independent(pairs) if moments is None else _robust(pairs, moments)
     tested = tested.with_columns(p_adjusted=bonferroni(tested["p_value"]))
-    return tested.with_columns(_intervals(tested))
+    rates = _rates(tested)
+    tested = tested.with_columns(_intervals(tested, rates))
+    if margin is None:
+        return tested
+    p = pl.Series("equivalence_p_value", equivalence(rates.ends, margin, tested.height))
+    return judged(tested.with_columns(p.fill_nan(None)), margin)
 
 
-def _intervals(pairs: pl.DataFrame) -> list[pl.Series]:
+def _intervals(pairs: pl.DataFrame, rates: Rates) -> list[pl.Series]:
     """The ends of each difference's own interval, and of those that hold together."""
-    rates = _rates(pairs)
     found = []
     for name, p, tests in (
         ("difference_ci", "p_value", 1),

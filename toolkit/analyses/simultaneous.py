@@ -82,6 +82,41 @@ def own_p_value(ends: Ends, value: Floats) -> Floats:
     return np.where(known, 2 * ndtr(-reaching(ends, value)), np.nan)
 
 
+def equivalence(ends: Ends, margin: float, n: int) -> Floats:
+    """P of the two one-sided tests that n differences are the margin or more, to either side.
+
+    It is below alpha where the interval at the level 1 - 2 alpha lies within the margins.
+
+    Source:
+        Schuirmann (1987), A comparison of the two one-sided tests procedure and the power approach,
+        Journal of Pharmacokinetics and Biopharmaceutics 15, 657–680.
+    """
+    difference, _ = ends(np.zeros(n))
+    known = ~np.isnan(ends(np.ones(n))[0])
+    one_sided = []
+    for bound, side in ((margin, 1), (-margin, -1)):
+        z = reaching(ends, np.full(n, bound))
+        inside = side * (bound - difference) > 0
+        one_sided.append(ndtr(np.where(inside, -z, z)))
+    return np.where(known, np.maximum(*one_sided), np.nan)
+
+
+def judged(pairs: pl.DataFrame, margin: float) -> pl.DataFrame:
+    """Append the margin, the adjusted p of equivalence, and the verdict of each pair."""
+    adjusted = bonferroni(pairs["equivalence_p_value"])
+    known = pl.col("difference").is_not_null() & pl.col("equivalence_p_value").is_not_null()
+    verdict = (
+        pl.when(adjusted < ALPHA)
+        .then(pl.lit("equivalent"))
+        .when(pl.col("p_adjusted") < ALPHA)
+        .then(pl.lit("different"))
+        .otherwise(pl.lit("undecided"))
+    )
+    return pairs.with_columns(
+        margin=pl.lit(margin), equivalence_p_adjusted=adjusted, verdict=pl.when(known).then(verdict)
+    )
+
+
 @dataclass(frozen=True)
 class Rates:
     """Pairs of rates, each with as many learners as it is worth.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from toolkit.analyses.clusters import CLUSTER, hotellings_p
-from toolkit.analyses.simultaneous import ALPHA, Rates, own_p_value, quantile
+from toolkit.analyses.simultaneous import ALPHA, Rates, equivalence, own_p_value, quantile
 from toolkit.errors import ArgumentError
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,10 @@ _SCHEMA = {
 
 
 def compared_within(
-    cells: pl.DataFrame, per_cluster: pl.DataFrame | None, reference: str | None
+    cells: pl.DataFrame,
+    per_cluster: pl.DataFrame | None,
+    reference: str | None,
+    margin: float | None,
 ) -> pl.DataFrame:
     """Compare every two groups, or each with the reference, within the strata that both have.
 
@@ -43,6 +46,7 @@ def compared_within(
             `key_learners` and `key_reached` are the sums of the keys of these records.
         per_cluster: The same per `CLUSTER`; None where rows are independent.
         reference: The group that all others are compared with; None compares all pairs.
+        margin: The smallest difference that matters; None does not test equivalence.
 
     Raises:
         ArgumentError: There are more than 1,000 pairs.
@@ -67,12 +71,11 @@ def compared_within(
         )
     rows = [{"group_a": a, "group_b": b, **_pair(cells, per_cluster, a, b)} for a, b in pairs]
     found = pl.DataFrame(rows, schema=_SCHEMA)
-    return found.with_columns(_judged(found, of_clusters=per_cluster is not None)).drop(
-        _DESIGN, "together"
-    )
+    estimates = _estimates(found, margin, of_clusters=per_cluster is not None)
+    return found.with_columns(estimates).drop(_DESIGN, "together")
 
 
-def _judged(pairs: pl.DataFrame, *, of_clusters: bool) -> list[pl.Series]:
+def _estimates(pairs: pl.DataFrame, margin: float | None, *, of_clusters: bool) -> list[pl.Series]:
     """The difference of each pair with its intervals, and the p that they imply."""
     rate_a, rate_b, n_a, n_b, effect_a, effect_b, clusters_a, clusters_b = (
         pairs[f"{name}_{x}"].cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -89,6 +92,8 @@ def _judged(pairs: pl.DataFrame, *, of_clusters: bool) -> list[pl.Series]:
             f"{name}_{end}": values for end, values in zip(("low", "high"), ends, strict=True)
         }
     found["p_value"] = own_p_value(rates.ends, np.zeros(pairs.height))
+    if margin is not None:
+        found["equivalence_p_value"] = equivalence(rates.ends, margin, pairs.height)
     return [pl.Series(name, values).fill_nan(None) for name, values in found.items()]
 
 

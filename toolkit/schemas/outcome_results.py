@@ -318,6 +318,27 @@ WITHIN_STRATA = Table(
     ),
 )
 
+
+def with_equivalence(table: Table) -> Table:
+    """The table of pairs with what is said where the smallest difference that matters is named."""
+    kind = measure if table is WITHIN_STRATA else statistic
+    rule = "that the difference is `margin` or more, to either side"
+    columns = (
+        Column("margin", pl.Float64, "The smallest difference that matters.", unit="points"),
+        kind("equivalence_p_value", f"p of the two one-sided tests {rule}.", *_PAIR, unit="p"),
+        _of_pair("equivalence_p_adjusted", _ADJUSTED, "p"),
+        Column(
+            "verdict",
+            pl.String,
+            "equivalent: `equivalence_p_adjusted` is below .05. different: else, `p_adjusted` is. "
+            "undecided: neither.",
+            Role.STATUS,
+        ),
+    )
+    place = table.names.index("outcome")
+    return replace(table, columns=(*table.columns[:place], *columns, *table.columns[place:]))
+
+
 REPEATS = Table(
     "repeats",
     "one row per course over all its runs",

@@ -18,6 +18,7 @@ from toolkit.text.words import interval, percent, plural, share, told_count
 
 Row = dict[str, Any]
 TOO_FEW = "Too few learners to show."
+MOST_VERDICTS = 3
 ONLY_CHANCE = (
     "differ by no more than chance alone could explain; with few learners in a group, "
     "a real difference could still be hidden"
@@ -177,6 +178,8 @@ def pairs(released: Released) -> str:
     seen = released.frame.filter(pl.col("difference").is_not_null())
     if seen.is_empty():
         return TOO_FEW
+    if "verdict" in seen.columns:
+        return _verdicts(seen, released)
     most = seen.sort(pl.col("difference").abs(), descending=True, maintain_order=True)
     row = most.row(0, named=True)
     a, b = words.name(row["group_a"]), words.name(row["group_b"])
@@ -191,6 +194,32 @@ def pairs(released: Released) -> str:
     return f"{text} {differ} of {of} differ by more than chance alone would explain."
 
 
+def _verdicts(seen: pl.DataFrame, released: Released) -> str:
+    """Say which pairs are equivalent, different or undecided, with the figures of a few."""
+    margin = words.points(seen["margin"][0], decimal=True, unit=False).lstrip("+")
+    margin = margin.removesuffix(".0")
+    told = []
+    for verdict, as_told in (
+        ("equivalent", f"equivalent within ±{margin} percentage points"),
+        ("different", "different"),
+        ("undecided", "undecided"),
+    ):
+        rows = seen.filter(verdict=verdict)
+        named = [
+            f"{words.name(row['group_a'])} and {words.name(row['group_b'])}, "
+            f"{_points(row, released)}"
+            for row in rows.head(MOST_VERDICTS).iter_rows(named=True)
+        ]
+        if named:
+            of = (
+                f"{rows.height} of {plural(seen.height, 'pair')}, among them "
+                if (rows.height > MOST_VERDICTS)
+                else ""
+            )
+            told.append(f"{as_told[:1].upper()}{as_told[1:]}: {of}{'; '.join(named)}.")
+    return f"{' '.join(told)}{words.for_all(released.frame.height)}"
+
+
 def within_strata(released: Released) -> str:
     """Say whether the differences of pairs reverse or vanish within strata."""
     seen = released.frame.filter(pl.col("difference").is_not_null())
@@ -202,6 +231,8 @@ def within_strata(released: Released) -> str:
     lost = clear & (p.is_null() | (p >= words.SIGNIFICANT)) & ~turned
     strata = seen["within"][0].replace("display_name", "course").replace("course_id", "course")
     where = f"Within the same {words.name(strata)}"
+    if "verdict" in seen.columns:
+        return f"{where}: {_verdicts(seen, released)}"
     most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)
     row = most.row(0, named=True)
     text = (
