@@ -21,12 +21,16 @@ DOORS = {
     "cli": ("cli",),
     "compression": ("loading", "sandbox"),
     "engines": (),
+    "models": (),
     "notebooks": ("reports", "cli"),
     "sandbox": ("sandbox",),
     "spark": (),
 }
-# Used without an import of ours: engines that users hand in, parts of JupyterLab.
-NEVER_IMPORTED = {"ibis-framework", "ipywidgets", "pyarrow", "pyspark"}
+# Used without an import of ours: engines that users hand in, parts of JupyterLab, models that a
+# notebook fits.
+NEVER_IMPORTED = {
+    "ibis-framework", "ipywidgets", "lifelines", "pyarrow", "pyspark", "statsmodels"
+}  # fmt: skip
 # Optional packages are in the core's code where their absence is handled on the spot.
 HANDLED = {"pandas"}
 
@@ -93,7 +97,11 @@ def test_what_is_declared_is_imported() -> None:
 
 def test_the_extra_all_is_every_extra_of_users() -> None:
     (everything,) = EXTRAS["all"]
-    assert set(re.findall(r"[a-z]+", everything.split("[")[1])) == set(DOORS) - {"engines", "spark"}
+    assert set(re.findall(r"[a-z]+", everything.split("[")[1])) == set(DOORS) - {
+        "engines",
+        "models",
+        "spark",
+    }
 
 
 def test_the_core_brings_at_most_60_distributions() -> None:

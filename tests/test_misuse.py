@@ -71,6 +71,7 @@ def valid() -> dict[str, dict[str, Any]]:
         "time_to_pass": {"pc": pc},
         "exclusions": durations,
         "person_period": {"durations": timed},
+        "to_survival": {"durations": timed, "covariates": ["mode"]},
         "kaplan_meier": durations,
         "nelson_aalen": durations,
         "smoothed_hazard": durations,
@@ -139,6 +140,7 @@ WRONG: dict[str, list[Any]] = {
     "strata": [*NO_NAME, "mode"],
     "margin": NO_SHARE,
     "columns": [7, "text", b"mode", {}, [], [7], ["no such"], ["passed", "passed"], ["created"]],
+    "covariates": [None, 7, "mode", b"mode", {}, [7], ["no such"], ["mode", "mode"], ["event"]],
     "medians": [None, 7, "completion", [7], ["no such"], ["passed"]],
     "cluster": [*NO_NAME[:-2], b"mode", "no such", ["mode"]],
 }

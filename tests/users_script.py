@@ -48,6 +48,8 @@ def analyse(study: tk.Study) -> list[tk.Result]:
     ends = tk.time_to_pass(study, competing={"last seen": "last_date"})
     periods: pl.DataFrame = tk.survival.person_period(durations, every=7)
     assert "period" in periods.columns
+    data: tk.survival.SurvivalData = tk.survival.to_survival(durations, covariates=["mode"])
+    print(data.dropped)
     own = pc.group_by("course_run").agg(n=pl.len(), n_passed=pl.col("passed").sum())
     return [
         tk.match_counts(pc),

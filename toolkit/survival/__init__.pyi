@@ -1,5 +1,7 @@
 """The analyses of the time to pass."""
 
+from .bridge import SurvivalData as SurvivalData
+from .bridge import to_survival as to_survival
 from .competing_risks import cumulative_incidence as cumulative_incidence
 from .competing_risks import gray_test as gray_test
 from .differences import milestone_difference as milestone_difference

@@ -51,24 +51,14 @@ def person_period(durations: Frame, *, every: float = 7) -> Frame:
             f"{type(durations).__name__}"
         )
     every = a_number(every, name="every", above=0)
-    frame = durations.lazy()
+    frame = checked(durations.lazy())
     schema = frame.collect_schema()
-    require_columns(schema.names(), ["duration", "event"], what="durations")
     if "period" in schema:
         raise SchemaError("durations has a column `period`; rename yours first")
-    if schema["event"] != pl.Boolean:
-        raise SchemaError(f"`event` of durations must be Boolean, it is {schema['event']}")
-    for name in ("duration", "entry"):
-        if name in schema and not schema[name].is_numeric():
-            raise SchemaError(f"`{name}` of durations must be a number, it is {schema[name]}")
     if "excluded" in schema:
         frame = frame.filter(pl.col("excluded").is_null())
     duration, event = pl.col("duration"), pl.col("event")
     entry = pl.col("entry").fill_null(0.0) if "entry" in schema else pl.lit(0.0)
-    wrong = duration.is_null() | duration.is_nan() | (duration < 0) | event.is_null()
-    faults = frame.select(wrong.sum()).collect().item()
-    if faults:
-        raise SchemaError(f"{faults:,} durations are missing, negative or without `event`")
     longest = frame.select(duration.max()).collect().item() or 0
     if longest / every > MOST_STRETCHES:
         raise ArgumentError(
@@ -87,3 +77,27 @@ def person_period(durations: Frame, *, every: float = 7) -> Frame:
         .drop("_last", "entry", "excluded", strict=False)
     )
     return found.collect() if isinstance(durations, pl.DataFrame) else found
+
+
+def checked(durations: pl.LazyFrame) -> pl.LazyFrame:
+    """Return durations in which all that are not excluded can be.
+
+    Raises:
+        SchemaError: A column is missing or of another kind, or a duration that is not excluded is
+            missing, negative or without `event`.
+    """
+    schema = durations.collect_schema()
+    require_columns(schema.names(), ["duration", "event"], what="durations")
+    if schema["event"] != pl.Boolean:
+        raise SchemaError(f"`event` of durations must be Boolean, it is {schema['event']}")
+    for name in ("duration", "entry"):
+        if name in schema and not schema[name].is_numeric():
+            raise SchemaError(f"`{name}` of durations must be a number, it is {schema[name]}")
+    duration = pl.col("duration")
+    wrong = duration.is_null() | duration.is_nan() | (duration < 0) | pl.col("event").is_null()
+    if "excluded" in schema:
+        wrong &= pl.col("excluded").is_null()
+    faults = durations.select(wrong.sum()).collect().item()
+    if faults:
+        raise SchemaError(f"{faults:,} durations are missing, negative or without `event`")
+    return durations
