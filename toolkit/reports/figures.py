@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from toolkit.charts.basis import MOST
 from toolkit.extras import extra
+from toolkit.reports.by_course import Divided, courses_of, divided, write_courses
 from toolkit.snapshots.csv_files import harmless
 
 with extra("notebooks"):
@@ -53,9 +56,25 @@ class Figure:
     @property
     def json(self) -> str:
         """The specification, safe inside a `<script>` of a page."""
-        return json.dumps(self.spec, ensure_ascii=False, separators=(",", ":")).replace(
-            "<", "\\u003c"
-        )
+        text = json.dumps(self._divided.spec, ensure_ascii=False, separators=(",", ":"))
+        return text.replace("<", "\\u003c")
+
+    @cached_property
+    def _divided(self) -> Divided:
+        """The specification as the page has it, and what it loads for each of many courses."""
+        if not self.is_explorer or len(courses_of(self.spec)) <= MOST:
+            return Divided(self.spec, [])
+        return divided(self.spec, f"figures/{self.name}")
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """The specification as a picture needs it."""
+        return self._divided.drawn
+
+    def write_courses(self, folder: Path) -> None:
+        """Write what the page loads for each course, if there are many."""
+        if self._divided.courses:
+            write_courses(self._divided.courses, folder / self.name, f"figures/{self.name}")
 
 
 def _has_figures(row: dict[str, Any]) -> bool:
@@ -91,9 +110,10 @@ def drawable(value: Any) -> Any:
 
 def write_figure(figure: Figure, folder: Path) -> None:
     """Write `name.svg`, `name.png` (twice the size, for slides) and the tables as CSV."""
-    svg = vl_convert.vegalite_to_svg(figure.spec, vl_version=_VEGALITE)
+    svg = vl_convert.vegalite_to_svg(figure.drawn, vl_version=_VEGALITE)
     (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
     (folder / f"{figure.name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
+    figure.write_courses(folder)
     for stem, rows in figure.tables.items():
         table = pl.DataFrame(rows, infer_schema_length=None)
         harmless(table.lazy()).collect().write_csv(folder / f"{stem}.csv")

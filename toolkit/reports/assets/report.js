@@ -34,7 +34,29 @@ function takeWords(spec) {
   const [part] = spec.vconcat.splice(place, 1);
   const names = new Set([part, ...part.layer].map((layer) => layer.data?.name));
   delete spec.title;
-  return Object.entries(spec.datasets).find(([name]) => names.has(name))[1];
+  return Object.keys(spec.datasets).find((name) => names.has(name));
+}
+
+// Of many courses each has its rows in a file of its own, which is a script: a page from disk may
+// load nothing else.
+const loaded = new Map();
+globalThis.so2Course = (name, rows) => loaded.set(name, rows);
+
+function rowsOf(spec, course) {
+  const folder = spec.usermeta?.courses;
+  if (!folder) return {};
+  const options = spec.params.find((param) => param.name === "course").bind.options;
+  const name = `${folder}/${options.indexOf(course)}`;
+  if (loaded.has(name)) return loaded.get(name);
+  return new Promise((resolve) => {
+    const script = document.createElement("script");
+    script.src = `${name}.js`;
+    script.onload = script.onerror = () => {
+      script.remove();
+      resolve(loaded.get(name) ?? {});
+    };
+    document.head.append(script);
+  });
 }
 
 function choices(spec) {
@@ -50,32 +72,48 @@ function follow(element, view, spec, told) {
   words.setAttribute("role", "status");
   element.append(words);
 
+  const now = () => Object.fromEntries(names.map((name) => [name, view.signal(name)]));
+
   function tell() {
-    const now = Object.fromEntries(names.map((name) => [name, view.signal(name)]));
-    chosen.set(element, now);
-    const row = told.find((one) => names.every((name) => one[name] === now[name]));
+    const choice = now();
+    chosen.set(element, choice);
+    const row = spec.datasets[told].find((one) => names.every((name) => one[name] === choice[name]));
     words.replaceChildren();
     for (const [tag, text] of [["h2", row?.headline], ["p", row?.text]]) {
       if (text) words.appendChild(document.createElement(tag)).textContent = text.replaceAll("\n", " ");
     }
   }
 
-  function choose(wanted) {
-    for (const name of names) {
-      if (options[name].includes(wanted[name])) view.signal(name, wanted[name]);
-    }
-    return view.runAsync();
+  let latest = 0;
+
+  // First the rows, then the choice, so that no chart is without either.
+  async function choose(wanted) {
+    const mine = ++latest;
+    const known = names.filter((name) => options[name].includes(wanted[name]));
+    const choice = Object.fromEntries(known.map((name) => [name, wanted[name]]));
+    const rows = await rowsOf(spec, { ...now(), ...choice }.course);
+    if (mine !== latest) return; // another was chosen meanwhile
+    Object.assign(spec.datasets, rows);
+    for (const name of Object.keys(rows)) if (name !== told) view.data(name, rows[name]);
+    for (const name of known) view.signal(name, choice[name]);
+    await view.runAsync();
   }
 
   for (const name of names) {
     view.addSignalListener(name, () => {
       tell();
-      history.replaceState(null, "", `#${new URLSearchParams(chosen.get(element)).toString()}`);
+      history.replaceState(null, "", `#${new URLSearchParams(now()).toString()}`);
     });
   }
   view.addEventListener("click", (event, item) => {
     if (item?.datum?.course) choose({ course: item.datum.course });
   });
+  if (!element.choose) {
+    element.addEventListener("change", (event) => {
+      event.stopImmediatePropagation(); // Vega would change the choice before its rows are here
+      element.choose({ [event.target.name]: event.target.value });
+    }, { capture: true });
+  }
   element.choose = choose;
   tell();
 }
@@ -91,6 +129,8 @@ async function draw(element) {
   for (const param of choices(spec)) {
     if (param.bind.options.includes(wanted[param.name])) param.value = wanted[param.name];
   }
+  const first = choices(spec).find((param) => param.name === "course");
+  if (first) Object.assign(spec.datasets, await rowsOf(spec, first.value));
   views.get(element)?.finalize();
   const tooltip = { theme: isDark ? "dark" : "light" };
   const options = { renderer: "svg", actions: false, ast: false, tooltip };
