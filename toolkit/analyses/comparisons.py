@@ -33,6 +33,7 @@ from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED,
 from toolkit.analyses.within import STRATUM, compared_within
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import release_table, with_status
+from toolkit.results.registry import look_up
 from toolkit.results.result import Narrative, Result, marked
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_share, one_of
@@ -60,12 +61,16 @@ class Comparison:
         test: One row: the test over all groups (`COMPARISON_TEST`).
         within: One row per pair, compared within strata (`WITHIN_STRATA`); None where none were
             named.
+        by: The column that makes the groups.
+        among: Of whom the share is.
     """
 
     groups: Result
     pairs: Result
     test: Result
     within: Result | None = None
+    by: str = ""
+    among: str = "enrolled"
 
     def narrate(self) -> Narrative:
         """Say what was found, from the released figures."""
@@ -73,7 +78,7 @@ class Comparison:
         if "verdict" in self.pairs.schema.names:
             parts = [self.groups, self.pairs]
         parts += [] if self.within is None else [self.within]
-        caution = "Groups that differ in this may differ in much else."
+        caution = look_up("text.narratives:caution")(self.by, self.among)
         return Narrative(" ".join([*(str(part.narrate()) for part in parts), caution]))
 
     def chart(self, **options: Any) -> Any:
@@ -217,6 +222,8 @@ def compare_groups(
         ),
         test=result(COMPARISON_TEST, _overall),
         within=within,
+        by=by,
+        among=among,
     )
 
 

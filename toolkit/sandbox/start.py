@@ -26,7 +26,7 @@ class SandboxPlatform(Platform):
         token: Its temporary bearer token.
         label: What the data are, such as "sandbox: 5,000 simulated learners (seed 7)".
         clock: The platform's present (UTC), as in its `Date` header.
-        truth: The model the learners were drawn from; None for real learners.
+        truth: The model the learners were drawn from; None for real learners and late upgrades.
         remark: How data that do not fit the platform's format were converted, with counts, if any.
     """
 
@@ -71,6 +71,7 @@ def sandbox(
     seed: int = 7,
     *,
     oulad: str | Path | None = None,
+    late_upgrades: bool = False,
     faults: str | Iterable[str] | None = None,
     token: str | None = None,
     port: int = 0,
@@ -84,6 +85,9 @@ def sandbox(
         seed: The same seed gives the same bytes.
         oulad: A folder of OULAD tables (Parquet or the published CSV), to serve its real learners
             instead of simulated ones.
+        late_upgrades: All simulated learners enroll as audit, and some upgrade later, many after
+            they have passed. The mode has no effect on passing: a difference between the modes is
+            bias, to try methods on.
         faults: Faults to produce, such as "slow:0.1" or ["rate-limit:2", "gzip"]; the module
             `toolkit.sandbox.faults.catalogue` lists them.
         token: The bearer token to require; by default a random one.
@@ -99,5 +103,9 @@ def sandbox(
         ...     platform.label
         'sandbox: 500 simulated learners (seed 7)'
     """
-    source: Source = Oulad(Path(oulad)) if oulad is not None else Simulation(learners, seed)
+    source: Source = (
+        Oulad(Path(oulad))
+        if oulad is not None
+        else Simulation(learners, seed, late_upgrades=late_upgrades)
+    )
     return SandboxPlatform(source, read_faults(faults), token=token, port=port)

@@ -255,6 +255,17 @@ def within_strata(released: Released) -> str:
     return text
 
 
+def caution(by: str, among: str) -> str:
+    """Say what to bear in mind about the groups of a comparison, and of whom they are made."""
+    text = f"Groups that differ in this may differ in much else.{words.formed_later([by])}"
+    if among == "enrolled":
+        return text
+    return (
+        f"{text} Who is {among} is known only later, and all who soon passed are among them: the "
+        "share is not the chance of a learner who has just enrolled."
+    )
+
+
 def comparison_test(released: Released) -> str:
     """Say whether the groups of a comparison differ by more than chance."""
     row = released.frame.row(0, named=True)

@@ -44,7 +44,7 @@ def kaplan_meier(released: Released) -> str:
             f"{_passed(high, released)} ({high[1]}) pass, over {plural(len(known), 'group')}."
         )
     total = released.frame.select(released.by).n_unique()
-    return f"{told}{_hidden(total, len(known))}{_unseen(released)}"
+    return f"{told}{_hidden(total, len(known))}{_unseen(released)}{words.formed_later(released.by)}"
 
 
 def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
@@ -64,7 +64,8 @@ def survival_summary(released: Released) -> str:
             "estimate", maintain_order=True
         )
         if reached.height:
-            return _quantiles(rows, reached, whom, released) + _left_out(released)
+            told = _quantiles(rows, reached, whom, released)
+            return f"{told}{_left_out(released)}{words.formed_later(released.by)}"
     by_then = released.frame.filter(
         pl.col("statistic") == "passed by", pl.col("estimate").is_not_null()
     )
@@ -118,7 +119,7 @@ def _test(released: Released, what: str, test: str) -> str:
     beside = f" {plural(left, 'group')} could not be compared." if left else ""
     return (
         f"The {what} of the {plural(n, 'group')} {_verdict(row['p_value'])} "
-        f"({test} test: {figures}).{beside}{_left_out(released)}"
+        f"({test} test: {figures}).{beside}{_left_out(released)}{words.formed_later(released.by)}"
     )
 
 
@@ -158,6 +159,7 @@ def rmst_difference(released: Released) -> str:
         f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
         f"{words.name(first['reference'])}: {_of_all(told, seen)}."
         f"{words.for_all(released.frame.height)}{_caution(seen)}"
+        f"{words.formed_later(released.by)}"
     )
 
 
@@ -177,6 +179,7 @@ def milestone_difference(released: Released) -> str:
         f"By day {words.days(first['at'])}, {_share(first['reference_share'], released)} of "
         f"{words.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
         f"{words.for_all(released.frame.height)}{_caution(seen)}"
+        f"{words.formed_later(released.by)}"
     )
 
 
@@ -205,7 +208,8 @@ def cumulative_incidence(released: Released) -> str:
             )
     if len(known) == 1:
         return f"{by_day}an estimated {_listed(told)}.{_unseen(released)}"
-    return f"{by_day}estimated shares are: {'; '.join(told)}.{_unseen(released)}"
+    later = words.formed_later(released.by)
+    return f"{by_day}estimated shares are: {'; '.join(told)}.{_unseen(released)}{later}"
 
 
 def _common_day(known: list[tuple[str, pl.DataFrame]], value: str) -> float:

@@ -116,6 +116,22 @@ def p_value(p: float | None) -> str:
     return f"p = {p:.2f}" if p >= 0.095 else f"p = {p:.2g}"
 
 
+LATER = {"mode", "is_active", "completion", "percent_grade", "letter_grade", "passed", "last_date"}
+"""Columns that say how things stand at the last look, not at enrollment."""
+
+
+def formed_later(names: Iterable[str]) -> str:
+    """Warn of groups that are formed by what happens after enrollment."""
+    later = [name for name in names if name in LATER]
+    if not later:
+        return ""
+    return (
+        f" Groups by {' and '.join(f'`{name}`' for name in later)} are those of the last look, and "
+        "learners may have come into them later, even after passing (immortal time). If so, take "
+        "the groups as of a landmark, and only those still at risk then: `time_to_pass(entry=)`."
+    )
+
+
 def for_all(comparisons: int) -> str:
     """Say that intervals and p are those of all comparisons of a table together, if several."""
     if comparisons < 2:

@@ -52,6 +52,11 @@ class Course:
         """Return, by mode, the probability of ever passing the run with this index in `RUNS`."""
         return self.since_2025 if self.since_2025 and run >= 2 else self.pass_probability
 
+    def pass_probability_of_all(self, run: int) -> float:
+        """Return the same over the modes, by their shares."""
+        by_mode = zip(self.mode_shares, self.pass_probabilities(run), strict=True)
+        return sum(share * probability for share, probability in by_mode)
+
     @property
     def grading(self) -> tuple[tuple[str, int], ...]:
         """The letter grades, or a plain Pass at the pass mark."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from toolkit.sandbox.learners.courses import COURSES, RUNS, WINDOW_DAYS
+from toolkit.sandbox.learners.courses import COURSES, MODES, RUNS, WINDOW_DAYS
 from toolkit.sandbox.learners.journeys import (
     Booleans,
     Floats,
@@ -17,18 +17,22 @@ from toolkit.sandbox.learners.journeys import (
 
 LETTERS = ["", *dict.fromkeys(letter for course in COURSES for letter, _ in course.grading)]
 
+_AUDIT, _VERIFIED = MODES.index("audit"), MODES.index("verified")
 _MINUTE = 60_000_000  # microseconds
 _DAY = 1_440 * _MINUTE
 _NEVER = WINDOW_DAYS * _DAY  # no simulated present is later
 
 
-def draw_progress(journeys: Journeys, rng: np.random.Generator, present: int) -> pl.DataFrame:
+def draw_progress(
+    journeys: Journeys, rng: np.random.Generator, present: int, *, late_upgrades: bool = False
+) -> pl.DataFrame:
     """Compute what the platform shows of these enrollments at its clock, as small numbers.
 
     Args:
         journeys: The enrollments. Those after `present` get a row without meaning.
         rng: The generator; the draws do not depend on `present`.
         present: The platform's clock in microseconds since the opening.
+        late_upgrades: The mode has no effect, and learners change it later; see `_upgraded`.
 
     Returns:
         One row per enrollment: learner, course (run), mode and letter as places in their lists,
@@ -37,7 +41,8 @@ def draw_progress(journeys: Journeys, rng: np.random.Generator, present: int) ->
     """
     n = journeys.size
     mode = _modes(journeys.course, rng.random(n))
-    passes_after = _days_to_pass(journeys, mode, rng.random(n), rng.random(n))
+    probability = _pass_probability(journeys, None if late_upgrades else mode)
+    passes_after = _days_to_pass(journeys, probability, rng.random(n), rng.random(n))
     will_pass = np.isfinite(passes_after)
     created = journeys.enrolled_minute * _MINUTE
     passed_at = created + np.where(will_pass, passes_after * _DAY, _NEVER).astype(np.int64)
@@ -54,6 +59,8 @@ def draw_progress(journeys: Journeys, rng: np.random.Generator, present: int) ->
     busy_until = created + np.where(idle, 0.0, np.minimum(busy_days, elapsed) * _DAY)
     last = np.minimum(np.where(passed, passed_at, busy_until) + lingering, present - 1)
     leaves_after = np.where(rng.random(n) < 0.15, exponential(rng.random(n), 45.0), np.inf)
+    if late_upgrades:
+        mode = np.where(_upgraded(passes_after, elapsed, rng.random((3, n))), _VERIFIED, _AUDIT)
     return pl.DataFrame(
         {
             "learner": journeys.learner,
@@ -74,11 +81,34 @@ def _modes(course: Integers, uniform: Floats) -> Integers:
     return pick(np.cumsum([c.mode_shares for c in COURSES], axis=1)[course], uniform)
 
 
-def _days_to_pass(journeys: Journeys, mode: Integers, whether: Floats, when: Floats) -> Floats:
-    """Draw the days from enrollment to the pass by the stated model; infinite if never."""
-    probability = np.array(
+def _pass_probability(journeys: Journeys, mode: Integers | None) -> Floats:
+    """The probability of ever passing: that of the mode, or without one the same in each mode."""
+    if mode is None:
+        return np.array(
+            [
+                [course.pass_probability_of_all(run) for run in range(len(RUNS))]
+                for course in COURSES
+            ]
+        )[journeys.course, journeys.run]
+    return np.array(
         [[course.pass_probabilities(run) for run in range(len(RUNS))] for course in COURSES]
     )[journeys.course, journeys.run, mode]
+
+
+def _upgraded(passes_after: Floats, elapsed: Floats, uniform: Floats) -> Booleans:
+    """Whether learners, all of them enrolled as audit, have upgraded by the present.
+
+    A quarter upgrade within 60 days, whatever becomes of them. Of the others half of those who
+    pass upgrade after it, within two weeks, for the certificate.
+    """
+    early, late, when = uniform
+    decides = np.where(early < 0.25, 60 * when, np.inf)
+    after_pass = np.where(late < 0.5, passes_after + 14 * when, np.inf)
+    return np.asarray(np.minimum(decides, after_pass) < elapsed, np.bool_)
+
+
+def _days_to_pass(journeys: Journeys, probability: Floats, whether: Floats, when: Floats) -> Floats:
+    """Draw the days from enrollment to the pass by the stated model; infinite if never."""
     shape = np.array([course.shape for course in COURSES])[journeys.course]
     scale = np.array([course.scale_days for course in COURSES])[journeys.course]
     days = scale * exponential(when, 1.0) ** (1 / shape)

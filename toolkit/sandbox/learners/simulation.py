@@ -41,12 +41,21 @@ class Simulation:
         learners: How many.
         seed: The same seed gives the same bytes.
         clock: An earlier present (naive UTC), to show the same learners at that moment.
+        late_upgrades: All enroll as audit and some upgrade later, many after they have passed; the
+            mode has no effect on passing.
 
     Raises:
         ConfigurationError: The number of learners, the seed or the clock is out of range.
     """
 
-    def __init__(self, learners: int, seed: int, clock: datetime | None = None) -> None:
+    def __init__(
+        self,
+        learners: int,
+        seed: int,
+        clock: datetime | None = None,
+        *,
+        late_upgrades: bool = False,
+    ) -> None:
         if not 1 <= learners <= MOST_LEARNERS:
             raise ConfigurationError(f"learners must be 1 to {MOST_LEARNERS:,}, not {learners:,}")
         if not 0 <= seed < 2**64:
@@ -59,8 +68,10 @@ class Simulation:
             )
         self.learners = learners
         self.seed = seed
-        self.label = f"{learners:,} simulated learners (seed {seed})"
-        self.truth: Truth | None = stated_truth()
+        self.late_upgrades = late_upgrades
+        late = ", late upgrades" if late_upgrades else ""
+        self.label = f"{learners:,} simulated learners (seed {seed}{late})"
+        self.truth: Truth | None = None if late_upgrades else stated_truth()
         self.remark: str | None = None
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:
@@ -77,7 +88,7 @@ class Simulation:
 
     def earlier(self, clock: datetime) -> Simulation:
         """Return the same learners at an earlier moment, naive UTC."""
-        return Simulation(self.learners, self.seed, clock)
+        return Simulation(self.learners, self.seed, clock, late_upgrades=self.late_upgrades)
 
     def _chunk(self, chunk: int) -> pl.LazyFrame:
         rng = np.random.Generator(
@@ -87,7 +98,7 @@ class Simulation:
         # All learners of the chunk are drawn, so that a learner is the same in any population.
         journeys = draw_journeys(CHUNK, rng)
         present = (self.clock - catalogue.OPENING) // timedelta(microseconds=1)
-        progress = draw_progress(journeys, rng, present)
+        progress = draw_progress(journeys, rng, present, late_upgrades=self.late_upgrades)
         shown = (pl.col("created") < present) & (pl.col("learner") < self.learners - start)
         return _notation(progress.filter(shown).with_columns(pl.col("learner") + start))
 
