@@ -67,6 +67,7 @@ def valid() -> dict[str, dict[str, Any]]:
         "compare_groups": {"pc": pc, **by},
         "learner_paths": {"pc": pc},
         "table_one": {"pc": pc, **by},
+        "sensitivity": {"pc": pc},
         "check": resources(),
         "time_to_pass": {"pc": pc},
         "exclusions": durations,
@@ -141,11 +142,18 @@ WRONG: dict[str, list[Any]] = {
     "margin": NO_SHARE,
     "columns": [7, "text", b"mode", {}, [], [7], ["no such"], ["passed", "passed"], ["created"]],
     "covariates": [None, 7, "mode", b"mode", {}, [7], ["no such"], ["mode", "mode"], ["event"]],
+    "headline": [None, *NO_CHOICE],
+    "pass_rules": [None, 7, 0.6, "letter", [60], [None], [True]],
+    "thresholds": [7, 0.5, "text", {}, [0.5]],  # a pass rate depends on none
+    "origins": [None, 7, "enrolled", {}, ["enrolled"]],
+    "excluding": [7, "mode", ["mode"], {"x": "mode"}, {7: pl.col("passed")}, {"x": pl.col("mode")}],
     "medians": [None, 7, "completion", [7], ["no such"], ["passed"]],
     "cluster": [*NO_NAME[:-2], b"mode", "no such", ["mode"]],
 }
 OWN: dict[tuple[str, str], list[Any]] = {  # where a parameter means something of its own
     ("compare_groups", "by"): [*NO_NAME, None, ["mode"]],
+    ("sensitivity", "as_of"): [7, "2025-01-01", {}, ["yesterday"], [7], ["2999-01-01"]],
+    ("sensitivity", "among"): [7, "active", {}, ["no such"], [7], ["enrolled"]],
     ("table_one", "by"): [*NO_NAME, ["mode"], []],
     **{
         (name, "by"): [*NO_NAME, "n_excluded"]

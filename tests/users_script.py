@@ -74,6 +74,7 @@ def analyse(study: tk.Study) -> list[tk.Result]:
         tk.survival.exclusions(durations),
         tk.reports.key_figures(study),
         tk.reports.table_one(study, by="mode"),
+        tk.reports.sensitivity(study, pass_rules=[0.6]),
         tk.result(own, counts={"n": None, "n_passed": "n"}, groups=["course_run"]),
     ]
 

@@ -55,6 +55,11 @@ def drawn(n: int = N) -> pl.DataFrame:
             "completion": rng.integers(0, 101, n) / 100,
             "percent_grade": pl.Series(grade, dtype=pl.Float64),
             "passed": passed,
+            "created": pl.Series(enrolled).cast(pl.Date).cast(TIMESTAMP),
+            "passed_timestamp": pl.Series(enrolled + to_pass.astype(int))
+            .cast(pl.Date)
+            .cast(TIMESTAMP)
+            .set(pl.Series(~passed, dtype=pl.Boolean), None),
             "enrolled_day": pl.Series(enrolled, dtype=pl.Int32),
             "passed_day": pl.Series(enrolled + to_pass.astype(int), dtype=pl.Int32).set(
                 pl.Series(~passed, dtype=pl.Boolean), None
@@ -100,6 +105,8 @@ CHARTS: dict[str, Callable[[pl.DataFrame], Result]] = {
     "ends": lambda pc: cumulative_incidence(durations(pc), by="mode"),
     "cumulative hazard": lambda pc: nelson_aalen(durations(pc)),
     "hazard": lambda pc: smoothed_hazard(durations(pc), by="mode"),
+    "sensitivity": tk.reports.sensitivity,
+    "sensitivity of a time": lambda pc: tk.reports.sensitivity(pc, headline="first quartile"),
     "own": lambda pc: tk.result(
         pc.group_by("mode", maintain_order=True).agg(
             n=pl.len().cast(pl.Int64), n_passed=pl.col("passed").sum().cast(pl.Int64)

@@ -60,6 +60,9 @@ def published(source: str, oulad_dir: Path | None = None) -> Published:
         "matches": tk.match_counts(pc),
         "exclusions": tk.survival.exclusions(timed, by="course_id"),
         "log-rank": tk.logrank(timed, by="course_id"),
+        "table one": tk.reports.table_one(pc, by="mode"),
+        "table one by course": tk.reports.table_one(pc, by="course_id", columns=["mode"]),
+        "sensitivity": tk.reports.sensitivity(pc, pass_rules=[0.5, 0.7]),
     }
     curves = {f"curve by {by}": tk.kaplan_meier(timed, by=by) for by in (None, "mode", "course_id")}
     return Published(tables, curves)

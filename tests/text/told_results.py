@@ -40,6 +40,7 @@ def learners(n: int = 600, groups: int = 3) -> pl.DataFrame:
                 return_dtype=pl.Datetime("us", "UTC"),
             ),
             "pass_time_unused": pl.Series([False] * n, dtype=pl.Boolean),
+            "created": pl.Series(enrolled).cast(pl.Date).cast(pl.Datetime("us", "UTC")),
             "enrolled_day": pl.Series(enrolled, dtype=pl.Int32),
             "passed_day": pl.Series(enrolled + to_pass.astype(int), dtype=pl.Int32).set(
                 pl.Series(~passed, dtype=pl.Boolean), None
@@ -89,6 +90,7 @@ RESULTS: dict[str, Callable[[pl.DataFrame], Result]] = {
     "repeats": lambda pc: tk.learner_paths(pc).repeats,
     "transitions": lambda pc: tk.learner_paths(pc).transitions,
     "match_counts": tk.match_counts,
+    "sensitivity": tk.reports.sensitivity,
     "table_one": lambda pc: tk.reports.table_one(pc, by=BY),
     "exclusions": lambda pc: exclusions(durations(pc)),
     "kaplan_meier": lambda pc: tk.kaplan_meier(durations(pc), by=BY),

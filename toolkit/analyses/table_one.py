@@ -56,9 +56,8 @@ def table_one(
     yes; a number has its mean, standard deviation and quartiles (type 7). Shares, means and
     quartiles are of the records that have a value; the others are counted as missing.
 
-    Standardized differences do not grow with the number of learners, as tests do. A level that is
-    withheld in a group counts, in the differences that are shown, together with the other such
-    levels.
+    Standardized differences do not grow with the number of learners, as tests do. Those of levels
+    that are shown follow from the released counts, withheld levels taken together.
 
     Args:
         pc: A person_course frame of any engine.

@@ -56,6 +56,7 @@ REGISTRY: dict[str, Entry] = {
     "nelson_aalen": Entry("charts.incidence:nelson_aalen", "text.time_narratives:nelson_aalen"),
     "smoothed_hazard": Entry("charts.incidence:smoothed_hazard", "text.time_narratives:hazard"),
     "key_figures": Entry(None, "reports.key_figures:in_words"),
+    "sensitivity": Entry("charts.sensitivity:sensitivity", "text.sensitivity:in_words"),
     "table_one": Entry(None, "text.table_one:in_words"),
     "failed_checks": Entry(None, "quality.rendering:in_words"),
     "user_result": Entry("charts.outcomes:user_result", "text.narratives:user_result"),

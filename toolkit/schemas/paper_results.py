@@ -1,4 +1,4 @@
-"""The result tables of a paper: who was studied."""
+"""The result tables of a paper: who was studied, and what the headline owes to choices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from dataclasses import replace
 import polars as pl
 
 from toolkit.schemas.columns import Column, Role, Table
-from toolkit.schemas.outcome_results import count, group, measure, statistic
+from toolkit.schemas.outcome_results import (
+    count,
+    group,
+    interval,
+    measure,
+    statistic,
+    with_interval,
+)
 
 COUNTS, MEAN, MEDIAN = "n (%)", "mean (SD)", "median [Q1, Q3]"
 
@@ -33,16 +40,42 @@ TABLE_ONE = Table(
                 ("q3", "Third quartile"),
             )
         ),
-        replace(
-            measure(
-                "standardized_difference",
-                "How far the groups are apart in the variable, in standard deviations; of several "
-                "groups the mean over pairs. In the rows of all groups only.",
-                "n_known",
-            ),
+        statistic(
+            "standardized_difference",
+            "How far the groups are apart in the variable, in standard deviations; of several "
+            "groups the mean over pairs. In the rows of all groups only.",
+            "n_known",
             unit="SD",
         ),
     ),
 )
 
-PAPER_TABLES = (TABLE_ONE,)
+AS_REPORTED = "as reported"
+
+SENSITIVITY = Table(
+    "sensitivity",
+    "one row per choice that could have been made, the reported ones first",
+    (
+        group("choice", pl.String, "What is chosen otherwise, one thing at a time."),
+        group("value", pl.String, "How it is chosen."),
+        Column("headline", pl.String, "The figure that depends on it.", Role.STATUS),
+        count("n_learners", "In the denominator, or observed."),
+        count("n_reached", "Of them, with the outcome.", "n_learners"),
+        count("n_left_out", "Enrolled records that this choice leaves out."),
+        *with_interval("rate", "n_reached of n_learners.", "n_reached", "n_learners"),
+        statistic(
+            "rate_change",
+            "The rate less that of the first row.",
+            "n_reached",
+            "n_learners",
+            unit="points",
+        ),
+        statistic("days", "Days since the origin.", "n_learners", unit="days"),
+        *interval("days", "days_ci_low", "days_ci_high", "n_learners", unit="days"),
+        statistic(
+            "days_change", "The days less those of the first row.", "n_learners", unit="days"
+        ),
+    ),
+)
+
+PAPER_TABLES = (TABLE_ONE, SENSITIVITY)

@@ -41,6 +41,7 @@ _MAIN = {
 }
 # Tables that are read with the groups beside each other.
 _BESIDE_EACH_OTHER = {"table_one": "text.table_one:side_by_side"}
+_LEFT_OUT_IF_EMPTY = {"n_censored", "rate", "rate_change", "days", "days_change"}
 _HIDDEN = {"status", "completed_from", "std_error", "is_total"}
 Row = dict[str, Any]
 
@@ -184,7 +185,7 @@ def _main(released: Released) -> list[str]:
 
 def _is_empty(released: Released, name: str) -> bool:
     """Whether a column is always empty here, such as censored learners of a curve."""
-    return name == "n_censored" and released.frame[name].null_count() == released.frame.height
+    return name in _LEFT_OUT_IF_EMPTY and released.frame[name].null_count() == released.frame.height
 
 
 def _column(released: Released, name: str) -> Column | None:
@@ -232,7 +233,7 @@ def _text(
 
 
 def _is_signed(unit: str | None, name: str) -> bool:
-    return name == "difference" and unit == "days"
+    return name in {"difference", "days_change"} and unit == "days"
 
 
 def _number(

@@ -1,0 +1,82 @@
+"""The headline under other choices: dots with intervals below each other."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from toolkit.charts.basis import NOTHING, subtitle, with_interval
+from toolkit.charts.dots import Axis, dots
+from toolkit.charts.theme import finish
+from toolkit.results.result import Released
+from toolkit.schemas.paper_results import AS_REPORTED
+from toolkit.text import sensitivity as said
+from toolkit.text import words
+
+
+def sensitivity(
+    released: Released, *, title: str | None = None, source: str | None = None
+) -> alt.LayerChart:
+    """Draw the headline under each choice with its 95% interval; a dashed line is the reported one.
+
+    Args:
+        released: What may be shown of `sensitivity`.
+        title: A title to replace the finding.
+        source: Where the data come from; by default the result's caption.
+    """
+    name = said.figure(released)
+    rows = released.frame.rows(named=True)
+    labels = words.distinct([f"{row['choice']}: {words.name(row['value'])}" for row in rows])
+    texts = [
+        with_interval(said.told(row, name, released), said.between(row, name, released))
+        for row in rows
+    ]
+    counts = [words.told_count(row["n_learners"], released.min_n) for row in rows]
+    drawn = released.frame.select(
+        value=name,
+        low=f"{name}_ci_low",
+        high=f"{name}_ci_high",
+        is_first=pl.col("choice") == AS_REPORTED,
+    ).with_columns(
+        group=pl.Series(labels, dtype=pl.String),
+        text=pl.Series(texts, dtype=pl.String),
+        n=pl.Series(counts, dtype=pl.String),
+        filled="is_first",
+    )
+    seen = drawn.filter(pl.col("value").is_not_null())
+    reported = drawn.filter("is_first")["value"].drop_nulls().to_list()
+    headline = str(rows[0]["headline"]) if rows else "headline"
+    finding = _finding(seen, headline, name)
+    unit = (
+        f"{headline.capitalize()}, with 95% interval"
+        if name == "rate"
+        else "Days, with 95% interval"
+    )
+    return finish(
+        dots(
+            seen.drop("is_first"),
+            Axis(unit, ".0%" if name == "rate" else ",.0f"),
+            [
+                alt.Tooltip("group:N", title="choice"),
+                alt.Tooltip("text:N", title=f"{headline} (95% interval)"),
+                alt.Tooltip("n:N", title="learners"),
+            ],
+            hidden=drawn.filter(pl.col("value").is_null()).select("group", text=pl.lit(NOTHING)),
+            rule=reported[0] if reported else None,
+        ),
+        title=title or finding,
+        subtitle=subtitle(
+            released, rows[0]["n_learners"] if rows else None, source, "Each choice changed alone"
+        ),
+        description=f"Dot plot of the {headline} under other choices, with intervals. {finding}.",
+    )
+
+
+def _finding(seen: pl.DataFrame, headline: str, name: str) -> str:
+    if seen.is_empty():
+        return f"{headline.capitalize()}: {NOTHING}"
+    low, high = seen["value"].min(), seen["value"].max()
+    ends = [float(str(end)) for end in (low, high)]
+    told = [words.percent(end, plain=True) if name == "rate" else words.days(end) for end in ends]
+    days = "" if name == "rate" else " days"
+    return f"{headline.capitalize()}: {words.between(*told)}{days} under other choices"

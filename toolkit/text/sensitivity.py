@@ -1,0 +1,66 @@
+"""The sensitivity of a headline in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from toolkit.results.result import Released
+from toolkit.schemas.paper_results import AS_REPORTED
+from toolkit.text import words
+
+Row = dict[str, Any]
+
+
+def in_words(released: Released) -> str:
+    """Say what is reported, and between which figures it lies under the other choices."""
+    name = figure(released)
+    rows = released.frame.rows(named=True)
+    first, others = rows[0], released.frame.filter(pl.col("choice") != AS_REPORTED)
+    if first[name] is None or first["choice"] != AS_REPORTED:
+        return "Too few learners to show, or the figure is not reached."
+    interval = between(first, name, released)
+    text = f"The {first['headline']} is {told(first, name, released)}"
+    text += f" (95% interval {interval})" if interval else ""
+    seen = others.filter(pl.col(name).is_not_null()).sort(name, maintain_order=True)
+    if seen.is_empty():
+        return f"{text}; no other choice can be shown."
+    low, high = seen.row(0, named=True), seen.row(-1, named=True)
+    if seen.height == 1:
+        return f"{text}; {described(low)}, it is {told(low, name, released)}."
+    lost = others.height - seen.height
+    return (
+        f"{text}; under {words.plural(seen.height, 'other choice')}, each alone, it lies between "
+        f"{told(low, name, released)} ({described(low)}) and {told(high, name, released)} "
+        f"({described(high)})."
+        + (f" {words.plural(lost, 'choice')} cannot be shown." if lost else "")
+    )
+
+
+def figure(released: Released) -> str:
+    """The column of the headline: rate, or days."""
+    is_rate = released.frame["headline"].str.ends_with("rate").any()
+    return "rate" if is_rate or released.frame.is_empty() else "days"
+
+
+def described(row: Row) -> str:
+    """A choice in words: "as of 2025-10-03"."""
+    return words.clean(f"{row['choice']} {row['value']}").replace("pass rule", "a pass being")
+
+
+def told(row: Row, name: str, released: Released) -> str:
+    """The figure of a row."""
+    if name == "rate":
+        return words.share(row, "rate", released)
+    return words.ABSENT if row["days"] is None else f"{words.days(row['days'])} days"
+
+
+def between(row: Row, name: str, released: Released) -> str:
+    """The interval of the figure, or nothing."""
+    if name == "rate":
+        return words.interval(row, "rate", released)
+    low, high = row["days_ci_low"], row["days_ci_high"]
+    if low is None or high is None:
+        return ""
+    return words.between(words.days(low), words.days(high))
