@@ -46,6 +46,8 @@ def analyse(study: tk.Study) -> list[tk.Result]:
     pc = tk.person_course(study.grades, study.enrollments, study.completion, as_of=study.as_of)
     durations = tk.time_to_pass(study)
     ends = tk.time_to_pass(study, competing={"last seen": "last_date"})
+    ages = study.enrollments.select("username").unique().with_columns(age=pl.lit(30))
+    print(study.with_learners(ages).coverage)
     periods: pl.DataFrame = tk.survival.person_period(durations, every=7)
     assert "period" in periods.columns
     data: tk.survival.SurvivalData = tk.survival.to_survival(durations, covariates=["mode"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +12,15 @@ import polars as pl
 
 from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.person_course import person_course
+from toolkit.analyses.user import result
 from toolkit.config import platform_settings
+from toolkit.errors import ArgumentError, SchemaError
 from toolkit.loading.load import Many, Source, fetch
 from toolkit.loading.platform import Platform
-from toolkit.schemas import ENROLLMENTS
+from toolkit.release.keys import PseudonymKey, pseudonym_key
+from toolkit.release.pseudonyms import pseudonyms
+from toolkit.results.result import Result
+from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, require_columns
 from toolkit.snapshots.snapshot import open_snapshot
 
 
@@ -32,6 +38,8 @@ class Study(HasPersonCourse):
         problems: One row per value that could not be read as it came.
         as_of: The platform's clock when the records were loaded (UTC).
         source: Where they come from, such as "sandbox: 5,000 simulated learners (seed 7)".
+        learners: Columns of your own, see `with_learners`; None if there are none.
+        learners_key: The columns by which these are joined.
 
     Examples:
         >>> import toolkit as tk
@@ -47,11 +55,94 @@ class Study(HasPersonCourse):
     problems: pl.DataFrame
     as_of: datetime
     source: str
+    learners: pl.DataFrame | None = None
+    learners_key: tuple[str, ...] = ("username",)
 
     @cached_property
     def person_course(self) -> pl.DataFrame:
-        """The three resources joined; see `tk.person_course`."""
-        return person_course(self.grades, self.enrollments, self.completion, as_of=self.as_of)
+        """The three resources joined, with columns of your own; see `tk.person_course`."""
+        pc = person_course(self.grades, self.enrollments, self.completion, as_of=self.as_of)
+        if self.learners is None:
+            return pc
+        return pc.join(self.learners, on=self.learners_key, how="left", maintain_order="left")
+
+    @property
+    def coverage(self) -> Result:
+        """How many of the enrolled are among your own learners.
+
+        Raises:
+            ArgumentError: No learners were joined.
+        """
+        if self.learners is None:
+            raise ArgumentError("this study has no learners of your own; see `with_learners`")
+        enrolled = self.person_course.filter("in_enrollments")
+        known = enrolled.join(self.learners, on=self.learners_key, how="semi")
+        counted = {"n_enrolled": enrolled, "n_matched": known}
+        sums = {f"key_{name}": rows["record_key"].sum() for name, rows in counted.items()}
+        return result(
+            pl.DataFrame({**{name: rows.height for name, rows in counted.items()}, **sums}),
+            counts={"n_enrolled": None, "n_matched": "n_enrolled"},
+            keys={name: f"key_{name}" for name in counted},
+            caption=self.caption,
+        )
+
+    def with_learners(
+        self,
+        frame: pl.DataFrame,
+        *,
+        on: str | Sequence[str] = "username",
+        key: PseudonymKey | str | None = None,
+    ) -> Study:
+        """Return the study with columns of your own, such as age or gender, by learner.
+
+        Every learner of the study stays; who is not in the frame has nulls. `coverage` counts
+        them.
+
+        Args:
+            frame: One row per learner, or per learner and course.
+            on: The columns that name the row: "username", or ["username", "course_id"].
+            key: The pseudonym key, if the study comes from a pseudonymous snapshot and the frame
+                has usernames. They are replaced with pseudonyms.
+
+        Raises:
+            SchemaError: A column is missing, is one of the toolkit's, or a learner occurs twice.
+            ArgumentError: No row of the frame belongs to a learner of the study.
+
+        Examples:
+            >>> import toolkit as tk
+            >>> with tk.sandbox(learners=50) as platform:
+            ...     study = tk.load_study(platform)
+            >>> names = study.enrollments.select("username").unique()
+            >>> ages = study.with_learners(names.with_columns(age=pl.lit(30)))
+            >>> ages.coverage.frame["matched_rate"].to_list()
+            [1.0]
+        """
+        if not isinstance(frame, pl.DataFrame):
+            raise ArgumentError(f"frame must be a Polars DataFrame, not {type(frame).__name__}")
+        names = (on,) if isinstance(on, str) else tuple(on)
+        if not names or set(names) - set(ENROLLMENTS.key):
+            raise ArgumentError(f'on must be "username", or ["username", "course_id"], not {on!r}')
+        require_columns(frame.columns, names, what="the frame of learners")
+        taken = [
+            name for name in frame.columns if name in PERSON_COURSE.names and name not in names
+        ]
+        if taken:
+            raise SchemaError(f"`{taken[0]}` is a column of the toolkit's; rename yours first")
+        own = frame.with_columns(pl.col(names).cast(pl.String)).drop_nulls(names)
+        n_twice = own.height - own.unique(names).height
+        if n_twice:
+            raise SchemaError(
+                f"{n_twice:,} rows of the frame repeat a learner; keep one row per "
+                f"{' and '.join(names)}"
+            )
+        if key is not None and "username" in names:
+            own = own.with_columns(pseudonyms(own["username"], pseudonym_key(key)))
+        if own.join(self.enrollments, on=names, how="semi").is_empty():
+            raise ArgumentError(
+                "no row of the frame belongs to a learner of the study; usernames must be spelled "
+                "as on the platform, and the pseudonyms of a snapshot need key="
+            )
+        return replace(self, learners=own, learners_key=names)
 
     @property
     def caption(self) -> str:

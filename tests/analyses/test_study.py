@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -52,3 +55,69 @@ def test_a_study_is_checked_with_its_problems_and_its_clock(study: tk.Study) -> 
     assert not tk.check(study, as_of="2020-01-01").table.equals(by_name.table)
     with pytest.raises(tk.errors.ArgumentError, match="check takes a study, or frames by name"):
         tk.check(study.grades)
+
+
+def ages(study: tk.Study, n: int | None = None) -> pl.DataFrame:
+    names = study.enrollments["username"].unique().sort().head(n or study.enrollments.height)
+    return pl.DataFrame({"username": names, "age": [20 + i % 50 for i in range(len(names))]})
+
+
+def test_own_columns_stand_beside_every_record_of_a_learner(study: tk.Study) -> None:
+    own = ages(study, 60)
+    joined = study.with_learners(own)
+    pc = joined.person_course
+    assert_frame_equal(pc.drop("age"), study.person_course)
+    of_name = dict(own.iter_rows())
+    assert pc["age"].to_list() == [of_name.get(name) for name in pc["username"]]
+    assert tk.outcomes(joined, by="age").by == ("age",)
+
+
+def test_coverage_counts_the_enrolled_who_are_matched(study: tk.Study) -> None:
+    own = ages(study, 60)
+    enrolled = study.person_course.filter("in_enrollments")
+    row = study.with_learners(own).coverage.frame.row(0, named=True)
+    assert row["n_enrolled"] == enrolled.height
+    assert row["n_matched"] == enrolled.filter(pl.col("username").is_in(own["username"])).height
+    whole = tk.outcomes(study).release().frame["n_enrolled"][0]
+    assert study.with_learners(own).coverage.release().frame["n_enrolled"][0] == whole
+    with pytest.raises(tk.errors.ArgumentError, match="no learners"):
+        study.coverage  # noqa: B018
+
+
+def test_own_columns_may_belong_to_learner_and_course(study: tk.Study) -> None:
+    key = ["username", "course_id"]
+    own = study.enrollments.select(key).head(7).with_columns(group=pl.lit("a"))
+    joined = study.with_learners(own, on=key).person_course
+    assert joined["group"].is_not_null().sum() == 7
+
+
+def test_usernames_meet_the_pseudonyms_of_a_snapshot(tmp_path: Path) -> None:
+    key = secrets.token_hex(32)
+    with tk.sandbox(learners=40) as platform:
+        own = ages(tk.load_study(platform))
+        tk.take_snapshot(platform, tmp_path / "snapshot", key=key)
+    hidden = tk.load_study(tmp_path / "snapshot")
+    with pytest.raises(tk.errors.ArgumentError, match="key="):
+        hidden.with_learners(own)
+    joined = hidden.with_learners(own, key=key)
+    assert joined.coverage.frame["matched_rate"].to_list() == [1.0]
+    assert joined.learners is not None
+    assert set(joined.learners["username"]).isdisjoint(own["username"])
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "match"),
+    [
+        (lambda own: pl.concat([own, own.head(2)]), {}, "2 rows of the frame repeat"),
+        (lambda own: own.with_columns(mode=pl.lit("a")), {}, "`mode` is a column"),
+        (lambda own: own.drop("username"), {}, "no column `username`"),
+        (lambda own: own.with_columns(username=pl.lit("nobody")).head(1), {}, "no row of the"),
+        (lambda own: own.to_dicts(), {}, "Polars DataFrame"),
+        (lambda own: own, {"on": "age"}, "on must be"),
+    ],
+)
+def test_own_learners_that_cannot_be_joined_are_refused(
+    change: Callable[[pl.DataFrame], Any], arguments: dict[str, Any], match: str, study: tk.Study
+) -> None:
+    with pytest.raises(tk.ToolkitError, match=match):
+        study.with_learners(change(ages(study)), **arguments)
