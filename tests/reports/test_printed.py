@@ -2,231 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
-from itertools import pairwise
+import os
+import re
+import shutil
 from pathlib import Path
 
-import polars as pl
+import numpy as np
 import pytest
-from attack import Board, attacked
-from printed import (
-    ALL,
-    counted,
-    csv_rows,
-    datasets,
-    loose_counts,
-    microdata,
-    number,
-    pages,
-    printed,
-)
-
-import toolkit as tk
-from toolkit.release.rounding import BASE, MIN_N
+from attack import attacked
+from constraints import Constraints
+from nights import SOURCES, made_once, nights, reports
+from oracle import Oracle
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOKS = ["00", "02", "03", "05"]  # those that print counts by group
-KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
-STEPS = ["enrolled", "active", "half-way", "completed", "completed and passed"]
-GROWING = [*STEPS, "passed"]  # from one night to the next
+
+@pytest.fixture(scope="module", params=SOURCES)
+def top(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the reports of two nights."""
+    oulad = request.getfixturevalue("oulad_dir") if request.param == "oulad" else None
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / f"nights-{request.param}"
+    return made_once(folder, lambda empty: reports(empty, request.param, oulad))
 
 
-class Night:
-    """A report, the learners it is about, and what it prints of them."""
-
-    def __init__(self, folder: Path, learners: pl.DataFrame) -> None:
-        self.folder = folder
-        self.learners = learners
-        self.cells, self.rates = printed(folder, learners)
-        self.exact = {cell.name: counted(learners, cell.name) for cell in self.cells}
-
-
-@pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> list[Night]:
-    """Reports of 300 learners, one day apart."""
-    top = tmp_path_factory.mktemp("nights")
-    with tk.sandbox(learners=300) as now:
-        later = tk.take_snapshot(now, top / "2" / "s", key=KEY, times="exact")
-        with now.earlier(later.as_of - timedelta(days=1)) as past:
-            earlier = tk.take_snapshot(past, top / "1" / "s", key=KEY, times="exact")
-    found = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SO2_BASE_URL", "")
-        for snapshot in (earlier, later):
-            patch.setenv("SO2_SNAPSHOT", str(snapshot.folder))
-            report = tk.write_report(snapshot.folder.parent / "report", notebooks=NOTEBOOKS)
-            assert report.failures == ()
-            learners = microdata(tk.load_study(snapshot))
-            found.append(Night(report.index.parent, learners))
-    return found
+def test_every_printed_number_is_placed_and_within_the_tolerance_of_the_rule(top: Path) -> None:
+    """On every page, in charts, drawings, files, sentences and words for those who see no chart."""
+    for night in nights(top):
+        assert night.unread == []
+        assert night.faults() == []
+        assert len(night.cells) > 1_000
+        assert len(night.shares) > 1_000
+        assert len(night.points) > 200
 
 
-def test_every_printed_count_is_the_one_recounted_or_withheld(nights: list[Night]) -> None:
-    for night in nights:
-        assert len(night.cells) > 400
-        for cell in night.cells:
-            exact = night.exact[cell.name]
-            if exact < MIN_N:
-                assert cell.value is None, (cell, exact)
-            else:
-                assert cell.value is not None, (cell, exact)
-                assert cell.value % BASE == 0, cell
-                # A part that was drawn above its whole is printed as large as that.
-                assert abs(cell.value - exact) < 2 * BASE, (cell, exact)
-        close = [abs(c.value - night.exact[c.name]) < BASE for c in night.cells if c.value]
-        assert sum(close) >= 0.99 * len(close)
-
-
-def test_one_count_is_printed_alike_everywhere(nights: list[Night]) -> None:
-    for night in nights:
-        values: dict[tuple[str, ...], set[int | None]] = {}
-        for cell in night.cells:
-            values.setdefault(cell.name, set()).add(cell.value)
-        assert {name: told for name, told in values.items() if len(told) > 1} == {}
-
-
-def test_every_printed_rate_follows_from_printed_counts(nights: list[Night]) -> None:
-    for night in nights:
-        told = {cell.name: cell.value for cell in night.cells}
-        assert len(night.rates) > 100
-        for rate in night.rates:
-            part, whole = told[rate.part.name], told[rate.whole.name]
-            assert part is not None, rate
-            assert whole, rate
-            assert rate.value == pytest.approx(part / whole, abs=1e-3), rate
-            exact = night.exact[rate.part.name] / night.exact[rate.whole.name]
-            assert abs(rate.value - exact) <= 10 / night.exact[rate.whole.name], rate
-
-
-def test_no_number_that_is_called_a_count_is_exact(nights: list[Night]) -> None:
-    """In tables, charts, files, sentences and words for those who see no picture."""
-    for night in nights:
-        seen = set()
-        for page, name, text in loose_counts(night.folder):
-            value = number(text)
-            assert value is None or (value >= MIN_N and value % BASE == 0), (page, name, text)
-            seen.add(name)
-        assert {"prose", "Enrolled", "n_reached", "n_enrolled"} <= seen
-
-
-def test_a_file_beside_a_chart_has_the_numbers_of_the_chart(nights: list[Night]) -> None:
-    (night, _) = nights
-    in_charts = {
-        tuple(str(row.get(n)) for n in ("display_name", "stage", "n_reached"))
-        for page in pages(night.folder)
-        for rows in datasets(page)
-        for row in rows
-        if "n_reached" in row
+def test_what_a_report_says_of_the_night_before_is_what_was_printed_then(top: Path) -> None:
+    first, second = nights(top)
+    assert len(second.earlier) == 4
+    told = first.told
+    assert {cell.name: cell.value for cell in second.earlier} == {
+        cell.name: told[cell.name] for cell in second.earlier
     }
-    in_files = {
-        tuple(row[n] or "None" for n in ("display_name", "stage", "n_reached"))
-        for path in (night.folder / "figures").glob("*.csv")
-        for row in csv_rows(path)
-        if "n_reached" in row and "display_name" in row
-    }
-    assert len(in_files) > 30
-    assert in_files <= in_charts
 
 
-def board(nights: list[Night], *, rounded: bool = True) -> Board:
-    """All that these reports print, and every sum that a reader knows to hold."""
-    found = Board() if rounded else Board(slack=0)
-    for number_, night in enumerate(nights):
-        for cell in night.cells:
-            exact = night.exact[cell.name]
-            told = cell.value if rounded or cell.value is None else exact
-            found.place((number_, *cell.name), exact, told)
-    for night_number in range(len(nights)):
-        _bins(found, night_number)
-    for name, place in list(found.places.items()):
-        _sums(found, name, place)
-        night, what, *group = name
-        later = found.places.get((night + 1, what, *group))
-        if later is not None and what in GROWING:
-            found.parts.append((place, later))
-    return found
-
-
-def _bins(board: Board, night: int) -> None:
-    """A bin of a course is as wide as two bins of all courses together."""
-    for tenth in range(10):
-        ends = [f"{(2 * tenth + half) / 20:g}" for half in range(3)]
-        fine = [
-            board.places.get((night, f"grade: {low}–{high}", ALL, ALL, ALL))
-            for low, high in pairwise(ends)
-        ]
-        wide = [
-            place
-            for (n, what, course, cohort, mode), place in board.places.items()
-            if (n, what, cohort, mode) == (night, f"grade: {ends[0]}–{ends[2]}", ALL, ALL)
-            and course != ALL
-        ]
-        known = [place for place in fine if place is not None]
-        counts = [sum(board.exact[place] for place in some) for some in (wide, known)]
-        if len(known) == 2 and counts[0] == counts[1]:
-            board.sums.append(([*wide, *known], [*[1.0] * len(wide), -1.0, -1.0]))
-
-
-def _total(board: Board, whole: int, parts: list[int]) -> None:
-    """A sum that a reader knows: where a page leaves parts out, there is none."""
-    if sum(board.exact[part] for part in parts) == board.exact[whole]:
-        board.total(whole, parts)
-
-
-def _sums(board: Board, name: tuple[object, ...], place: int) -> None:
-    night, what, course, cohort, mode = name
-
-    def alike(**given: object) -> list[int]:
-        """The places of the counts that differ from this one in what is given alone."""
-        own = {"what": what, "course": course, "cohort": cohort, "mode": mode}
-        return [
-            at
-            for (n, *other), at in board.places.items()
-            if n == night
-            and all(
-                value != ALL if given.get(key) == "each" else value == (own | given)[key]
-                for key, value in zip(own, other, strict=True)
-            )
-        ]
-
-    for margin, value in (("course", course), ("cohort", cohort), ("mode", mode)):
-        if value == ALL and (parts := alike(**{margin: "each"})):
-            _total(board, place, parts)
-    _stages(board, place, str(what), alike)
-    if what == "enrolled":
-        group = (course, cohort, mode)
-        for measure in ("grade", "completion"):
-            named = {
-                other[0]: at
-                for (n, *other), at in board.places.items()
-                if n == night and tuple(other[1:]) == group and str(other[0]).startswith(measure)
-            }
-            if named:
-                _total(board, place, list(named.values()))
-
-
-def _stages(board: Board, place: int, what: str, alike: Callable[..., list[int]]) -> None:
-    if what in STEPS[1:]:
-        before = alike(what=STEPS[STEPS.index(what) - 1])
-        board.parts += [(place, whole) for whole in before]
-    if what == "completed":
-        board.parts += [(place, same) for same in alike(what="all completed")]
-    if what == "passed":
-        parts = alike(what="completed and passed") + alike(what="passed without completing")
-        if len(parts) == 2:
-            _total(board, place, parts)
-
-
-def test_nothing_printed_on_two_nights_gives_a_small_count_away(nights: list[Night]) -> None:
-    n_tried, known, narrow, guessed = attacked(board(nights), most=150)
-    assert n_tried >= 100
+def test_nothing_printed_on_two_nights_gives_a_small_count_away(top: Path) -> None:
+    """Neither a count of 1 to 9, nor how many passed between two days or since the night before."""
+    found = Constraints(nights(top))
+    n_tried, known, narrow, guessed = attacked(found.board, 40, found.targets)
+    assert n_tried == 40
     assert known == 0
     assert narrow <= 0.05
     assert guessed <= 0.2
 
 
-def test_the_attack_finds_what_exact_counts_would_give_away(nights: list[Night]) -> None:
-    _, known, _, _ = attacked(board(nights[1:], rounded=False), most=60)
+def test_all_that_the_attacker_takes_for_granted_is_so(top: Path) -> None:
+    board = Constraints(nights(top)).board
+    exact = np.array(board.exact)
+    assert len(board.sums) > 900
+    assert len(board.parts) > 700
+    assert (exact >= np.array(board.low)).all()
+    assert (exact <= np.array(board.high)).all()
+    for places, weights in board.sums:
+        assert exact[places] @ weights == 0
+    assert all(exact[part] <= exact[whole] for part, whole in board.parts)
+
+
+def changed_report(folder: Path, copy: Path, page: str, old: str, new: str) -> Path:
+    shutil.copytree(folder, copy)
+    path = copy / page
+    text = path.read_text(encoding="utf-8")
+    assert re.search(old, text), old
+    path.write_text(re.sub(old, new, text, count=1), encoding="utf-8")
+    return copy
+
+
+CHANGES = {
+    "a count": ("00-start-here.html", r'"n_reached":(\d+)', r'"n_reached":1\1'),
+    "an exact count": ("00-start-here.html", r'"n_enrolled":(\d+)0,', r'"n_enrolled":\g<1>3,'),
+    "a share": ("00-start-here.html", r'"at":0\.(\d)', r'"at":0.9\1'),
+    "an interval": ("00-start-here.html", r"\(95% interval \d\d", "(95% interval 11"),
+    "a sentence": ("02-cohorts.html", '<p class="finding">', '<p class="finding">Of these, 7. '),
+    "a column": ("03-completion.html", r'"ecdf":', '"oldest":93,"ecdf":'),
+    "a heading": ("02-cohorts.html", "<th[^>]*>Pass rate of enrolled", "<th>Dropped out"),
+    "a step": ("04-time-to-pass.html", r'"value":0\.3\d', '"value":0.9'),
+    "a day": ("04-time-to-pass.html", r"Within 365 days", "Within 10 days"),
+    "a p-value": ("04-time-to-pass.html", r"χ² = \d+", "χ² = 3"),
+    "a tile": ("index.html", r"<strong>\d\d%", "<strong>99%"),
+    "a drawing": ("figures/02-cohorts-1.svg", r">(\d)%</text>", r">1\g<1>1 learners</text>"),
+    "a file": ("figures/03-completion-2.csv", r"\n([^\n]*)$", r"\n\1\n9,9,9"),
+    "a text that is heard": ("02-cohorts.html", r'aria-label="Chart', 'aria-label="12 learners'),
+    "a domain": ("02-cohorts.html", r'"domain":\[0,', '"domain":[0.2345,'),
+}
+
+
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return made_once(shared / "nights-300", lambda empty: reports(empty, "300", None))
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_number_that_is_changed_or_added_is_noticed(
+    what: str, smallest: Path, tmp_path: Path
+) -> None:
+    good = nights(smallest)[0]
+    folder = changed_report(good.folder, tmp_path / "report", *CHANGES[what])
+    found = Oracle(folder, good.truth)
+    assert found.unread or found.faults(), what
+
+
+def test_the_attack_finds_what_exact_counts_would_give_away(smallest: Path) -> None:
+    found = Constraints(nights(smallest), rounded=False)
+    _, known, _, _ = attacked(found.board, 60, found.targets)
     assert known > 0.05

@@ -30,6 +30,7 @@ class Board:
     high: list[float] = field(default_factory=list)
     sums: list[tuple[list[int], list[float]]] = field(default_factory=list)  # each is 0
     parts: list[tuple[int, int]] = field(default_factory=list)  # the first is at most the second
+    _compiled: tuple[tuple[int, int, int], list[LinearConstraint]] | None = None
     slack: int = BASE - 1  # how far a published count may lie from the exact one
 
     def place(self, cell: Cell, exact: int, released: int | None) -> int:
@@ -53,10 +54,8 @@ class Board:
     def total(self, whole: int, parts: list[int]) -> None:
         self.sums.append(([whole, *parts], [1.0, *[-1.0] * len(parts)]))
 
-    def bounds(self, place: int) -> tuple[int, int]:
-        """The least and the most that a count can be."""
+    def _constraints(self) -> list[LinearConstraint]:
         n = len(self.exact)
-        objective = np.zeros(n)
         rows, columns, values = [], [], []
         for number, (places, weights) in enumerate(self.sums):
             rows += [number] * len(places)
@@ -73,10 +72,15 @@ class Board:
             ),
             shape=(len(within), n),
         )
-        constraints = [
-            LinearConstraint(equal, 0, 0),
-            LinearConstraint(less, -np.inf, 0),
-        ]
+        return [LinearConstraint(equal, 0, 0), LinearConstraint(less, -np.inf, 0)]
+
+    def bounds(self, place: int) -> tuple[int, int]:
+        """The least and the most that a count can be."""
+        n = len(self.exact)
+        if self._compiled is None or self._compiled[0] != (n, len(self.sums), len(self.parts)):
+            self._compiled = ((n, len(self.sums), len(self.parts)), self._constraints())
+        constraints = self._compiled[1]
+        objective = np.zeros(n)
         ends = []
         for sign in (1, -1):
             objective[place] = sign
@@ -86,9 +90,11 @@ class Board:
         return math.ceil(ends[0] - 1e-6), math.floor(ends[1] + 1e-6)
 
 
-def attacked(board: Board, most: int) -> tuple[int, float, float, float]:
+def attacked(
+    board: Board, most: int, targets: list[int] | None = None
+) -> tuple[int, float, float, float]:
     """Of some small counts: how many, and the shares known, narrowly bounded, rightly guessed."""
-    small = [place for place, n in enumerate(board.exact) if 1 <= n < MIN_N]
+    small = targets or [place for place, n in enumerate(board.exact) if 1 <= n < MIN_N]
     tried = np.random.default_rng(3).permutation(small)[:most].tolist()
     ends = [board.bounds(place) for place in tried]
     known = [low == high for low, high in ends]

@@ -158,5 +158,7 @@ def _finding(rows: pl.DataFrame, measure: str, released: Released) -> str:
         if (found := parts[part]).height and found.item(0, SHARE) > 0
     ]
     if parts["bin"].height:
-        said.append(f"the most common range above 0 is {_span(parts['bin'].row(-1, named=True))}")
+        # Of equals the first, as in the narrative.
+        most = parts["bin"].sort(SHARE, "bin_low", descending=[True, False]).row(0, named=True)
+        said.append(f"the most common range above 0 is {_span(most)}")
     return f"{measure}: {', '.join(said) or NOTHING}"

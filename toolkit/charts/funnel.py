@@ -11,6 +11,7 @@ from toolkit.charts.theme import PALETTE, finish
 from toolkit.results.result import Released
 from toolkit.schemas.outcome_results import COMPLETED_AND_PASSED, PASSED_ASIDE
 from toolkit.text import words
+from toolkit.text.losses import largest_losses
 
 RATE = "rate_of_enrolled"
 
@@ -122,17 +123,16 @@ def _finding(rows: pl.DataFrame, released: Released) -> str:
     steps = rows.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
     if steps.is_empty():
         return f"From enrollment to a pass: {NOTHING}"
+    if not released.by:
+        [loss] = largest_losses(released).values()
+        return (
+            f"Most are lost between {loss.before} and {loss.stage}: {loss.percent} of the "
+            f"{loss.before}"
+        )
     stages = rows["stage"].unique(maintain_order=True).to_list()
     worst = steps.sort("n_dropped", descending=True, maintain_order=True).unique(
         "group", keep="first", maintain_order=True
     )
-    if not released.by:
-        row = worst.row(0, named=True)
-        before = stages[stages.index(row["stage"]) - 1]
-        return (
-            f"Most are lost between {before} and {row['stage']}: "
-            f"{words.percent(row['n_dropped'] / row['n_previous'])} of the {before}"
-        )
     stage, n = worst["stage"].value_counts(sort=True).row(0)
     whom = "all" if n == worst.height else f"{n} of"
     before = stages[stages.index(stage) - 1]

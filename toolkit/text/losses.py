@@ -54,7 +54,9 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
         ends = row["rate_of_previous_ci_low"], row["rate_of_previous_ci_high"]
         known = None not in ends
         told = [words.percent(1 - end, plain=True) for end in reversed(ends)] if known else []
-        share = row["n_dropped"] / row["n_previous"]
+        # Counts are rounded one by one, so those lost and those who went on need not add up.
+        kept = row["rate_of_previous"]
+        share = row["n_dropped"] / row["n_previous"] if kept is None else 1 - kept
         percent = words.percent(share)
         if words.is_withheld(row, "n_reached", released):
             at_most = words.under(row["n_previous"], released.min_n or 0).strip("<%")
