@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     release_secret: SecretStr | None = Field(
         None, description="Secret that keys the rounding of counts."
     )
+    language: str = Field("en", description="The language of a report's frame: en or es.")
     ca_file: Path | None = Field(
         None, description="A PEM file of certificates to trust besides the public authorities."
     )

@@ -71,7 +71,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
-        methods = {"provenance": [], "resources": [], "definitions": []}
+        methods = {"provenance": [], "resources": []}
         site = Site("Report", "as of 2026-01-01", "learners", [made])
         write_site(folder, site, key_figures=[], courses=Courses([], "", "", 10), methods=methods)
     return folder / "05-course-explorer.html"

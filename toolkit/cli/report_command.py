@@ -25,6 +25,9 @@ def report_command(
     folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("report"),
     course_id: Annotated[str | None, typer.Option(help="One course instead of all.")] = None,
     title: Annotated[str, typer.Option(help="The report's title.")] = "Learner report",
+    language: Annotated[
+        str | None, typer.Option(help="The language of its frame: en or es.")
+    ] = None,
 ) -> None:
     """Run the notebooks and write them as pages that need no network.
 
@@ -33,7 +36,7 @@ def report_command(
     the cell and exits with 1.
     """
     parameters: dict[str, object] = {"course_id": course_id} if course_id else {}
-    show_report(write_with_progress(folder, notebook or None, parameters, title))
+    show_report(write_with_progress(folder, notebook or None, parameters, title, language))
 
 
 def write_with_progress(
@@ -41,6 +44,7 @@ def write_with_progress(
     notebooks: list[str] | None = None,
     parameters: dict[str, object] | None = None,
     title: str = "Learner report",
+    language: str | None = None,
 ) -> tk.reports.Report:
     """Write the report under a progress bar that counts executed cells."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -58,6 +62,7 @@ def write_with_progress(
             notebooks=notebooks,
             parameters=parameters,
             title=title,
+            language=language,
             on_start=begun,
             on_cell=executed,
         )

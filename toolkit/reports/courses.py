@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 from typing import Any
@@ -15,6 +15,7 @@ from toolkit.analyses.outcomes import completion_funnel, outcomes
 from toolkit.errors import SnapshotError
 from toolkit.release.tables import SHOWN
 from toolkit.reports.figures import drawable
+from toolkit.reports.language import Language, read_language
 from toolkit.results.result import Released
 from toolkit.snapshots.snapshot import Snapshot, list_snapshots, open_snapshot
 from toolkit.study import Study, load_study
@@ -22,15 +23,12 @@ from toolkit.survival.durations import time_to_pass
 from toolkit.survival.kaplan_meier import kaplan_meier
 from toolkit.survival.summary import survival_summary
 from toolkit.text import words
-from toolkit.text.choices import NOTHING as TOO_FEW
-from toolkit.text.choices import RATE, UNDATED
+from toolkit.text.choices import RATE
 from toolkit.text.losses import Loss, largest_losses
 
 HORIZON = 540  # days since enrollment to which the small curves go
 EACH = 15  # of many courses so many highest and lowest are shown; a search finds the others
 MANY = 40
-FEW_LEFT = "too few still under way to show"
-NOT_REACHED = "under half so far"
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Course:
         days: The median of days to pass.
         curve: Days since enrollment, and the share who are estimated to have passed by then.
         drift: How the pass rate changed since the snapshot before; None where there is none.
+        say: The language of its words.
     """
 
     name: str
@@ -73,6 +72,7 @@ class Course:
     days: Figure
     curve: Sequence[tuple[float, float]]
     drift: Figure | None = None
+    say: Language = field(default_factory=read_language, repr=False)
 
     @property
     def anchor(self) -> str:
@@ -85,7 +85,7 @@ class Course:
         if not self.curve:
             return self.days.text
         day, share = self.curve[-1]
-        return f"{words.percent(share)} passed by day {words.days(day)}"
+        return self.say("courses.by_day", share=words.percent(share), day=words.days(day))
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,18 @@ class Courses:
         return {*range(min(EACH, known)), *range(max(0, known - EACH), known)}
 
 
-def read_courses(study: Study, *, before: Study | None = None) -> Courses:
+def read_courses(
+    study: Study, *, before: Study | None = None, say: Language | None = None
+) -> Courses:
     """Sum up each course; runs of the same title are one course, as in the course explorer.
 
     Args:
         study: What is reported.
         before: An earlier state of the same learners, to compare pass rates with.
+        say: The language of what its cells say; English by default.
     """
+    say = say or read_language()
+    too_few = Figure(say("courses.too_few"))
     learners = by_title(study.person_course)
     rates = outcomes(learners, by="course").release()
     losses = largest_losses(completion_funnel(learners, by="course").release())
@@ -155,7 +160,7 @@ def read_courses(study: Study, *, before: Study | None = None) -> Courses:
     curves = _curves(
         kaplan_meier(durations, by="course", times=range(0, HORIZON + 1, 30)).release()
     )
-    drifts = {} if before is None else _drifts(rates, before)
+    drifts = {} if before is None else _drifts(rates, before, say)
 
     known = rates.sort(
         [RATE, "n_enrolled", "course"], descending=[True, True, False], nulls_last=True
@@ -170,13 +175,14 @@ def read_courses(study: Study, *, before: Study | None = None) -> Courses:
                 name,
                 title,
                 Figure(words.count(row["n_enrolled"], rates.min_n), row["n_enrolled"]),
-                _rate(row, rates),
+                _rate(row, rates, say),
                 row[f"{RATE}_ci_low"],
                 row[f"{RATE}_ci_high"],
-                Figure(TOO_FEW) if loss is None else Figure(loss.words, loss.share),
-                _days(medians.get(title)),
+                too_few if loss is None else Figure(_lost(loss, say), loss.share),
+                _days(medians.get(title), say),
                 curves.get(title, []),
-                None if before is None else drifts.get(title, Figure(TOO_FEW)),
+                None if before is None else drifts.get(title, too_few),
+                say,
             )
         )
     told = {row.full: losses[(row.full,)] for row in rows if (row.full,) in losses}
@@ -246,18 +252,25 @@ def most_lost(losses: dict[str, Loss]) -> str:
     )
 
 
-def _rate(row: dict[str, Any], rates: Released) -> Figure:
+def _lost(loss: Loss, say: Language) -> str:
+    before, stage = (say.named("stages", name) for name in (loss.before, loss.stage))
+    return say("courses.lost", share=loss.percent, before=before, stage=stage)
+
+
+def _rate(row: dict[str, Any], rates: Released, say: Language) -> Figure:
     text, interval = words.share(row, RATE, rates), words.interval(row, RATE, rates)
     if row["n_enrolled"] is None or text == words.ABSENT:
-        return Figure(TOO_FEW)
+        return Figure(say("courses.too_few"))
     return Figure(f"{text} ({interval})" if interval else text, row[RATE])
 
 
-def _days(row: dict[str, Any] | None) -> Figure:
+def _days(row: dict[str, Any] | None, say: Language) -> Figure:
     if row is None or row["n_learners"] is None:
-        return Figure(TOO_FEW if row is None or row["n_excluded"] is None else UNDATED)
+        is_few = row is None or row["n_excluded"] is None
+        return Figure(say("courses.too_few" if is_few else "courses.undated"))
     if row["estimate"] is None:
-        return Figure(NOT_REACHED if row["status"] == SHOWN else FEW_LEFT)
+        is_shown = row["status"] == SHOWN
+        return Figure(say("courses.not_reached" if is_shown else "courses.too_few_left"))
     low, high = row["ci_low"], row["ci_high"]
     known = low is not None and high is not None
     interval = f" ({words.days(low)}–{words.days(high)})" if known else ""
@@ -275,14 +288,14 @@ def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:
     }
 
 
-def _drifts(now: Released, before: Study) -> dict[str, Figure]:
+def _drifts(now: Released, before: Study, say: Language) -> dict[str, Figure]:
     """How each course's pass rate moved, from the released rates of both moments."""
     then = outcomes(by_title(before.person_course), by="course").release()
     earlier = dict(then.frame.select("course", RATE).iter_rows())
     told = {}
     for title, rate in now.frame.select("course", RATE).iter_rows():
         if title not in earlier:
-            told[title] = Figure("new")
+            told[title] = Figure(say("courses.new"))
         elif rate is not None and earlier[title] is not None:
             difference = rate - earlier[title]
             told[title] = Figure(words.points(difference), difference)

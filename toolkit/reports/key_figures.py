@@ -8,6 +8,7 @@ import polars as pl
 
 from toolkit.analyses.outcomes import outcomes
 from toolkit.release.tables import SHOWN, with_status
+from toolkit.reports.language import Language, read_language
 from toolkit.results.result import Released, Result
 from toolkit.schemas.outcome_results import KEY_FIGURES
 from toolkit.study import Study
@@ -83,7 +84,8 @@ def key_figures(pc: pl.DataFrame | Study) -> Result:
 
 
 def _figures(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
-    row, quarter = counted.row(0, named=True), timed.row(0, named=True)
+    row = counted.row(0, named=True)
+    quarter = next(timed.iter_rows(named=True), dict.fromkeys(timed.columns))  # nobody enrolled
     rows: list[dict[str, Any]] = [
         {
             "figure": "Enrollments",
@@ -127,24 +129,30 @@ def in_words(released: Released) -> str:
     return f"Of {n:,} enrollments, {words.share(rows['Passed'], 'rate', released)} led to a pass."
 
 
-def as_tiles(released: Released) -> list[dict[str, str]]:
+def as_tiles(released: Released, say: Language | None = None) -> list[dict[str, str]]:
     """Each figure as the report's first page shows it: `figure`, `value`, `meaning`."""
-    return [_tile(row, released) for row in released.frame.iter_rows(named=True)]
+    say = say or read_language()
+    return [_tile(row, released, say) for row in released.frame.iter_rows(named=True)]
 
 
-def _tile(row: dict[str, Any], released: Released) -> dict[str, str]:
+def _tile(row: dict[str, Any], released: Released, say: Language) -> dict[str, str]:
     low, high = row["days_ci_low"], row["days_ci_high"]
-    meaning = row["meaning"]
+    name = row["figure"].lower().replace(", ", "_").replace(" ", "_")
+    meaning = say(f"figures.{name}_meaning")
     if row["figure"] == "Enrollments":
         value = words.count(row["n_learners"], released.min_n)
     elif row["figure"] == "Days to pass":
-        value = words.ABSENT if row["days"] is None else f"{words.days(row['days'])} days"
+        value = (
+            words.ABSENT
+            if row["days"] is None
+            else say("figures.days", days=words.days(row["days"]))
+        )
         interval = "" if low is None or high is None else f"{words.days(low)}–{words.days(high)}"
         if row["days"] is None:
             is_hidden = row["status"] != SHOWN
-            meaning = "too few learners to show" if is_hidden else "a quarter has not passed so far"
+            meaning = say("figures.too_few" if is_hidden else "figures.not_yet")
         meaning += f" ({interval})" if interval and row["days"] is not None else ""
     else:
         value, interval = words.share(row, "rate", released), words.interval(row, "rate", released)
         meaning += f" ({interval})" if interval else ""
-    return {"figure": row["figure"], "value": value, "meaning": meaning}
+    return {"figure": say(f"figures.{name}"), "value": value, "meaning": meaning}

@@ -23,7 +23,6 @@ from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.release.rounding import MIN_N, release_counts, release_number
 from toolkit.reports.courses import read_courses, study_before
-from toolkit.reports.definitions import DEFINITIONS
 from toolkit.reports.execution import (
     OnCell,
     count_code_cells,
@@ -33,6 +32,7 @@ from toolkit.reports.execution import (
 from toolkit.reports.folder import INDEX, PDF, replaced
 from toolkit.reports.guard import Identities, Records, refuse_identities
 from toolkit.reports.key_figures import as_tiles, key_figures
+from toolkit.reports.language import Language, read_language
 from toolkit.reports.library import find_notebooks, find_pages
 from toolkit.reports.pages import read_page
 from toolkit.reports.released import is_protected, refuse_bare
@@ -73,6 +73,7 @@ def write_report(
     notebooks: Iterable[str | Path] | None = None,
     parameters: Mapping[str, object] | None = None,
     title: str = "Learner report",
+    language: str | None = None,
     on_cell: OnCell | None = None,
     on_start: Callable[[int], None] | None = None,
 ) -> Report:
@@ -87,19 +88,23 @@ def write_report(
             are pages for readers.
         parameters: Values for the notebooks' parameters, such as course_id.
         title: The report's name.
+        language: "en" or "es": the language of everything around what the notebooks say, such as
+            headings, buttons, the table of courses and the methods; by default, the setting's.
         on_cell: Called with the notebook's name after each executed cell.
         on_start: Called with the number of cells before the first is executed.
 
     Raises:
         ReportError: There is no such notebook or course, the folder cannot be written, or every
             notebook failed; names each with its cell. Nothing is written.
+        ArgumentError: There is no such language.
         DisclosureError: An output would name a learner, hold the token, or show figures that are
             not released; nothing is written.
     """
     begun = time.monotonic()
+    words = read_language(language or settings().language)
     paths, target = _paths(notebooks), Path(folder)
     with replaced(target) as part:
-        written = _written(part, paths, parameters or {}, title, on_cell, on_start)
+        written = _written(part, paths, parameters or {}, title, words, on_cell, on_start)
     pdf = target / PDF if (target / PDF).exists() else None
     return Report(target / INDEX, pdf=pdf, seconds=time.monotonic() - begun, **written)
 
@@ -109,6 +114,7 @@ def _written(
     paths: list[Path],
     parameters: Mapping[str, object],
     title: str,
+    language: Language,
     on_cell: OnCell | None,
     on_start: Callable[[int], None] | None,
 ) -> dict[str, Any]:
@@ -139,15 +145,17 @@ def _written(
         kind="sandbox" if study.source.startswith("sandbox") else "learners",
         pages=[read_page(one) for one in executed],
         is_protected=all(is_protected(one) for one in executed),
+        language=language,
     )
     methods = {
-        "provenance": _provenance(study),
+        "provenance": _provenance(study, language),
         "resources": _resources(study),
-        "definitions": DEFINITIONS,
     }
-    courses = read_courses(study, before=before)
+    courses = read_courses(study, before=before, say=language)
     with writing(part, ReportError):
-        write_site(part, site, key_figures=as_tiles(figures), courses=courses, methods=methods)
+        write_site(
+            part, site, key_figures=as_tiles(figures, language), courses=courses, methods=methods
+        )
     return {"caption": study.caption, "key_figures": figures, "failures": failures}
 
 
@@ -222,26 +230,26 @@ def _identities(study: Study) -> Identities:
     return Identities(names, [*given, *kept, release_secret().reveal()])
 
 
-def _provenance(study: Study) -> list[tuple[str, str]]:
+def _provenance(study: Study, say: Language) -> list[tuple[str, str]]:
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return [
-        ("Source", study.source),
-        ("As of", f"{study.as_of:%Y-%m-%d %H:%M} UTC, by the platform's clock"),
-        ("Toolkit", f"so2-toolkit {version('so2-toolkit')}"),
-        ("To cite", cite()),
-        ("Packages", packages),
-        ("Python", f"{machine.python_version()} on {machine.system()}"),
-        ("Rounding", release_secret().remark),
+        ("source", study.source),
+        ("as_of", say("methods.clock", moment=f"{study.as_of:%Y-%m-%d %H:%M}")),
+        ("toolkit", f"so2-toolkit {version('so2-toolkit')}"),
+        ("cite", cite()),
+        ("packages", packages),
+        ("python", f"{machine.python_version()} on {machine.system()}"),
+        ("rounding", release_secret().remark),
         (
-            "Values that could not be taken as they came",
+            "problems",
             count(release_number(study.problems.height), MIN_N)
             if study.problems.height
-            else "none",
+            else say("methods.none"),
         ),
     ]
 
 
-def _resources(study: Study) -> list[dict[str, str]]:
+def _resources(study: Study) -> list[tuple[str, str]]:
     """How many records each resource has, rounded as the same records are on every page."""
     pc = study.person_course
     names = ("grades", "enrollments", "completion")
@@ -249,6 +257,4 @@ def _resources(study: Study) -> list[dict[str, str]]:
     counts = pl.Series([one.height for one in had])
     keys = pl.Series([one["record_key"].sum() for one in had])
     shown = release_counts(counts, keys)
-    return [
-        {"Resource": name, "Records": count(n, MIN_N)} for name, n in zip(names, shown, strict=True)
-    ]
+    return [(name, count(n, MIN_N)) for name, n in zip(names, shown, strict=True)]

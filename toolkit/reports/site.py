@@ -5,18 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from toolkit.charts.theme import DARK
 from toolkit.reports.courses import HORIZON, Courses
 from toolkit.reports.figures import chart_script, write_figure
 from toolkit.reports.folder import PDF
+from toolkit.reports.language import Language, read_language
 from toolkit.reports.pages import Page
 from toolkit.reports.pdf import write_pdf
 
@@ -34,6 +36,7 @@ class Site:
         pages: The pages in order.
         min_n: The smallest count shown.
         is_protected: Whether every figure is released; else each page says so in its head.
+        language: The language of the frame around what notebooks say.
     """
 
     title: str
@@ -42,6 +45,7 @@ class Site:
     pages: Sequence[Page]
     min_n: int = 10
     is_protected: bool = True
+    language: Language = field(default_factory=read_language)
 
     version = version("so2-toolkit")
     dark = DARK
@@ -68,7 +72,7 @@ def write_site(
         site: Title, caption and pages.
         key_figures: Rows with `figure`, `value`, `meaning`.
         courses: The rows of the table of courses.
-        methods: What the methods page tells: `provenance`, `resources`, `definitions`.
+        methods: What the methods page tells: `provenance` and `resources`.
     """
     assets, figures = folder / "assets", folder / "figures"
     for part in (assets, figures):
@@ -88,9 +92,12 @@ def write_site(
         loader=PackageLoader("toolkit.reports"), autoescape=True, undefined=StrictUndefined
     )
 
+    # Browsers and readers of screens pronounce, break and translate by the language of a part.
+    english = "" if site.language.is_whole else Markup(' lang="en"')
+
     def write(name: str, template: str, **values: object) -> Path:
         html = templates.get_template(f"{template}.html.jinja").render(
-            site=site, here=name, **values
+            site=site, here=name, say=site.language, english=english, **values
         )
         path = folder / f"{name}.html"
         path.write_text(html, encoding="utf-8")

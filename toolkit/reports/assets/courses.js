@@ -2,6 +2,8 @@
 "use strict";
 
 {
+  const words = JSON.parse(document.getElementById("words").textContent);
+  const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const table = document.getElementById("course-table");
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -14,25 +16,27 @@
   const tools = document.createElement("p");
   tools.className = "tools";
   tools.innerHTML =
-    '<label>Search <input type="search" autocomplete="off"></label> ' +
+    '<label><span></span> <input type="search" autocomplete="off"></label> ' +
     '<button type="button" aria-pressed="false" hidden></button> <span role="status"></span>';
   table.closest(".table").before(tools);
-  const [search, all, status] = [tools.querySelector("input"), ...tools.querySelectorAll("button, span")];
-  all.textContent = `Show all ${rows.length}`;
+  const [search, all] = [tools.querySelector("input"), tools.querySelector("button")];
+  const status = tools.querySelector("[role=status]");
+  tools.querySelector("label span").textContent = words.search;
+  all.textContent = filled(words.show_all, { n: rows.length });
   all.hidden = !isLong;
 
   function show() {
-    const words = plain(search.value).split(/\s+/).filter(Boolean);
-    const isWhole = !isLong || all.getAttribute("aria-pressed") === "true" || words.length > 0;
+    const sought = plain(search.value).split(/\s+/).filter(Boolean);
+    const isWhole = !isLong || all.getAttribute("aria-pressed") === "true" || sought.length > 0;
     let n = 0;
     for (const row of rows) {
-      const isFound = words.every((word) => names.get(row).includes(word));
+      const isFound = sought.every((word) => names.get(row).includes(word));
       row.hidden = !(isFound && (isWhole || !("later" in row.dataset)));
       n += row.hidden ? 0 : 1;
     }
-    if (words.length > 0) status.textContent = n === 1 ? "1 course found" : `${n} courses found`;
-    else if (isWhole) status.textContent = `${rows.length} courses`;
-    else status.textContent = `The highest and the lowest of ${rows.length} courses; search for the others`;
+    if (sought.length > 0) status.textContent = filled(n === 1 ? words.found_one : words.found, { n });
+    else if (isWhole) status.textContent = filled(words.all, { n: rows.length });
+    else status.textContent = filled(words.ends, { n: rows.length });
   }
 
   function sort(head) {

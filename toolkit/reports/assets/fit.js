@@ -79,8 +79,8 @@ function eachView(view, change, share = 1) {
   if (view.spec) eachView(view.spec, change, share / across);
 }
 
-function planned(isNarrow) {
-  return { isBelow: isNarrow, isNarrow, less: 0 };
+function planned(isNarrow, words) {
+  return { isBelow: isNarrow, isNarrow, less: 0, words };
 }
 
 // The next step of a plan for a chart that came out too wide.
@@ -105,6 +105,8 @@ function fitted(original, room, plan) {
   const within = room - MARGIN;
   const names = Math.max(within - plan.less, within * 0.6); // their plots begin right of an axis
   const labels = { size: config.axis?.labelFontSize ?? 12, family };
+
+  let skipped = 1;
 
   function breakTitle(view, isWhole) {
     if (!view.title?.text) return;
@@ -165,6 +167,7 @@ function fitted(original, room, plan) {
     const every = plan.isNarrow && x.type === "ordinal" ? Math.max(1, Math.ceil(CELL / step)) : 1;
     view.width.step = Math.max(34, step * every);
     if (every > 1) {
+      skipped = every;
       const kept = columns.sort((a, b) => a - b).filter((_, place) => (place + 1) % every === 0);
       const filter = `indexof(${JSON.stringify(kept)}, datum[${JSON.stringify(x.field)}]) >= 0`;
       view.transform = [...(view.transform ?? []), { filter }];
@@ -213,7 +216,6 @@ function fitted(original, room, plan) {
   });
   eachView(spec, (view, share) => {
     const parts = view.layer ?? [view];
-    breakTitle(view, view === spec);
     if (plan.isBelow) legendForEnds(view);
     if (plan.isNarrow) stack(view, parts);
     if (typeof view.width === "number") {
@@ -223,5 +225,10 @@ function fitted(original, room, plan) {
       breakAxisTitle(view, parts);
     } else if (view.width?.step) squeeze(view, parts, share);
   });
+  if (skipped > 1 && spec.title?.subtitle) {
+    const note = plan.words.columns.replace("{every}", skipped);
+    spec.title.subtitle = [spec.title.subtitle, `${note}.`].flat();
+  }
+  eachView(spec, (view) => breakTitle(view, view === spec));
   return spec;
 }

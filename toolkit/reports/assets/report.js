@@ -6,6 +6,7 @@ const themeButton = document.getElementById("theme");
 const codeButton = document.getElementById("code");
 const coloursElement = document.getElementById("dark-colours");
 const darkColours = coloursElement ? JSON.parse(coloursElement.textContent) : {};
+const inWords = JSON.parse(document.getElementById("words").textContent);
 const views = new Map();
 
 // Colours for dark paper; data stay, even a course that is named as a colour.
@@ -128,6 +129,7 @@ async function draw(element) {
   const wanted = { ...fromAddress(), ...chosen.get(element) };
   for (const param of choices(spec)) {
     if (param.bind.options.includes(wanted[param.name])) param.value = wanted[param.name];
+    if (inWords[param.name]) param.bind.name = `${inWords[param.name]} `;
   }
   const first = choices(spec).find((param) => param.name === "course");
   if (first) Object.assign(spec.datasets, await rowsOf(spec, first.value));
@@ -136,7 +138,7 @@ async function draw(element) {
   const options = { renderer: "svg", actions: false, ast: false, tooltip };
   const room = element.clientWidth;
   element.room = room;
-  const plan = planned(narrow.matches);
+  const plan = planned(narrow.matches, inWords);
   let drawn = await vegaEmbed(element, fitted(spec, room, plan), options);
   for (let round = 0; round < 5; round += 1) {
     const width = drawn.view.container().querySelector("svg").width.baseVal.value;

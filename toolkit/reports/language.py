@@ -1,0 +1,83 @@
+"""The report's own words in the reader's language: one file a language in `languages/`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from toolkit.errors import ArgumentError
+
+_FOLDER = Path(__file__).parent / "languages"
+DEFAULT = "en"
+
+
+@dataclass(frozen=True)
+class Language:
+    """Words of one language.
+
+    Attributes:
+        code: Its code, "es".
+        texts: The texts by section and name, `{…}` where something is filled in.
+    """
+
+    code: str
+    texts: Mapping[str, Mapping[str, str]]
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """The text of a key such as "index.title", filled in.
+
+        Examples:
+            >>> read_language("es")("index.title"), read_language("en")("figures.days", days=90)
+            ('Resumen', '90 days')
+        """
+        section, _, name = key.partition(".")
+        return self.texts[section][name].format(**values)
+
+    def named(self, section: str, name: str, otherwise: str | None = None) -> str:
+        """What a stage, a page or a question is called; itself where no text names it.
+
+        Examples:
+            >>> read_language("es").named("stages", "active")
+            'activos'
+        """
+        return self.texts[section].get(name, name if otherwise is None else otherwise)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is in this language: what notebooks say is English."""
+        return self.code == DEFAULT
+
+    @property
+    def definitions(self) -> list[tuple[str, str]]:
+        """The words that the methods page explains, with what they mean."""
+        told = self.texts["definitions"]
+        return [
+            (word, told[f"{name}_means"]) for name, word in told.items() if f"{name}_means" in told
+        ]
+
+
+def languages() -> list[str]:
+    """The codes of the languages there are.
+
+    Examples:
+        >>> languages()
+        ['en', 'es']
+    """
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+@cache
+def read_language(code: str = DEFAULT) -> Language:
+    """The words of a language.
+
+    Raises:
+        ArgumentError: There is no such language; names those there are.
+    """
+    if code not in languages():
+        raise ArgumentError(
+            f"there is no report in the language {code!r}; there are {', '.join(languages())}"
+        )
+    return Language(code, tomllib.loads((_FOLDER / f"{code}.toml").read_text("utf-8")))
