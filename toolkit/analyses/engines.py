@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.errors import ArgumentError
+from toolkit.errors import ArgumentError, SchemaError
 
 SUPPORTED = (
     "Polars, lazy or not",
@@ -76,6 +77,67 @@ def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
         frame = pl.DataFrame(native)
     whole = [name for name, dtype in frame.schema.items() if _is_whole(dtype)]
     return frame.with_columns(pl.col(whole).cast(pl.Int64))
+
+
+def is_in_memory(frame: Any) -> bool:
+    """Whether the frame holds its rows, as those of Polars (not lazy), pandas and PyArrow do."""
+    return not isinstance(nw.from_native(frame), nw.LazyFrame)
+
+
+def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw.LazyFrame[Any]:
+    """Append moments as whole microseconds since 1970 in UTC, by expressions of the engine's own.
+
+    So neither the zone of a column nor that of a session matters. A day is its 00:00 in UTC, and
+    a moment without a zone is in UTC.
+
+    Args:
+        rows: Rows of any engine.
+        moments: The columns of dates or moments, by the names of the new ones.
+
+    Raises:
+        SchemaError: A column holds no dates.
+    """
+    schema, native = rows.collect_schema(), rows.to_native()
+    for name in moments.values():
+        if not (schema[name].is_temporal() or schema[name] == nw.Unknown):
+            raise SchemaError(
+                f"an origin or an end must be a column of dates; `{name}` is of {schema[name]}"
+            )
+    if rows.implementation is nw.Implementation.DUCKDB:
+        import duckdb  # noqa: PLC0415  # it is there, as the rows are in it
+
+        epoch = (
+            duckdb.FunctionExpression("epoch_us", duckdb.ColumnExpression(old)).alias(new)
+            for new, old in moments.items()
+        )
+        return nw.from_native(native.select(duckdb.StarExpression(), *epoch)).lazy()
+    if rows.implementation is nw.Implementation.IBIS:
+        return nw.from_native(
+            native.mutate(**{new: _ibis_epoch(native[old]) for new, old in moments.items()})
+        ).lazy()
+    if rows.implementation is nw.Implementation.PYSPARK:
+        from pyspark.sql import functions  # noqa: PLC0415
+
+        added = {
+            new: functions.unix_date(old).cast("bigint") * 86_400_000_000
+            if schema[old] == nw.Date
+            else functions.unix_micros(old)
+            for new, old in moments.items()
+        }
+        return nw.from_native(native.withColumns(added)).lazy()
+    return nw.from_native(
+        native.with_columns(
+            pl.col(old).cast(pl.Datetime("us", getattr(schema[old], "time_zone", None)))
+            .dt.timestamp("us").alias(new)
+            for new, old in moments.items()
+        )
+    )
+
+
+def _ibis_epoch(column: Any) -> Any:
+    moment = column.cast("timestamp") if column.type().is_date() else column
+    # Whole seconds first, as PostgreSQL rounds where it casts.
+    return moment.truncate("s").epoch_seconds() * 1_000_000 + moment.microsecond().cast("int64")
 
 
 def _is_whole(dtype: pl.DataType) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, TypeVar
+from functools import reduce
+from typing import Any, Literal, TypeVar
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag, lazily
+from toolkit.analyses.counting import Frame, counted, flag, lazily
+from toolkit.analyses.engines import is_in_memory, with_microseconds
+from toolkit.analyses.grouping import KEY as RECORD_KEY
 from toolkit.analyses.grouping import Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.keys import release_secret
@@ -20,20 +23,30 @@ from toolkit.schemas import (
     ENROLLMENTS,
     GRADES,
     PERSON_COURSE,
+    RESOURCES,
     TIMESTAMP,
     Table,
     require_columns,
 )
 from toolkit.schemas.arguments import one_of
-from toolkit.schemas.moments import When, moment_observed
+from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment_observed
 from toolkit.schemas.outcome_results import MATCH_COUNTS
 from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes
 
-F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
+F = TypeVar("F")
+Rows = nw.LazyFrame[Any]
 
 KEY = ["username", "course_id"]
-COURSE_ID = r"^course-v1:([^+]+)\+([^+]+)\+([^+]+)$"
+COURSE_ID = r"^course-v1:[^+]+\+[^+]+\+[^+]+$"
+# What to take away from such an id, one after the other, for each of its parts.
+PARTS = {
+    "org": (r"^course-v1:", r"\+[^+]+\+[^+]+$"),
+    "course_number": (r"^course-v1:[^+]+\+", r"\+[^+]+$"),
+    "course_run": (r"^course-v1:[^+]+\+[^+]+\+",),
+}
 MICROSECONDS_A_DAY = 86_400_000_000
+MOMENTS = {"_created": "created", "_passed": "passed_timestamp"}
+OF_RIGHT = "_of_right"
 
 # The record that counts as the latest of several: the greatest in the first column, then in the
 # next. Completion has no date; content once completed stays so, hence the highest is the latest.
@@ -66,8 +79,11 @@ def person_course(
     it are kept of passes only; `pass_time_unused` marks the other records that had one, and
     `match_counts` counts them. With a mark the time of a pass remains the platform's.
 
-    Given LazyFrames it returns one, and reads their keys once beforehand, to refuse duplicates;
-    with `duplicates="latest"` nothing is read beforehand, but for the courses if each has a mark.
+    The frames are joined where they are, in any engine, and the result is a frame of it; of pandas
+    and PyArrow, a Polars DataFrame. A lazy engine reads the keys once beforehand, to refuse
+    duplicates; with `duplicates="latest"` nothing, but for the courses if each has a mark. Engines
+    other than Polars promise no order of rows, and cannot compute `record_key`: their frames lack
+    it, and the rounding of what is released is drawn by the group.
 
     Args:
         grades: The frame of `load_grades`, or None; likewise the next two. Email is not needed.
@@ -94,7 +110,7 @@ def person_course(
     Raises:
         SchemaError: A column is missing, or keys are duplicate.
         ArgumentError: `as_of` is no moment or still to come, a course of grades has no mark, or
-            what was given is neither all DataFrames nor all LazyFrames.
+            the frames are not all of one kind and of a supported engine.
 
     Examples:
         >>> seen = pl.DataFrame({"username": ["u1"], "course_id": ["course-v1:Org+CS+R1"],
@@ -104,30 +120,33 @@ def person_course(
         [('R1', False, True, 0.25)]
     """
     moment, passed = moment_observed(as_of, now=now), passes(pass_rule)
-    given = [frame for frame in (grades, enrollments, completion) if frame is not None]
-    if {type(frame) for frame in given} not in ({pl.DataFrame}, {pl.LazyFrame}):
-        raise ArgumentError(
-            "person_course needs Polars DataFrames or LazyFrames, one kind, one at least; got "
-            + (", ".join(dict.fromkeys(type(frame).__name__ for frame in given)) or "none")
-        )
     one_of(duplicates, (None, "latest"), name="duplicates")
-    scores, enrolled, seen = (
-        _resource(frame, table, duplicates)
-        for frame, table in ((grades, GRADES), (enrollments, ENROLLMENTS), (completion, COMPLETION))
-    )
-    if isinstance(pass_rule, Mapping):
-        _require_marks(scores, pass_rule)
-    scores = nw.from_native(scores).with_columns(passed=passed).to_native()
-    joined = _full_join(_full_join(scores, enrolled), seen)
-    courses = _courses([scores, enrolled, seen])
-    named = joined.join(courses, on="course_id", how="left")
-    # Sorting by place is much cheaper than joins that keep the order.
-    places = [f"place_in_{table.name}" for table in (GRADES, ENROLLMENTS, COMPLETION)]
-    ordered = named.sort(places, nulls_last=True)
-    for columns in _derived(moment, pass_rule_in_words(pass_rule)):
-        ordered = ordered.with_columns(columns)
-    rows = ordered.select(PERSON_COURSE.names)
-    return rows if isinstance(given[0], pl.LazyFrame) else rows.collect()
+    given: dict[str, Any] = {GRADES.name: grades, ENROLLMENTS.name: enrollments}
+    given |= {COMPLETION.name: completion}
+    given = {name: frame for name, frame in given.items() if frame is not None}
+    if len({type(frame) for frame in given.values()}) != 1:
+        kinds = dict.fromkeys(type(frame).__name__ for frame in given.values())
+        raise ArgumentError(
+            "person_course needs frames of one kind, one at least; got "
+            + (", ".join(kinds) or "none")
+        )
+    resources = {
+        name: _resource(frame, RESOURCES[name], duplicates) for name, frame in given.items()
+    }
+    if GRADES.name in resources:
+        if isinstance(pass_rule, Mapping):
+            _require_marks(resources[GRADES.name], pass_rule)
+        resources[GRADES.name] = resources[GRADES.name].with_columns(passed=passed)
+    joined = reduce(_full_join, resources.values())
+    rule, seen = nw.lit(pass_rule_in_words(pass_rule)), nw.lit(moment)
+    rows = joined.with_columns(*_absent(joined), as_of=seen, pass_rule=rule)
+    rows = rows.join(_courses(resources), on="course_id", how="left")
+    rows = _derived(_in_order(rows), in_microseconds(moment))
+    there = rows.collect_schema().names()
+    rows = rows.select(name for name in PERSON_COURSE.names if name in there)
+    native = rows.to_native()
+    made: F = native.collect() if is_in_memory(next(iter(given.values()))) else native
+    return made
 
 
 def match_counts(pc: Frame) -> Result:
@@ -163,70 +182,91 @@ def match_counts(pc: Frame) -> Result:
     return result.sort("n_records", *by, descending=[True, False, False, False], nulls_last=True)
 
 
-def _resource(
-    frame: pl.DataFrame | pl.LazyFrame | None,
-    table: Table,
-    duplicates: Literal["latest"] | None,
-) -> pl.LazyFrame:
-    """The resource lazily: without email, one row a key, flagged as present."""
-    rows = table.empty().lazy() if frame is None else frame.lazy()
+def _resource(frame: Any, table: Table, duplicates: Literal["latest"] | None) -> Rows:
+    """The resource: without email, one row a key, flagged as present, in Polars numbered."""
+    rows = lazily(frame)
     wanted = [name for name in table.names if name != "email"]
     require_columns(rows.collect_schema().names(), wanted, what=table.name)
-    rows = rows.select(wanted)
+    rows = rows.select(*wanted, nw.lit(True).alias(f"in_{table.name}"))  # noqa: FBT003
+    if rows.implementation.is_polars():
+        place = pl.int_range(pl.len(), dtype=pl.UInt32).alias(f"place_in_{table.name}")
+        rows = nw.from_native(rows.to_native().with_columns(place))
     if duplicates == "latest":
-        rows = rows.sort(LATEST[table.name], descending=True, nulls_last=True).unique(
-            KEY, keep="first", maintain_order=True
-        )
-    else:
-        _refuse_duplicates(rows, table)
-    place = pl.int_range(pl.len(), dtype=pl.UInt32).alias(f"place_in_{table.name}")
-    return rows.with_columns(place, pl.lit(value=True).alias(f"in_{table.name}"))
+        return rows.unique(KEY, keep="last", order_by=LATEST[table.name])
+    _refuse_duplicates(rows, table)
+    return rows
 
 
-def _refuse_duplicates(rows: pl.LazyFrame, table: Table) -> None:
+def _refuse_duplicates(rows: Rows, table: Table) -> None:
     """Raise where a key comes twice; names no learner."""
-    hashed = rows.select(pl.struct(KEY).hash().alias("key"))
-    # Distinct hashes prove distinct keys; only where two are alike are the keys themselves counted.
-    total, distinct = hashed.select(pl.len(), pl.col("key").n_unique()).collect().row(0)
-    if total == distinct:
-        return
-    twice = rows.group_by(KEY).agg(n=pl.len()).filter(pl.col("n") > 1)
-    n_keys, n_records, n_courses = (
-        twice.select(keys=pl.len(), records=pl.col("n").sum(), courses=pl.n_unique("course_id"))
-        .collect()
-        .row(0)
-    )
-    if n_keys:
+    native = rows.to_native()
+    if isinstance(native, pl.LazyFrame):
+        # Distinct hashes prove distinct keys, quickly; only where two are alike the keys count.
+        hashed = native.select(pl.struct(KEY).hash().alias("key"))
+        total, distinct = hashed.select(pl.len(), pl.col("key").n_unique()).collect().row(0)
+        if total == distinct:
+            return
+    twice = rows.group_by(KEY, drop_null_keys=False).agg(nw.len().alias("n")).filter(nw.col("n") > 1)
+    found = counted(twice, ["course_id"], [nw.len().alias("keys"), nw.col("n").sum()])
+    if found.height:
         raise SchemaError(
-            f"{table.name} has {n_records:,} records where {n_keys:,} would do (the same learner "
-            f"and course twice), in courses: {n_courses:,}. Find out why, or take the latest of "
-            'each: person_course(…, duplicates="latest")'
+            f"{table.name} has {found['n'].sum():,} records where {found['keys'].sum():,} would do "
+            f"(the same learner and course twice), in courses: {found.height:,}. Find out why, or "
+            'take the latest of each: person_course(…, duplicates="latest")'
         )
 
 
-def _full_join(left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
-    return left.join(right, on=KEY, how="full", coalesce=True)
+def _full_join(left: Rows, right: Rows) -> Rows:
+    """The rows of both by learner and course."""
+    both = left.join(right, on=KEY, how="full", suffix=OF_RIGHT)
+    keys = (nw.coalesce(name, f"{name}{OF_RIGHT}").alias(name) for name in KEY)
+    return both.with_columns(*keys).drop(*(f"{name}{OF_RIGHT}" for name in KEY))
 
 
-def _courses(resources: list[pl.LazyFrame]) -> pl.LazyFrame:
+def _absent(joined: Rows) -> list[nw.Expr]:
+    """The columns of the resources that are not given, as nulls of their types."""
+    there = joined.collect_schema().names()
+    of_type: dict[Any, object] = {
+        pl.String: "",
+        pl.Float64: 0.0,
+        pl.Boolean: False,
+        pl.Date: EPOCH.date(),
+        TIMESTAMP: EPOCH,
+    }
+    columns = [column for table in RESOURCES.values() for column in table if column.name != "email"]
+    columns += [PERSON_COURSE["passed"], *(PERSON_COURSE[f"in_{name}"] for name in RESOURCES)]
+    never = nw.lit(False)  # noqa: FBT003
+    return [
+        nw.when(never).then(nw.lit(of_type[column.dtype])).alias(column.name)
+        for column in dict.fromkeys(columns)
+        if column.name not in there
+    ]
+
+
+def _courses(resources: Mapping[str, Rows]) -> Rows:
     """Each course once, with what its id and any of its records say of it."""
-    records = [frame.select(pl.col("^course_id|display_name$")) for frame in resources]
-    course, parts = pl.col("course_id"), ("org", "course_number", "course_run")
-    return (
-        pl.concat(records, how="diagonal")
-        .group_by("course_id")
-        .agg(pl.col("display_name").min().alias("course_name"))
-        .with_columns(
-            course.str.extract(COURSE_ID, part).alias(name) for part, name in enumerate(parts, 1)
-        )
+    unnamed = nw.when(nw.lit(False)).then(nw.lit("")).alias("course_name")  # noqa: FBT003
+    records = [
+        rows.select("course_id", nw.col("display_name").alias("course_name"))
+        if name == GRADES.name
+        else rows.select("course_id", unnamed)
+        for name, rows in resources.items()
+    ]
+    courses = nw.concat(records).group_by("course_id").agg(nw.col("course_name").min())
+    is_whole, course = nw.col("course_id").str.contains(COURSE_ID), nw.col("course_id")
+    parts = (
+        nw.when(is_whole)
+        .then(reduce(lambda text, gone: text.str.replace_all(gone, ""), taken, course))
+        .alias(name)
+        for name, taken in PARTS.items()
     )
+    return courses.with_columns(*parts)
 
 
-def _require_marks(scores: pl.LazyFrame, marks: Mapping[str, float]) -> None:
+def _require_marks(scores: Rows, marks: Mapping[str, float]) -> None:
     """Raise where a course of grades has no mark."""
-    course = pl.col("course_id")
-    without = scores.select(course.unique()).filter(~course.is_in(list(marks))).collect()
-    missing = without["course_id"].sort().to_list()
+    courses = counted(scores, ["course_id"], [nw.len().alias("n")])["course_id"].drop_nulls()
+    missing = courses.filter(~courses.is_in(list(marks))).sort().to_list()
     if missing:
         more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
         raise ArgumentError(
@@ -235,30 +275,35 @@ def _require_marks(scores: pl.LazyFrame, marks: Mapping[str, float]) -> None:
         )
 
 
-def _derived(moment: datetime, rule: str) -> list[list[pl.Expr]]:
-    """The columns that person_course adds, from those of the resources, step by step."""
-    created, passed, passed_at = pl.col("created"), pl.col("passed"), pl.col("passed_timestamp")
-    as_of = pl.lit(moment, dtype=TIMESTAMP)
-    return [
-        [
-            pl.coalesce("display_name", "course_name").alias("display_name"),
-            pl.col("in_grades", "in_enrollments", "in_completion", "passed").fill_null(value=False),
-            created.dt.date().cast(pl.Int32).alias("enrolled_day"),
-            _days(as_of - created).alias("observed_days"),
-            as_of.alias("as_of"),
-            pl.lit(rule).alias("pass_rule"),
-            record_keys("username", "course_id", release_secret()),
-        ],
-        [
-            pl.when(passed).then(passed_at),
-            (~passed & passed_at.is_not_null()).alias("pass_time_unused"),
-        ],
-        [
-            passed_at.dt.date().cast(pl.Int32).alias("passed_day"),
-            _days(passed_at - created).alias("days_to_pass"),
-        ],
-    ]
+def _in_order(rows: Rows) -> Rows:
+    """In Polars, the rows in the order of the resources, and keyed."""
+    native = rows.to_native()
+    if not isinstance(native, pl.LazyFrame):
+        return rows
+    # Sorting by place is much cheaper than joins that keep the order.
+    places = [f"place_in_{name}" for name in RESOURCES]
+    there = native.collect_schema().names()
+    ordered = native.sort([place for place in places if place in there], nulls_last=True)
+    keyed = ordered.with_columns(record_keys(*KEY, release_secret()).alias(RECORD_KEY))
+    return nw.from_native(keyed)
 
 
-def _days(span: pl.Expr) -> pl.Expr:
-    return span.dt.total_microseconds() / MICROSECONDS_A_DAY
+def _derived(rows: Rows, as_of: int) -> Rows:
+    """Append the columns that person_course adds to those of the resources."""
+    known = ("in_grades", "in_enrollments", "in_completion", "passed")
+    passed, passed_at = nw.col("passed"), nw.col("passed_timestamp")
+    rows = rows.with_columns(
+        *(nw.coalesce(nw.col(name), nw.lit(False)).alias(name) for name in known),  # noqa: FBT003
+        nw.coalesce("display_name", "course_name").alias("display_name"),
+    )
+    rows = rows.with_columns(
+        nw.when(passed).then(passed_at).alias("passed_timestamp"),
+        (~passed & ~passed_at.is_null()).alias("pass_time_unused"),
+    )
+    created, passed_us = (nw.col(name) for name in MOMENTS)
+    return with_microseconds(rows, MOMENTS).with_columns(
+        (created // MICROSECONDS_A_DAY).cast(nw.Int32).alias("enrolled_day"),
+        (passed_us // MICROSECONDS_A_DAY).cast(nw.Int32).alias("passed_day"),
+        ((passed_us - created).cast(nw.Float64) / MICROSECONDS_A_DAY).alias("days_to_pass"),
+        ((as_of - created).cast(nw.Float64) / MICROSECONDS_A_DAY).alias("observed_days"),
+    )

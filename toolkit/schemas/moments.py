@@ -11,6 +11,7 @@ from toolkit.errors import ArgumentError
 When: TypeAlias = str | date
 """A date or a datetime, or one written as text: "2024-06-01", "2024-06-01T12:00Z"."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)
 """How far a moment may be ahead of the clock: clocks differ, and days begin in the east."""
 
@@ -45,6 +46,16 @@ def moment(when: When, *, name: str) -> datetime:
         f'{name} must be a date or a datetime, such as "2024-06-01" or "2024-06-01T12:00Z", '
         f"not {when!r}"
     )
+
+
+def in_microseconds(when: datetime) -> int:
+    """Whole microseconds from 1970 to a moment.
+
+    Examples:
+        >>> in_microseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+        1000000
+    """
+    return (when - EPOCH) // timedelta(microseconds=1)
 
 
 def moment_observed(when: When, *, name: str = "as_of", now: datetime | None = None) -> datetime:

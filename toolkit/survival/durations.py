@@ -3,46 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Literal, get_args, overload
+from datetime import timedelta
+from typing import Any, Literal, TypeVar, get_args, overload
 
 import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import grouped, lazily
-from toolkit.analyses.engines import HasPersonCourse
+from toolkit.analyses.counting import flag, grouped, lazily
+from toolkit.analyses.engines import (
+    HasPersonCourse,
+    collected,
+    is_in_memory,
+    with_microseconds,
+)
 from toolkit.analyses.grouping import KEY, By, groups_of
-from toolkit.errors import ArgumentError, SchemaError
+from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
-from toolkit.schemas import TIMESTAMP, require_columns
+from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import a_number, one_of
-from toolkit.schemas.moments import When, moment, moment_observed
+from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment, moment_observed
 from toolkit.schemas.survival_results import EXCLUSIONS, UNDATED_SHARE
 from toolkit.survival.event_table import BOUND, UNDATED, refuse_both_bounds
 
+F = TypeVar("F")
+Rows = nw.LazyFrame[Any]
 Unit = Literal["hours", "days", "weeks"]
 Undated = Literal["refuse", "bounds", "leave_out"]
 
 IN_UNDATED_COURSE = "in a course whose passes lack a time"
 
+_NEVER = nw.lit(None, nw.Int64)
 _MICROSECONDS: dict[Unit, float] = {"hours": 3.6e9, "days": 8.64e10, "weeks": 6.048e11}
 
 
 @overload
 def time_to_pass(
-    pc: pl.LazyFrame,
-    origin: str | Mapping[str, When] | None = ...,
-    *,
-    as_of: When | None = ...,
-    unit: Unit = ...,
-    entry: float | Literal["enrolled"] | None = ...,
-    competing: Mapping[str, str] | None = ...,
-    undated: Undated = ...,
-) -> pl.LazyFrame: ...
-@overload
-def time_to_pass(
-    pc: pl.DataFrame | HasPersonCourse,
+    pc: HasPersonCourse,
     origin: str | Mapping[str, When] | None = ...,
     *,
     as_of: When | None = ...,
@@ -51,8 +48,19 @@ def time_to_pass(
     competing: Mapping[str, str] | None = ...,
     undated: Undated = ...,
 ) -> pl.DataFrame: ...
+@overload
 def time_to_pass(
-    pc: pl.DataFrame | pl.LazyFrame | HasPersonCourse,
+    pc: F,
+    origin: str | Mapping[str, When] | None = ...,
+    *,
+    as_of: When | None = ...,
+    unit: Unit = ...,
+    entry: float | Literal["enrolled"] | None = ...,
+    competing: Mapping[str, str] | None = ...,
+    undated: Undated = ...,
+) -> F: ...
+def time_to_pass(
+    pc: Any,
     origin: str | Mapping[str, When] | None = "enrolled",
     *,
     as_of: When | None = None,
@@ -60,7 +68,7 @@ def time_to_pass(
     entry: float | Literal["enrolled"] | None = None,
     competing: Mapping[str, str] | None = None,
     undated: Undated = "refuse",
-) -> pl.DataFrame | pl.LazyFrame:
+) -> Any:
     """Measure how long each learner was observed, and whether that ended in a pass.
 
     One row per learner per course. A learner who has not passed by `as_of` is neither a failure
@@ -69,7 +77,8 @@ def time_to_pass(
     says, the pass rule of `person_course`; `passed_timestamp` only dates the pass.
 
     Args:
-        pc: A person_course, a DataFrame or a LazyFrame.
+        pc: A person_course frame of any engine. The durations are computed where it is, and are
+            a frame of that engine; of pandas and PyArrow, a Polars DataFrame.
         origin: What time is counted from: "enrolled" (the column `created`), the name of another
             column of dates, or a date for each course_id.
         as_of: The moment of the last look; by default the column `as_of`, and never later. A
@@ -109,36 +118,12 @@ def time_to_pass(
     """
     if isinstance(pc, HasPersonCourse):
         pc = pc.person_course
-    _refuse_arguments(pc, origin, unit, entry, competing, undated)
+    _refuse_arguments(origin, unit, entry, competing, undated)
+    frame = lazily(pc)
+    names = frame.collect_schema().names()
     ends: dict[str, str] = {"passed": "passed_timestamp", **(competing or {})}
-    frame = pc.lazy()
-    schema = frame.collect_schema()
-    require_columns(
-        schema.names(), _needed(origin, as_of, entry, [*ends.values()]), what="person_course"
-    )
-
-    def moment_of(name: str) -> pl.Expr:
-        return _utc(name, schema[name])
-
-    loaded = moment_of("as_of") if "as_of" in schema else pl.lit(None, TIMESTAMP)
-    look = loaded if as_of is None else pl.lit(_last_look(as_of, frame, loaded), TIMESTAMP)
-    start = (
-        _by_course(origin)
-        if isinstance(origin, Mapping)
-        else moment_of("created" if origin == "enrolled" else str(origin))
-    )
-    passed = pl.col("passed").fill_null(value=False)
-    frame = frame.with_columns(
-        _look=look,
-        _origin=start,
-        _enrolled=moment_of("created") if "created" in schema else pl.lit(None, TIMESTAMP),
-        _undated=passed & pl.col("passed_timestamp").is_null(),
-    ).with_columns(
-        pl.when(moment_of(column) <= pl.col("_look"), passed if end == "passed" else True)
-        .then(moment_of(column))
-        .alias(f"_{end}")
-        for end, column in ends.items()
-    )
+    require_columns(names, _needed(origin, as_of, entry, [*ends.values()]), what="person_course")
+    frame = _moments(frame, origin, as_of, ends)
     if undated == "bounds":
         frame = _both_bounds(frame, entry)
     durations = _durations(frame, list(ends), unit, entry)
@@ -147,9 +132,9 @@ def time_to_pass(
     kept = ["username", "course_id", "duration", "event"]
     kept += ["entry"] * (entry is not None) + ["end"] * (competing is not None)
     kept += [BOUND] * (undated == "bounds") + ["excluded"]
-    rest = [name for name in schema.names() if name not in kept]
-    result = durations.select(*kept, *rest)
-    return result.collect() if isinstance(pc, pl.DataFrame) else result
+    rest = [name for name in names if name not in kept]
+    found = durations.select(*kept, *rest).to_native()
+    return found.collect() if is_in_memory(pc) else found
 
 
 def exclusions(durations: IntoFrame, *, by: By = None) -> Result:
@@ -191,13 +176,9 @@ def exclusions(durations: IntoFrame, *, by: By = None) -> Result:
 
 
 def _refuse_arguments(
-    pc: object, origin: object, unit: object, entry: object, competing: object, undated: object
+    origin: object, unit: object, entry: object, competing: object, undated: object
 ) -> None:
     """Raise where an argument of `time_to_pass` is of another kind."""
-    if not isinstance(pc, pl.DataFrame | pl.LazyFrame):
-        raise ArgumentError(
-            f"time_to_pass needs a Polars frame, as person_course gives, not {type(pc).__name__}"
-        )
     if not isinstance(origin, str | Mapping):
         raise ArgumentError(
             'time_to_pass needs an origin: "enrolled", a column of dates, or a date for each '
@@ -218,43 +199,92 @@ def _refuse_arguments(
         )
 
 
-def _last_look(as_of: When, frame: pl.LazyFrame, loaded: pl.Expr) -> datetime:
-    """The moment asked for, unless the data were loaded before it."""
-    look = moment_observed(as_of)
-    last = frame.select(loaded.max()).collect().item()
-    if last is not None and last < look:
-        raise ArgumentError(
-            f"as_of is {look:%Y-%m-%d %H:%M}, but the data speak of {last:%Y-%m-%d %H:%M}: nobody "
-            "has seen who passed in between; load them again, or give an earlier moment"
-        )
-    return look
+def _moments(
+    frame: Rows,
+    origin: str | Mapping[str, When] | None,
+    as_of: When | None,
+    ends: Mapping[str, str],
+) -> Rows:
+    """Append the moments that durations are made of, in microseconds since 1970, null if unknown.
 
-
-def _both_bounds(frame: pl.LazyFrame, entry: float | str | None) -> pl.LazyFrame:
-    """Every learner twice: the undated passed as soon as they could, or just now."""
-    undated, start = pl.col("_undated"), pl.col("_origin")
-    if entry == "enrolled":  # who enters late is seen to pass just after it, never before
-        start = pl.max_horizontal(start, pl.col("_enrolled") + pl.duration(microseconds=1))
-    last = pl.max_horizontal("_origin", "_look")
-    return pl.concat(
-        frame.with_columns(
-            pl.when(undated).then(moment).otherwise("_passed").alias("_passed"),
-            pl.lit(bound).alias(BOUND),
-            _undated=pl.lit(value=False),
-        )
-        for bound, moment in (("at once", start), ("at the last moment", last))
+    `_look`, `_origin`, `_enrolled`, `_undated` (passed at an unknown moment), and one for each end
+    that was seen.
+    """
+    names = frame.collect_schema().names()
+    columns = {f"_{end}": column for end, column in ends.items()}
+    columns |= {"_look": "as_of"} if "as_of" in names else {}
+    columns |= {"_enrolled": "created"} if "created" in names else {}
+    if not isinstance(origin, Mapping):
+        columns["_origin"] = "created" if origin == "enrolled" else str(origin)
+    frame = with_microseconds(frame, columns)
+    if as_of is not None:
+        last = collected(frame.select(nw.col("_look").max())).item() if "_look" in columns else None
+        frame = frame.with_columns(_look=nw.lit(_last_look(as_of, last)))
+    if isinstance(origin, Mapping):
+        frame = frame.with_columns(_origin=_by_course(origin))
+    if "_enrolled" not in columns:
+        frame = frame.with_columns(_enrolled=_NEVER)
+    passed, seen = nw.col("passed").fill_null(value=False), nw.col("_look")
+    is_seen = {
+        end: (nw.col(f"_{end}") <= seen) & passed if end == "passed" else nw.col(f"_{end}") <= seen
+        for end in ends
+    }
+    return frame.with_columns(
+        *(nw.when(known).then(f"_{end}").alias(f"_{end}") for end, known in is_seen.items()),
+        _undated=passed & nw.col("passed_timestamp").is_null(),
     )
 
 
-def _without_undated_courses(durations: pl.LazyFrame) -> pl.LazyFrame:
+def _last_look(as_of: When, last: int | None) -> int:
+    """The moment asked for, unless the data were loaded before it."""
+    look = moment_observed(as_of)
+    if last is not None and last < in_microseconds(look):
+        loaded = EPOCH + timedelta(microseconds=last)
+        raise ArgumentError(
+            f"as_of is {look:%Y-%m-%d %H:%M}, but the data speak of {loaded:%Y-%m-%d %H:%M}: "
+            "nobody has seen who passed in between; load them again, or give an earlier moment"
+        )
+    return in_microseconds(look)
+
+
+def _both_bounds(frame: Rows, entry: float | str | None) -> Rows:
+    """Every learner twice: the undated passed as soon as they could, or just now."""
+    start, last = nw.col("_origin"), nw.max_horizontal("_origin", "_look")
+    if entry == "enrolled":  # who enters late is seen to pass just after it, never before
+        start = nw.max_horizontal(start, nw.col("_enrolled") + 1)
+    bounds = {"at once": start, "at the last moment": last}
+    parts = [
+        frame.with_columns(
+            nw.when(nw.col("_undated")).then(moment).otherwise(nw.col("_passed")).alias("_passed"),
+            nw.lit(bound).alias(BOUND),
+        )
+        for bound, moment in bounds.items()
+    ]
+    return nw.concat(parts).with_columns(_undated=nw.lit(False))  # noqa: FBT003
+
+
+def _without_undated_courses(durations: Rows) -> Rows:
     """Exclude all learners of the courses where too many passers are undated."""
-    included, undated = pl.col("excluded").is_null(), pl.col("excluded").eq_missing(UNDATED)
-    n_undated = undated.sum().over("course_id")
-    n_passed = (undated | (included & pl.col("passed"))).sum().over("course_id")
-    out = (included | undated) & (n_undated > UNDATED_SHARE * n_passed)
-    excluded = pl.when(out).then(pl.lit(IN_UNDATED_COURSE)).otherwise("excluded")
-    return durations.with_columns(excluded=excluded).with_columns(
-        pl.when(pl.col("excluded").is_null()).then(pl.col("duration", "entry", "end", "event"))
+    included, undated = nw.col("excluded").is_null(), nw.col("_undated_pass") == 1
+    per_course = durations.with_columns(
+        _undated_pass=flag(nw.col("excluded") == UNDATED),
+        _dated_pass=flag(nw.col("excluded").is_null(), nw.col("passed")),
+    ).with_columns(
+        _n_undated=nw.col("_undated_pass").sum().over("course_id"),
+        _n_dated=nw.col("_dated_pass").sum().over("course_id"),
+    )
+    n_undated = nw.col("_n_undated")
+    too_many = n_undated > UNDATED_SHARE * (n_undated + nw.col("_n_dated"))
+    out = (included | undated) & too_many
+    excluded = nw.when(out).then(nw.lit(IN_UNDATED_COURSE)).otherwise(nw.col("excluded"))
+    return _of_included(per_course.with_columns(excluded=excluded), "event")
+
+
+def _of_included(durations: Rows, *columns: str) -> Rows:
+    """Leave what is measured, and these columns, null for the excluded."""
+    included = nw.col("excluded").is_null()
+    return durations.with_columns(
+        nw.when(included).then(name).alias(name) for name in ("duration", "entry", "end", *columns)
     )
 
 
@@ -266,67 +296,56 @@ def _needed(
     return [*needed, origin] if isinstance(origin, str) and origin != "enrolled" else needed
 
 
-def _durations(
-    frame: pl.LazyFrame, ends: list[str], unit: Unit, entry: float | str | None
-) -> pl.LazyFrame:
+def _durations(frame: Rows, ends: list[str], unit: Unit, entry: float | str | None) -> Rows:
     """Append `duration`, `event`, `end`, `entry` and `excluded`."""
 
-    def since_origin(moment: str) -> pl.Expr:
-        passed = pl.col(moment) - pl.col("_origin")
-        return passed.dt.total_microseconds() / _MICROSECONDS[unit]
+    def since_origin(moment: nw.Expr) -> nw.Expr:
+        return (moment - nw.col("_origin")).cast(nw.Float64) / _MICROSECONDS[unit]
 
-    first = pl.min_horizontal(f"_{end}" for end in ends)
-    names_of_first = [pl.when(pl.col(f"_{end}") == first).then(pl.lit(end)) for end in ends]
-    begins = since_origin("_enrolled").clip(0) if entry == "enrolled" else pl.lit(entry)
+    at, origin = {end: nw.col(f"_{end}") for end in ends}, nw.col("_origin")
+    begins = nw.lit(None if entry is None or entry == "enrolled" else float(entry), nw.Float64)
+    if entry == "enrolled":
+        begins = since_origin(nw.max_horizontal("_enrolled", "_origin"))
+        begins = nw.when(~nw.col("_enrolled").is_null()).then(begins)
+    names_of_first = [nw.when(at[end] == nw.col("_end")).then(nw.lit(end)) for end in ends]
     reasons = [
-        (~pl.col("in_enrollments").fill_null(value=False), "not enrolled"),
-        (pl.col("_origin").is_null(), "no origin"),
-        (pl.col("_undated"), UNDATED),
-        *((pl.col(f"_{end}") < pl.col("_origin"), f"{end} before origin") for end in ends),
-        (pl.col("_look") < pl.col("_origin"), "origin after as_of"),
+        (~nw.col("in_enrollments").fill_null(value=False), "not enrolled"),
+        (origin.is_null(), "no origin"),
+        (nw.col("_undated"), UNDATED),
+        *((at[end] < origin, f"{end} before origin") for end in ends),
+        (nw.col("_look") < origin, "origin after as_of"),
         (
-            (pl.col("entry") >= pl.col("duration")) & (pl.col("entry") > 0),
+            (nw.col("entry") >= nw.col("duration")) & (nw.col("entry") > 0),
             "no longer at risk at entry",
         ),
     ]
     if entry == "enrolled":
-        reasons.insert(1, (pl.col("_enrolled").is_null(), "no enrollment date"))
-    reason = pl.coalesce(
-        *(pl.when(applies).then(pl.lit(text)) for applies, text in reasons),
-        pl.lit(None, pl.String),
-    )
-    included = pl.col("excluded").is_null()
-    return (
-        frame.with_columns(_end=first)
+        reasons.insert(1, (nw.col("_enrolled").is_null(), "no enrollment date"))
+    frame = (
+        frame.with_columns(_end=nw.min_horizontal(*at.values()))
         .with_columns(
-            duration=since_origin("_end").fill_null(since_origin("_look")),
-            end=pl.coalesce(names_of_first),
-            entry=begins.cast(pl.Float64),
+            duration=since_origin(nw.coalesce("_end", "_look")),
+            end=nw.coalesce(*names_of_first),
+            entry=begins,
         )
-        .with_columns(excluded=reason)
         .with_columns(
-            pl.when(included).then(pl.col("duration", "entry", "end")),
-            event=pl.when(included).then(pl.col("end").eq_missing("passed")),
+            excluded=nw.coalesce(
+                *(nw.when(applies).then(nw.lit(text)) for applies, text in reasons)
+            )
         )
     )
+    is_pass = flag(nw.col("end") == "passed") == 1
+    return _of_included(frame.with_columns(event=is_pass), "event")
 
 
-def _by_course(of: Mapping[str, When]) -> pl.Expr:
-    starts = [moment(when, name=f"the origin of {course}") for course, when in of.items()]
-    return pl.col("course_id").replace_strict(
-        list(of), pl.Series(starts, dtype=TIMESTAMP), default=None, return_dtype=TIMESTAMP
+def _by_course(of: Mapping[str, When]) -> nw.Expr:
+    """The moment that time begins at in each course."""
+    courses: dict[int, list[str]] = {}
+    for course, when in of.items():
+        start = in_microseconds(moment(when, name=f"the origin of {course}"))
+        courses.setdefault(start, []).append(course)
+    begins = (
+        nw.when(nw.col("course_id").is_in(those)).then(nw.lit(start))
+        for start, those in courses.items()
     )
-
-
-def _utc(name: str, dtype: pl.DataType) -> pl.Expr:
-    """A column of dates as moments in UTC."""
-    when = pl.col(name)
-    if dtype == pl.Null:
-        return when.cast(TIMESTAMP)
-    if dtype == pl.Date:
-        when, dtype = when.cast(pl.Datetime("us")), pl.Datetime("us")
-    if not isinstance(dtype, pl.Datetime):
-        raise SchemaError(f"an origin or an end must be a column of dates; `{name}` is of {dtype}")
-    if dtype.time_zone is None:
-        when = when.dt.replace_time_zone("UTC")
-    return when.dt.convert_time_zone("UTC").cast(TIMESTAMP)
+    return nw.coalesce(_NEVER, *begins)
