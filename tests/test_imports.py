@@ -15,7 +15,8 @@ FLOORS = [
     {"results", "sandbox"},
     {"analyses", "snapshots", "text"},
     {"charts", "connect", "quality", "study", "survival"},
-    {"engines", "reports"},
+    {"reports"},
+    {"engines"},
     {"cli"},
 ]
 ONE_DOOR = {

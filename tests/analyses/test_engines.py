@@ -176,17 +176,16 @@ def analyses_of_frames() -> set[str]:
 
 
 def test_every_analysis_is_in_the_matrix_on_clean_and_on_nasty_rows() -> None:
-    kinds = {(case.analysis, "nasty" in case.kind) for case in CASES}
-    polars_alone = {"key_figures", "person_period", "sensitivity", "time_to_pass", "to_survival"}
-    assert {
-        (name, nasty) for name in analyses_of_frames() - polars_alone for nasty in (0, 1)
-    } == kinds
+    kinds = {(case.analysis.partition(" ")[0], "nasty" in case.kind) for case in CASES}
+    polars_alone = {"person_period", "sensitivity", "to_survival"}
+    of_engines = (analyses_of_frames() - polars_alone) | {"person_course"}
+    assert {(name, nasty) for name in of_engines for nasty in (0, 1)} == kinds
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("n", [None, 1], ids=["all rows", "one row"])
 def test_no_figure_is_nan(case: Case, n: int | None) -> None:
-    for result in case.call(*((rows() if n is None else rows().head(n)) for rows in case.rows)):
+    for result in case.call(*(rows if n is None else rows.head(n) for rows in case.rows())):
         for shown in (result.frame, result.release().frame):
             floats = shown.select(pl.selectors.float())
             assert [one.name for one in floats if one.is_nan().any()] == []
@@ -253,6 +252,17 @@ def test_figures_are_equal_to_a_billionth_and_no_further() -> None:
     assert difference(here.fill_nan(None), here) == "`share` is None in row 1, not nan"
     assert difference(here.head(2), here) == "it has 2 rows, not 3"
     assert difference(here.cast(pl.Float32), here) is not None
+
+
+@pytest.mark.parametrize(
+    "kind", [pd.DataFrame, lambda rows: imported("pyarrow", "PyArrow").table(rows)]
+)
+def test_resources_in_memory_become_a_frame_of_polars(kind: Any) -> None:
+    seen = {"username": ["u"], "course_id": ["course-v1:Org+CS+R1"], "completion": [0.25]}
+    pc = tk.person_course(None, None, kind(seen), as_of="2026-01-01")
+    assert isinstance(pc, pl.DataFrame)
+    assert pc.select("org", "completion", "passed").rows() == [("Org", 0.25, False)]
+    assert isinstance(tk.time_to_pass(pc.to_pandas()), pl.DataFrame)
 
 
 def test_a_frame_of_another_engine_is_refused_by_name() -> None:

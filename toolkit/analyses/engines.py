@@ -104,40 +104,80 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
                 f"an origin or an end must be a column of dates; `{name}` is of {schema[name]}"
             )
     if rows.implementation is nw.Implementation.DUCKDB:
-        import duckdb  # noqa: PLC0415  # it is there, as the rows are in it
+        import duckdb
 
         epoch = (
             duckdb.FunctionExpression("epoch_us", duckdb.ColumnExpression(old)).alias(new)
             for new, old in moments.items()
         )
-        return nw.from_native(native.select(duckdb.StarExpression(), *epoch)).lazy()
+        return _again(native.select(duckdb.StarExpression(), *epoch))
     if rows.implementation is nw.Implementation.IBIS:
-        return nw.from_native(
+        return _again(
             native.mutate(**{new: _ibis_epoch(native[old]) for new, old in moments.items()})
-        ).lazy()
+        )
     if rows.implementation is nw.Implementation.PYSPARK:
-        from pyspark.sql import functions  # noqa: PLC0415
-
-        added = {
-            new: functions.unix_date(old).cast("bigint") * 86_400_000_000
-            if schema[old] == nw.Date
-            else functions.unix_micros(old)
-            for new, old in moments.items()
-        }
-        return nw.from_native(native.withColumns(added)).lazy()
-    return nw.from_native(
+        return _again(
+            native.withColumns(
+                {new: _spark_epoch(old, schema[old]) for new, old in moments.items()}
+            )
+        )
+    return _again(
         native.with_columns(
-            pl.col(old).cast(pl.Datetime("us", getattr(schema[old], "time_zone", None)))
-            .dt.timestamp("us").alias(new)
+            pl.col(old)
+            .cast(pl.Datetime("us", getattr(schema[old], "time_zone", None)))
+            .dt.timestamp("us")
+            .alias(new)
             for new, old in moments.items()
         )
     )
 
 
 def _ibis_epoch(column: Any) -> Any:
-    moment = column.cast("timestamp") if column.type().is_date() else column
-    # Whole seconds first, as PostgreSQL rounds where it casts.
-    return moment.truncate("s").epoch_seconds() * 1_000_000 + moment.microsecond().cast("int64")
+    """By the database's own function: what Ibis makes of it depends on the session's zone."""
+    import ibis
+
+    built_in = ibis.udf.scalar.builtin
+    if column.get_backend().name == "duckdb":
+        return built_in(_of_one, name="epoch_us", signature=((None,), "int64"))(column)
+    seconds = built_in(_of_two, name="date_part", signature=((str, None), "float64"))
+    return (seconds("epoch", column) * 1_000_000).round().cast("int64")
+
+
+def _of_one(moment: Any) -> Any:
+    """The form of a function of the database."""
+
+
+def _of_two(field: Any, moment: Any) -> Any:
+    """The form of a function of the database."""
+
+
+def _spark_epoch(name: str, dtype: Any) -> Any:
+    from pyspark.sql import functions
+
+    if dtype == nw.Date:
+        return functions.unix_date(name).cast("bigint") * 86_400_000_000
+    if dtype.time_zone is None:
+        raise SchemaError(
+            f"`{name}` has no time zone, and Spark reads it in the session's: cast it to timestamp"
+        )
+    return functions.unix_micros(name)
+
+
+def planned_apart(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """The same rows, which DuckDB plans on their own.
+
+    DuckDB 2.0 pushes the sums of an analysis below the joins beneath it, and copies what they are
+    sums of at each step: to plan that takes minutes. A condition that is drawn anew for each row,
+    always true here, keeps it from doing so, and takes no time.
+    """
+    if rows.implementation is not nw.Implementation.DUCKDB:
+        return rows
+    return _again(rows.to_native().filter("random() < 2"))
+
+
+def _again(native: Any) -> nw.LazyFrame[Any]:
+    rows: nw.LazyFrame[Any] = nw.from_native(native).lazy()
+    return rows
 
 
 def _is_whole(dtype: pl.DataType) -> bool:

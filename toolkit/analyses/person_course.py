@@ -11,8 +11,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import Frame, counted, flag, lazily
-from toolkit.analyses.engines import is_in_memory, with_microseconds
-from toolkit.analyses.grouping import KEY as RECORD_KEY
+from toolkit.analyses.engines import is_in_memory, planned_apart, with_microseconds
 from toolkit.analyses.grouping import Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.keys import release_secret
@@ -143,7 +142,7 @@ def person_course(
     rows = rows.join(_courses(resources), on="course_id", how="left")
     rows = _derived(_in_order(rows), in_microseconds(moment))
     there = rows.collect_schema().names()
-    rows = rows.select(name for name in PERSON_COURSE.names if name in there)
+    rows = planned_apart(rows.select(name for name in PERSON_COURSE.names if name in there))
     native = rows.to_native()
     made: F = native.collect() if is_in_memory(next(iter(given.values()))) else native
     return made
@@ -206,7 +205,9 @@ def _refuse_duplicates(rows: Rows, table: Table) -> None:
         total, distinct = hashed.select(pl.len(), pl.col("key").n_unique()).collect().row(0)
         if total == distinct:
             return
-    twice = rows.group_by(KEY, drop_null_keys=False).agg(nw.len().alias("n")).filter(nw.col("n") > 1)
+    twice = (
+        rows.group_by(KEY, drop_null_keys=False).agg(nw.len().alias("n")).filter(nw.col("n") > 1)
+    )
     found = counted(twice, ["course_id"], [nw.len().alias("keys"), nw.col("n").sum()])
     if found.height:
         raise SchemaError(
@@ -226,7 +227,7 @@ def _full_join(left: Rows, right: Rows) -> Rows:
 def _absent(joined: Rows) -> list[nw.Expr]:
     """The columns of the resources that are not given, as nulls of their types."""
     there = joined.collect_schema().names()
-    of_type: dict[Any, object] = {
+    of_type: dict[Any, Any] = {
         pl.String: "",
         pl.Float64: 0.0,
         pl.Boolean: False,
@@ -284,7 +285,7 @@ def _in_order(rows: Rows) -> Rows:
     places = [f"place_in_{name}" for name in RESOURCES]
     there = native.collect_schema().names()
     ordered = native.sort([place for place in places if place in there], nulls_last=True)
-    keyed = ordered.with_columns(record_keys(*KEY, release_secret()).alias(RECORD_KEY))
+    keyed = ordered.with_columns(record_keys("username", "course_id", release_secret()))
     return nw.from_native(keyed)
 
 

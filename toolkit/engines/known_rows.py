@@ -56,6 +56,35 @@ def resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 
 @cache
+def nasty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Some records in one resource alone or twice, nulls, other letters and course ids, zones."""
+    rng = np.random.default_rng(9)
+    found = []
+    for frame in resources():
+        kept = frame.filter(pl.Series(rng.random(frame.height) < 0.8))
+        drawn = rng.integers(0, kept.height, kept.height // 5)
+        twice = pl.concat([kept, kept[drawn]])
+        holes = [
+            pl.when(pl.Series(rng.random(twice.height) < 0.1))
+            .then(None)
+            .otherwise(name)
+            .alias(name)
+            for name in twice.columns
+            if name != "course_id"
+        ]
+        elsewhere = pl.col(pl.Datetime).dt.convert_time_zone("Pacific/Auckland")
+        other = pl.col("course_id").replace(COURSES[0], "Org/CS/2020")
+        found.append(twice.with_columns(holes).with_columns(elsewhere, other))
+    letters = pl.Series(["Pass", " a\u00a0", "Not  Passing", "fail", "", None, "F"])
+    drawn = rng.integers(0, len(letters), found[0].height)
+    found[0] = found[0].with_columns(
+        letter_grade=letters.gather(drawn),
+        percent_grade=pl.when(pl.Series(drawn == 3)).then(float("nan")).otherwise("percent_grade"),
+    )
+    return found[0], found[1], found[2]
+
+
+@cache
 def clean_rows() -> pl.DataFrame:
     """A person_course without a flaw."""
     return person_course(*resources(), as_of=AS_OF, now=NOW)

@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit import survival
@@ -20,18 +22,25 @@ from toolkit.analyses.counting import Frame
 from toolkit.analyses.distributions import completion_distribution, grade_distribution
 from toolkit.analyses.outcomes import completion_funnel, outcomes
 from toolkit.analyses.paths import learner_paths
-from toolkit.analyses.person_course import match_counts
+from toolkit.analyses.person_course import match_counts, person_course
 from toolkit.analyses.table_one import table_one
 from toolkit.engines.known_rows import (
+    AS_OF,
+    COURSES,
+    NOW,
     clean_durations,
     clean_rows,
     earlier_rows,
     late_durations,
     nasty_durations,
+    nasty_resources,
     nasty_rows,
+    resources,
 )
 from toolkit.errors import ArgumentError
+from toolkit.reports.key_figures import key_figures
 from toolkit.results.result import Result
+from toolkit.survival.durations import time_to_pass
 
 TOLERANCE = 1e-9
 """How far a figure may lie from that of Polars: relative, and of numbers below 1 absolute."""
@@ -46,12 +55,14 @@ class Case:
 
     Attributes:
         analysis: What it is called.
-        rows: The frames it is given.
+        kind: What rows they are, "nasty rows".
+        rows: Makes the frames it is given.
         call: Computes its results.
     """
 
     analysis: str
-    rows: tuple[Callable[[], pl.DataFrame], ...]
+    kind: str
+    rows: Callable[[], tuple[pl.DataFrame, ...]]
     call: Callable[..., tuple[Result, ...]]
 
     @property
@@ -59,14 +70,9 @@ class Case:
         """The analysis and its rows: "outcomes of nasty rows"."""
         return f"{self.analysis} of {self.kind}"
 
-    @property
-    def kind(self) -> str:
-        """What rows they are: "nasty rows"."""
-        return self.rows[-1].__name__.replace("_", " ")
-
     def difference(self, put: Put) -> str | None:
         """Say how the figures of an engine, exact or released, first differ from Polars'."""
-        frames = [rows() for rows in self.rows]
+        frames = self.rows()
         pairs = zip(self.call(*map(put, frames)), self.call(*frames), strict=True)
         for there, here in pairs:
             found = difference(there.frame, here.frame)
@@ -109,6 +115,8 @@ _OF_RECORDS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
         table_one(pc, by="mode", columns=["course_run", "passed", "completion", "days_to_pass"]),
         table_one(pc, by="enrolled_year"),
     ),
+    "time_to_pass": lambda pc: _timed(pc),
+    "key_figures": lambda pc: (key_figures(pc),),
 }
 _OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "exclusions": lambda d: (survival.exclusions(d, by="mode"),),
@@ -130,26 +138,91 @@ _OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "milestone_difference": lambda d: (survival.milestone_difference(d, by="mode", at=30),),
     "rmst_difference": lambda d: (survival.rmst_difference(d, by="mode"),),
 }
+
+
+def _from_resources(joined: Any) -> tuple[Result, ...]:
+    """Counts of a joined frame, whose columns all of them read."""
+    pc = nw.from_native(joined).drop("record_key", strict=False).to_native()  # of Polars alone
+    return (
+        match_counts(pc),
+        outcomes(pc, by=["org", "course_number", "course_run", "display_name"]),
+        outcomes(pc, by=["course_id", "mode", "is_active", "enrolled_week"]),
+        cohort_progress(pc, step="7w"),
+        *_paths(pc),
+    )
+
+
+def _joined(grades: Frame, enrollments: Frame, completion: Frame) -> tuple[Result, ...]:
+    return _from_resources(
+        person_course(grades, enrollments, completion, as_of=AS_OF, now=NOW, duplicates="latest")
+    )
+
+
+def _parts_joined(grades: Frame, enrollments: Frame, completion: Frame) -> tuple[Result, ...]:
+    """Without one of the resources; with a mark for each course."""
+    options: dict[str, Any] = {"as_of": AS_OF, "now": NOW, "duplicates": "latest"}
+    marks = {course: 0.4 + i / 10 for i, course in enumerate([*COURSES, "Org/CS/2020"])}
+    return (
+        *_from_resources(person_course(grades, enrollments, None, pass_rule=marks, **options)),
+        *_from_resources(person_course(None, enrollments, completion, **options)),
+    )
+
+
+def _timed(pc: Frame) -> tuple[Result, ...]:
+    """Durations from each origin, with each way to treat entries, other ends, and passes."""
+    starts = {course: f"2024-0{i + 1}-01" for i, course in enumerate(COURSES)}
+    ways: list[dict[str, Any]] = [
+        {},
+        {"unit": "weeks", "entry": 4, "as_of": AS_OF - timedelta(days=100)},
+        {"origin": starts, "entry": "enrolled", "undated": "bounds"},
+        {"competing": {"last seen": "last_date"}},
+        {"origin": "last_date", "unit": "hours"},
+    ]
+    found: list[Result] = []
+    for way in ways:
+        by = ["course_id", "bound"] if way.get("undated") == "bounds" else ["course_id"]
+        durations = time_to_pass(pc, undated=way.pop("undated", "leave_out"), **way)
+        found += [survival.exclusions(durations, by=by), survival.kaplan_meier(durations, by=by)]
+        if "competing" in way:
+            found.append(survival.cumulative_incidence(durations))
+    return tuple(found)
+
+
+def _rows(*makers: Callable[[], pl.DataFrame]) -> Callable[[], tuple[pl.DataFrame, ...]]:
+    return lambda: tuple(make() for make in makers)
+
+
+_ROWS = {"clean rows": clean_rows, "nasty rows": nasty_rows}
+_DURATIONS = {"clean durations": clean_durations, "nasty durations": nasty_durations}
 CASES = [
     *(
-        Case(name, (rows,), call)
-        for rows in (clean_rows, nasty_rows)
+        Case(name, kind, rows, call)
+        for kind, rows in (("clean resources", resources), ("nasty resources", nasty_resources))
+        for name, call in (
+            ("person_course", _joined),
+            ("person_course without a resource", _parts_joined),
+        )
+    ),
+    *(
+        Case(name, kind, _rows(rows), call)
+        for kind, rows in _ROWS.items()
         for name, call in _OF_RECORDS.items()
     ),
     *(
         Case(
             "completion_progress",
-            (earlier_rows, rows),
+            kind,
+            _rows(earlier_rows, rows),
             lambda *pcs: (completion_progress(pcs, step="7w", by="mode"),),
         )
-        for rows in (clean_rows, nasty_rows)
+        for kind, rows in _ROWS.items()
     ),
     *(
-        Case(name, (rows,), call)
-        for rows in (clean_durations, nasty_durations)
+        Case(name, kind, _rows(rows), call)
+        for kind, rows in _DURATIONS.items()
         for name, call in _OF_DURATIONS.items()
     ),
-    Case("kaplan_meier", (late_durations,), _OF_DURATIONS["kaplan_meier"]),
+    Case("kaplan_meier", "late durations", _rows(late_durations), _OF_DURATIONS["kaplan_meier"]),
 ]
 """Every analysis that counts where the rows are, on clean and on nasty rows."""
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from toolkit.analyses.counting import Frame
 from toolkit.analyses.outcomes import outcomes
 from toolkit.release.tables import SHOWN, with_status
 from toolkit.reports.language import Language, read_language
 from toolkit.results.result import Released, Result
 from toolkit.schemas.outcome_results import KEY_FIGURES
-from toolkit.study import Study
 from toolkit.survival.durations import time_to_pass
 from toolkit.survival.summary import survival_summary
 from toolkit.text import words
@@ -45,13 +45,13 @@ _RATES = {
 _QUARTER = "after enrollment, a quarter is estimated to have passed"
 
 
-def key_figures(pc: pl.DataFrame | Study) -> Result:
+def key_figures(pc: Frame) -> Result:
     """Sum up all enrollments in a few figures, each from the released outcomes and curve.
 
     One row per figure.
 
     Args:
-        pc: A person_course frame, or a study.
+        pc: A person_course frame of any engine, or a study.
 
     Returns:
         The columns of `schemas.outcome_results.KEY_FIGURES`.
@@ -69,9 +69,8 @@ def key_figures(pc: pl.DataFrame | Study) -> Result:
         >>> key_figures(pc).release().frame.head(2).select("figure", "n_learners").rows()
         [('Enrollments', 40), ('Active', None)]
     """
-    frame = pc.person_course if isinstance(pc, Study) else pc
-    counted = outcomes(frame)
-    timed = survival_summary(time_to_pass(frame, undated="leave_out")).filter(
+    counted = outcomes(pc)
+    timed = survival_summary(time_to_pass(pc, undated="leave_out")).filter(
         statistic="first quartile"
     )
     exact = _figures(counted.frame, timed.frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import reduce
 from typing import Any, Literal, TypeVar, get_args, overload
 
 import narwhals.stable.v2 as nw
@@ -303,8 +304,11 @@ def _durations(frame: Rows, ends: list[str], unit: Unit, entry: float | str | No
         return (moment - nw.col("_origin")).cast(nw.Float64) / _MICROSECONDS[unit]
 
     at, origin = {end: nw.col(f"_{end}") for end in ends}, nw.col("_origin")
-    begins = nw.lit(None if entry is None or entry == "enrolled" else float(entry), nw.Float64)
-    if entry == "enrolled":
+    if entry is None:
+        begins = nw.lit(None, nw.Float64)
+    elif entry != "enrolled":  # not a bare number, which PostgreSQL takes for a decimal
+        begins = origin.cast(nw.Float64) * 0 + float(entry)
+    else:
         begins = since_origin(nw.max_horizontal("_enrolled", "_origin"))
         begins = nw.when(~nw.col("_enrolled").is_null()).then(begins)
     names_of_first = [nw.when(at[end] == nw.col("_end")).then(nw.lit(end)) for end in ends]
@@ -322,7 +326,7 @@ def _durations(frame: Rows, ends: list[str], unit: Unit, entry: float | str | No
     if entry == "enrolled":
         reasons.insert(1, (nw.col("_enrolled").is_null(), "no enrollment date"))
     frame = (
-        frame.with_columns(_end=nw.min_horizontal(*at.values()))
+        frame.with_columns(_end=reduce(nw.min_horizontal, at.values()))
         .with_columns(
             duration=since_origin(nw.coalesce("_end", "_look")),
             end=nw.coalesce(*names_of_first),
