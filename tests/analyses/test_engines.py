@@ -262,7 +262,8 @@ def test_resources_in_memory_become_a_frame_of_polars(kind: Any) -> None:
     pc = tk.person_course(None, None, kind(seen), as_of="2026-01-01")
     assert isinstance(pc, pl.DataFrame)
     assert pc.select("org", "completion", "passed").rows() == [("Org", 0.25, False)]
-    assert isinstance(tk.time_to_pass(pc.to_pandas()), pl.DataFrame)
+    with in_pandas() as put:
+        assert isinstance(tk.time_to_pass(put(pc)), pl.DataFrame)
 
 
 def test_a_frame_of_another_engine_is_refused_by_name() -> None:

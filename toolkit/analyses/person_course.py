@@ -248,7 +248,7 @@ def _courses(resources: Mapping[str, Rows]) -> Rows:
     """Each course once, with what its id and any of its records say of it."""
     unnamed = nw.when(nw.lit(False)).then(nw.lit("")).alias("course_name")  # noqa: FBT003
     records = [
-        rows.select("course_id", nw.col("display_name").alias("course_name"))
+        rows.select("course_id", nw.col("display_name").cast(nw.String).alias("course_name"))
         if name == GRADES.name
         else rows.select("course_id", unnamed)
         for name, rows in resources.items()

@@ -40,7 +40,15 @@ def resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
             for when, days, p in zip(created, waited, passed, strict=True)
         ],
     }
-    enrollments = {"mode": rng.choice(["audit", "verified"], n), "created": created}
+    grades |= {
+        "display_name": [f"Course {i % len(COURSES)}" for i in place],
+        "last_date": [(when + timedelta(days=40)).date() for when in created],
+    }
+    enrollments = {
+        "mode": rng.choice(["audit", "verified"], n),
+        "created": created,
+        "is_active": place % 5 > 0,
+    }
     scores, enrolled, seen = (
         pl.DataFrame(
             {**{name: [None] * n for name in table.names}, **key, **columns},
@@ -76,10 +84,10 @@ def nasty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         other = pl.col("course_id").replace(COURSES[0], "Org/CS/2020")
         found.append(twice.with_columns(holes).with_columns(elsewhere, other))
     letters = pl.Series(["Pass", " a\u00a0", "Not  Passing", "fail", "", None, "F"])
-    drawn = rng.integers(0, len(letters), found[0].height)
+    of_key = pl.struct("username", "course_id").hash(9)  # the same where a key comes twice
     found[0] = found[0].with_columns(
-        letter_grade=letters.gather(drawn),
-        percent_grade=pl.when(pl.Series(drawn == 3)).then(float("nan")).otherwise("percent_grade"),
+        letter_grade=letters.gather(rng.integers(0, len(letters), found[0].height)),
+        percent_grade=pl.when(of_key % 10 == 0).then(float("nan")).otherwise("percent_grade"),
     )
     return found[0], found[1], found[2]
 

@@ -196,14 +196,6 @@ _ROWS = {"clean rows": clean_rows, "nasty rows": nasty_rows}
 _DURATIONS = {"clean durations": clean_durations, "nasty durations": nasty_durations}
 CASES = [
     *(
-        Case(name, kind, rows, call)
-        for kind, rows in (("clean resources", resources), ("nasty resources", nasty_resources))
-        for name, call in (
-            ("person_course", _joined),
-            ("person_course without a resource", _parts_joined),
-        )
-    ),
-    *(
         Case(name, kind, _rows(rows), call)
         for kind, rows in _ROWS.items()
         for name, call in _OF_RECORDS.items()
@@ -221,6 +213,14 @@ CASES = [
         Case(name, kind, _rows(rows), call)
         for kind, rows in _DURATIONS.items()
         for name, call in _OF_DURATIONS.items()
+    ),
+    *(
+        Case(name, kind, rows, call)
+        for kind, rows in (("clean resources", resources), ("nasty resources", nasty_resources))
+        for name, call in (
+            ("person_course", _joined),
+            ("person_course without a resource", _parts_joined),
+        )
     ),
     Case("kaplan_meier", "late durations", _rows(late_durations), _OF_DURATIONS["kaplan_meier"]),
 ]
