@@ -16,8 +16,7 @@ FLOORS = [
     {"analyses", "snapshots", "text"},
     {"charts", "connect", "quality", "study", "survival"},
     {"reports"},
-    {"engines"},
-    {"cli"},
+    {"cli", "engines"},
 ]
 ONE_DOOR = {
     "altair": {"charts"},
