@@ -31,8 +31,8 @@ DOORS = {
 NEVER_IMPORTED = {
     "ibis-framework", "ipywidgets", "lifelines", "pyarrow", "pyspark", "statsmodels"
 }  # fmt: skip
-# Optional packages are in the core's code where their absence is handled on the spot.
-HANDLED = {"pandas"}
+# Optional packages in the core: absence is handled there, or it is the engine of given rows.
+HANDLED = {"duckdb", "ibis", "ibis-framework", "pandas", "pyspark"}
 
 
 def name_of(requirement: str) -> str:
