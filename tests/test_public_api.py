@@ -1,5 +1,7 @@
 import ast
 import inspect
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from types import ModuleType
 import pytest
 
 import toolkit as tk
+from toolkit.reports.library import find_notebooks
 
 STUB = Path(tk.__file__).with_suffix(".pyi")
 
@@ -62,6 +65,26 @@ WITHOUT_EXAMPLE = {
 @pytest.mark.parametrize("name", sorted(set(public_callables()) - WITHOUT_EXAMPLE))
 def test_every_public_name_has_an_example_that_runs(name: str) -> None:
     assert ">>>" in (inspect.getdoc(public_callables()[name]) or ""), name
+
+
+ROOT = STUB.parents[1]
+
+
+def executed_code() -> str:
+    """The code of the notebooks, of the gallery, and of the pages that run during the build."""
+    notebooks = [json.loads(path.read_text(encoding="utf-8")) for path in find_notebooks()]
+    cells = [cell for notebook in notebooks for cell in notebook["cells"]]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    for page in (ROOT / "docs").rglob("*.md"):
+        code += re.findall(r"```\{run\}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return "\n".join([*code, (ROOT / "docs" / "gallery.toml").read_text(encoding="utf-8")])
+
+
+def test_every_public_function_is_used_in_a_notebook_the_gallery_or_a_guide() -> None:
+    used = set(re.findall(r"\btk\.([\w.]+)", executed_code()))
+    functions = {path: one for path, one in public_callables().items() if inspect.isfunction(one)}
+    known = {id(functions[path]) for path in used & set(functions)}
+    assert {path for path, one in functions.items() if id(one) not in known} == set()
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
