@@ -80,6 +80,8 @@ def kaplan_meier(
     notes = [] if released.min_n is None else [f"A step where {released.min_n} more have passed"]
     if released.min_n is None and rows["n_censored"].sum():
         notes = ["Short marks: censored learners"]
+    if "within" in rows.columns and rows.height:
+        notes.append(f"Standardized to the same mixture by {words.strata(rows['within'][0])}")
     drawing = (one_panel if together else many_panels)(plot, lines, marks, numbers)
     return finish(
         cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike

@@ -38,7 +38,12 @@ _CENSORED = Column("n_censored", pl.Int64, "Learners last seen at the time.", Ro
 _LEARNERS = Column("n_learners", pl.Int64, "Learners in the analysis.", Role.COUNT)
 _OTHERS = Column("n_reference", pl.Int64, "Learners in the reference group.", Role.COUNT)
 _PASSED = Column("n_events", pl.Int64, "Learners among them who passed.", Role.COUNT)
-_EXCLUDED = Column("n_excluded", pl.Int64, "Learners without a duration.", Role.COUNT)
+_EXCLUDED = Column(
+    "n_excluded",
+    pl.Int64,
+    "Learners without a duration, or in a stratum that is left out.",
+    Role.COUNT,
+)
 _UNDATED = Column(
     "n_undated", pl.Int64, "Of the excluded, those who passed without a pass date.", Role.COUNT
 )
@@ -113,6 +118,15 @@ KAPLAN_MEIER = Table(
         _UNDATED,
     ),
 )
+
+
+def mixed(table: Table) -> Table:
+    """The table with the columns to whose mixture its groups are standardized."""
+    text = "The columns to whose mixture the groups are standardized."
+    within = Column("within", pl.String, text, Role.STATUS)
+    return Table(table.name, table.grain, (*table.columns, within), table.key)
+
+
 SURVIVAL_SUMMARY = Table(
     "survival_summary",
     "one row per statistic, by group",

@@ -16,10 +16,17 @@ from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, a_share, one_of
-from toolkit.schemas.survival_results import KAPLAN_MEIER
+from toolkit.schemas.survival_results import KAPLAN_MEIER, mixed
 from toolkit.survival.clusters import Clusters
-from toolkit.survival.event_table import GROUP, each_group, event_table
+from toolkit.survival.event_table import (
+    GROUP,
+    compared,
+    each_group,
+    event_table,
+    stratum_keys,
+)
 from toolkit.survival.released import at_times, only_told, released_table, shown
+from toolkit.survival.standardized import standardized, with_measured_variance
 
 Interval = Literal["log-log", "log", "plain"]
 
@@ -32,6 +39,7 @@ def kaplan_meier(
     ci: Interval = "log-log",
     times: Sequence[float] | None = None,
     cluster: str | None = None,
+    strata: By = None,
 ) -> Result:
     """Estimate the probability not to have passed by each time.
 
@@ -50,9 +58,14 @@ def kaplan_meier(
         cluster: The column that says which rows belong together, such as "username" where
             learners are in several courses. Their rows are alike, and intervals that take them for
             independent are too narrow.
+        strata: Standardize the groups to the same mixture of the values of these columns, such as
+            "course_id", so that they differ in no more than within them. Strata where a group has
+            fewer than 10 learners are left out, and counted in `n_excluded`. The curves end where
+            that of a stratum does.
 
     Returns:
-        The group columns, then those of `schemas.survival_results.KAPLAN_MEIER`. Before the first
+        The group columns, then those of `schemas.survival_results.KAPLAN_MEIER`; with `strata`,
+        `within` names them. Before the first
         event and where S is 0 the interval is that of the mid-p, whatever `ci` is; where S is 0,
         Greenwood's error does not exist and is null.
 
@@ -68,6 +81,7 @@ def kaplan_meier(
     clusters the error is that of the infinitesimal jackknife, as in R's `survfit(cluster = )`; see
     Ying & Wei (1994), J. Multivar. Anal. 50:17. Intervals then take Student's t with one degree
     fewer than there are clusters, and each cluster for one learner where nothing has happened yet.
+    Standardized curves: Gail & Byar (1986), Biom. J. 28:587, with Greenwood's variance in strata.
 
     Examples:
         >>> durations = pl.DataFrame(
@@ -77,11 +91,21 @@ def kaplan_meier(
         >>> curve.select("duration", "n_at_risk", "n_events", "survival").rows()
         [(0.0, 4, 0, 1.0), (1.0, 4, 1, 0.75), (2.0, 3, 1, 0.5), (3.0, 1, 0, 0.5)]
     """
-    groups = groups_of(by, KAPLAN_MEIER)
+    groups, names = groups_of(by, KAPLAN_MEIER), list[str]()
+    if strata is not None:
+        groups, names = compared(by, strata, KAPLAN_MEIER)
+        if cluster is not None:
+            raise ArgumentError(
+                "curves are standardized without clusters: strata or cluster, not both"
+            )
     wanted = None if times is None else a_list_of_times(times, name="times")
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
-    curve = product_limit(event_table(durations, groups))
+    curve = product_limit(event_table(durations, groups, names))
+    if names:
+        curve = standardized(curve, groups.keys, stratum_keys(groups, names))
+    schema = mixed(KAPLAN_MEIER) if names else KAPLAN_MEIER
+    about = [pl.lit(" and ".join(names)).alias("within")] if names else []
     clusters = Clusters.of(durations, groups, curve, cluster)
     exact = with_interval(clusters.appended(curve), level, ci)
     if wanted is not None:
@@ -91,14 +115,14 @@ def kaplan_meier(
         steps = curve.with_columns(incidence=1 - pl.col("survival"))
         table = released_table(steps, groups.keys, min_n=min_n, times=wanted)
         told = clusters.released().appended(only_told(product_limit(table), "survival"))
-        safe = with_interval(told, level, ci)
+        safe = with_interval(with_measured_variance(told, curve) if names else told, level, ci)
         if wanted is not None:
             safe = at_times(safe, groups.keys, wanted)
-        safe = shown(safe, min_n).select(*groups.keys, *KAPLAN_MEIER.names, "status")
-        return groups.named(safe)
+        safe = shown(safe.with_columns(about), min_n)
+        return groups.named(safe.select(*groups.keys, *schema.names, "status"))
 
-    frame = groups.named(exact.select(*groups.keys, *KAPLAN_MEIER.names))
-    return Result(KAPLAN_MEIER, groups.names, frame, protect)
+    frame = groups.named(exact.with_columns(about).select(*groups.keys, *schema.names))
+    return Result(schema, groups.names, frame, protect)
 
 
 def product_limit(rows: pl.DataFrame) -> pl.DataFrame:

@@ -229,8 +229,7 @@ def within_strata(released: Released) -> str:
     clear = pl.col("pooled_p_value") < words.SIGNIFICANT
     turned = clear & (pooled.sign() * pl.col("difference").sign() < 0)
     lost = clear & (p.is_null() | (p >= words.SIGNIFICANT)) & ~turned
-    strata = seen["within"][0].replace("display_name", "course").replace("course_id", "course")
-    where = f"Within the same {words.name(strata)}"
+    where = f"Within the same {words.strata(seen['within'][0])}"
     if "verdict" in seen.columns:
         return f"{where}: {_verdicts(seen, released)}"
     most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)

@@ -44,7 +44,16 @@ def kaplan_meier(released: Released) -> str:
             f"{_passed(high, released)} ({high[1]}) pass, over {plural(len(known), 'group')}."
         )
     total = released.frame.select(released.by).n_unique()
-    return f"{told}{_hidden(total, len(known))}{_unseen(released)}{words.formed_later(released.by)}"
+    text = f"{told}{_hidden(total, len(known))}{_unseen(released)}"
+    return f"{text}{_mixture(released)}{words.formed_later(released.by)}"
+
+
+def _mixture(released: Released) -> str:
+    """Say to which mixture the groups are standardized, if to any."""
+    if "within" not in released.frame.columns or released.frame.is_empty():
+        return ""
+    within = words.strata(released.frame["within"][0])
+    return f" The groups are standardized to the same mixture by {within}."
 
 
 def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:

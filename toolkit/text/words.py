@@ -132,6 +132,11 @@ def formed_later(names: Iterable[str]) -> str:
     )
 
 
+def strata(columns: str) -> str:
+    """Name the columns that make strata: course for `course_id`."""
+    return name(columns.replace("display_name", "course").replace("course_id", "course"))
+
+
 def for_all(comparisons: int) -> str:
     """Say that intervals and p are those of all comparisons of a table together, if several."""
     if comparisons < 2:

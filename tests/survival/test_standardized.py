@@ -1,0 +1,120 @@
+"""Curves standardized to the same mixture of strata, beside R's; see `standardized.R`."""
+
+import runpy
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import toolkit as tk
+
+FOLDER = Path(__file__).parents[1] / "references"
+THEIRS = pl.read_csv(FOLDER / "standardized.csv")
+
+
+def durations(name: str) -> pl.DataFrame:
+    if name == "pbc":
+        return pl.read_csv(FOLDER / "pbc.csv").with_columns(pl.col("event") == 1)
+    rows = pl.read_csv(FOLDER / "clustered.csv").with_columns(
+        pl.col("event") == 1, group="course", duration=pl.col("days").cast(pl.Float64)
+    )
+    return rows if name == "late" else rows.drop("entry")
+
+
+def assert_same(rows: pl.DataFrame, name: str, by: str, strata: str | list[str]) -> None:
+    theirs = THEIRS.filter(set=name)
+    times = theirs["time"].unique().to_list()
+    ours = tk.kaplan_meier(rows, by=by, strata=strata, times=times).frame.sort(by, "duration")
+    for column in ("survival", "std_error"):
+        assert ours[column].to_list() == pytest.approx(theirs[column].to_list(), rel=1e-8)
+    whole = tk.kaplan_meier(rows, by=by, strata=strata).frame
+    learners = whole.group_by(by).agg(pl.col("n_events", "n_censored").sum()).sort(by)
+    sizes = learners.select(pl.col("n_events") + pl.col("n_censored")).to_series()
+    assert sizes.to_list() == theirs.unique("group", maintain_order=True)["n"].to_list()
+
+
+@pytest.mark.parametrize("name", ["pbc", "clustered", "late"])
+def test_r_gives_the_same_standardized_curves_and_errors(name: str) -> None:
+    assert_same(durations(name), name, "group", "stratum")
+
+
+@pytest.mark.slow
+def test_r_gives_the_same_standardized_curves_of_real_learners(oulad_dir: Path) -> None:
+    made = runpy.run_path(str(FOLDER / "oulad_durations.py"))
+    rows = made["dated"](made["durations"](oulad_dir))
+    assert_same(rows.filter(pl.col("excluded").is_null()), "oulad", "gender", "course_id")
+
+
+def test_one_stratum_gives_the_plain_curve() -> None:
+    rows = durations("clustered").with_columns(one=pl.lit("x"))
+    for times in (None, [5.0, 30.0, 1e6]):
+        plain = tk.kaplan_meier(rows, by="group", times=times)
+        same = tk.kaplan_meier(rows, by="group", strata="one", times=times)
+        assert_frame_equal(same.frame.drop("within"), plain.frame, rel_tol=1e-10, abs_tol=1e-12)
+        shown, told = (result.release().frame for result in (plain, same))
+        counts = ["duration", "n_at_risk", "n_events", "survival", "status"]
+        assert_frame_equal(told.select(counts), shown.select(counts))
+
+
+# Verified learners pass sooner in each course, but most of them are in the slow one.
+CELLS = [("audit", "fast", 900, 10), ("audit", "slow", 100, 100),
+         ("verified", "fast", 100, 9), ("verified", "slow", 900, 90)]  # fmt: skip
+
+
+def reversed_by_courses() -> pl.DataFrame:
+    rows = [
+        (mode, course, float(days * (1 + place % 7)), True)
+        for mode, course, n, days in CELLS
+        for place in range(n)
+    ]
+    columns = ["mode", "course_id", "duration", "event"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def test_groups_are_compared_at_the_same_mixture_of_courses() -> None:
+    rows = reversed_by_courses()
+    plain = tk.kaplan_meier(rows, by="mode", times=[65]).frame["survival"].to_list()
+    result = tk.kaplan_meier(rows, by="mode", strata="course_id", times=[65])
+    fair = result.frame["survival"].to_list()
+    assert plain[0] < plain[1]
+    assert fair[0] > fair[1]
+    assert result.frame["within"].to_list() == ["course_id"] * 2
+    told = result.release().frame
+    assert told["survival"].to_list() == pytest.approx(fair, abs=0.02)
+    assert told["ci_low"].to_list() == pytest.approx(result.frame["ci_low"].to_list(), abs=0.03)
+    assert "standardized to the same mixture by course" in result.narrate()
+    assert "Standardized to the same mixture by course" in str(result.chart().to_dict()["title"])
+
+
+def test_a_stratum_with_few_of_a_group_is_left_out_and_counted() -> None:
+    rows = reversed_by_courses()
+    few = pl.DataFrame({"mode": "audit", "course_id": "rare", "duration": 5.0, "event": True})
+    both = pl.concat([rows, few.select(rows.columns)])
+    found = tk.kaplan_meier(both, by="mode", strata="course_id").frame
+    without = tk.kaplan_meier(rows, by="mode", strata="course_id").frame
+    assert_frame_equal(found.drop("n_excluded"), without.drop("n_excluded"))
+    assert found.filter(mode="audit")["n_excluded"].unique().to_list() == [1]
+    with pytest.raises(tk.errors.ArgumentError, match="no stratum has at least 10 learners"):
+        tk.kaplan_meier(rows.gather_every(150), by="mode", strata="course_id")
+
+
+def test_a_standardized_curve_ends_where_that_of_a_stratum_does() -> None:
+    rows = reversed_by_courses().with_columns(
+        event=pl.col("event") & ~((pl.col("course_id") == "fast") & (pl.col("duration") > 30))
+    )
+    found = tk.kaplan_meier(rows, by="mode", strata="course_id").frame
+    ends = found.group_by("mode").agg(pl.col("duration").max()).sort("mode")["duration"].to_list()
+    assert ends == [70, 63]
+    whole = found.group_by("mode").agg(n=(pl.col("n_events") + pl.col("n_censored")).sum())
+    assert whole["n"].to_list() == [1000, 1000]
+
+
+def test_curves_are_standardized_with_groups_and_without_clusters() -> None:
+    rows = durations("clustered")
+    with pytest.raises(tk.errors.ArgumentError, match="strata or cluster, not both"):
+        tk.kaplan_meier(rows, by="group", strata="stratum", cluster="id")
+    with pytest.raises(tk.errors.ArgumentError, match="by must name the column"):
+        tk.kaplan_meier(rows, strata="stratum")
+    nothing = tk.kaplan_meier(rows.clear(), by="group", strata="stratum")
+    assert nothing.frame.is_empty()

@@ -1,0 +1,130 @@
+"""Curves of groups that are standardized to the same mixture of strata."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from toolkit.errors import ArgumentError
+from toolkit.release.rounding import DIGITS
+from toolkit.survival.event_table import GROUP
+
+Floats = NDArray[np.float64]
+FEWEST = 10  # learners of each group that make a stratum count: a curve of fewer soon ends
+_EDGE = 1e-9
+
+
+def standardized(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
+    """One curve per group: the mean of its curves in the strata, weighed alike in all groups.
+
+    Args:
+        curves: The curves by group and stratum, with `survival` and `greenwood`.
+        by: The group columns.
+        strata: The columns of the strata.
+
+    Returns:
+        One curve per group, its counts added up over the strata; `greenwood` is the variance over
+        the square of `survival`. It ends where that of a stratum does, and who is at risk after it
+        is censored there. The learners of strata that do not count are among the excluded.
+
+    Raises:
+        ArgumentError: No stratum counts.
+
+    Source: the weights are the strata's shares of the learners of all groups, and taken as fixed:
+    Gail & Byar (1986), Variance calculations for direct adjusted survival curves, Biometrical
+    Journal 28:587. A stratum in which all have passed adds nothing to the variance.
+    """
+    if curves.is_empty():
+        return curves.drop(strata)
+    learners = pl.col("n_events") + pl.col("n_censored")
+    sizes = curves.group_by([*by, *strata]).agg(n=learners.sum())
+    groups = sizes.select(by).unique().sort(by).with_row_index("_number")
+    weights = (
+        sizes.group_by(strata)
+        .agg(pl.col("n").sum(), n_large=(pl.col("n") >= FEWEST).sum())
+        .filter(n_large=groups.height)
+        .select(*strata, weight=pl.col("n") / pl.col("n").sum())
+    )
+    if weights.is_empty():
+        raise ArgumentError(
+            f"no stratum has at least {FEWEST} learners of each group; compare fewer groups, or "
+            "name fewer columns in strata"
+        )
+    weighed = curves.join(weights, on=strata, how="left", nulls_equal=True, maintain_order="left")
+    numbered = weighed.join(groups, on=by, nulls_equal=True, maintain_order="left")
+    parts = numbered.partition_by("_number", as_dict=True)
+    return pl.concat(_mixed(parts[key], by, strata) for key in sorted(parts)).with_columns(
+        pl.col(GROUP).cast(curves.schema[GROUP])
+    )
+
+
+def _mixed(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
+    """Add up one group's curves over the strata that count."""
+    counted = curves.filter(pl.col("weight").is_not_null())
+    each = counted.partition_by(strata, maintain_order=True)
+    until = min(_known_until(part) for part in each)
+    times = counted["duration"].unique().sort().to_numpy()
+    times = times[times <= until]
+    survival, variance = np.zeros(len(times)), np.zeros(len(times))
+    kinds = ["n", "key"] if "key_events" in curves.columns else ["n"]
+    counts = {f"{what}_{of}": np.zeros(len(times), np.int64) for what in kinds for of in _OF}
+    for part in each:
+        own, weight = part["duration"].to_numpy(), part["weight"][0]
+        last = np.searchsorted(own, times, side="right") - 1
+        height = part["survival"].to_numpy()[last]
+        survival += weight * height
+        # Greenwood's sum is infinite where all have passed.
+        sums = np.where(height > 0, part["greenwood"].to_numpy()[last], 0.0)
+        variance += weight**2 * height**2 * sums
+        ahead = np.searchsorted(own, times, side="left")
+        is_own = np.append(own, np.nan)[ahead] == times
+        for name, total in counts.items():
+            values = np.append(part[name].to_numpy(), 0)[ahead]
+            total += values if name.endswith("at_risk") else np.where(is_own, values, 0)
+    survival[survival < _EDGE] = 0.0
+    for what in kinds:
+        left = counts[f"{what}_at_risk"][-1] - counts[f"{what}_events"][-1]
+        counts[f"{what}_censored"][-1] = left
+    excluded = _excluded(curves, strata, kinds)
+    about = {**curves.select(*by).row(0, named=True), GROUP: curves["_number"][0]}
+    return pl.DataFrame({"duration": times, **counts}).select(
+        *(pl.lit(value, curves.schema.get(name)).alias(name) for name, value in about.items()),
+        pl.all(),
+        *(pl.lit(value, pl.Int64).alias(name) for name, value in excluded.items()),
+        pl.Series("survival", survival),
+        pl.Series("greenwood", variance / np.where(survival > 0, survival, np.inf) ** 2),
+    )
+
+
+_OF = ("at_risk", "events", "censored")
+
+
+def _known_until(curve: pl.DataFrame) -> float:
+    return float("inf") if curve["survival"][-1] == 0 else float(curve["duration"][-1])
+
+
+def _excluded(curves: pl.DataFrame, strata: list[str], kinds: list[str]) -> dict[str, int]:
+    """How many have no duration, or are in a stratum that does not count."""
+    once = curves.unique(strata)
+    lost = curves.filter(pl.col("weight").is_null())
+    found = {}
+    for what in kinds:
+        left_out = lost.select(pl.col(f"{what}_events", f"{what}_censored").sum()).row(0)
+        found[f"{what}_excluded"] = int(once[f"{what}_excluded"].sum()) + sum(left_out)
+        found[f"{what}_undated"] = int(once[f"{what}_undated"].sum())
+    return found
+
+
+def with_measured_variance(told: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFrame:
+    """Put the variance measured on the records, in two digits, to a curve that is released."""
+    measured = curve.select(
+        GROUP, (pl.col("duration") - _EDGE).alias("_at"), _measured="greenwood"
+    ).sort("_at")
+    joined = (
+        told.with_row_index("_row")
+        .sort("duration")
+        .join_asof(measured, left_on="duration", right_on="_at", by=GROUP, strategy="backward")
+    )
+    digits = pl.col("_measured").round_sig_figs(DIGITS)
+    return joined.sort("_row").with_columns(greenwood=digits).drop("_row", "_at", "_measured")
