@@ -13,6 +13,9 @@ from attack import attacked
 from constraints import Constraints
 from nights import SOURCES, made_once, nights, reports
 from oracle import Oracle
+from recount import ALL
+
+from toolkit.release.rounding import MIN_N
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +47,35 @@ def test_what_a_report_says_of_the_night_before_is_what_was_printed_then(top: Pa
     assert {cell.name: cell.value for cell in second.earlier} == {
         cell.name: told[cell.name] for cell in second.earlier
     }
+
+
+def test_every_curve_lies_within_the_interval_of_the_exact_one(top: Path) -> None:
+    for night in nights(top):
+        for point in night.points:
+            curve = night.truth.curve(point.course, point.cohort)
+            n, exact = curve.at_risk(point.time), curve.passed(point.time)
+            if n >= MIN_N and exact > 0:
+                low, high = curve.interval(point.time)
+                assert abs(point.value - exact) <= 15 / n, point
+                assert low - 1e-4 <= point.value <= high + 1e-4, (point, low, high)
+
+
+def test_a_heat_map_shows_the_share_in_most_cells_with_ten_members(top: Path) -> None:
+    """In the others fewer than ten passed, and a bound is shown."""
+    for night in nights(top):
+        told, count = night.told, night.truth.count
+        cells = [name for name in told if name[0][:9] == "observed:" and count(name) >= MIN_N]
+        reached = [(name[0].replace("observed", "reached"), *name[1:]) for name in cells]
+        assert len(cells) > 20
+        assert all(told[name] is not None for name in cells)
+        assert sum(told[name] is not None for name in reached) >= 0.8 * len(cells)
+        assert all(told[name] is not None or count(name) < MIN_N for name in reached)
+
+
+def test_the_pass_rate_of_the_active_is_shown_for_every_course(top: Path) -> None:
+    for night in nights(top):
+        shown = {share.part[1] for share in night.shares if share.part[0] == "passed and active"}
+        assert shown - {ALL} == set(night.truth.courses)
 
 
 def test_nothing_printed_on_two_nights_gives_a_small_count_away(top: Path) -> None:

@@ -248,7 +248,7 @@ class Curve:
             return 0.0, 1.0
         s, spread = survival[place - 1], np.sqrt(greenwood[place - 1])
         theta = 1.959963984540054 * spread / np.log(s)
-        return float(1 - s ** np.exp(-theta)), float(1 - s ** np.exp(theta))
+        return float(1 - s ** np.exp(theta)), float(1 - s ** np.exp(-theta))
 
 
 def changes(earlier: tk.Snapshot, later: tk.Snapshot) -> dict[tuple[str, str], int]:

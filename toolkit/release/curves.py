@@ -54,6 +54,7 @@ class Group:
         learners: The number of learners.
         learners_key: The sum of their keys.
         ends: The ends they reached.
+        number: Which group it is.
     """
 
     times: Floats
@@ -62,6 +63,7 @@ class Group:
     learners: int
     learners_key: int
     ends: Sequence[End]
+    number: int = 0
 
 
 def ticks(longest: float, *, about: int = 8) -> list[float]:
@@ -96,11 +98,12 @@ def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[
     [n] = _shown(np.array([group.learners]), np.array([group.learners_key]), min_n)
     if n is None:
         return []
-    whole = np.unique(np.ceil(group.times - _TOLERANCE) + 0.0)  # no −0
-    times = np.union1d(np.append(whole, 0.0), wanted)
+    whole = np.ceil(group.times - _TOLERANCE) + 0.0  # no −0
+    times = np.unique(np.concatenate([whole, [0.0], wanted]))
     # The last of the group's times that each of these has reached.
     reached = np.searchsorted(group.times, times + _TOLERANCE, side="right") - 1
-    is_wanted = np.isin(times, wanted)
+    is_wanted = np.zeros(len(times), np.bool_)
+    is_wanted[np.searchsorted(times, wanted)] = True
     ends = [_Heights.of(end, reached, is_wanted, group.learners, min_n) for end in group.ends]
     steps = {place for end in ends for place in end.events}
     at_risk = _at_risk(group, times, "left", min_n)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import polars as pl
 
-from toolkit.release.curves import End, Group, release_group, ticks
+from toolkit.release.curves import End, Group, Row, release_group, ticks
 from toolkit.release.rounding import keys_of_groups, release_counts
 from toolkit.release.tables import SHOWN, release_table, withheld
 from toolkit.schemas import Table
-from toolkit.survival.event_table import GROUP, each_group, sizes
+from toolkit.survival.event_table import GROUP, sizes
 
 _SHOWN_COUNTS = {"n_at_risk": "_n_at_risk", "n_events": "_n_events"}
 _ROWS = {
@@ -47,8 +49,34 @@ def released_table(
     longest = steps.filter(pl.col("n_at_risk") >= min_n)["duration"].max()
     wanted = list(times) if times is not None else ticks(float(str(longest or 0)))
     keyed = steps if "key_events" in steps.columns else _keyed_by_group(steps, by)
-    parts = [_released(part, by, min_n, wanted) for _, part in each_group(keyed, by)]
-    return pl.concat(parts) if parts else _released(keyed, by, min_n, wanted)
+    rows: list[Row] = []
+    for group in _groups(keyed):
+        found = release_group(group, min_n=min_n, wanted=wanted)
+        nothing: list[Row] = [{"duration": 0.0, "end": end.name} for end in group.ends]
+        rows += [row | {GROUP: group.number} for row in found or nothing]
+    ends = ["end"] if "end" in keyed.columns else []
+    return (
+        pl.DataFrame(rows, schema=_ROWS | {GROUP: keyed.schema[GROUP]})
+        .join(_about(keyed, by, min_n), on=GROUP, how="left", maintain_order="left")
+        .select(
+            *[*by, GROUP, "duration", *ends, "n_excluded", "n_undated"],
+            *(pl.col(name).alias(kept) for name, kept in _SHOWN_COUNTS.items()),
+            n_at_risk="weight",
+            n_events="share",
+            n_censored=pl.lit(0.0),
+            **{TOLD: "is_told"},
+        )
+    )
+
+
+def _about(keyed: pl.DataFrame, by: list[str], min_n: int) -> pl.DataFrame:
+    """Each group's values, and its exclusions as released."""
+    one = keyed.group_by(GROUP, maintain_order=True).first()
+    left_out = [
+        release_counts(one[f"n_{why}"], one[f"key_{why}"], min_n=min_n).alias(f"n_{why}")
+        for why in ("excluded", "undated")
+    ]
+    return one.select(*by, GROUP).with_columns(left_out)
 
 
 def only_told(table: pl.DataFrame, *estimates: str) -> pl.DataFrame:
@@ -80,59 +108,40 @@ def released_sizes(steps: pl.DataFrame, by: list[str], table: Table, *, min_n: i
     return release_table(counted.n, counted.keys, table, by, min_n=min_n)
 
 
-def _released(
-    part: pl.DataFrame, by: list[str], min_n: int, wanted: Sequence[float]
-) -> pl.DataFrame:
-    """One group's rows; none where there is no group."""
-    has_ends = "end" in part.columns
-    ends = part.partition_by("end", maintain_order=True) if has_ends else [part]
-    rows = release_group(_group(ends), min_n=min_n, wanted=wanted) if part.height else []
-    if part.height and not rows:
-        rows = [{"duration": 0.0, "end": end["end"][0] if has_ends else None} for end in ends]
-    one = part.head(1)
-    left_out = [
-        release_counts(one[f"n_{why}"], one[f"key_{why}"], min_n=min_n).alias(f"n_{why}")
-        for why in ("excluded", "undated")
-    ]
-    about = one.select(*by, GROUP).with_columns(left_out)
-    columns = [*by, GROUP, "duration", *(["end"] if has_ends else []), "n_excluded", "n_undated"]
-    return (
-        pl.DataFrame(rows, schema=_ROWS)
-        .join(about, how="cross")
-        .select(
-            *columns,
-            *(pl.col(name).alias(kept) for name, kept in _SHOWN_COUNTS.items()),
-            n_at_risk="weight",
-            n_events="share",
-            n_censored=pl.lit(0.0),
-            **{TOLD: "is_told"},
+def _groups(keyed: pl.DataFrame) -> Iterator[Group]:
+    """The groups of an event table, in its order, each cut out of whole columns."""
+    names = ["n_at_risk", "key_at_risk", "n_events", "key_events", "n_censored", "key_censored"]
+    columns = {name: keyed[name].to_numpy() for name in ["duration", *names]}
+    columns["incidence"] = keyed["incidence"].fill_null(0.0).to_numpy()
+    end = keyed["end"] if "end" in keyed.columns else pl.repeat("", keyed.height, eager=True)
+    runs = keyed.select(GROUP, end=end).with_row_index("rows")
+    cuts = runs.group_by(GROUP, "end", maintain_order=True).agg("rows").select(GROUP, "end", "rows")
+    for number, own in groupby(cuts.iter_rows(), key=itemgetter(0)):
+        names_of_ends, places = zip(*((end_, rows) for _, end_, rows in own), strict=True)
+        parts = [{name: values[one] for name, values in columns.items()} for one in places]
+        first = parts[0]
+        totals = {
+            what: int(first[f"{what}_censored"].sum())
+            + sum(int(part[f"{what}_events"].sum()) for part in parts)
+            for what in ("n", "key")
+        }
+        yield Group(
+            number=number,
+            times=first["duration"],
+            at_risk=first["n_at_risk"].astype(float),
+            keys=first["key_at_risk"],
+            learners=totals["n"],
+            learners_key=totals["key"],
+            ends=[
+                End(
+                    name or None,
+                    part["n_events"].astype(float),
+                    part["key_events"],
+                    part["incidence"],
+                )
+                for name, part in zip(names_of_ends, parts, strict=True)
+            ],
         )
-    )
-
-
-def _group(ends: list[pl.DataFrame]) -> Group:
-    first = ends[0]
-
-    def total(what: str) -> int:
-        every = [first[f"{what}_censored"], *(end[f"{what}_events"] for end in ends)]
-        return int(pl.concat(every).sum())
-
-    return Group(
-        times=first["duration"].to_numpy(),
-        at_risk=first["n_at_risk"].cast(pl.Float64).to_numpy(),
-        keys=first["key_at_risk"].to_numpy(),
-        learners=total("n"),
-        learners_key=total("key"),
-        ends=[
-            End(
-                end["end"][0] if "end" in end.columns else None,
-                end["n_events"].cast(pl.Float64).to_numpy(),
-                end["key_events"].to_numpy(),
-                end["incidence"].fill_null(0.0).to_numpy(),
-            )
-            for end in ends
-        ],
-    )
 
 
 def _keyed_by_group(steps: pl.DataFrame, by: list[str]) -> pl.DataFrame:
