@@ -36,6 +36,22 @@ tests <- do.call(rbind, lapply(seq_len(nrow(cases)), function(i) {
 }))
 write(tests, "clustered_logrank")
 
+# The same of each pair of modes
+cases_of_mode <- cases[cases$by == "mode", ]
+pairs <- do.call(rbind, lapply(seq_len(nrow(cases_of_mode)), function(i) {
+  case <- cases_of_mode[i, ]
+  d$t <- d[[case$time]]
+  d$start <- if (case$late) ifelse(d$entry > 0, d$entry, -1) else -1
+  formula <- as.formula(paste("Surv(start, t, event) ~ mode", if (case$strata) "+ strata(stratum)" else ""))
+  do.call(rbind, lapply(combn(sort(unique(d$mode)), 2, simplify = FALSE), function(p) {
+    own <<- d[d$mode %in% p, ]
+    f <- coxph(formula, data = own, cluster = id, ties = "breslow", timefix = FALSE)
+    robust <- summary(f)$robscore
+    data.frame(case, group = p[1], other = p[2], statistic = robust[["test"]], p_value = robust[["pvalue"]])
+  }))
+}))
+write(pairs, "clustered_logrank_pairs")
+
 # Curves, restricted means and differences with robust errors: the jackknife's influences added up
 # in each learner. Intervals: Student's t with one degree fewer than learners, G / (G - 1).
 AT <- 40

@@ -51,6 +51,18 @@ def test_r_gives_the_same_robust_logrank_tests(row: dict[str, object]) -> None:
     assert ours["p_value"] == pytest.approx(row["p_value"], rel=1e-8)
 
 
+@pytest.mark.parametrize(
+    "row", pl.read_csv(FOLDER / "clustered_logrank_pairs.csv").rows(named=True)
+)
+def test_r_gives_the_same_robust_tests_of_pairs(row: dict[str, object]) -> None:
+    rows = learners(str(row["time"]), late=bool(row["late"]))
+    strata = "stratum" if row["strata"] else None
+    pairs = tk.survival.logrank_pairs(rows, by="mode", strata=strata, cluster="id").frame
+    [own] = pairs.filter(group=row["group"], other=row["other"]).rows(named=True)
+    assert own["statistic"] == pytest.approx(row["statistic"], rel=1e-8)
+    assert own["p_value"] == pytest.approx(row["p_value"], rel=1e-8)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_r_gives_the_same_robust_errors_of_curves(case: tuple[str, str, int]) -> None:
     by, time, late = case
@@ -244,6 +256,22 @@ def test_the_order_of_rows_and_the_names_of_clusters_change_nothing(seed: int) -
         tk.logrank(f, by="mode", cluster="id").frame["statistic"][0] for f in (rows, named)
     )
     assert one == pytest.approx(other, rel=1e-9)
+
+
+def test_who_passes_at_once_was_at_risk() -> None:
+    rows = learners().with_columns(
+        duration=(pl.col("duration") - 3).clip(0.0), row=pl.int_range(pl.len())
+    )
+    assert rows.filter(pl.col("event"), duration=0).height > 10
+    plain, robust = (tk.kaplan_meier(rows, by="mode", cluster=c).frame for c in (None, "row"))
+    assert robust["std_error"].to_list() == pytest.approx(plain["std_error"].to_list())
+    with_entry = rows.filter(pl.col("duration") > 0).with_columns(entry=pl.lit(0.0))
+    for frame in (rows, with_entry):
+        tests = [
+            tk.logrank(frame.with_columns(pl.col("duration") + late), by="mode", cluster="id").frame
+            for late in (0.0, 1.0)
+        ]
+        assert tests[0]["statistic"][0] == pytest.approx(tests[1]["statistic"][0], rel=1e-9)
 
 
 def test_the_same_learners_twice_say_no_more_than_once() -> None:

@@ -220,8 +220,8 @@ class _Part:
         change_m = np.concatenate([self.rows, -self.rows])
         order = np.lexsort((time, cluster))
         first = np.diff(cluster[order], prepend=-1) != 0
-        a, a_before = _running(change_a[order], first)
-        m, m_before = _running(change_m[order], first)
+        a, a_before = running(change_a[order], first)
+        m, m_before = running(change_m[order], first)
         changes = np.stack([a**2 - a_before**2, a * m - a_before * m_before, m**2 - m_before**2])
         in_time = np.argsort(time[order], kind="stable")
         sums = np.cumsum(changes[:, in_time], axis=1)
@@ -231,21 +231,26 @@ class _Part:
         return self.effect(aa - 2 * so_far * am + so_far**2 * mm, so_far)
 
     def effect(self, together: Floats, independent: Floats) -> Floats:
-        """The design effect: the variance of clusters over that of independent rows.
-
-        Where clusters do not differ at all, nothing tells how they vary: their rows are taken to be
-        wholly alike, and each cluster for one learner.
-        """
-        effect = together / np.where(independent > 0, independent, 1.0)
-        effect = np.where(effect > _TOLERANCE, effect, self.n_rows / self.n_clusters)
-        return np.where(independent > 0, effect, 1.0)
+        """The design effect of this group's rows."""
+        return design_effect(together, independent, self.n_clusters, self.n_rows)
 
     def _reached(self, times: Floats) -> NDArray[np.intp]:
         """How many of the curve's times each of these has reached."""
         return np.searchsorted(self.times, times, side="right")
 
 
-def _running(changes: Floats, first: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def design_effect(together: Floats, independent: Floats, clusters: float, rows: float) -> Floats:
+    """The design effect: the variance of clusters over that of independent rows.
+
+    Where clusters do not differ at all, nothing tells how they vary: their rows are taken to be
+    wholly alike, and each cluster for one learner.
+    """
+    effect = together / np.where(independent > 0, independent, 1.0)
+    effect = np.where(effect > _TOLERANCE, effect, rows / clusters)
+    return np.where(independent > 0, effect, 1.0)
+
+
+def running(changes: Floats, first: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Sum the changes within each cluster: after each change, and before it."""
     after = np.cumsum(changes)
     start = np.maximum.accumulate(np.where(first, np.arange(len(changes)), 0))

@@ -13,6 +13,7 @@ from narwhals.typing import IntoFrame
 from toolkit.analyses.counting import flag, grouped, lazily
 from toolkit.analyses.grouping import KEY, By, Counted, Groups, groups_of
 from toolkit.analyses.intervals import none_of
+from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST
@@ -26,6 +27,7 @@ from toolkit.survival.event_table import (
     stratum_keys,
 )
 from toolkit.survival.gray import Group, grays_score
+from toolkit.survival.incidence_clusters import with_clusters
 from toolkit.survival.kaplan_meier import ends_at_0, normal_quantile, observed_throughout
 from toolkit.survival.released import only_told, released_table, shown
 from toolkit.survival.score_test import score_test
@@ -39,6 +41,7 @@ def cumulative_incidence(
     *,
     by: By = None,
     level: float = 0.95,
+    cluster: str | None = None,
 ) -> Result:
     """Estimate the probability to have come to each end by each time, where others compete.
 
@@ -52,6 +55,7 @@ def cumulative_incidence(
         by: The columns whose values make the groups.
         level: Coverage of the pointwise intervals, symmetric in log(-log(1 - F)): where there is
             one end only they are those of the Kaplan–Meier curve.
+        cluster: As for `kaplan_meier`.
 
     Returns:
         The group columns, then those of `schemas.survival_results.CUMULATIVE_INCIDENCE`;
@@ -64,7 +68,8 @@ def cumulative_incidence(
     with multinomial steps, Dinse & Larson (1986), Biometrika 73:379, eq. 6, which is
     Greenwood's where there is one end only. All that happens at a tie happens to the same risk set.
     The scale of the interval: Beyersmann, Allignol & Schumacher (2012), Competing Risks and
-    Multistate Models with R, 4.2; before the first event and at F = 1 as for `kaplan_meier`.
+    Multistate Models with R, 4.2; before the first event and at F = 1 as for `kaplan_meier`. With
+    clusters the error is that of the infinitesimal jackknife, as in R's `survfit(cluster = )`.
 
     Examples:
         >>> durations = pl.DataFrame({
@@ -77,17 +82,26 @@ def cumulative_incidence(
     groups = groups_of(by, CUMULATIVE_INCIDENCE)
     each = [GROUP, "end"]
     steps = _incidence(_end_table(durations, groups), each)
+    measured = steps.with_columns(variance=_variance(each).clip(0.0))
+
+    def designed(steps: pl.DataFrame, *, is_released: bool = False) -> pl.DataFrame:
+        if cluster is None:
+            return steps
+        return with_clusters(steps, measured, durations, groups, cluster, is_released=is_released)
+
+    exact = designed(steps)
 
     def protect(min_n: int) -> pl.DataFrame:
         known = steps.with_columns(incidence=pl.col("cumulative_incidence"))
         table = released_table(known, groups.keys, min_n=min_n)
         events = pl.col("n_events").sum().over(GROUP, "duration")
-        safe = _estimates(_incidence(table.with_columns(n_any=events), each), each, level)
+        told = _incidence(table.with_columns(n_any=events), each)
+        safe = _estimates(designed(told, is_released=True), each, level)
         safe = only_told(safe, "cumulative_incidence", "std_error", "ci_low", "ci_high")
         names = [*groups.keys, *CUMULATIVE_INCIDENCE.names, "status"]
         return groups.named(shown(safe, min_n).select(names))
 
-    frame = _estimates(steps, each, level).select(*groups.keys, *CUMULATIVE_INCIDENCE.names)
+    frame = _estimates(exact, each, level).select(*groups.keys, *CUMULATIVE_INCIDENCE.names)
     return Result(CUMULATIVE_INCIDENCE, groups.names, groups.named(frame), protect)
 
 
@@ -95,7 +109,10 @@ def _estimates(steps: pl.DataFrame, each: list[str], level: float) -> pl.DataFra
     """Append error and interval to the incidence; all null where nobody was at risk."""
     anyone = pl.col("n_at_risk").max().over(each) > 0
     estimates = pl.col("cumulative_incidence", "std_error", "ci_low", "ci_high")
-    known = steps.with_columns(std_error=_variance(each).clip(0.0).sqrt())
+    variance = _variance(each).clip(0.0)
+    if "design_effect" in steps.columns:
+        variance = variance * pl.col("design_effect")
+    known = steps.with_columns(std_error=variance.sqrt())
     return _with_interval(known, level, each).with_columns(pl.when(anyone).then(estimates))
 
 
@@ -293,10 +310,15 @@ def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.Dat
     one: of n without censoring; where others are censored n is the number at risk over the share
     under way. Where all have come to it, nobody came to another, and the curve is Kaplan–Meier's.
     """
-    z, error, rest = normal_quantile(level), pl.col("std_error"), pl.col("survival")
+    z: float | pl.Expr = normal_quantile(level)
+    error, rest = pl.col("std_error"), pl.col("survival")
+    share: float | pl.Expr = 1.0
+    if "design_effect" in steps.columns:
+        z, share = students(pl.col("n_clusters"), level), pl.col("n_clusters") / pl.col("n_rows")
     steps = steps.with_columns(survival=_others(pl.col("cumulative_incidence")))
+    scaled = steps.with_columns(pl.col("n_at_risk", "n_events") * share)
     shift = z * error / (rest * rest.log())
-    none = none_of(observed_throughout(each) / pl.col("before"), level=level)
+    none = none_of(share * observed_throughout(each) / pl.col("before"), level=level)
 
     def end(shift: pl.Expr, *, at_0: pl.Expr, at_1: pl.Expr) -> pl.Expr:
         between = 1 - rest ** shift.exp()
@@ -304,7 +326,7 @@ def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.Dat
 
     return (
         steps.lazy()
-        .join(ends_at_0(steps, level, each), on=each, how="left", maintain_order="left")
+        .join(ends_at_0(scaled, level, each), on=each, how="left", maintain_order="left")
         .with_columns(
             ci_low=end(shift, at_0=pl.lit(0.0), at_1=1 - pl.col("_end_at_0")),
             ci_high=end(-shift, at_0=none, at_1=pl.lit(1.0)),

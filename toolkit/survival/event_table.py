@@ -214,7 +214,7 @@ def clustered_rows(
 
     Returns:
         The group columns and the strata as in `event_table`, `cluster` (its number), `duration`,
-        `event`, `entry` (0 where there is none), and `n`.
+        `event`, `entry` (-1 where there is none: who enters at 0 is at risk at 0), and `n`.
 
     Raises:
         ArgumentError: `cluster` is no column's name.
@@ -240,7 +240,7 @@ def clustered_rows(
         "cluster",
         pl.col("duration").cast(pl.Float64),
         "event",
-        start.cast(pl.Float64).clip(0.0).alias("entry"),
+        pl.when(start > 0).then(start).otherwise(-1.0).cast(pl.Float64).alias("entry"),
         "n",
     )
 

@@ -103,6 +103,7 @@ def logrank_pairs(
     *,
     by: str | Sequence[str],
     strata: By = None,
+    cluster: str | None = None,
 ) -> Result:
     """Test each pair of groups on its own, and correct for testing many.
 
@@ -112,6 +113,7 @@ def logrank_pairs(
         durations: As for `kaplan_meier`.
         by: The columns whose values make the groups; several are joined by " · ".
         strata: As for `logrank`.
+        cluster: As for `logrank`; each pair is tested with the clusters that it has.
 
     Returns:
         The columns of `schemas.survival_results.LOGRANK_PAIRS`.
@@ -135,12 +137,20 @@ def logrank_pairs(
     table = event_table(durations, groups, names)
     counted = sizes(table, keys)
     refuse_many(counted.n, groups)
+    learners = None
+    if cluster is not None:
+        learners = clustered_rows(durations, groups, names, cluster)
     rows, key_sums = [], []
     for places in combinations(range(counted.n.height), 2):
         two = counted.n[list(places)]
         pair = table.join(two.select(keys), on=keys, nulls_equal=True, maintain_order="left")
         observed, expected, covariance = _scores(pair, keys, within, two.height)
-        test = score_test(observed - expected, covariance)
+        parts = None
+        if learners is not None:
+            own = learners.join(two.select(keys), on=keys, nulls_equal=True, maintain_order="left")
+            own = own.with_columns(cluster=pl.col("cluster").rank("dense") - 1)
+            parts = _parts(own, renumbered(pair, keys), keys, within, two.height)
+        test = score_test(observed - expected, covariance, parts)
         labels = [" · ".join(str(value) for value in group) for group in two.select(keys).rows()]
         rows.append((*labels, *two["n_learners"], test.chi_squared, test.p_value, None))
         if counted.keys is not None:

@@ -1,0 +1,172 @@
+"""Learners in several courses are one person: the design effect of cumulative incidences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from narwhals.typing import IntoFrame
+from numpy.typing import NDArray
+
+from toolkit.analyses.grouping import Groups
+from toolkit.release.rounding import DIGITS
+from toolkit.survival.clusters import Floats, design_effect, running
+from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
+
+
+def with_clusters(
+    steps: pl.DataFrame,
+    exact: pl.DataFrame,
+    durations: IntoFrame,
+    groups: Groups,
+    cluster: str,
+    *,
+    is_released: bool = False,
+) -> pl.DataFrame:
+    """Append `design_effect`, `n_clusters` and `n_rows` to incidences.
+
+    Args:
+        steps: One row per group, end and time.
+        exact: The same of the records, with the variance of independent rows.
+        durations: The rows behind them.
+        groups: The groups.
+        cluster: The column that says which rows belong together.
+        is_released: Give all in two significant digits, for figures that are released.
+    """
+    keys, (end,) = groups.keys, stratum_keys(groups, ["end"])
+    rows = clustered_rows(durations, groups, ["end"], cluster)
+    rows = rows.with_columns(pl.col(end).cast(pl.String).alias(" end"))
+    if keys:
+        numbers = exact.select(*keys, GROUP).unique()
+        rows = rows.join(numbers, on=keys, nulls_equal=True)
+    else:
+        rows = rows.with_columns(pl.lit(0, pl.UInt32).alias(GROUP))
+    of_group = rows.partition_by(GROUP, as_dict=True)
+    measured = exact.partition_by(GROUP, "end", as_dict=True)
+    found, numbered = [], steps.with_row_index("_row")
+    for key, part in numbered.partition_by(GROUP, "end", as_dict=True).items():
+        effect, sizes = np.ones(part.height), (0.0, 0.0)
+        if (key[0],) in of_group and key in measured:
+            curve = _Incidence.of(measured[key], of_group[(key[0],)], str(key[1]))
+            effect, sizes = curve.effects(part["duration"].to_numpy()), curve.sizes
+        found.append(
+            part.with_columns(
+                pl.Series("design_effect", effect),
+                n_clusters=pl.lit(sizes[0]),
+                n_rows=pl.lit(sizes[1]),
+            )
+        )
+    if not found:
+        none = ("design_effect", "n_clusters", "n_rows")
+        return steps.with_columns(pl.lit(None, pl.Float64).alias(name) for name in none)
+    table = pl.concat(found).sort("_row").drop("_row")
+    names = pl.col("design_effect", "n_clusters", "n_rows")
+    return table.with_columns(names.round_sig_figs(DIGITS)) if is_released else table
+
+
+@dataclass(frozen=True)
+class _Incidence:
+    """One group's incidence F of an end, and its rows.
+
+    A cluster's influence on F(t) is P(t) - F(t) Q(t), with P the sum of S dM / Y + F dM' / (Y - d)
+    and Q that of dM' / (Y - d) over the times so far: M are the martingales of its rows for the
+    end, M' for any end, Y those at risk and d the ends. Between entering and leaving, a row adds
+    to P and Q what it adds to all others.
+
+    Attributes:
+        at_risk: What a row at risk takes from P and Q, added up over the times, in two rows.
+        own_end: What a row that comes to the end adds to P and Q, at each time.
+        other_end: What a row that comes to another end adds.
+    """
+
+    times: Floats
+    incidence: Floats
+    independent: Floats
+    at_risk: Floats
+    own_end: Floats
+    other_end: Floats
+    cluster: NDArray[np.int64]
+    entry: Floats
+    duration: Floats
+    is_end: NDArray[np.bool_]
+    is_any: NDArray[np.bool_]
+    n: Floats
+
+    @classmethod
+    def of(cls, curve: pl.DataFrame, rows: pl.DataFrame, end: str) -> _Incidence:
+        columns = ("n_at_risk", "n_any", "n_events", "before", "cumulative_incidence", "variance")
+        y, d, own, before, incidence, variance = (
+            curve[name].cast(pl.Float64).fill_null(0.0).to_numpy() for name in columns
+        )
+        at_risk = np.where(y > 0, y, 1.0)
+        # Where all at risk come to an end nothing is left that could vary.
+        left = np.where((d > 0) & (y > d), y - d, np.inf)
+        others = np.stack([incidence / left, 1 / left])
+        ended = np.stack([before / at_risk, np.zeros(len(y))])
+        return cls(
+            curve["duration"].to_numpy(),
+            incidence,
+            variance,
+            np.cumsum(ended * own / at_risk + others * d / at_risk, axis=1),
+            ended + others,
+            others,
+            rows["cluster"].to_numpy().astype(np.int64),
+            rows["entry"].to_numpy(),
+            rows["duration"].to_numpy(),
+            (rows[" end"] == end).fill_null(value=False).to_numpy(),
+            rows[" end"].is_not_null().to_numpy(),
+            rows["n"].cast(pl.Float64).to_numpy(),
+        )
+
+    @property
+    def sizes(self) -> tuple[float, float]:
+        """How many clusters and rows there are."""
+        return float(len(np.unique(self.cluster))), float(self.n.sum())
+
+    def effects(self, at: Floats) -> Floats:
+        """The design effect at these times."""
+        place = np.searchsorted(self.times, at, side="right") - 1
+        together, independent = self._variance(at, place), self.independent[place]
+        return design_effect(together, independent, *self.sizes)
+
+    def _variance(self, at: Floats, place: NDArray[np.intp]) -> Floats:
+        """The sum of squares of the clusters' influences, kept up to date row by row."""
+        risen = np.concatenate([np.zeros((2, 1)), self.at_risk], axis=1)
+        enters, leaves = (
+            np.searchsorted(self.times, when, side="right") for when in (self.entry, self.duration)
+        )
+        last = np.maximum(leaves - 1, 0)
+        ended = self.is_end * self.own_end[:, last]
+        ended = ended + (self.is_any & ~self.is_end) * self.other_end[:, last]
+        time = np.concatenate([self.entry, self.duration])
+        cluster = np.concatenate([self.cluster, self.cluster])
+        order = np.lexsort((time, cluster))
+        first = np.diff(cluster[order], prepend=-1) != 0
+        changes = [
+            *np.concatenate(
+                [self.n * risen[:, enters], self.n * (ended - risen[:, leaves])], axis=1
+            ),
+            np.concatenate([self.n, -self.n]),
+        ]
+        (p, p_before), (q, q_before), (m, m_before) = (
+            running(change[order], first) for change in changes
+        )
+        squares = np.stack(
+            [
+                p * p - p_before * p_before,
+                p * q - p_before * q_before,
+                q * q - q_before * q_before,
+                p * m - p_before * m_before,
+                q * m - q_before * m_before,
+                m * m - m_before * m_before,
+            ]
+        )
+        in_time = np.argsort(time[order], kind="stable")
+        sums = np.cumsum(squares[:, in_time], axis=1)
+        sums = np.concatenate([np.zeros((6, 1)), sums], axis=1)
+        pp, pq, qq, pm, qm, mm = sums[:, np.searchsorted(time[order][in_time], at, side="right")]
+        f, (of_p, of_q) = self.incidence[place], self.at_risk[:, place]
+        both = of_p - f * of_q
+        squared = pp - 2 * f * pq + f**2 * qq - 2 * both * (pm - f * qm) + both**2 * mm
+        return np.asarray(np.maximum(squared, 0.0), np.float64)
