@@ -13,15 +13,13 @@ import polars as pl
 from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.person_course import person_course
 from toolkit.analyses.user import result
-from toolkit.config import platform_settings
+from toolkit.connect import opened
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.loading.load import Many, Source, fetch
-from toolkit.loading.platform import Platform
 from toolkit.release.keys import PseudonymKey, pseudonym_key
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result
 from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, require_columns
-from toolkit.snapshots.snapshot import open_snapshot
 
 
 @dataclass(frozen=True)
@@ -182,13 +180,10 @@ def load_study(
         >>> study.source
         'sandbox: 50 simulated learners (seed 7)'
     """
-    if isinstance(source, str) and source.startswith(("https://", "http://")):
-        with Platform(platform_settings(source, None)) as platform:
-            return load_study(platform, course_id=course_id, username=username, days=days)
-    opened = open_snapshot(source) if isinstance(source, str | Path) else source
-    enrollments = fetch(opened, "enrollments", course_id=course_id, username=username, days=days)
-    grades = fetch(opened, "grades", course_id=course_id, username=username)
-    completion = fetch(opened, "completion", course_id=course_id, username=username)
+    with opened(source) as found:
+        enrollments = fetch(found, "enrollments", course_id=course_id, username=username, days=days)
+        grades = fetch(found, "grades", course_id=course_id, username=username)
+        completion = fetch(found, "completion", course_id=course_id, username=username)
     loads = (grades, enrollments, completion)
     frames = [load.frame for load in loads]
     if days is not None:

@@ -27,6 +27,13 @@ def test_the_version_is_the_distributions() -> None:
     assert so2("--version").stdout == f"so2-toolkit {version('so2-toolkit')}\n"
 
 
+def test_help_waits_for_nothing_that_a_command_may_need() -> None:
+    code = "import sys, toolkit.cli.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"great_expectations", "fastapi", "nbconvert", "altair", "scipy.stats", "pandas"}
+    assert slow.isdisjoint(done.stdout.split())
+
+
 def test_misuse_ends_with_status_2() -> None:
     assert so2("no-such-command").returncode == 2
 

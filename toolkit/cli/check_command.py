@@ -17,7 +17,6 @@ from toolkit.cli.telling import complain
 from toolkit.config import settings
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName
-from toolkit.quality.outcome import worst_first
 from toolkit.text.words import clean
 
 RESOURCES = ("grades", "enrollments", "completion")
@@ -141,6 +140,8 @@ def _print_table(report: tk.quality.QualityReport) -> None:
     console.print(report.summary, style="bold", markup=False, highlight=False)
     if report.ok:
         return
+    from toolkit.quality.outcome import worst_first  # it takes seconds, which `--help` has not
+
     table = Table()
     for name in ("severity", "data", "failed expectation", "records", "examples"):
         table.add_column(name, overflow="fold")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import toolkit as tk
 from toolkit.cli.report_command import show_report, write_with_progress
-
-_ELSEWHERE = ("SO2_BASE_URL", "SO2_TOKEN", "SO2_SNAPSHOT")
 
 
 def demo_command(
@@ -29,9 +27,6 @@ def demo_command(
 
     Needs no platform and no network; a configured platform is not contacted.
     """
-    for name in _ELSEWHERE:  # kernels inherit; an empty variable counts as not set
-        os.environ[name] = ""
-    os.environ["SO2_OULAD"] = str(oulad.resolve()) if oulad is not None else ""
-    os.environ["SO2_SANDBOX_LEARNERS"] = str(learners)
-    os.environ["SO2_SANDBOX_SEED"] = str(seed)
-    show_report(write_with_progress(folder))
+    with tk.sandbox(learners, seed, oulad=oulad) as platform:
+        typer.echo(". ".join(filter(None, [f"This reads {platform.label}", platform.remark])))
+        show_report(write_with_progress(folder, source=platform))

@@ -45,6 +45,7 @@ def write_with_progress(
     parameters: dict[str, object] | None = None,
     title: str = "Learner report",
     language: str | None = None,
+    source: tk.Platform | None = None,
 ) -> tk.reports.Report:
     """Write the report under a progress bar that counts executed cells."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -59,6 +60,7 @@ def write_with_progress(
 
         return tk.write_report(
             folder,
+            source=source,
             notebooks=notebooks,
             parameters=parameters,
             title=title,

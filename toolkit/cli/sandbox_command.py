@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import toolkit as tk
-from toolkit.sandbox.start import SandboxPlatform
+
+if TYPE_CHECKING:  # else it imports a web server
+    from toolkit.sandbox.start import SandboxPlatform
 
 # Short, because an endless wait on Windows would ignore Ctrl+C.
 _LISTEN_SECONDS = 0.5

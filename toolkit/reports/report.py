@@ -17,8 +17,9 @@ from pydantic import SecretStr
 
 from toolkit.citation import cite
 from toolkit.config import settings
-from toolkit.connect import connect_or_sandbox
+from toolkit.connect import connect_or_sandbox, opened
 from toolkit.errors import ReportError, writing
+from toolkit.loading.load import Source
 from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.release.rounding import MIN_N, release_counts, release_number
@@ -39,6 +40,7 @@ from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.reports.site import Site, write_site
 from toolkit.results.result import Released
 from toolkit.sandbox.start import SandboxPlatform
+from toolkit.snapshots.snapshot import Snapshot
 from toolkit.snapshots.writer import take_snapshot
 from toolkit.study import Study, load_study
 from toolkit.text.words import count
@@ -70,6 +72,7 @@ class Report:
 def write_report(
     folder: str | Path = "report",
     *,
+    source: Source | str | Path | None = None,
     notebooks: Iterable[str | Path] | None = None,
     parameters: Mapping[str, object] | None = None,
     title: str = "Learner report",
@@ -79,11 +82,12 @@ def write_report(
 ) -> Report:
     """Execute the notebooks and write them as a site that needs no network.
 
-    Which data are read is settings' choice, as for `connect_or_sandbox`. A notebook that fails
-    costs its own page: the page says so, and `failures` names the cell.
+    A notebook that fails costs its own page: the page says so, and `failures` names the cell.
 
     Args:
         folder: Where to write; files of an earlier report there are replaced.
+        source: A platform, a snapshot, a snapshot's folder or a platform's address, as for
+            `load_study`; by default what the settings name, as for `connect_or_sandbox`.
         notebooks: Notebook files, or names of the toolkit's own such as "02"; when None all that
             are pages for readers.
         parameters: Values for the notebooks' parameters, such as course_id.
@@ -104,13 +108,14 @@ def write_report(
     words = read_language(language or settings().language)
     paths, target = _paths(notebooks), Path(folder)
     with replaced(target) as part:
-        written = _written(part, paths, parameters or {}, title, words, on_cell, on_start)
+        written = _written(part, source, paths, parameters or {}, title, words, on_cell, on_start)
     pdf = target / PDF if (target / PDF).exists() else None
     return Report(target / INDEX, pdf=pdf, seconds=time.monotonic() - begun, **written)
 
 
 def _written(
     part: Path,
+    source: Source | str | Path | None,
     paths: list[Path],
     parameters: Mapping[str, object],
     title: str,
@@ -120,7 +125,7 @@ def _written(
 ) -> dict[str, Any]:
     """Write a report into an empty folder; what is to be known of it."""
     course = parameters.get("course_id")
-    with _read_once(None if course is None else str(course)) as (study, before, variables):
+    with _read_once(source, None if course is None else str(course)) as (study, before, variables):
         if course is not None and study.person_course.is_empty():
             raise ReportError(f"{study.source} has no record of the course {course!r}")
         if on_start is not None:
@@ -174,7 +179,7 @@ def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
 
 @contextmanager
 def _read_once(
-    course_id: str | None,
+    given: Source | str | Path | None, course_id: str | None
 ) -> Iterator[tuple[Study, Study | None, dict[str, str]]]:
     """The data, those of the snapshot before, and the settings with which every kernel reads.
 
@@ -182,18 +187,23 @@ def _read_once(
     under the user's own key, so that the same learners are rounded alike night by night. The
     kernels see neither the token nor a name.
     """
-    source = connect_or_sandbox()
     with ExitStack() as until_done:
-        if isinstance(source, Platform):
-            until_done.callback(source.close)
+        if given is None:
+            given = connect_or_sandbox()
+            if isinstance(given, Platform):
+                until_done.callback(given.close)
+        source = until_done.enter_context(opened(given))
         before = study_before(source, course_id)
-        variables = _environment()
-        if isinstance(source, Platform) and not isinstance(source, SandboxPlatform):
+        variables = _environment() | {"SO2_BASE_URL": "", "SO2_SNAPSHOT": ""}
+        if isinstance(source, SandboxPlatform) and source.variables:
+            variables |= source.variables
+        elif isinstance(source, Platform):
             folder = until_done.enter_context(TemporaryDirectory(prefix="so2-"))
             source = take_snapshot(
                 source, Path(folder, "snapshot"), course_id=course_id, times="exact"
             )
-            variables |= {"SO2_BASE_URL": "", "SO2_SNAPSHOT": str(source.folder)}
+        if isinstance(source, Snapshot):
+            variables["SO2_SNAPSHOT"] = str(source.folder.resolve())
         yield load_study(source, course_id=course_id), before, variables
 
 

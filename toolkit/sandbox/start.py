@@ -27,17 +27,25 @@ class SandboxPlatform(Platform):
         label: What the data are, such as "sandbox: 5,000 simulated learners (seed 7)".
         clock: The platform's present (UTC), as in its `Date` header.
         truth: The model the learners were drawn from; None for real learners and late upgrades.
+        variables: Settings under which `connect_or_sandbox` serves the same, if any do.
         remark: How data that do not fit the platform's format were converted, with counts, if any.
     """
 
     def __init__(
-        self, source: Source, behaviour: Behaviour, *, token: str | None = None, port: int = 0
+        self,
+        source: Source,
+        behaviour: Behaviour,
+        *,
+        token: str | None = None,
+        port: int = 0,
+        variables: dict[str, str] | None = None,
     ) -> None:
         self.token = token or secrets.token_urlsafe()
         self.label = f"sandbox: {source.label}"
         self.clock: datetime = source.clock.replace(tzinfo=UTC)
         self.truth: Truth | None = source.truth
         self.remark: str | None = source.remark
+        self.variables = variables
         self._source = source
         app = create_app(source, self.token, behaviour.framing)
         for fault in behaviour.faults:
@@ -108,4 +116,15 @@ def sandbox(
         if oulad is not None
         else Simulation(learners, seed, late_upgrades=late_upgrades)
     )
-    return SandboxPlatform(source, read_faults(faults), token=token, port=port)
+    variables = {
+        "SO2_OULAD": str(Path(oulad).resolve()) if oulad is not None else "",
+        "SO2_SANDBOX_LEARNERS": str(learners),
+        "SO2_SANDBOX_SEED": str(seed),
+    }
+    return SandboxPlatform(
+        source,
+        read_faults(faults),
+        token=token,
+        port=port,
+        variables=None if faults or late_upgrades else variables,
+    )
