@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from toolkit.config import platform_settings, settings
 from toolkit.loading.load import Source
 from toolkit.loading.platform import Platform
@@ -31,21 +27,6 @@ def connect(base_url: str | None = None, token: str | None = None) -> Platform:
         Platform('https://platform.example.com')
     """
     return Platform(platform_settings(base_url, token))
-
-
-@contextmanager
-def opened(source: Source | str | Path) -> Iterator[Source]:
-    """A source as it is, or what lies in a folder or at an address, closed at the end.
-
-    Raises:
-        ConfigurationError: The address or its token in SO2_TOKEN is missing or invalid.
-        SnapshotError: The folder holds no complete snapshot.
-    """
-    if isinstance(source, str) and source.startswith(("https://", "http://")):
-        with connect(source) as platform:
-            yield platform
-    else:
-        yield open_snapshot(source) if isinstance(source, str | Path) else source
 
 
 def connect_or_sandbox() -> Source:

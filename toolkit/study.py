@@ -13,13 +13,13 @@ import polars as pl
 from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.person_course import person_course
 from toolkit.analyses.user import result
-from toolkit.connect import opened
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.loading.load import Many, Source, fetch
 from toolkit.release.keys import PseudonymKey, pseudonym_key
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result
 from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, require_columns
+from toolkit.snapshots.snapshot import opened
 
 
 @dataclass(frozen=True)

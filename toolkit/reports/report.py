@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from toolkit.citation import cite
 from toolkit.config import settings
-from toolkit.connect import connect_or_sandbox, opened
+from toolkit.connect import connect_or_sandbox
 from toolkit.errors import ReportError, writing
 from toolkit.loading.load import Source
 from toolkit.loading.platform import Platform
@@ -40,7 +40,7 @@ from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.reports.site import Site, write_site
 from toolkit.results.result import Released
 from toolkit.sandbox.start import SandboxPlatform
-from toolkit.snapshots.snapshot import Snapshot
+from toolkit.snapshots.snapshot import Snapshot, opened
 from toolkit.snapshots.writer import take_snapshot
 from toolkit.study import Study, load_study
 from toolkit.text.words import count

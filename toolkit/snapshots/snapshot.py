@@ -12,14 +12,18 @@ Replaced data stay until the next snapshot after that, for their present readers
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
+from toolkit.config import platform_settings
 from toolkit.errors import SnapshotError
-from toolkit.loading.load import Load
+from toolkit.loading.load import Load, Source
+from toolkit.loading.platform import Platform
 from toolkit.loading.streams import Provenance
 from toolkit.schemas import RESOURCES, Table
 from toolkit.snapshots.manifest import (
@@ -219,3 +223,18 @@ def stored_schema(table: Table, identities: Identities) -> pl.Schema:
     """Return the columns of a file; email addresses are not stored with pseudonyms."""
     dropped = {"email"} if identities == "pseudonymous" else set()
     return pl.Schema({c.name: c.dtype for c in table if c.name not in dropped})
+
+
+@contextmanager
+def opened(source: Source | str | Path) -> Iterator[Source]:
+    """A source as it is, or what lies in a folder or at an address, closed at the end.
+
+    Raises:
+        ConfigurationError: The address or its token in SO2_TOKEN is missing or invalid.
+        SnapshotError: The folder holds no complete snapshot.
+    """
+    if isinstance(source, str) and source.startswith(("https://", "http://")):
+        with Platform(platform_settings(source)) as platform:
+            yield platform
+    else:
+        yield open_snapshot(source) if isinstance(source, str | Path) else source
