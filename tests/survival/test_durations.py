@@ -347,3 +347,45 @@ def test_a_curve_that_leaves_undated_passers_out_says_so() -> None:
         assert said not in analysis(rows).release().narrate()
     subtitle = tk.kaplan_meier(both).release().chart().to_dict()["title"]["subtitle"]
     assert said in " ".join(subtitle)
+
+
+def test_whole_days_round_up_and_entries_down() -> None:
+    rows = frame_of_days([0, 0.25, 1, 1.5])
+    assert tk.time_to_pass(rows, whole=True)["duration"].to_list() == [0.0, 1.0, 1.0, 2.0]
+    start = {"c": "2025-12-31T18:00"}
+    late = tk.time_to_pass(rows, start, whole=True, entry="enrolled")
+    assert late.select("entry", "duration").rows() == [
+        (0.0, 1.0),
+        (0.0, 1.0),
+        (0.0, 2.0),
+        (0.0, 2.0),
+    ]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 90), min_size=1), st.integers(0, 90))
+def test_as_many_have_passed_by_each_whole_day_as_by_the_exact_moments(
+    days: list[float], day: int
+) -> None:
+    rows = frame_of_days(days)
+    exact, whole = (
+        tk.time_to_pass(rows, whole=whole).filter(pl.col("duration") <= day)["event"].sum()
+        for whole in (False, True)
+    )
+    assert exact == whole
+
+
+def frame_of_days(days: list[float]) -> pl.DataFrame:
+    """Learners who enrolled on 1 January 2026 and passed so many days later."""
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    return pl.DataFrame(
+        {
+            "username": [f"u{i}" for i, _ in enumerate(days)],
+            "course_id": "c",
+            "in_enrollments": True,
+            "created": begun,
+            "passed": True,
+            "passed_timestamp": [begun + timedelta(days=one) for one in days],
+            "as_of": begun + timedelta(days=100),
+        }
+    )

@@ -177,6 +177,7 @@ def _timed(pc: Frame) -> tuple[Result, ...]:
         {"origin": starts, "entry": "enrolled", "undated": "bounds"},
         {"competing": {"last seen": "last_date"}},
         {"origin": "last_date", "unit": "hours"},
+        {"origin": starts, "entry": "enrolled", "whole": True},
     ]
     found: list[Result] = []
     for way in ways:

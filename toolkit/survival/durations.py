@@ -35,7 +35,11 @@ Undated = Literal["refuse", "bounds", "leave_out"]
 IN_UNDATED_COURSE = "in a course whose passes lack a time"
 
 _NEVER = nw.lit(None, nw.Int64)
-_MICROSECONDS: dict[Unit, float] = {"hours": 3.6e9, "days": 8.64e10, "weeks": 6.048e11}
+_MICROSECONDS: dict[Unit, int] = {
+    "hours": 3_600_000_000,
+    "days": 86_400_000_000,
+    "weeks": 604_800_000_000,
+}
 
 
 @overload
@@ -48,6 +52,7 @@ def time_to_pass(
     entry: float | Literal["enrolled"] | None = ...,
     competing: Mapping[str, str] | None = ...,
     undated: Undated = ...,
+    whole: bool = ...,
 ) -> pl.DataFrame: ...
 @overload
 def time_to_pass(
@@ -59,6 +64,7 @@ def time_to_pass(
     entry: float | Literal["enrolled"] | None = ...,
     competing: Mapping[str, str] | None = ...,
     undated: Undated = ...,
+    whole: bool = ...,
 ) -> F: ...
 def time_to_pass(
     pc: Any,
@@ -69,6 +75,7 @@ def time_to_pass(
     entry: float | Literal["enrolled"] | None = None,
     competing: Mapping[str, str] | None = None,
     undated: Undated = "refuse",
+    whole: bool = False,
 ) -> Any:
     """Measure how long each learner was observed, and whether that ended in a pass.
 
@@ -98,6 +105,10 @@ def time_to_pass(
             of them had passed "at once", once "at the last moment". The truth lies between.
             "leave_out" leaves out all learners of a course where they are more than 2 %, passed
             or not: what remains is no lower for it, but speaks of the other courses alone.
+        whole: Round durations up to whole units, so that day 1 is all that happened in the first
+            24 hours; an enrollment as `entry` is rounded down. A curve then has a row a day, where
+            by exact moments it has one for nearly every learner: take this for millions of them.
+            As many have passed by each whole day as by the exact moments.
 
     Returns:
         `username`, `course_id`, `duration`, `event` (passed), with `entry`, `end` and `bound`
@@ -120,6 +131,7 @@ def time_to_pass(
     if isinstance(pc, HasPersonCourse):
         pc = pc.person_course
     _refuse_arguments(origin, unit, entry, competing, undated)
+    one_of(whole, (False, True), name="whole")
     frame = lazily(pc)
     names = frame.collect_schema().names()
     ends: dict[str, str] = {"passed": "passed_timestamp", **(competing or {})}
@@ -127,7 +139,7 @@ def time_to_pass(
     frame = _moments(frame, origin, as_of, ends)
     if undated == "bounds":
         frame = _both_bounds(frame, entry)
-    durations = _durations(frame, list(ends), unit, entry)
+    durations = _durations(frame, list(ends), unit, entry, whole=whole)
     if undated == "leave_out":
         durations = _without_undated_courses(durations)
     kept = ["username", "course_id", "duration", "event"]
@@ -297,11 +309,15 @@ def _needed(
     return [*needed, origin] if isinstance(origin, str) and origin != "enrolled" else needed
 
 
-def _durations(frame: Rows, ends: list[str], unit: Unit, entry: float | str | None) -> Rows:
+def _durations(
+    frame: Rows, ends: list[str], unit: Unit, entry: float | str | None, *, whole: bool
+) -> Rows:
     """Append `duration`, `event`, `end`, `entry` and `excluded`."""
+    one = _MICROSECONDS[unit]
 
-    def since_origin(moment: nw.Expr) -> nw.Expr:
-        return (moment - nw.col("_origin")).cast(nw.Float64) / _MICROSECONDS[unit]
+    def since_origin(moment: nw.Expr, round_up: int) -> nw.Expr:
+        span = moment - nw.col("_origin")
+        return ((span + round_up) // one).cast(nw.Float64) if whole else span.cast(nw.Float64) / one
 
     at, origin = {end: nw.col(f"_{end}") for end in ends}, nw.col("_origin")
     if entry is None:
@@ -309,7 +325,7 @@ def _durations(frame: Rows, ends: list[str], unit: Unit, entry: float | str | No
     elif entry != "enrolled":  # not a bare number, which PostgreSQL takes for a decimal
         begins = origin.cast(nw.Float64) * 0 + float(entry)
     else:
-        begins = since_origin(nw.max_horizontal("_enrolled", "_origin"))
+        begins = since_origin(nw.max_horizontal("_enrolled", "_origin"), 0)
         begins = nw.when(~nw.col("_enrolled").is_null()).then(begins)
     names_of_first = [nw.when(at[end] == nw.col("_end")).then(nw.lit(end)) for end in ends]
     reasons = [
@@ -328,7 +344,7 @@ def _durations(frame: Rows, ends: list[str], unit: Unit, entry: float | str | No
     frame = (
         frame.with_columns(_end=reduce(nw.min_horizontal, at.values()))
         .with_columns(
-            duration=since_origin(nw.coalesce("_end", "_look")),
+            duration=since_origin(nw.coalesce("_end", "_look"), one - 1),
             end=nw.coalesce(*names_of_first),
             entry=begins,
         )
