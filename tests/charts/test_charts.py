@@ -328,3 +328,16 @@ def test_letters_in_cells_can_be_read(paper: str) -> None:
         fill = [a + (b - a) * (place - low) for a, b in pairs]
         ink = letter_colour(float(share), 1.0, RAMP, ON_LIGHT, ON_DARK)
         assert contrast(seen(ink), fill) >= 4.5, share
+
+
+def test_a_curve_gives_the_p_of_its_test_and_the_ticks_asked_for() -> None:
+    timed = durations(PC)
+    curve = tk.kaplan_meier(timed, by="mode")
+    test = tk.logrank(timed, by="mode")
+    spec = curve.chart(test=test, breaks=[100, 0, 200, 9_999]).to_dict()
+    assert "Log-rank test: p " in said(spec)
+    assert '"values": [0.0, 100.0, 200.0]' in json.dumps(spec)
+    vl_convert.vegalite_to_svg(json.dumps(spec))
+    for wrong in ({"test": curve}, {"test": 0.05}, {"breaks": [-1]}):
+        with pytest.raises(tk.errors.ArgumentError):
+            curve.chart(**wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, cast
 
 import altair as alt
@@ -20,6 +21,7 @@ from toolkit.charts.step_curves import Plot, many_panels, one_panel
 from toolkit.charts.theme import finish
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Released, Result
+from toolkit.schemas.arguments import a_number
 from toolkit.text import curves, words
 
 _MEDIAN = 0.5
@@ -30,6 +32,8 @@ def kaplan_meier(
     *,
     show: Literal["passed", "survival"] = "passed",
     exclusions: Result | Released | None = None,
+    test: Result | Released | None = None,
+    breaks: Sequence[float] | None = None,
     time: str = "days since enrollment",
     title: str | None = None,
     source: str | None = None,
@@ -37,18 +41,22 @@ def kaplan_meier(
     """Draw Kaplan–Meier curves as steps, with the numbers at risk below.
 
     Up to seven groups share a panel; more are side by side, each in its own panel. The curve rises
-    when enough further learners have passed; a dot marks the median, read off the curve.
+    when enough further learners have passed; a dot with lines to both axes marks the median, read
+    off the curve.
 
     Args:
         released: What may be shown of `kaplan_meier`.
         show: The share that has passed (rising), or that has not (falling).
         exclusions: The result of `exclusions`, so that the subtitle names the reasons.
+        test: The result of `logrank`, so that the subtitle gives its p.
+        breaks: The ticks of the time axis, such as [0, 90, 180]. The number at risk is printed
+            where it is known: a released curve tells it at round times.
         time: The title of the time axis; its first word is the unit.
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
 
     Raises:
-        ArgumentError: `show` has another value.
+        ArgumentError: `show` has another value, `test` is no log-rank test, or a break is no time.
     """
     if show not in ("passed", "survival"):
         raise ArgumentError(f'show must be "passed" or "survival", not {show!r}')
@@ -69,6 +77,7 @@ def kaplan_meier(
         names=groups if together else [""],
         end=end_of(rows, "survival"),
         known=known_times(rows, released.min_n),
+        breaks=tuple(a_number(each, name="each of breaks") for each in breaks or ()),
         time=time,
         y_title="passed" if show == "passed" else "not yet passed",
         decimal=words.has_decimal(None, released.min_n),
@@ -82,6 +91,7 @@ def kaplan_meier(
         notes = ["Short marks: censored learners"]
     if "within" in rows.columns and rows.height:
         notes.append(f"Standardized to the same mixture by {words.strata(rows['within'][0])}")
+    notes += _tested(test)
     drawing = (one_panel if together else many_panels)(plot, lines, marks, numbers)
     return finish(
         cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike
@@ -90,6 +100,16 @@ def kaplan_meier(
         description=f"Kaplan–Meier curves of the share that has {plot.y_title}, with number at "
         f"risk. {finding}.",
     )
+
+
+def _tested(test: Result | Released | None) -> list[str]:
+    """The p of a log-rank test, for the subtitle."""
+    if test is None:
+        return []
+    if not isinstance(test, Result | Released) or test.schema.name != "logrank":
+        raise ArgumentError("test must be the result of logrank")
+    found = test.release().frame["p_value"].drop_nulls().to_list()
+    return [f"Log-rank test: {words.p_value(found[0])}"] if found else []
 
 
 def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:

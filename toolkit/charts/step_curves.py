@@ -27,6 +27,7 @@ class Plot:
     Attributes:
         names: The curves of a panel, in the order of their colours.
         end: The right end of the time axis.
+        breaks: The ticks asked for; none if they are chosen here.
         known: The times at which the number at risk is known of every curve; none if of any time.
         time: The title of the time axis.
         y_title: The title of the other axis.
@@ -50,6 +51,7 @@ class Plot:
     interpolate: Literal["step-after", "monotone"] = "step-after"
     decimal: bool = False
     known: frozenset[float] = frozenset()
+    breaks: tuple[float, ...] = ()
 
     @classmethod
     def small(cls, **shared: Any) -> Plot:
@@ -59,6 +61,8 @@ class Plot:
     @property
     def ticks(self) -> list[float]:
         """The ticks of the time axis, and the columns of the table below."""
+        if self.breaks:
+            return sorted({time for time in self.breaks if time <= self.end})
         about = 5 if self.is_small else 8
         for step in STEPS if self.known else []:
             found = [float(time) for time in range(0, int(self.end) + 1, step)]
@@ -189,6 +193,7 @@ def _layers(plot: Plot) -> list[Any]:
         points.mark_rule(strokeDash=[2, 3], opacity=0.8).encode(
             plot.y(), y2=alt.value(plot.height)
         ),
+        points.mark_rule(strokeDash=[2, 3], opacity=0.5).encode(plot.y(), x2=alt.value(0)),
         points.mark_point(size=45, filled=True, opacity=1).encode(plot.y(), tooltip=plot.tooltip()),
     ]
 

@@ -28,8 +28,14 @@ from toolkit.survival.event_table import (
 )
 from toolkit.survival.gray import Group, grays_score
 from toolkit.survival.incidence_clusters import with_clusters
-from toolkit.survival.kaplan_meier import ends_at_0, normal_quantile, observed_throughout
-from toolkit.survival.released import only_told, released_table, shown
+from toolkit.survival.kaplan_meier import (
+    a_list_of_times,
+    ends_at_0,
+    normal_quantile,
+    observed_throughout,
+    steps_at,
+)
+from toolkit.survival.released import at_times, only_told, released_table, shown
 from toolkit.survival.score_test import score_test
 
 PASSED = "passed"
@@ -42,6 +48,7 @@ def cumulative_incidence(
     by: By = None,
     level: float = 0.95,
     cluster: str | None = None,
+    times: Sequence[float] | None = None,
 ) -> Result:
     """Estimate the probability to have come to each end by each time, where others compete.
 
@@ -56,6 +63,8 @@ def cumulative_incidence(
         level: Coverage of the pointwise intervals, symmetric in log(-log(1 - F)): where there is
             one end only they are those of the Kaplan–Meier curve.
         cluster: As for `kaplan_meier`.
+        times: Give the incidences at these times only, as for `kaplan_meier`: null after a
+            group's last observation, unless all have come to an end.
 
     Returns:
         The group columns, then those of `schemas.survival_results.CUMULATIVE_INCIDENCE`;
@@ -63,6 +72,7 @@ def cumulative_incidence(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
+        ArgumentError: An argument cannot be, such as a time below 0.
 
     Source: Aalen & Johansen (1978), Scand. J. Stat. 5:141; the variance by the delta method
     with multinomial steps, Dinse & Larson (1986), Biometrika 73:379, eq. 6, which is
@@ -81,6 +91,9 @@ def cumulative_incidence(
     """
     groups = groups_of(by, CUMULATIVE_INCIDENCE)
     each = [GROUP, "end"]
+    wanted = None if times is None else a_list_of_times(times, name="times")
+    if wanted == []:
+        raise ArgumentError("times is empty; name a time, or leave it out for all")
     steps = _incidence(_end_table(durations, groups), each)
     measured = steps.with_columns(variance=_variance(each).clip(0.0))
 
@@ -93,16 +106,36 @@ def cumulative_incidence(
 
     def protect(min_n: int) -> pl.DataFrame:
         known = steps.with_columns(incidence=pl.col("cumulative_incidence"))
-        table = released_table(known, groups.keys, min_n=min_n)
+        table = released_table(known, groups.keys, min_n=min_n, times=wanted)
         events = pl.col("n_events").sum().over(GROUP, "duration")
         told = _incidence(table.with_columns(n_any=events), each)
         safe = _estimates(designed(told, is_released=True), each, level)
         safe = only_told(safe, "cumulative_incidence", "std_error", "ci_low", "ci_high")
+        if wanted is not None:
+            safe = at_times(safe, groups.keys, wanted)
         names = [*groups.keys, *CUMULATIVE_INCIDENCE.names, "status"]
         return groups.named(shown(safe, min_n).select(names))
 
-    frame = _estimates(exact, each, level).select(*groups.keys, *CUMULATIVE_INCIDENCE.names)
+    exact = _estimates(exact, each, level)
+    if wanted is not None:
+        exact = _at_times(exact, [*groups.keys, *each], wanted)
+    frame = exact.select(*groups.keys, *CUMULATIVE_INCIDENCE.names)
     return Result(CUMULATIVE_INCIDENCE, groups.names, groups.named(frame), protect)
+
+
+def _at_times(curves: pl.DataFrame, each: list[str], times: Sequence[float]) -> pl.DataFrame:
+    """Each end's incidence at the wanted times."""
+    wanted = pl.Series("duration", sorted(set(times)), pl.Float64)
+    parts = [
+        steps_at(
+            part,
+            wanted,
+            "cumulative_incidence",
+            at_end=part.select(pl.col("n_at_risk") == pl.col("n_any"))["n_at_risk"][-1] is True,
+        )
+        for part in curves.partition_by(each, maintain_order=True)
+    ]
+    return pl.concat(parts) if parts else curves
 
 
 def _estimates(steps: pl.DataFrame, each: list[str], level: float) -> pl.DataFrame:

@@ -233,16 +233,19 @@ def a_list_of_times(times: object, *, name: str) -> list[float]:
 
 def _at_times(curve: pl.DataFrame, groups: Groups, times: Sequence[float]) -> pl.DataFrame:
     wanted = pl.Series("duration", sorted(set(times)), pl.Float64)
-    parts = [_steps_at(part, wanted) for _, part in each_group(curve, groups.keys)]
+    parts = [
+        steps_at(part, wanted, "survival", at_end=part["survival"].last() == 0)
+        for _, part in each_group(curve, groups.keys)
+    ]
     return pl.concat(parts) if parts else curve
 
 
-def _steps_at(part: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
-    """One group's curve at the wanted times."""
+def steps_at(part: pl.DataFrame, wanted: pl.Series, estimate: str, *, at_end: bool) -> pl.DataFrame:
+    """One curve at the wanted times; null after its last observation, unless all came to an end."""
     last = part["duration"].search_sorted(wanted, side="right").cast(pl.Int64) - 1
     next_ = part["duration"].search_sorted(wanted, side="left")
     at = part[last.to_list()]
-    observed = (wanted <= part["duration"].max()) | (at["survival"] == 0)
+    observed = (wanted <= part["duration"].max()) | at_end
     since = {
         name: part[name].cum_sum()[last.to_list()].diff().fill_null(part[name].cum_sum()[last[0]])
         for name in ("n_events", "n_censored")
@@ -252,5 +255,5 @@ def _steps_at(part: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
         wanted,
         at_risk,
         *(series.alias(name) for name, series in since.items()),
-        pl.when(observed).then(pl.col("survival", "std_error", "ci_low", "ci_high")),
+        pl.when(observed).then(pl.col(estimate, "std_error", "ci_low", "ci_high")),
     )

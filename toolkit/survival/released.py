@@ -97,8 +97,9 @@ def shown(table: pl.DataFrame, min_n: int) -> pl.DataFrame:
 def at_times(table: pl.DataFrame, by: list[str], times: Sequence[float]) -> pl.DataFrame:
     """Keep the rows at these times; where too few are at risk there is a row of nulls."""
     wanted = pl.DataFrame({"duration": sorted({float(time) for time in times})})
-    grid = table.select(*by, GROUP).unique(maintain_order=True).join(wanted, how="cross")
-    on = [*by, GROUP, "duration"]
+    curve = [*by, GROUP, *(["end"] if "end" in table.columns else [])]
+    grid = table.select(curve).unique(maintain_order=True).join(wanted, how="cross")
+    on = [*curve, "duration"]
     return grid.join(table, on=on, how="left", nulls_equal=True, maintain_order="left")
 
 
