@@ -20,7 +20,13 @@ def test_the_last_learner_at_risk_does_not_make_the_share_in_the_end() -> None:
     bare = tk.kaplan_meier(rows).release(min_n=None)
     assert bare.narrate().startswith("Within 60 days, an estimated 30.0% of 100 enrollments pass")
     ends = tk.survival.cumulative_incidence(rows).release(min_n=None)
-    assert ends.narrate().startswith("By day 60, an estimated 30.0% end as passed.")
+    # On the log-log scale: 0.7 to the power of exp(±1.96 · 0.0458 / (0.7 log 0.7)).
+    assert "100 enrollments pass (95% interval 22.0–40.0%)." in bare.narrate()
+    assert ends.narrate().startswith(
+        "By day 60, an estimated 30.0% end as passed (95% interval 22.0–40.0%)."
+    )
+    title = str(ends.chart().to_dict()["title"])
+    assert "By day 60, 30% passed" in title
     hazard = tk.survival.nelson_aalen(rows).release(min_n=None)
     assert "by day 60" in hazard.narrate()
 
@@ -29,7 +35,8 @@ def test_incidences_of_groups_are_told_at_one_day() -> None:
     short = late_pass("b").with_columns(pl.col("duration").clip(0, 40))
     rows = pl.concat([late_pass(), short])
     told = tk.survival.cumulative_incidence(rows, by="mode").release(min_n=None).narrate()
-    assert told.startswith("By day 40, estimated shares are: passed from 30.0% in a to 31.0% in b.")
+    assert told.startswith("By day 40, estimated shares are: passed from 30.0% in a (95% interval ")
+    assert " to 31.0% in b (95% interval " in told
 
 
 def test_a_curve_of_few_learners_ends_where_it_is_known_to() -> None:

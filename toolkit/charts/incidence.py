@@ -19,7 +19,7 @@ from toolkit.charts.curve_tables import (
 from toolkit.charts.step_curves import Plot, many_panels, one_panel
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
-from toolkit.text import words
+from toolkit.text import curves, words
 
 _NO_POINTS = pl.DataFrame(
     schema={"panel": pl.String, "series": pl.String, "duration": pl.Float64, "value": pl.Float64}
@@ -64,7 +64,7 @@ def cumulative_incidence(
     )
     one_end = rows.filter(pl.col("end") == pl.col("end").first().over("panel"))
     numbers = numbers_at_risk(groups, plot.ticks, one_end, released.min_n)
-    finding = _ends_reached(rows)
+    finding = _ends_reached(rows, time.split()[0].removesuffix("s"))
     drawing = (one_panel if together else many_panels)(plot, lines, _NO_POINTS, numbers)
     return finish(
         cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike
@@ -179,26 +179,30 @@ def _hazards(
     )
 
 
-def _ends_reached(rows: pl.DataFrame) -> str:
-    """Say in a sentence what share has reached each end."""
-    value = pl.col("cumulative_incidence")
-    last = (
-        rows.drop_nulls("cumulative_incidence")
-        .group_by("panel", "end", maintain_order=True)
-        .agg(value.last())
-    )
-    if last.is_empty():
+def _ends_reached(rows: pl.DataFrame, unit: str) -> str:
+    """Say what share has reached each end by the last time with enough learners at risk."""
+    value = "cumulative_incidence"
+    parts = [
+        part for part in rows.partition_by("panel", maintain_order=True) if part[value].count()
+    ]
+    if not parts:
         return f"Cumulative incidence: {NOTHING}"
+    day = curves.common_day(parts, value)
+    last = (
+        pl.concat(part for part in parts if curves.end(part, value) >= day)
+        .drop_nulls(value)
+        .filter(pl.col("duration") <= day)
+        .group_by("panel", "end", maintain_order=True)
+        .agg(pl.col(value).last())
+    )
+    by = f"By {unit} {words.days(day)}, "
     if last["panel"].n_unique() == 1:
         shares = (f"{words.percent(share)} {words.name(end)}" for _, end, share in last.iter_rows())
-        return f"In the end {', '.join(shares)}"
+        return f"{by}{', '.join(shares)}"
     end = "passed" if "passed" in last["end"] else last["end"][0]
     by_share = last.filter(end=end).sort(value, maintain_order=True)
     (low, _, least), (high, _, most) = by_share.row(0), by_share.row(-1)
-    return (
-        f"In the end {words.percent(least)} {words.name(end)} in {low}, "
-        f"{words.percent(most)} in {high}"
-    )
+    return f"{by}{words.percent(least)} {words.name(end)} in {low}, {words.percent(most)} in {high}"
 
 
 def _peaks(rows: pl.DataFrame, groups: list[str], unit: str) -> str:

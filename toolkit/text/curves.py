@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
 _EDGE = 1e-9
 FEWEST, FEWEST_SHARE = 10, 0.05
+YEAR = 365.0
 
 
 def parts(frame: pl.DataFrame, by: Sequence[str]) -> list[pl.DataFrame]:
@@ -30,6 +32,18 @@ def end(part: pl.DataFrame, value: str) -> float:
     enough = (at_risk >= FEWEST) & (at_risk >= FEWEST_SHARE * at_risk.first())
     told = known.filter(enough)
     return float((told if told.height else known)["duration"][-1])
+
+
+def common_day(known: Sequence[pl.DataFrame], value: str) -> float:
+    """The longest time that half of the curves reach with enough learners, up to a year."""
+    ends = sorted(end(part, value) for part in known)
+    return min(YEAR, ends[(len(ends) - 1) // 2])
+
+
+def row_at(part: pl.DataFrame, value: str, time: float) -> dict[str, Any] | None:
+    """Return the row of a curve's last known step up to a time."""
+    known = part.filter(pl.col("duration") <= time + _EDGE).drop_nulls(value)
+    return known.row(-1, named=True) if known.height else None
 
 
 def height(part: pl.DataFrame, value: str, time: float) -> float | None:

@@ -13,7 +13,6 @@ from toolkit.text.narratives import ONLY_CHANCE, TOO_FEW, _degrees, _hidden, _li
 from toolkit.text.words import percent, plural, told_count
 
 Row = dict[str, Any]
-YEAR = 365.0
 _MOST = 4  # differences named one by one
 
 
@@ -22,7 +21,7 @@ def kaplan_meier(released: Released) -> str:
     known = _known(released, "survival")
     if not known:
         return TOO_FEW
-    day = _common_day(known, "survival")
+    day = curves.common_day([part for _, part in known], "survival")
     known = [(name, part) for name, part in known if curves.end(part, "survival") >= day]
     shares = sorted(
         ((1 - (curves.height(part, "survival", day) or 0.0), name, part) for name, part in known),
@@ -33,19 +32,34 @@ def kaplan_meier(released: Released) -> str:
         n = known[0][1]["n_at_risk"][0]
         return (
             f"{at}an estimated {_passed(shares[0], released)} of {told_count(n, released.min_n)} "
-            f"enrollments pass.{_unseen(released)}"
+            f"enrollments pass{_bounds(shares[0][2], day, released)}.{_unseen(released)}"
         )
     low, high = shares[0], shares[-1]
     if len(known) == 1:
-        told = f"{at}an estimated {_passed(low, released)} pass in {low[1]}."
+        interval = _bounds(low[2], day, released)
+        told = f"{at}an estimated {_passed(low, released)} pass in {low[1]}{interval}."
     else:
         told = (
-            f"{at}between an estimated {_passed(low, released)} ({low[1]}) and "
-            f"{_passed(high, released)} ({high[1]}) pass, over {plural(len(known), 'group')}."
+            f"{at}between an estimated {_passed(low, released)} in {low[1]}"
+            f"{_bounds(low[2], day, released)} and {_passed(high, released)} in {high[1]}"
+            f"{_bounds(high[2], day, released)} pass, over {plural(len(known), 'group')}."
         )
     total = released.frame.select(released.by).n_unique()
     text = f"{told}{_hidden(total, len(known))}{_unseen(released)}"
     return f"{text}{_mixture(released)}{words.formed_later(released.by)}"
+
+
+def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "survival") -> str:
+    """The interval of the share that has passed, or has come to an end, by a day."""
+    row = curves.row_at(part, value, day)
+    if row is None or row["ci_low"] is None or row["ci_high"] is None:
+        return ""
+    nobody = 1.0 if value == "survival" else 0.0
+    if row[value] == nobody and released.min_n is not None:
+        return ""  # so few have that the share itself is told as a bound
+    if value == "survival":
+        row |= {"ci_low": 1 - row["ci_high"], "ci_high": 1 - row["ci_low"]}
+    return _percents(row, released)
 
 
 def _mixture(released: Released) -> str:
@@ -198,33 +212,27 @@ def cumulative_incidence(released: Released) -> str:
     known = _known(released, value)
     if not known:
         return TOO_FEW
-    day = _common_day(known, value)
+    day = curves.common_day([part for _, part in known], value)
     known = [(name, part) for name, part in known if curves.end(part, value) >= day]
     by_day = f"By day {words.days(day)}, "
     told = []
     for end in known[0][1]["end"].unique(maintain_order=True):
-        shares = [
-            (curves.height(part.filter(end=end), value, day) or 0.0, name) for name, part in known
-        ]
+        parts = {name: part.filter(end=end) for name, part in known}
+        shares = [(curves.height(part, value, day) or 0.0, name) for name, part in parts.items()]
         (low, lowest), (high, highest) = min(shares), max(shares)
+        least, most = (_bounds(parts[name], day, released, value) for name in (lowest, highest))
         if len(known) == 1:
             where = f" in {lowest}" if released.by else ""
-            told.append(f"{_share(low, released)} end as {words.name(end)}{where}")
+            told.append(f"{_share(low, released)} end as {words.name(end)}{where}{least}")
         else:
             told.append(
-                f"{words.name(end)} from {_share(low, released)} in {lowest} to "
-                f"{_share(high, released)} in {highest}"
+                f"{words.name(end)} from {_share(low, released)} in {lowest}{least} to "
+                f"{_share(high, released)} in {highest}{most}"
             )
     if len(known) == 1:
         return f"{by_day}an estimated {_listed(told)}.{_unseen(released)}"
     later = words.formed_later(released.by)
     return f"{by_day}estimated shares are: {'; '.join(told)}.{_unseen(released)}{later}"
-
-
-def _common_day(known: list[tuple[str, pl.DataFrame]], value: str) -> float:
-    """The longest time that half of the curves reach with enough learners, up to a year."""
-    ends = sorted(curves.end(part, value) for _, part in known)
-    return min(YEAR, ends[(len(ends) - 1) // 2])
 
 
 def nelson_aalen(released: Released) -> str:
