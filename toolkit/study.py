@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from html import escape
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +15,7 @@ from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.person_course import person_course
 from toolkit.analyses.user import result
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.loading.load import Many, Source, fetch
+from toolkit.loading.load import Many, Source, about, fetch
 from toolkit.release.keys import PseudonymKey, pseudonym_key
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result
@@ -22,7 +23,7 @@ from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, require_columns
 from toolkit.snapshots.snapshot import opened
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study(HasPersonCourse):
     """A platform's grades, enrollments and completion at one moment.
 
@@ -55,6 +56,22 @@ class Study(HasPersonCourse):
     source: str
     learners: pl.DataFrame | None = None
     learners_key: tuple[str, ...] = ("username",)
+
+    def __repr__(self) -> str:
+        """One line, which names nobody."""
+        counted = [
+            f"{about(frame.height)} {name}"
+            for name, frame in (
+                ("grades", self.grades),
+                ("enrollments", self.enrollments),
+                ("completion", self.completion),
+                ("problems", self.problems),
+            )
+        ]
+        return f"<{self.caption}: {', '.join(counted)}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>"
 
     @cached_property
     def person_course(self) -> pl.DataFrame:

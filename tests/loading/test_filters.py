@@ -70,3 +70,14 @@ def test_a_load_shows_without_naming_anybody(platform: SandboxPlatform) -> None:
     load = tk.fetch(platform, "grades")
     assert "records from sandbox" in repr(load)
     assert load.frame["username"][0] not in repr(load) + load._repr_html_()
+
+
+def test_a_study_is_displayed_in_one_line_that_names_nobody() -> None:
+    with tk.sandbox(learners=40) as platform:
+        study = tk.load_study(platform)
+    shown = repr(study) + study._repr_html_()
+    assert "sandbox" in shown
+    assert "about" in shown
+    assert len(repr(study).splitlines()) == 1
+    for name in (*study.grades["username"], *study.grades["email"].drop_nulls()):
+        assert name not in shown

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts"
 DRAWN = "html[data-drawn=true]"
+FITTED = """document.documentElement.dataset.drawn === 'true' &&
+    [...document.querySelectorAll('.chart')].every(one => one.room === one.clientWidth)"""
 PAPER = 700  # pixels: what a sheet of A4 is wide within its margins, and a little
 
 
@@ -65,9 +67,8 @@ def opened(browser: Browser, path: Path, faults: list[str]) -> Page:
 
 
 def resized(page: Page, width: int) -> None:
-    page.evaluate("delete document.documentElement.dataset.drawn")
     page.set_viewport_size({"width": width, "height": 900})
-    page.wait_for_selector(DRAWN, state="attached")
+    page.wait_for_function(FITTED)
 
 
 PAGES = ["00-start-here", "01-data-quality", "02-cohorts", "03-completion", "04-time-to-pass"]

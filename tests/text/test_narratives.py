@@ -87,7 +87,7 @@ def test_names_of_the_platform_are_text_in_a_notebook() -> None:
 
 def test_an_empty_result_says_so() -> None:
     empty = tk.outcomes(learners(), by="course_id").filter(pl.col("n_enrolled") < 0)
-    assert empty.narrate() == "The table has no rows."
+    assert empty.narrate() == "There are no learners to count."
 
 
 def test_a_group_that_is_withheld_is_not_told_to_pass_less() -> None:

@@ -59,8 +59,7 @@ def course_explorer(
     courses = frame["course"].unique().sort().to_list() or [""]
     cohorts = frame["cohort"].unique().sort().to_list() or [ALL]
     cohorts.sort(key=lambda name: name != ALL)
-    shown = frame.filter(pl.col("cohort") == cohorts[0], pl.col(RATE).is_not_null())["course"]
-    first = shown.min() or courses[0]
+    first = _first(frame.filter(pl.col("cohort") == cohorts[0])) or courses[0]
     pairs = list(product(courses, cohorts))
     missing = unknown(safe["outcomes"], pairs)
     grid = alt.concat(
@@ -92,6 +91,13 @@ def course_explorer(
             "selects choose course and cohort; a sentence tells the choice in words."
         ),
     )
+
+
+def _first(frame: pl.DataFrame) -> str | None:
+    """Choose the course to begin with: the first with a pass rate, else the largest."""
+    known = frame.filter(pl.col(RATE).is_not_null()).sort("course")
+    largest = frame.drop_nulls("n_enrolled").sort("n_enrolled", "course", descending=[True, False])
+    return next(iter([*known["course"], *largest["course"]]), None)
 
 
 def _select(options: list[str], name: str) -> alt.BindRadioSelect:

@@ -345,7 +345,13 @@ def _nothing(
     chart: alt.Chart = (
         alt.Chart(data)
         .transform_filter(CHOSEN)
-        .mark_text(align="left", baseline="top", fontSize=13, color=MUTED)
+        .mark_text(
+            align="left",
+            baseline="top",
+            fontSize=13,
+            color=MUTED,
+            dy=alt.expr("narrow ? 14 : 0"),  # below the name of the first bar
+        )
         .encode(text="text:N", x=alt.value(10), y=alt.value(4))
     )
     return chart

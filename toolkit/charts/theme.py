@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import textwrap
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import altair as alt
@@ -43,13 +46,14 @@ DARK = {
     "#D55E00": "#FF7F2A",
 } | dict(zip(RAMP, ["#1D2A36", "#1C3B54", "#1E4D72", "#205E8C", "#2E8CB8", "#C3E3F7"], strict=True))
 
-Theme = Literal["light", "dark"]
+Theme = Literal["light", "dark", "auto"]
 C = TypeVar("C", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart, alt.FacetChart)
 
 # JupyterLab, VS Code and our report draw this type with scripts they bring themselves. They
 # know Vega-Lite 5; our charts keep to what 5 and 6 share.
 MIME = "application/vnd.vegalite.v5+json"
 
+_THEME = re.compile(r'^\s*"theme"\s*:\s*"([^"]*)"', re.MULTILINE)
 _MOST_ROWS = 100_000
 _TITLE_WIDTH, _SUBTITLE_WIDTH = 68, 92
 
@@ -149,7 +153,7 @@ def dark(spec: dict[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", _exchange(spec))
 
 
-def use_offline_charts(theme: Theme = "light") -> None:
+def use_offline_charts(theme: Theme = "auto") -> None:
     """Let this notebook draw Altair charts without a network, in light or dark.
 
     By default, Altair loads its scripts from the network each time. JupyterLab and VS Code
@@ -157,7 +161,8 @@ def use_offline_charts(theme: Theme = "light") -> None:
     for screen readers and for front ends that show no charts.
 
     Args:
-        theme: "light" or "dark".
+        theme: "light", "dark", or "auto": the theme JupyterLab has when a chart is drawn, as its
+            settings say; light elsewhere.
 
     Examples:
         >>> use_offline_charts("dark")
@@ -166,7 +171,8 @@ def use_offline_charts(theme: Theme = "light") -> None:
     """
 
     def render(spec: dict[str, Any], **_: object) -> dict[str, Any]:
-        shown = dark(spec) if theme == "dark" else spec
+        is_dark = theme == "dark" or (theme == "auto" and jupyterlab_is_dark())
+        shown = dark(spec) if is_dark else spec
         schema = "https://vega.github.io/schema/vega-lite/v5.json"
         text = str(spec.get("description") or "A chart without a description.")
         return {MIME: {**shown, "$schema": schema}, "text/plain": text}
@@ -175,6 +181,20 @@ def use_offline_charts(theme: Theme = "light") -> None:
     alt.renderers.enable("so2")
     # The course explorer of a large catalogue holds more aggregated rows than Altair's 5,000.
     alt.data_transformers.enable("default", max_rows=_MOST_ROWS)
+
+
+def jupyterlab_is_dark() -> bool:
+    """Whether this is a notebook in JupyterLab with a dark theme, by the settings of its user."""
+    if "JPY_SESSION_NAME" not in os.environ:  # no notebook of a server
+        return False
+    configured = os.environ.get("JUPYTER_CONFIG_DIR") or Path.home() / ".jupyter"
+    folder = os.environ.get("JUPYTERLAB_SETTINGS_DIR") or Path(configured, "lab", "user-settings")
+    file = Path(folder, "@jupyterlab", "apputils-extension", "themes.jupyterlab-settings")
+    try:
+        found = _THEME.search(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):  # JupyterLab's own choice, which is light
+        return False
+    return found is not None and "dark" in found[1].casefold()
 
 
 def _lines(text: str, width: int) -> list[str]:

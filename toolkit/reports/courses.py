@@ -285,6 +285,7 @@ def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:
             (day, 1 - survival) for day, survival in part.select("duration", "survival").rows()
         ]
         for (title,), part in parts.items()
+        if (part["survival"] < 1).any()  # else a line along the axis would say that nobody passed
     }
 
 

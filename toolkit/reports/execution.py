@@ -30,7 +30,8 @@ OnCell = Callable[[str], None]
 CELL_TIMEOUT = 300  # seconds
 _GLANCE = 0.1  # seconds; a wait without end is deaf to Ctrl+C
 INJECTED = "injected-parameters"
-_SECRETS = {"SO2_TOKEN", "SO2_PSEUDONYM_KEY"}
+# Neither secrets, nor the notebook from which a report may be written: its charts are light.
+_NOT_PASSED = {"SO2_TOKEN", "SO2_PSEUDONYM_KEY", "JPY_SESSION_NAME"}
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _execute(
 
     # A kernel's debugger would warn about frozen modules on each start.
     variables = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"} | environment
-    variables = {name: text for name, text in variables.items() if name.upper() not in _SECRETS}
+    variables = {name: text for name, text in variables.items() if name.upper() not in _NOT_PASSED}
     with (
         tempfile.TemporaryDirectory(prefix="so2-") as folder,
         tempfile.TemporaryDirectory(prefix="so2-") as sockets,

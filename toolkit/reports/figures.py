@@ -49,6 +49,13 @@ class Figure:
         return {self.name if not i else f"{self.name}-{i + 1}": t for i, t in enumerate(told)}
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw: no row in any table, or no course to choose."""
+        if self.is_explorer:
+            return courses_of(self.spec) == [""]
+        return not any(self.spec.get("datasets", {"": [1]}).values())
+
+    @property
     def is_explorer(self) -> bool:
         """Whether a course can be chosen in it."""
         return any(param.get("name") == "course" for param in self.spec.get("params", []))

@@ -156,8 +156,9 @@ def _output(output: dict[str, Any], page: str, number: int) -> list[Part]:
     if MIME in data:
         figure = read_figure(f"{page}-{number}", data[MIME])
         # A chart without anything in it says less than its title.
-        is_empty = figure.title.endswith(NOTHING)
-        return [Part("note", f"{figure.title}.") if is_empty else Part("figure", figure=figure)]
+        if figure.is_empty or figure.title.endswith(NOTHING):
+            return [Part("note", f"{figure.title.removesuffix('.')}.")]
+        return [Part("figure", figure=figure)]
     if "text/markdown" in data:
         return [Part("prose", _clean(_markdown(data["text/markdown"])))]
     if "text/html" in data:

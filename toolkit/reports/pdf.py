@@ -47,6 +47,7 @@ def write_pdf(page: Path, target: Path) -> bool:
             "--disable-sync",
             f"--user-data-dir={profile}",
             "--no-pdf-header-footer",
+            "--generate-pdf-document-outline",  # bookmarks, of the headings
             f"--print-to-pdf={target.resolve()}",
             unlinked.resolve().as_uri(),
         ]

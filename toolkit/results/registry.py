@@ -21,10 +21,12 @@ class Entry:
     Attributes:
         chart: Draws a released result; None if a table says it better.
         words: Says in a sentence or two what a released result found.
+        nothing: What a table without rows says.
     """
 
     chart: str | None
     words: str
+    nothing: str = "There are no learners to count."
 
 
 REGISTRY: dict[str, Entry] = {
@@ -39,8 +41,8 @@ REGISTRY: dict[str, Entry] = {
     "transitions": Entry("charts.comparisons:transitions", "text.narratives:transitions"),
     "comparison_test": Entry(None, "text.narratives:comparison_test"),
     "match_counts": Entry(None, "text.narratives:match_counts"),
-    "change_counts": Entry(None, "text.narratives:change_counts"),
-    "exclusions": Entry(None, "text.time_narratives:exclusions"),
+    "change_counts": Entry(None, "text.narratives:change_counts", "No record has changed."),
+    "exclusions": Entry(None, "text.time_narratives:exclusions", "Nobody is left out."),
     "kaplan_meier": Entry("charts.kaplan_meier:kaplan_meier", "text.time_narratives:kaplan_meier"),
     "survival_summary": Entry(None, "text.time_narratives:survival_summary"),
     "logrank": Entry(None, "text.time_narratives:logrank"),

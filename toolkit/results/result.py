@@ -48,7 +48,7 @@ class _Shown:
         """Say what was found, from the released figures."""
         safe = self.release()
         if safe.frame.is_empty():
-            return Narrative("The table has no rows.")
+            return Narrative(REGISTRY[self.schema.name].nothing)
         return Narrative(look_up(REGISTRY[self.schema.name].words)(safe), safe.min_n)
 
     def table(self, columns: Sequence[str] | None = None, *, rows: int = 40) -> Any:

@@ -194,10 +194,13 @@ function remember(theme) {
 
 // On a narrow screen a row is a list of its figures: each needs its heading beside it. Laid out as
 // blocks, some browsers forget that it is a table, so it is said.
+const MANY_COLUMNS = 8;
+
 function stack(table) {
   const heads = [...(table.tHead?.rows[0]?.cells ?? [])].map((head) => head.textContent.trim());
   if (heads.length === 0) return;
   table.classList.add("stacked");
+  if (heads.length > MANY_COLUMNS) table.classList.add("wide");
   table.setAttribute("role", "table");
   for (const part of [table.tHead, ...table.tBodies]) part.setAttribute("role", "rowgroup");
   for (const head of table.tHead.rows[0].cells) head.setAttribute("role", "columnheader");
