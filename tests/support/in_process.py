@@ -14,6 +14,7 @@ import nbformat
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
+import toolkit as tk
 from toolkit.reports.execution import Executed, read_notebook
 
 
@@ -37,6 +38,8 @@ def _executed(path: Path, environment: Mapping[str, str]) -> Executed:
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs = _outputs(cell.source, names)
+    if isinstance(source := names.get("source"), tk.Platform):
+        source.close()  # a kernel's end would
     return Executed(path.stem, notebook, 0.0)
 
 
