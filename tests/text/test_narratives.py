@@ -4,7 +4,7 @@ import re
 
 import polars as pl
 import pytest
-from told_results import RESULTS, learners
+from told_results import RESULTS, durations, learners
 
 import toolkit as tk
 from toolkit.results.registry import REGISTRY
@@ -104,3 +104,19 @@ def test_a_group_that_is_withheld_is_not_told_to_pass_less() -> None:
     )
     told = tk.survival_summary(durations, by="group").narrate()
     assert told.endswith(" in a. In 1 group fewer pass. For 2 groups this cannot be shown.")
+
+
+@pytest.mark.parametrize("name", ["cumulative_incidence", "nelson_aalen", "survival_summary"])
+def test_an_estimate_that_depends_on_time_is_told_with_its_interval(name: str) -> None:
+    assert "95% interval" in RESULTS[name](PC).narrate()
+
+
+@pytest.mark.parametrize(
+    "name", ["kaplan_meier", "survival_summary", "cumulative_incidence", "nelson_aalen"]
+)
+def test_who_is_left_out_of_a_time_is_told(name: str) -> None:
+    timed = durations(PC).with_columns(
+        excluded=pl.when(pl.int_range(pl.len()) < 40).then(pl.lit("no origin"))
+    )
+    analysis = getattr(tk.survival, name)
+    assert "Left out: 40 without a known time" in analysis(timed).narrate()

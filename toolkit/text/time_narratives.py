@@ -245,9 +245,13 @@ def nelson_aalen(released: Released) -> str:
     for name, part in known[:6]:
         day = curves.end(part, value)
         reached = words.number(curves.height(part, value, day) or 0.0)
+        low, high = _at(part, day)
+        if low is not None and high is not None:
+            between = words.between(words.number(low), words.number(high))
+            reached += f" (95% interval {between})"
         where = f" in {name}" if released.by else ""
         told.append(f"{reached} by day {words.days(day)}{where}")
-    return f"The cumulative hazard of passing reaches {_listed(told)}."
+    return f"The cumulative hazard of passing reaches {_listed(told)}.{_left_out(released)}"
 
 
 def hazard(released: Released) -> str:
@@ -262,8 +266,11 @@ def hazard(released: Released) -> str:
     (first, early), (last, late) = min(peaks), max(peaks)
     likely = "Learners who have not yet passed are most likely to pass around day"
     if len(peaks) == 1:
-        return f"{likely} {first:,.0f}{f' in {early}' if released.by else ''}."
-    return f"{likely} {first:,.0f} in {early}, around day {last:,.0f} in {late}."
+        where = f" in {early}" if released.by else ""
+        return f"{likely} {first:,.0f}{where}.{_left_out(released)}"
+    return (
+        f"{likely} {first:,.0f} in {early}, around day {last:,.0f} in {late}.{_left_out(released)}"
+    )
 
 
 def exclusions(released: Released) -> str:
@@ -312,6 +319,11 @@ def _percents(row: Row, released: Released) -> str:
     decimal = released.min_n is None
     low, high = (percent(row[end], decimal=decimal, plain=True) for end in ("ci_low", "ci_high"))
     return f" (95% interval {words.between(low, high)})"
+
+
+def _at(part: pl.DataFrame, day: float) -> tuple[float | None, float | None]:
+    """The ends of a curve's interval at a time."""
+    return curves.height(part, "ci_low", day), curves.height(part, "ci_high", day)
 
 
 def _points_between(row: Row, released: Released) -> str:
