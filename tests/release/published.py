@@ -55,6 +55,7 @@ def published(source: str, oulad_dir: Path | None = None) -> Published:
     paths = tk.learner_paths(pc)
     tables |= {
         "compared": compared.groups,
+        "compared in pairs": compared.pairs,
         "repeats": paths.repeats,
         "transitions": paths.transitions,
         "matches": tk.match_counts(pc),
@@ -65,4 +66,7 @@ def published(source: str, oulad_dir: Path | None = None) -> Published:
         "sensitivity": tk.reports.sensitivity(pc, pass_rules=[0.5, 0.7]),
     }
     curves = {f"curve by {by}": tk.kaplan_meier(timed, by=by) for by in (None, "mode", "course_id")}
+    curves["curve by mode, one mixture of courses"] = tk.kaplan_meier(
+        timed.filter(pl.col("mode") != "honor"), by="mode", strata="display_name"
+    )
     return Published(tables, curves)
