@@ -27,6 +27,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (DARK_THEME, True),
         ('{"theme": "JupyterLab Dark High Contrast"}'.replace("{", "{\n"), True),
+        ('{"theme": "JupyterLab Dark"}', True),
+        ('{"adaptive-theme": true, "theme": "JupyterLab Dark"}', True),
         ('{\n"theme": "JupyterLab Light"\n}', False),
         ('{\n// "theme": "JupyterLab Dark"\n}', False),
         ("", False),

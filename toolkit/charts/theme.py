@@ -53,7 +53,7 @@ C = TypeVar("C", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart, 
 # know Vega-Lite 5; our charts keep to what 5 and 6 share.
 MIME = "application/vnd.vegalite.v5+json"
 
-_THEME = re.compile(r'^\s*"theme"\s*:\s*"([^"]*)"', re.MULTILINE)
+_THEME = re.compile(r'(?:^|[{,])\s*"theme"\s*:\s*"([^"]*)"', re.MULTILINE)  # not a comment
 _MOST_ROWS = 100_000
 _TITLE_WIDTH, _SUBTITLE_WIDTH = 68, 92
 
