@@ -157,6 +157,19 @@ def test_an_engine_gives_the_figures_of_eager_polars(case: Case, put: Put) -> No
     assert case.difference(put) is None
 
 
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # of Ibis 12
+@pytest.mark.parametrize("kind", ["clean rows", "nasty rows"])
+def test_paths_counted_in_parts_of_learners_are_those_of_all(
+    kind: str, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [case] = [case for case in CASES if (case.analysis, case.kind) == ("learner_paths", kind)]
+    whole = case.call(*case.rows())
+    monkeypatch.setattr("toolkit.analyses.paths.MOST_TOGETHER", 300)
+    in_parts = case.call(*map(put, case.rows()))
+    for one, other in zip(in_parts, whole, strict=True):
+        assert difference(one.frame, other.frame) is None
+
+
 def analyses_of_frames() -> set[str]:
     """The public functions that count the rows of an engine."""
     rooms: list[ModuleType] = [tk, tk.survival, tk.reports]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
+from toolkit.analyses.counting import Frame, counted, flag, grouped, latest_moment, records
 from toolkit.analyses.grouping import KEY
 from toolkit.analyses.intervals import rate
 from toolkit.analyses.stages import ENROLLED
@@ -30,6 +31,8 @@ NEEDED = [
     "percent_grade",
     "as_of",
 ]
+KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
+MOST_TOGETHER = 10_000_000  # records whose learners are joined at once: bounds the memory
 ANY_COURSE = "(any other course)"
 EPOCH = date(1970, 1, 1)
 
@@ -102,8 +105,9 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
     enrolled = enrolled.with_columns(key_in_time=nw.col("in_time") * nw.col("key"))
     summed = nw.col("in_time", "key", "key_in_time").sum()
     courses = grouped(enrolled, ["course"], [nw.len().alias("records"), summed])
-    again = _repeaters(enrolled)
-    moves = _moves(enrolled, within_days)
+    parts = _parts(enrolled)
+    again = _summed([_repeaters(part) for part in parts], KINDS)
+    moves = _summed([_moves(part, within_days) for part in parts], ["from_course", "to_course"])
     learners = _learners(courses, again)
     repeats, transitions = _repeats(learners, again), _transitions(learners, moves)
     if not has_keys:
@@ -112,6 +116,28 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
     again, moves = _of_keys(again), _of_keys(moves)
     learners = _learners(_of_keys(courses), again)
     return _paths(repeats, transitions, _repeats(learners, again), _transitions(learners, moves))
+
+
+def _parts(enrolled: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
+    """The rows in parts of learners, by the ends of their names, few enough to be joined in memory.
+
+    The last characters differ where names do: they are hexadecimal digits of pseudonyms, and digits
+    or letters of others.
+    """
+    ended = enrolled.with_columns(end=nw.col("username").str.tail(1))
+    sizes = counted(ended, ["end"], [nw.len().alias("n")]).drop_nulls().sort("end")
+    if sizes["n"].sum() <= MOST_TOGETHER:
+        return [enrolled]
+    number = (sizes["n"].cum_sum() - 1) // MOST_TOGETHER
+    together = sizes.with_columns(number.alias("part")).partition_by("part", maintain_order=True)
+    return [ended.filter(nw.col("end").is_in(ends["end"].to_list())) for ends in together]
+
+
+def _summed(counts: Sequence[pl.DataFrame], by: list[str]) -> pl.DataFrame:
+    """The counts of all parts."""
+    if len(counts) == 1:
+        return counts[0]
+    return pl.concat(counts).group_by(by).agg(pl.all().sum()).sort(by)
 
 
 def _of_keys(counts: pl.DataFrame) -> pl.DataFrame:
@@ -204,10 +230,9 @@ def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
             .otherwise(0),
         )
     )
-    kinds = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
     return grouped(
         learners,
-        kinds,
+        KINDS,
         [
             nw.len().alias("n"),
             nw.col("further").sum().alias("further_records"),
