@@ -10,10 +10,11 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from bs4 import BeautifulSoup
 from reading import (
     Row,
@@ -115,6 +116,7 @@ class Oracle:
     labels: dict[str, str] = field(default_factory=dict)  # a cohort's first month → the cohort
     median_loss: tuple[str, str] | None = None
     since = 0
+    is_completed = False
     passed = 0.5
 
     def __post_init__(self) -> None:
@@ -316,7 +318,7 @@ class Oracle:
         found += [(one.where, one) for one in self.shares if not self._follows(one)]
         found += [(one.where, one) for one in self.points if not self._is_near(one)]
         found += [("quantile", one) for one in self.quantiles if not self._is_reached(*one[1:4])]
-        found += [("estimate", one) for one in self.estimates if not self._is_estimate(*one[1:4])]
+        found += [("estimate", one) for one in self.estimates if not self._is_estimate(*one[1:])]
         found += [("check", one) for one in self.checks if not self._is_checked(*one[1:])]
         found += [("mean", one) for one in self.means if not self._is_mean(*one[1:])]
         found += [("change", one) for one in self.changed.items() if not self._is_changed(*one)]
@@ -372,10 +374,29 @@ class Oracle:
         near = 15 / max(1, curve.at_risk(day))
         return curve.passed(day) >= share - near and curve.passed(day - 1) <= share + near
 
-    def _is_estimate(self, course: str, day: float, text: str) -> bool:
+    def _is_estimate(self, course: str, day: float, text: str, ends: str) -> bool:
+        """Near the exact curve, and its interval near that of the exact one."""
         curve = self.truth.curve(course)
+        near = 15 / max(1, curve.at_risk(day))
         value = float(re.sub("[^0-9.]", "", text)) / 100
-        return abs(value - curve.passed(day)) <= 15 / max(1, curve.at_risk(day)) + 0.006
+        told = [float(end) / 100 for end in ends.rstrip("%").split("–") if end]
+        is_so = abs(value - curve.passed(day)) <= near + 0.006
+        exact = curve.interval(day)
+        return is_so and all(
+            abs(one - end) <= near + 0.02 for one, end in zip(told, exact, strict=False)
+        )
+
+    def completed(self, quarter: str, day: int) -> tuple[int, int]:
+        """Of a cohort's members whom a snapshot saw in the 90 days up to a day: who completed."""
+        completed = n = 0
+        for truth in filter(None, (self.truth, self.before)):
+            gap = (self.truth.study.as_of - truth.study.as_of) / timedelta(days=1)
+            age = pl.col("observed")
+            is_last = age + gap > day if truth is self.before else pl.lit(True)
+            seen = truth.part(cohort=quarter).filter(age > day - 90, age <= day, is_last)
+            completed += seen.filter(pl.col("completion") >= 0.8).height
+            n += seen.height
+        return completed, n
 
     def _is_checked(self, expects: str, broken: int | None, checked: int | None) -> bool:
         if isinstance(checked, int) and expects in {"grades", "enrollments", "completion"}:
@@ -1076,8 +1097,8 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
          _counted("enrolled")),
         (rf"About {_N} passes have no time\.", _counted("passed without a time")),
         (rf"About {_N} pass times? [^.]*\.", _counted("with a time but not passed")),
-        (rf"{_K} days after enrollment, (?:the share who had passed is lowest at )?", _since),
-        (rf"{_P}{_CI} of those(?: enrolled)? (?:from|in) ({span})(?: had passed)?"
+        (rf"{_K} days after enrollment, (?:the share who had \w+ is lowest at )?", _since),
+        (rf"{_P}{_CI} of those(?: enrolled)? (?:from|in) ({span})(?: had \w+)?"
          r"(?:, | and highest at |\.|$)", _of_cohort),
         (rf"Left out: about {_N} whose time to the outcome is unknown\.", _excluded),
         (rf"Of {_N} enrollments, (?:{_N} \({_P}\) have no (?:grade|completion); )?"
@@ -1086,7 +1107,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"(Grade|Completion): (?:{_P} of the enrolled have none, )?"
          rf"(?:{_P} of the enrolled have zero, )?the most common range above 0 is "
          r"(\d+)–(\d+)%\.?", _spread_share),
-        (rf"Within {_DAYS} days, an estimated {_P} of {_N} enrollments pass\.", _within),
+        (rf"Within {_DAYS} days, an estimated {_P} of {_N} enrollments pass{_CI}\.", _within),
         (rf"Left out: (?:about )?{_N} without a known time"
          rf"(?:, {_N} of whom passed)?(?: \(at most 2% of a group's passers\))?\.?", _left_out),
         (r"Left out of the time to pass: ", _nothing),
@@ -1185,9 +1206,22 @@ def _failed_in_words(o: Oracle, page: str, found: re.Match[str]) -> None:
 
 def _since(o: Oracle, _: str, found: re.Match[str]) -> None:
     o.since = int(found[0].split()[0])
+    o.is_completed = " had completed" in found.string
 
 
 def _of_cohort(o: Oracle, page: str, found: re.Match[str]) -> None:
+    if o.is_completed:
+        first = datetime.strptime(f"{found[3]} +0000", "%b %Y %z")
+        k, n = o.completed(f"Q{(first.month + 2) // 3} {first.year}", o.since)
+        share = Share(page, _all("completed"), _all("enrolled"), found[1], found[2])
+        near = [
+            (part, whole)
+            for part in (BASE * (k // BASE), BASE * -(-k // BASE))
+            for whole in (BASE * (n // BASE), BASE * -(-n // BASE))
+        ]
+        good = k >= MIN_N and any(_fits(share, part, whole) for part, whole in near)
+        o.follows(page, good, (found[0], k, n))
+        return
     span = o.labels.get(found[3], found[3])
     part, whole = ((f"{what}: {o.since}", ALL, span, ALL) for what in ("reached", "observed"))
     o._share(page, part, whole, found[1], found[2])
@@ -1226,7 +1260,7 @@ def _bin(measure: str, low: str, high: str) -> Name:
 
 
 def _within(o: Oracle, page: str, found: re.Match[str]) -> None:
-    o.estimates.append((page, ALL, float(found[1].replace(",", "")), found[2], ""))
+    o.estimates.append((page, ALL, float(found[1].replace(",", "")), found[2], found[4] or ""))
     o._count(page, _all("timed"), found[3])
 
 
