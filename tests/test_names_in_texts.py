@@ -1,0 +1,33 @@
+"""Every `tk.…` that a text names exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import toolkit as tk
+
+ROOT = Path(__file__).parents[1]
+TEXTS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "paper").glob("*.md")),
+    *sorted((ROOT / "notebooks").glob("*.ipynb")),
+    *sorted((ROOT / "toolkit").rglob("*.py")),
+]
+NAME = re.compile(r"(?<![\w.])tk((?:\.[A-Za-z_]\w*)+)")
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_name_in_a_text_exists(text: Path) -> None:
+    lacking = set()
+    for dotted in NAME.findall(text.read_text(encoding="utf-8")):
+        found: object = tk
+        for name in dotted[1:].split("."):
+            if not hasattr(found, name):
+                lacking.add(f"tk{dotted}")
+                break
+            found = getattr(found, name)
+            if not isinstance(found, type) and callable(found):
+                break  # what comes behind a function is of its result
+    assert lacking == set()
