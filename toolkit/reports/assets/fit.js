@@ -4,7 +4,7 @@
 
 const LABEL_ROW = 40; // pixels of a row with its name above it
 const NUMBER = 44; // pixels that a number on an axis needs
-const CELL = 40; // pixels that a share in a cell needs
+const CELL = 40; // pixels that a cell has at least
 const HEAD = 84; // pixels that the name of a column needs; in less it slants
 const MOST_TAKEN = 0.3; // of its width a plot gives this up before names stand above
 const MARGIN = 24;
@@ -164,7 +164,9 @@ function fitted(original, room, plan) {
     if (!x) return;
     const columns = valuesOf(spec, view, x.field);
     const step = view.width.step - (plan.less * share) / columns.length;
-    const every = plan.isNarrow && x.type === "ordinal" ? Math.max(1, Math.ceil(CELL / step)) : 1;
+    const written = valuesOf(spec, view, "text").map((text) => measured(text ?? "", { size: 13, family }));
+    const cell = Math.max(CELL, ...written.map((width) => width + 6));
+    const every = plan.isNarrow && x.type === "ordinal" ? Math.max(1, Math.ceil(cell / step)) : 1;
     view.width.step = Math.max(34, step * every);
     if (every > 1) {
       skipped = every;
