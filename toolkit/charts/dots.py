@@ -50,7 +50,9 @@ def dots(
         title=None,
         axis=alt.Axis(grid=True, gridDash=[1, 3], labelPadding=8),
     )
-    ticks = alt.Axis(format=axis.format, grid=True, tickCount=7)
+    # Finer ticks would be written alike.
+    finest = 0.01 if axis.format.endswith(".0%") else alt.Undefined
+    ticks = alt.Axis(format=axis.format, grid=True, tickCount=7, tickMinStep=finest)
     scale = alt.Scale(zero=axis.zero, nice=True)
     x, low = (
         alt.X(f"{name}:Q", title=axis.title, axis=ticks, scale=scale) for name in ("value", "low")
