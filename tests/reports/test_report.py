@@ -56,6 +56,15 @@ def shown(**data: object) -> dict[str, object]:
     return {"output_type": "display_data", "metadata": {}, "data": mimes}
 
 
+def test_a_page_offers_its_notebook_without_what_it_showed() -> None:
+    done = executed(shown(text_plain="'secret'"), source="tk.outcomes(study)")
+    notebook = nbformat.reads(read_page(done).notebook, as_version=4)
+
+    assert [cell.source for cell in notebook.cells] == [c.source for c in done.notebook.cells]
+    assert "secret" not in nbformat.writes(notebook)
+    assert done.notebook.cells[1].outputs  # the page's own are still there
+
+
 def test_notebooks_run_in_kernels_and_empty_folders_of_their_own(tmp_path: Path) -> None:
     first = write_notebook(tmp_path, "01-a", "import os\nx = os.environ['GREETING']\nos.listdir()")
     second = write_notebook(tmp_path, "02-b", "# Who?", "assert 'x' not in globals()")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from toolkit.charts.basis import NOTHING
 from toolkit.charts.theme import MIME
 from toolkit.extras import extra
-from toolkit.reports.execution import Executed
+from toolkit.reports.execution import INJECTED, Executed
 from toolkit.reports.figures import Figure, read_figure
 from toolkit.results.result import OUTPUT
 
@@ -63,6 +64,7 @@ class Page:
         failed: Whether a cell failed: then the page says so, and shows the question alone.
         seconds: How long its execution took.
         parts: What the page shows, in order.
+        notebook: The notebook without outputs, as a file to run; empty where a cell failed.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Page:
     seconds: float
     parts: list[Part] = field(default_factory=list)
     failed: bool = False
+    notebook: str = ""
 
     @property
     def label(self) -> str:
@@ -112,7 +115,18 @@ def read_page(executed: Executed) -> Page:
                 parts += _output(output, executed.name, sum(p.kind == "figure" for p in parts) + 1)
     parts = _with_anchors(parts)
     answer = next((part.html for part in parts if part.kind == "finding"), "")
-    return Page(executed.name, title, summary, answer, executed.seconds, parts)
+    notebook = _without_outputs(executed.notebook)
+    return Page(executed.name, title, summary, answer, executed.seconds, parts, notebook=notebook)
+
+
+def _without_outputs(notebook: nbformat.NotebookNode) -> str:
+    bare = deepcopy(notebook)
+    bare.cells = [cell for cell in bare.cells if cell.id != INJECTED]
+    for cell in bare.cells:
+        cell.metadata.pop("execution", None)  # when each ran
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return str(nbformat.writes(bare))  # type: ignore[no-untyped-call]
 
 
 def _with_anchors(parts: list[Part]) -> list[Part]:

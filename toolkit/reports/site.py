@@ -106,6 +106,8 @@ def write_site(
     pages = list(site.pages)
     for page, previous, following in zip(pages, [None, *pages], [*pages[1:], None], strict=False):
         write(page.name, "page", page=page, previous=previous, next=following)
+        if page.notebook:
+            (assets / f"{page.name}.ipynb").write_text(page.notebook, encoding="utf-8")
     write("methods", "methods", **methods)
     first = {"key_figures": key_figures, "courses": courses, "horizon": HORIZON}
     index = write("index", "index", **first, pdf=None)
