@@ -204,11 +204,6 @@ def test_no_figure_is_nan(case: Case, n: int | None) -> None:
             assert [one.name for one in floats if one.is_nan().any()] == []
 
 
-def test_an_engine_that_agrees_is_told_what_was_compared() -> None:
-    compared = tk.engines.verify(pl.DataFrame.lazy)
-    assert compared.rows() == [(case.analysis, case.kind) for case in CASES]
-
-
 WRONG: dict[str, tuple[Any, str]] = {
     "a row is lost": (lambda frame: frame[1:], "`n_records` is 1622 in row 0, not 1623"),
     "null is a group no more": (lambda frame: frame.drop_nulls("mode"), "of nasty rows"),

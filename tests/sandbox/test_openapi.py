@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 import toolkit as tk
 
 
+@pytest.mark.slow
 def test_every_answer_is_one_that_is_documented(tmp_path: Path) -> None:
     with tk.sandbox(learners=1, token="throw-away") as platform:
         found = subprocess.run(

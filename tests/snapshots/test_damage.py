@@ -137,6 +137,7 @@ def test_names_that_were_kept_go_as_soon_as_a_pseudonymous_snapshot_replaces_the
     assert not [name for name in names if name.encode() in written]
 
 
+@pytest.mark.slow
 def test_readers_beside_a_writer_always_get_a_whole_snapshot(platform, folder: Path) -> None:
     """Two readers open and read while 20 snapshots are taken."""
     done = threading.Event()

@@ -251,8 +251,9 @@ def verify(engine: Any) -> pl.DataFrame:
             figure and both values. Or the frame is of no engine that the analyses take.
 
     Examples:
-        >>> verify(pl.DataFrame.lazy).columns
-        ['analysis', 'rows']
+        >>> compared = verify(pl.DataFrame.lazy)
+        >>> compared.columns, compared.height == len(CASES)
+        (['analysis', 'rows'], True)
     """
     with placing(engine) as put:
         for case in CASES:
