@@ -49,13 +49,13 @@ test: $(VENV)/.dev ## the tests, and the notebooks as tests
 	$(PYTEST) -m "not slow" $(COV)
 	$(PYTEST) --nbmake --nbmake-timeout=300 $(COV) notebooks
 
-coverage: $(VENV)/.dev ## all tests, slow ones too, and how much of toolkit/ they run: at least 95 % of the branches
+coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least 95 % of the branches
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory test slow COV="--cov --cov-append --cov-report= --cov-fail-under=0"
+	$(MAKE) --no-print-directory test COV="--cov --cov-append --cov-report= --cov-fail-under=0"
 	$(BIN)/coverage report
 
 slow: $(VENV)/.dev ## the slow tests: intervals over many seeds, writers killed at random
-	$(PYTEST) -m slow $(COV)
+	$(PYTEST) -m slow
 
 SECONDS ?= 3600
 fuzz: $(VENV)/.dev ## the reader against plain Python, on new bodies for SECONDS (3600)

@@ -31,7 +31,7 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["sandbox", "address", "snapshot", "folder", "folder's name"])
+@pytest.mark.parametrize("kind", ["sandbox", "address", "folder"])
 def test_a_report_is_made_of_any_source(
     kind: str, notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,9 +43,7 @@ def test_a_report_is_made_of_any_source(
         source, named = {
             "sandbox": (platform, "sandbox: "),
             "address": (platform.base_url, "127.0.0.1"),
-            "snapshot": (snapshot, "snapshot of "),
             "folder": (snapshot.folder, "snapshot of "),
-            "folder's name": (str(snapshot.folder), "snapshot of "),
         }[kind]
         report = tk.write_report(tmp_path / "report", source=source, notebooks=[notebook])
 
