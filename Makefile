@@ -55,7 +55,7 @@ coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least
 	$(BIN)/coverage report
 
 slow: $(VENV)/.dev ## the slow tests: intervals over many seeds, writers killed at random
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --dist loadscope # what a module builds, such as a report, is built once
 
 SECONDS ?= 3600
 fuzz: $(VENV)/.dev ## the reader against plain Python, on new bodies for SECONDS (3600)

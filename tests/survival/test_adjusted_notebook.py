@@ -42,7 +42,7 @@ def test_r_gives_the_same_difference_within_courses(found: dict[str, Any]) -> No
         found["learners"], by="start", reference="late", strata="course_id"
     )
     row = alone.within.frame.row(0, named=True)
-    assert row["p_value"] == pytest.approx(THEIRS["p_within"], rel=1e-6)
+    assert row["mantel_haenszel_p_value"] == pytest.approx(THEIRS["p_within"], rel=1e-6)
     width = row["difference_ci_high"] - row["difference_ci_low"]
     assert width / 2 == pytest.approx(1.959964 * THEIRS["variance"] ** 0.5, rel=1e-3)
 
