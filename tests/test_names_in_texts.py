@@ -10,7 +10,8 @@ import toolkit as tk
 ROOT = Path(__file__).parents[1]
 TEXTS = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
+    # The changelog, which the site copies, names what is gone.
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name != "changelog.md"),
     *sorted((ROOT / "paper").glob("*.md")),
     *sorted((ROOT / "notebooks").glob("*.ipynb")),
     *sorted((ROOT / "toolkit").rglob("*.py")),
