@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,11 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts"
 TOKEN = "for-this-test"
 MINUTES = 60_000  # milliseconds
@@ -62,32 +60,29 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="ends a session by its process group")
-def test_the_first_notebook_runs_in_jupyterlab_and_its_charts_are_seen(lab: str) -> None:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
+def test_the_first_notebook_runs_in_jupyterlab_and_its_charts_are_seen(
+    lab: str, browser: Browser
+) -> None:
     outside: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.on("request", lambda r: None if lab[7:] in r.url else outside.append(r.url))
-        page.goto(f"{lab}/lab/tree/00-start-here.ipynb?token={TOKEN}")
-        page.locator(".jp-Notebook").wait_for(timeout=2 * MINUTES)
-        page.wait_for_timeout(3_000)  # the kernel starts after the notebook is shown
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        charts = page.locator(".jp-OutputArea-output .vega-embed")
-        for _ in range(100):  # JupyterLab draws what is in sight, so scroll until it is
-            page.wait_for_timeout(1_000)
-            if charts.count():
-                break
-            page.mouse.move(800, 500)
-            page.mouse.wheel(0, 300)
-        page.wait_for_timeout(2_000)
-        n_drawn = page.locator(".jp-OutputArea-output .vega-embed svg.marks").count()
-        errors = page.locator(".jp-RenderedText[data-mime-type*=error]").count()
-        SCREENSHOTS.mkdir(exist_ok=True)
-        page.screenshot(path=SCREENSHOTS / "lab-start-here.png")
-        browser.close()
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.on("request", lambda r: None if lab[7:] in r.url else outside.append(r.url))
+    page.goto(f"{lab}/lab/tree/00-start-here.ipynb?token={TOKEN}")
+    page.locator(".jp-Notebook").wait_for(timeout=2 * MINUTES)
+    page.wait_for_timeout(3_000)  # the kernel starts after the notebook is shown
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    charts = page.locator(".jp-OutputArea-output .vega-embed")
+    for _ in range(100):  # JupyterLab draws what is in sight, so scroll until it is
+        page.wait_for_timeout(1_000)
+        if charts.count():
+            break
+        page.mouse.move(800, 500)
+        page.mouse.wheel(0, 300)
+    page.wait_for_timeout(2_000)
+    n_drawn = page.locator(".jp-OutputArea-output .vega-embed svg.marks").count()
+    errors = page.locator(".jp-RenderedText[data-mime-type*=error]").count()
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "lab-start-here.png")
     assert n_drawn >= 1
     assert errors == 0
     assert [url for url in outside if not url.startswith(("data:", "blob:"))] == []

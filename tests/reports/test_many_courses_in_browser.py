@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 import toolkit as tk
 from toolkit.reports.courses import Courses
@@ -20,7 +19,6 @@ from toolkit.reports.site import Site, write_site
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 COURSES = [f"Course </script> {number:02}" for number in range(40)]
 LEARNERS = 40
@@ -90,37 +88,32 @@ def test_a_page_of_many_courses_holds_the_rows_of_none(page: Path) -> None:
     assert COURSES[1] not in first
 
 
-def test_a_course_is_loaded_when_it_is_chosen_and_the_words_follow(page: Path) -> None:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
+def test_a_course_is_loaded_when_it_is_chosen_and_the_words_follow(
+    page: Path, browser: Browser
+) -> None:
     asked: list[str] = []
     faults: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = browser.new_page()
-        tab.on("request", lambda r: asked.append(r.url) if "/figures/" in r.url else None)
-        tab.on(
-            "console", lambda m: faults.append(m.text) if m.type in {"error", "warning"} else None
+    tab = browser.new_page()
+    tab.on("request", lambda r: asked.append(r.url) if "/figures/" in r.url else None)
+    tab.on("console", lambda m: faults.append(m.text) if m.type in {"error", "warning"} else None)
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.goto(f"{page.as_uri()}#course={quote(COURSES[7])}&cohort=all")
+    tab.wait_for_selector("html[data-drawn=true]", state="attached")
+    assert [url.rpartition("/")[2] for url in asked] == ["7.js"]
+    told = tab.locator(".told h2")
+    bars = tab.locator(".chart svg [aria-roledescription=bar]")
+    for place in (7, 30, 12, 7):
+        tab.get_by_role("combobox", name="Course").select_option(COURSES[place])
+        tab.wait_for_function(
+            "course => document.querySelector('.told h2').textContent.startsWith(course)",
+            arg=f"{COURSES[place]}: ",
         )
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.goto(f"{page.as_uri()}#course={quote(COURSES[7])}&cohort=all")
-        tab.wait_for_selector("html[data-drawn=true]", state="attached")
-        assert [url.rpartition("/")[2] for url in asked] == ["7.js"]
-        told = tab.locator(".told h2")
-        bars = tab.locator(".chart svg [aria-roledescription=bar]")
-        for place in (7, 30, 12, 7):
-            tab.get_by_role("combobox", name="Course").select_option(COURSES[place])
-            tab.wait_for_function(
-                "course => document.querySelector('.told h2').textContent.startsWith(course)",
-                arg=f"{COURSES[place]}: ",
-            )
-            rate = re.search(r": (\d+)% passed", told.inner_text())
-            assert rate is not None
-            assert abs(int(rate[1]) / 100 - (12 + place // 2) / LEARNERS) < 0.13
-            assert bars.count() > 5
-        assert len(asked) == 3  # what was loaded once stays
-        tab.click("#theme")
-        tab.wait_for_selector("html[data-drawn=true]", state="attached")
-        assert told.inner_text().startswith(COURSES[7])
-        browser.close()
+        rate = re.search(r": (\d+)% passed", told.inner_text())
+        assert rate is not None
+        assert abs(int(rate[1]) / 100 - (12 + place // 2) / LEARNERS) < 0.13
+        assert bars.count() > 5
+    assert len(asked) == 3  # what was loaded once stays
+    tab.click("#theme")
+    tab.wait_for_selector("html[data-drawn=true]", state="attached")
+    assert told.inner_text().startswith(COURSES[7])
     assert faults == []

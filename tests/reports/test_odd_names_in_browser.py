@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from looks import faults_of, foreign
 from odd_names import ODD, SITE, odd_snapshot
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import toolkit as tk
 from toolkit.text import words
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts"
 DRAWN = "html[data-drawn=true]"
 FITTED = """document.documentElement.dataset.drawn === 'true' &&
     [...document.querySelectorAll('.chart')].every(one => one.room === one.clientWidth)"""
 PAPER = 700  # pixels: what a sheet of A4 is wide within its margins, and a little
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

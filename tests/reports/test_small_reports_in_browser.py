@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 import secrets
-import shutil
 from pathlib import Path
 
 import pytest
 from looks import faults_of
 from odd_names import platform_of
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 import toolkit as tk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module", params=["38 learners", "nobody"])
@@ -35,32 +32,27 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return report.index.parent
 
 
-def test_small_reports_are_whole(folder: Path) -> None:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
+def test_small_reports_are_whole(folder: Path, browser: Browser) -> None:
     faults: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for width in (1280, 390):
-            page = browser.new_page(viewport={"width": width, "height": 900})
-            page.on("console", lambda message, into=faults: into.append(message.text))
-            page.on("pageerror", lambda error, into=faults: into.append(str(error)))
-            for path in sorted(folder.glob("*.html")):
-                page.goto(path.as_uri())
-                page.wait_for_selector("html[data-drawn=true]", state="attached")
-                faults += [f"{path.stem} {width}: {fault}" for fault in faults_of(page)]
-                text = page.locator("body").inner_text()
-                faults += re.findall(r"\b(?:NaN|null|undefined|None|inf)\b.{0,30}", text)
-                for chart in page.locator(".chart").all():
-                    marks = chart.locator(
-                        "svg .mark-rect path, svg .mark-symbol path, svg .mark-line path, "
-                        "svg .mark-rule line"
+    for width in (1280, 390):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.on("console", lambda message, into=faults: into.append(message.text))
+        page.on("pageerror", lambda error, into=faults: into.append(str(error)))
+        for path in sorted(folder.glob("*.html")):
+            page.goto(path.as_uri())
+            page.wait_for_selector("html[data-drawn=true]", state="attached")
+            faults += [f"{path.stem} {width}: {fault}" for fault in faults_of(page)]
+            text = page.locator("body").inner_text()
+            faults += re.findall(r"\b(?:NaN|null|undefined|None|inf)\b.{0,30}", text)
+            for chart in page.locator(".chart").all():
+                marks = chart.locator(
+                    "svg .mark-rect path, svg .mark-symbol path, svg .mark-line path, "
+                    "svg .mark-rule line"
+                )
+                why = chart.locator("svg text", has_text=re.compile("too few|no learners"))
+                if not marks.count() and not why.count():
+                    faults.append(
+                        f"{path.stem}: an empty chart, {chart.get_attribute('aria-label')}"
                     )
-                    why = chart.locator("svg text", has_text=re.compile("too few|no learners"))
-                    if not marks.count() and not why.count():
-                        faults.append(
-                            f"{path.stem}: an empty chart, {chart.get_attribute('aria-label')}"
-                        )
-            page.close()
-        browser.close()
+        page.close()
     assert faults == []

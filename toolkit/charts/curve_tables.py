@@ -88,7 +88,7 @@ def basis(
         told.append(f"Left out: {about}{left_out:,} without a known time{undated}")
     if hidden:
         told.append(f"{words.plural(len(hidden), 'group')} not drawn")
-    told.append("Bands are 95% intervals, time by time")
+    told.append(f"Bands are {words.kind_of_interval(released)}s, time by time")
     if plot.is_small:
         told.append(f"Below each axis ({plot.time}): number at risk")
     return subtitle(

@@ -17,7 +17,7 @@ from toolkit.text import words
 def rmst(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw how many days later than the reference each group passes, with 95% intervals.
+    """Draw how many days later than the reference each group passes, with intervals.
 
     The intervals of several groups are simultaneous. A filled dot is a group that differs by more
     than chance alone would explain.
@@ -101,14 +101,14 @@ def _differences(
     reference = words.name(_first(released).get("reference"))
     finding = _finding(seen, reference, ways)
     notes = [f"Reference: {reference}", _note(released), *notes]
-    n = int(named["n_learners"].sum() or 0)
+    n, level = int(named["n_learners"].sum() or 0), words.kind_of_interval(released)
     return finish(
         dots(
             rows,
             axis,
             [
                 alt.Tooltip("group:N", title="group"),
-                alt.Tooltip("text:N", title="difference (95% interval)"),
+                alt.Tooltip("text:N", title=f"difference ({level})"),
                 alt.Tooltip("p:N", title="p, adjusted"),
                 alt.Tooltip("text_n_learners:N", title="learners"),
             ],
@@ -116,7 +116,7 @@ def _differences(
         ),
         title=title or finding,
         subtitle=subtitle(released, n, source, *notes, of_groups=True),
-        description=f"Dot plot of differences from {reference} with 95% intervals. {finding}.",
+        description=f"Dot plot of differences from {reference} with {level}s. {finding}.",
     )
 
 

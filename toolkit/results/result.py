@@ -116,6 +116,7 @@ class Released(_Shown):
         frame: The released figures, with `status`.
         min_n: The smallest count that is shown; None if the author asked for no protection.
         caption: Where the data come from and as of when; None if not given.
+        level: The coverage of its intervals.
 
     Examples:
         >>> import toolkit as tk
@@ -129,6 +130,7 @@ class Released(_Shown):
     frame: pl.DataFrame
     min_n: int | None = MIN_N
     caption: str | None = None
+    level: float = 0.95
 
     def release(self, *, min_n: int | None = MIN_N) -> Released:  # noqa: ARG002
         """Return itself, as it is already released."""
@@ -175,6 +177,7 @@ class Result(_Shown):
     protect: Protect
     caption: str | None = None
     views: tuple[View, ...] = ()
+    level: float = 0.95
 
     @classmethod
     def from_counts(
@@ -248,7 +251,7 @@ class Result(_Shown):
             )
         else:
             frame = self.protect(min_n)
-        return Released(self.schema, self.by, self._viewed(frame), min_n, self.caption)
+        return Released(self.schema, self.by, self._viewed(frame), min_n, self.caption, self.level)
 
     def filter(self, *predicates: Any, **constraints: Any) -> Result:
         """Keep rows, as in `pl.DataFrame.filter`.

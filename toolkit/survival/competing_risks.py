@@ -120,7 +120,7 @@ def cumulative_incidence(
     if wanted is not None:
         exact = _at_times(exact, [*groups.keys, *each], wanted)
     frame = exact.select(*groups.keys, *CUMULATIVE_INCIDENCE.names)
-    return Result(CUMULATIVE_INCIDENCE, groups.names, groups.named(frame), protect)
+    return Result(CUMULATIVE_INCIDENCE, groups.names, groups.named(frame), protect, level=level)
 
 
 def _at_times(curves: pl.DataFrame, each: list[str], times: Sequence[float]) -> pl.DataFrame:

@@ -358,7 +358,7 @@ def _against_reference(
         told = only_told(product_limit(safe), "survival")
         return with_status(compared(told, counts, clusters.released()), exact, table, min_n)
 
-    return Result(table, groups.names, exact, protect)
+    return Result(table, groups.names, exact, protect, level=level)
 
 
 def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:

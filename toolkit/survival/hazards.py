@@ -58,7 +58,7 @@ def nelson_aalen(durations: IntoFrame, *, by: By = None, level: float = 0.95) ->
         return groups.named(safe.select(*groups.keys, *NELSON_AALEN.names, "status"))
 
     frame = _cumulative(steps, level).select(*groups.keys, *NELSON_AALEN.names)
-    return Result(NELSON_AALEN, groups.names, groups.named(frame), protect)
+    return Result(NELSON_AALEN, groups.names, groups.named(frame), protect, level=level)
 
 
 def _with_incidence(steps: pl.DataFrame) -> pl.DataFrame:
@@ -159,7 +159,7 @@ def smoothed_hazard(
         safe = estimated(_as_hazards(table.drop_nulls("n_at_risk")))
         return safe.with_columns(n_events=pl.lit(None, pl.Int64), status=pl.lit(SHOWN))
 
-    return Result(SMOOTHED_HAZARD, groups.names, estimated(steps), protect)
+    return Result(SMOOTHED_HAZARD, groups.names, estimated(steps), protect, level=level)
 
 
 def _smoothed(

@@ -122,7 +122,7 @@ def kaplan_meier(
         return groups.named(safe.select(*groups.keys, *schema.names, "status"))
 
     frame = groups.named(exact.with_columns(about).select(*groups.keys, *schema.names))
-    return Result(schema, groups.names, frame, protect)
+    return Result(schema, groups.names, frame, protect, level=level)
 
 
 def product_limit(rows: pl.DataFrame) -> pl.DataFrame:

@@ -147,7 +147,7 @@ def survival_summary(
         released = summed_up(safe, [alike.released(), reverse.released()], counts)
         return with_status(released, exact, SURVIVAL_SUMMARY, min_n)
 
-    return Result(SURVIVAL_SUMMARY, asked.names, exact, protect)
+    return Result(SURVIVAL_SUMMARY, asked.names, exact, protect, level=level)
 
 
 def _reversed(table: pl.DataFrame) -> pl.DataFrame:

@@ -105,12 +105,12 @@ def survival_summary(released: Released) -> str:
 
 def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: Released) -> str:
     low, high = reached.row(0, named=True), reached.row(-1, named=True)
-    first = f"{whom} of the learners pass within {_days(low)}"
+    first = f"{whom} of the learners pass within {_days(low, released)}"
     if not released.by:
         return f"{first}."
     text = f"{first} in {_group(low, released)}"
     if reached.height > 1:
-        text += f", within {_days(high)} in {_group(high, released)}"
+        text += f", within {_days(high, released)} in {_group(high, released)}"
     others = rows.filter(pl.col("estimate").is_null())
     fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
     untold = others.height - fewer
@@ -175,7 +175,7 @@ def rmst_difference(released: Released) -> str:
         ends = words.between(_signed(row["simultaneous_low"]), _signed(row["simultaneous_high"]))
         told.append(
             f"{_group(row, released)} {words.days(abs(d))} days {way} "
-            f"(95% interval {ends}, {words.p_value(row['p_adjusted'])})"
+            f"({words.kind_of_interval(released)} {ends}, {words.p_value(row['p_adjusted'])})"
         )
     first = seen.row(0, named=True)
     return (
@@ -194,7 +194,8 @@ def milestone_difference(released: Released) -> str:
     told = [
         f"{_group(row, released)} {_share(row['passed_share'], released)}, "
         f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
-        f"(95% interval {_points_between(row, released)}, {words.p_value(row['p_adjusted'])})"
+        f"({words.kind_of_interval(released)} {_points_between(row, released)}, "
+        f"{words.p_value(row['p_adjusted'])})"
         for row in _ends_of(seen).iter_rows(named=True)
     ]
     first = seen.row(0, named=True)
@@ -248,7 +249,7 @@ def nelson_aalen(released: Released) -> str:
         low, high = _at(part, day)
         if low is not None and high is not None:
             between = words.between(words.number(low), words.number(high))
-            reached += f" (95% interval {between})"
+            reached += f" ({words.kind_of_interval(released)} {between})"
         where = f" in {name}" if released.by else ""
         told.append(f"{reached} by day {words.days(day)}{where}")
     return f"The cumulative hazard of passing reaches {_listed(told)}.{_left_out(released)}"
@@ -318,7 +319,7 @@ def _percents(row: Row, released: Released) -> str:
         return ""
     decimal = released.min_n is None
     low, high = (percent(row[end], decimal=decimal, plain=True) for end in ("ci_low", "ci_high"))
-    return f" (95% interval {words.between(low, high)})"
+    return f" ({words.kind_of_interval(released)} {words.between(low, high)})"
 
 
 def _at(part: pl.DataFrame, day: float) -> tuple[float | None, float | None]:
@@ -352,11 +353,12 @@ def _of_all(told: list[str], seen: pl.DataFrame) -> str:
     return text if seen.height <= _MOST else f"{text}, the extremes of {seen.height:,} groups"
 
 
-def _days(row: Row) -> str:
+def _days(row: Row, released: Released) -> str:
     estimate = f"{words.days(row['estimate'])} days"
     if row["ci_low"] is None or row["ci_high"] is None:
         return estimate
-    return f"{estimate} (95% interval {words.days(row['ci_low'])}–{words.days(row['ci_high'])})"
+    ends = f"{words.days(row['ci_low'])}–{words.days(row['ci_high'])}"
+    return f"{estimate} ({words.kind_of_interval(released)} {ends})"
 
 
 def _caution(seen: pl.DataFrame) -> str:

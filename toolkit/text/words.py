@@ -107,6 +107,11 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def kind_of_interval(released: Released) -> str:
+    """What its intervals are called: "95% interval"."""
+    return f"{released.level * 100:g}% interval"
+
+
 def p_value(p: float | None) -> str:
     """Write a p-value to two digits: "p = 0.03", "p < 0.001"."""
     if p is None:
