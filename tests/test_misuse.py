@@ -68,6 +68,13 @@ def valid() -> dict[str, dict[str, Any]]:
         "learner_paths": {"pc": pc},
         "table_one": {"pc": pc, **by},
         "sensitivity": {"pc": pc},
+        "key_figures": {"pc": pc},
+        "result": {
+            "frame": pl.DataFrame({"g": ["a"], "n": [40], "k": [20]}),
+            "counts": {"n": None, "k": "n"},
+            "groups": ["g"],
+            "keys": {"n": "n", "k": "k"},
+        },
         "check": resources(),
         "time_to_pass": {"pc": pc},
         "exclusions": durations,
@@ -149,6 +156,20 @@ WRONG: dict[str, list[Any]] = {
     "origins": [None, 7, "enrolled", {}, ["enrolled"]],
     "excluding": [7, "mode", ["mode"], {"x": "mode"}, {7: pl.col("passed")}, {"x": pl.col("mode")}],
     "medians": [None, 7, "completion", [7], ["no such"], ["passed"]],
+    "frame": [None, *NO_FRAME],
+    "counts": [
+        None,
+        7,
+        "n",
+        ["n"],
+        {},
+        {"no such": None},
+        {"n": None, "k": "no such"},
+        {"n": None},
+    ],
+    "groups": [None, 7, "no such", ["no such"], [7], []],
+    "keys": [7, "n", ["n"], {"n": "no such", "k": "k"}, {"n": "n"}],
+    "caption": [],
     "cluster": [*NO_NAME[:-2], b"mode", "no such", ["mode"]],
 }
 OWN: dict[tuple[str, str], list[Any]] = {  # where a parameter means something of its own
@@ -198,6 +219,21 @@ CALLS = [
 @pytest.mark.parametrize("name", sorted(valid()))
 def test_the_right_call_is_right(name: str) -> None:
     function(name)(**valid()[name])
+
+
+def results_in(found: object) -> list[tk.Result]:
+    """The results that a function gave, alone or as parts of what it gave."""
+    if isinstance(found, tk.Result):
+        return [found]
+    parts = [getattr(found, name) for name in getattr(found, "__slots__", ())]
+    return [part for part in parts if isinstance(part, tk.Result)]
+
+
+@pytest.mark.parametrize("name", sorted(valid()))
+def test_who_gives_an_interval_takes_its_level(name: str) -> None:
+    given = results_in(function(name)(**valid()[name]))
+    shown = any(column.ci_of for one in given for column in one.schema)
+    assert shown == ("level" in parameters(name))
 
 
 @pytest.mark.parametrize(("name", "parameter", "wrong"), CALLS)

@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 import toolkit as tk
 from toolkit.analyses.intervals import holm
-from toolkit.schemas.outcome_results import COMPARED_GROUPS, PAIRS
+from toolkit.schemas.comparison_results import COMPARED_GROUPS, PAIRS
 
 
 def person_course(**groups: tuple[int, int]) -> pl.DataFrame:

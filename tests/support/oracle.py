@@ -1136,6 +1136,8 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (r"A step where 10 more have passed\.", _nothing),
         (r"Bands are 95% intervals, time by time\.", _nothing),
         (rf"n = (?:about )?{_N} enrollments(?: · )?", _n_about),
+        (r"In brackets: 95% intervals(?:, those of the difference for all rows together)?\.",
+         _nothing),
         (r"Counts (?:are rounded to multiples of 5|under 10 learners are withheld|"
          r"of fewer than 10 learners are withheld)[^.·]*\.?", _nothing),
         (r"(?:Fewer|fewer) than 10 [^.,;]*[.,;]?", _nothing),

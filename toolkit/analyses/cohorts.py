@@ -22,11 +22,11 @@ from toolkit.analyses.grouping import (
     per_group,
     with_spans,
 )
-from toolkit.analyses.intervals import rate
+from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import COMPLETED, DAYS_TO_PASS, ENROLLED, completed
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
-from toolkit.schemas.arguments import a_whole_number, one_of
+from toolkit.schemas.arguments import a_level, a_whole_number, one_of
 from toolkit.schemas.outcome_results import COHORT_PROGRESS
 
 Cohort = Literal["1w", "1mo", "1q", "1y"]
@@ -45,6 +45,7 @@ def cohort_progress(
     step: str = "30d",
     periods: int = 12,
     by: By = None,
+    level: float = LEVEL,
 ) -> Result:
     """Follow the share who passed, by cohort and time since enrollment.
 
@@ -59,6 +60,7 @@ def cohort_progress(
         step: Length of a period in days or weeks, such as "30d" or "4w".
         periods: How many periods to follow.
         by: Further columns to group by.
+        level: The coverage of the intervals, a fraction.
 
     Returns:
         The group columns and those of `schemas.outcome_results.COHORT_PROGRESS`. n_excluded
@@ -84,7 +86,7 @@ def cohort_progress(
          (datetime.date(2026, 2, 1), 2, None, None, None, 'not yet')]
     """
     days = _days_of(step)
-    groups = _checked(cohort, periods, by)
+    groups, level = _checked(cohort, periods, by), a_level(level)
     need = ["in_enrollments", "passed", "enrolled_day", "days_to_pass", "observed_days"]
     rows = with_spans(records(pc, need), {COHORT: cohort})
     excluded = (DAYS_TO_PASS < 0) | (nw.col("passed") & DAYS_TO_PASS.is_null())
@@ -100,8 +102,10 @@ def cohort_progress(
         .pipe(partial(_dated, cohort=cohort))
         .pipe(partial(_cells, groups=groups, periods=periods))
     )
-    derive = partial(_table, outcome="passed", days=days)
-    return Result.from_counts(COHORT_PROGRESS, groups.names, cells.n, derive, keys=cells.keys)
+    derive = partial(_table, outcome="passed", days=days, level=level)
+    return Result.from_counts(
+        COHORT_PROGRESS, groups.names, cells.n, derive, keys=cells.keys, level=level
+    )
 
 
 def _cells(counted: pl.DataFrame, *, groups: Groups, periods: int) -> pl.DataFrame:
@@ -133,6 +137,7 @@ def completion_progress(
     periods: int = 12,
     by: By = None,
     completed_from: float = COMPLETED,
+    level: float = LEVEL,
 ) -> Result:
     """Follow the share who completed, by cohort and time since enrollment, through snapshots.
 
@@ -148,6 +153,7 @@ def completion_progress(
         periods: How many periods to follow.
         by: Further columns to group by.
         completed_from: The completion, a fraction, from which a learner counts as completed.
+        level: The coverage of the intervals, a fraction.
 
     Returns:
         The table of `cohort_progress`. n_members are those of the latest snapshot. A cell is null
@@ -168,7 +174,7 @@ def completion_progress(
         [(1, 2, 1, 'shown'), (2, 2, 2, 'shown'), (3, None, None, 'not yet')]
     """
     days = _days_of(step)
-    groups = _checked(cohort, periods, by)
+    groups, level = _checked(cohort, periods, by), a_level(level)
     done = completed(completed_from)
     need = ["in_enrollments", "completion", "enrolled_day", "observed_days", "as_of"]
     seen = []
@@ -197,8 +203,9 @@ def completion_progress(
         COHORT_PROGRESS,
         groups.names,
         cells([one.n for one in seen]),
-        partial(_table, outcome="completed", days=days),
+        partial(_table, outcome="completed", days=days, level=level),
         keys=cells(key_sums) if len(key_sums) == len(seen) else None,
+        level=level,
     )
 
 
@@ -269,11 +276,11 @@ def _one_undated_row(cells: pl.DataFrame, groups: Groups) -> pl.DataFrame:
     return groups.named(kept.drop("oldest", strict=False).sort(*groups.keys, "cohort", "period"))
 
 
-def _table(cells: pl.DataFrame, *, outcome: str, days: int) -> pl.DataFrame:
+def _table(cells: pl.DataFrame, *, outcome: str, days: int, level: float) -> pl.DataFrame:
     """Append rates and status to the counted cells."""
     dated = pl.col("cohort").is_not_null()
     return cells.with_columns(
-        *rate("reach_rate", "n_reached", "n_observed"),
+        *rate("reach_rate", "n_reached", "n_observed", level=level),
         pl.when(pl.col("n_observed") > 0).then(pl.col("n_observed", "n_reached")),
         outcome=pl.lit(outcome),
         period=pl.when(dated).then("period"),

@@ -19,7 +19,7 @@ from toolkit.analyses.clusters import (
 )
 from toolkit.analyses.counting import Frame, flag, records
 from toolkit.analyses.grouping import By, Groups, count_by, groups_of
-from toolkit.analyses.intervals import rate
+from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.pairs import (
     CHI_SQUARED,
     DESIGN,
@@ -28,7 +28,7 @@ from toolkit.analyses.pairs import (
     SMALL_EXPECTED,
     compared_pairs,
 )
-from toolkit.analyses.simultaneous import ALPHA, bonferroni, judged
+from toolkit.analyses.simultaneous import bonferroni, judged
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
 from toolkit.analyses.within import STRATUM, compared_within
 from toolkit.errors import ArgumentError, SchemaError
@@ -36,8 +36,8 @@ from toolkit.release.tables import release_table, with_status
 from toolkit.results.registry import look_up
 from toolkit.results.result import Narrative, Result, marked
 from toolkit.schemas import Table
-from toolkit.schemas.arguments import a_share, one_of
-from toolkit.schemas.outcome_results import (
+from toolkit.schemas.arguments import a_level, a_share, alpha_of, one_of
+from toolkit.schemas.comparison_results import (
     COMPARED_GROUPS,
     COMPARISON_TEST,
     PAIRS,
@@ -78,7 +78,7 @@ class Comparison:
         if "verdict" in self.pairs.schema.names:
             parts = [self.groups, self.pairs]
         parts += [] if self.within is None else [self.within]
-        caution = look_up("text.narratives:caution")(self.by, self.among)
+        caution = look_up("text.comparison_narratives:caution")(self.by, self.among)
         return Narrative(" ".join([*(str(part.narrate()) for part in parts), caution]))
 
     def chart(self, **options: Any) -> Any:
@@ -110,14 +110,15 @@ def compare_groups(
     cluster: str | None = None,
     strata: By = None,
     margin: float | None = None,
+    level: float = LEVEL,
 ) -> Comparison:
     """Compare the share with an outcome between groups, all pairs or each with a reference.
 
-    Differences have Newcombe's interval, ratios that of Katz, both 95 %. A pair is tested by
+    Differences have Newcombe's interval, ratios that of Katz. A pair is tested by
     Pearson's χ² without continuity correction, by Fisher's exact test where an expected count is
     below 5. p_adjusted and the simultaneous intervals beside it are Bonferroni's over all pairs of
     the result, so they alone depend on which groups there are. An interval excludes 0 exactly where
-    its p is below .05. Records are independent unless `cluster` says which belong together.
+    its p is below 1 - level. Records are independent unless `cluster` says which belong together.
 
     Args:
         pc: A person_course frame of any engine.
@@ -135,6 +136,8 @@ def compare_groups(
         margin: The smallest difference of shares that matters, such as 0.05 for 5 percentage
             points. Each pair then has a `verdict`: equivalent within ±margin, different, or
             undecided.
+        level: The coverage of the intervals, a fraction. A difference counts as more than chance
+            where p is below 1 - level.
 
     Raises:
         SchemaError: A column is missing, or of another kind.
@@ -169,6 +172,7 @@ def compare_groups(
         raise ArgumentError(f"outcome must be a name, not {outcome!r}")
     if margin is not None:
         margin = a_share(margin, name="margin")
+    level = a_level(level)
     rows = records(pc, NEEDED)
     reached = {"passed": PASSED, "active": ACTIVE, "completed": done}.get(outcome, nw.col(outcome))
     if outcome not in _OUTCOMES and rows.collect_schema().get(outcome) != nw.Boolean:
@@ -200,7 +204,7 @@ def compare_groups(
             of_safe = moments and moments.released(safe["n_reached"], safe["n_learners"])
             return with_status(described(safe, of_safe), exact, table, min_n)
 
-        return Result(table, (), exact, protect)
+        return Result(table, (), exact, protect, level=level)
 
     within = None
     if strata is not None:
@@ -209,16 +213,17 @@ def compare_groups(
         found = _cells(rows, groups, strata, counts, names, cluster)
         told = " and ".join([strata] if isinstance(strata, str) else strata)
         within = _within(
-            compared_within(*found, chosen, margin),
+            compared_within(*found, chosen, margin, level=level),
             {**about, "within": pl.lit(told)},
             margin,
             has_keys=plain.keys is not None,
+            level=level,
         )
     return Comparison(
-        groups=result(COMPARED_GROUPS, _rates),
+        groups=result(COMPARED_GROUPS, partial(_rates, level=level)),
         pairs=result(
             PAIRS if margin is None else with_equivalence(PAIRS),
-            partial(compared_pairs, reference=chosen, margin=margin),
+            partial(compared_pairs, reference=chosen, margin=margin, level=level),
         ),
         test=result(COMPARISON_TEST, _overall),
         within=within,
@@ -255,9 +260,15 @@ def _cells(
 
 
 def _within(
-    pairs: pl.DataFrame, about: dict[str, pl.Expr], margin: float | None, *, has_keys: bool
+    pairs: pl.DataFrame,
+    about: dict[str, pl.Expr],
+    margin: float | None,
+    *,
+    has_keys: bool,
+    level: float,
 ) -> Result:
     """The pairs compared within strata; what is adjusted is measured on the records."""
+    alpha = alpha_of(level)
 
     def derive(counts: pl.DataFrame) -> pl.DataFrame:
         rates = (pl.col(f"n_reached_{x}") / pl.col(f"n_learners_{x}") for x in "ab")
@@ -267,21 +278,25 @@ def _within(
             pooled_difference=pooled.fill_nan(None),
             p_adjusted=bonferroni(counts["p_value"]),
             **about,
-        ).with_columns(_kept("p_value", "difference_ci"), _kept("p_adjusted", "simultaneous"))
-        return told if margin is None else judged(told, margin)
+        ).with_columns(
+            _kept("p_value", "difference_ci", alpha), _kept("p_adjusted", "simultaneous", alpha)
+        )
+        return told if margin is None else judged(told, margin, alpha)
 
     names = [name for name in pairs.columns if name.startswith("key_")]
     keys = pairs.select(pl.col(name).alias(f"n_{name[4:]}") for name in names)
     table = WITHIN_STRATA if margin is None else with_equivalence(WITHIN_STRATA)
-    return Result.from_counts(table, [], pairs.drop(names), derive, keys=keys if has_keys else None)
+    return Result.from_counts(
+        table, [], pairs.drop(names), derive, keys=keys if has_keys else None, level=level
+    )
 
 
-def _kept(p: str, interval: str) -> pl.Expr:
-    """The p on the side of .05 on which its interval is, whatever two digits make of it."""
+def _kept(p: str, interval: str, alpha: float) -> pl.Expr:
+    """The p on the side of alpha on which its interval is, whatever two digits make of it."""
     excludes = (pl.col(f"{interval}_low") > 0) | (pl.col(f"{interval}_high") < 0)
-    below, value = 0.99 * ALPHA, pl.col(p)
-    kept = pl.when(excludes & (value >= ALPHA)).then(below)
-    return kept.when(~excludes & (value < ALPHA)).then(ALPHA).otherwise(value).alias(p)
+    below, value = 0.99 * alpha, pl.col(p)
+    kept = pl.when(excludes & (value >= alpha)).then(below)
+    return kept.when(~excludes & (value < alpha)).then(alpha).otherwise(value).alias(p)
 
 
 def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
@@ -302,9 +317,9 @@ def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
     )
 
 
-def _rates(groups: pl.DataFrame, moments: Moments | None) -> pl.DataFrame:
+def _rates(groups: pl.DataFrame, moments: Moments | None, *, level: float) -> pl.DataFrame:
     of_clusters = moments is not None
-    return groups.with_columns(rate("rate", *_RATE["rate"], of_clusters=of_clusters))
+    return groups.with_columns(rate("rate", *_RATE["rate"], level=level, of_clusters=of_clusters))
 
 
 def _reference(reference: object, groups: pl.Series) -> str | None:

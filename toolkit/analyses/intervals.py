@@ -72,19 +72,22 @@ def _score_interval(k: pl.Expr, n: pl.Expr, z: float | pl.Expr) -> tuple[pl.Expr
     return pl.when(known).then(low), pl.when(known).then(high)
 
 
-def rate(name: str, k: str, n: str, *, of_clusters: bool = False) -> list[pl.Expr]:
+def rate(
+    name: str, k: str, n: str, *, level: float = LEVEL, of_clusters: bool = False
+) -> list[pl.Expr]:
     """The share of column k in column n as `name`, with `name_ci_low` and `name_ci_high`.
 
     Args:
         name: What the share is called.
         k: The column of the numerator.
         n: The column of the denominator.
+        level: The confidence, a fraction.
         of_clusters: The rows come in clusters, as `name_effect` and `name_clusters` say.
     """
-    low, high = wilson(pl.col(k), pl.col(n))
+    low, high = wilson(pl.col(k), pl.col(n), level=level)
     if of_clusters:
         effect, clusters = pl.col(f"{name}_effect"), pl.col(f"{name}_clusters")
-        low, high = wilson_of_clusters(pl.col(k), pl.col(n), effect, clusters)
+        low, high = wilson_of_clusters(pl.col(k), pl.col(n), effect, clusters, level=level)
     share = pl.when(pl.col(n) > 0).then(pl.col(k) / pl.col(n))
     return [share.alias(name), low.alias(f"{name}_ci_low"), high.alias(f"{name}_ci_high")]
 

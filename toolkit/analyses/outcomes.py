@@ -10,7 +10,7 @@ import polars as pl
 from toolkit.analyses.clusters import count_clusters, of_clusters, with_effects
 from toolkit.analyses.counting import Frame, flag, records
 from toolkit.analyses.grouping import By, Groups, count_by, groups_of, per_group
-from toolkit.analyses.intervals import rate
+from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import (
     ACTIVE,
     COMPLETED,
@@ -23,6 +23,7 @@ from toolkit.analyses.stages import (
 )
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
+from toolkit.schemas.arguments import a_level
 from toolkit.schemas.outcome_results import (
     COMPLETED_AND_PASSED,
     COMPLETION_FUNNEL,
@@ -42,6 +43,7 @@ def outcomes(
     completed_from: float = COMPLETED,
     totals: bool = False,
     cluster: str | None = None,
+    level: float = LEVEL,
 ) -> Result:
     """Count outcomes per group, with rates and the distribution of grades.
 
@@ -58,10 +60,11 @@ def outcomes(
         cluster: The column that says which records belong together, such as "username" where
             learners are in several courses. Their records are alike, and intervals that take them
             for independent are too narrow.
+        level: The coverage of the intervals, a fraction.
 
     Returns:
         The group columns and those of `schemas.outcome_results.OUTCOMES`. Rates have Wilson's
-        95 % interval; with `cluster`, that of as many learners as the records are worth. Grades,
+        interval; with `cluster`, that of as many learners as the records are worth. Grades,
         taken to 4 decimals, are described by the mean and by the quartiles of Hyndman and Fan's
         type 7 (linear between neighbours), as in NumPy and R, exactly.
 
@@ -82,7 +85,7 @@ def outcomes(
         ...     "pass_rate_of_enrolled").rows()
         [('a', 2, 1, 0.5), ('b', 1, 1, 0.0)]
     """
-    groups, done = groups_of(by, OUTCOMES), completed(completed_from)
+    groups, done, level = groups_of(by, OUTCOMES), completed(completed_from), a_level(level)
     counts = {
         "n_not_enrolled": flag(~ENROLLED),
         "n_enrolled": flag(ENROLLED),
@@ -106,9 +109,14 @@ def outcomes(
         per_cluster = groups.named(count_clusters(rows, groups, counts, cluster))
         n, counted_as = _with_design(n, per_cluster, groups), of_clusters(OUTCOMES, _RATES)
     derive = partial(
-        _with_rates, completed_from=float(completed_from), are_clusters=cluster is not None
+        _with_rates,
+        completed_from=float(completed_from),
+        are_clusters=cluster is not None,
+        level=level,
     )
-    return Result.from_counts(OUTCOMES, columns, n, derive, keys=table.keys, counted_as=counted_as)
+    return Result.from_counts(
+        OUTCOMES, columns, n, derive, keys=table.keys, counted_as=counted_as, level=level
+    )
 
 
 def _with_design(table: pl.DataFrame, per_cluster: pl.DataFrame, groups: Groups) -> pl.DataFrame:
@@ -140,8 +148,14 @@ def _per_group(
     return groups.named(table)
 
 
-def _with_rates(table: pl.DataFrame, *, completed_from: float, are_clusters: bool) -> pl.DataFrame:
-    rates = [expr for r in RATES for expr in rate(r.name, r.k, r.n, of_clusters=are_clusters)]
+def _with_rates(
+    table: pl.DataFrame, *, completed_from: float, are_clusters: bool, level: float
+) -> pl.DataFrame:
+    rates = [
+        expr
+        for r in RATES
+        for expr in rate(r.name, r.k, r.n, level=level, of_clusters=are_clusters)
+    ]
     return table.with_columns(*rates, completed_from=pl.lit(completed_from))
 
 
@@ -184,7 +198,9 @@ def _grade_statistics(counted: pl.DataFrame, by: list[str], weight: str) -> pl.D
     return per_group(values, by, aggregations)
 
 
-def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPLETED) -> Result:
+def completion_funnel(
+    pc: Frame, *, by: By = None, completed_from: float = COMPLETED, level: float = LEVEL
+) -> Result:
     """Follow the enrolled through active, half-way, completed, and completed and passed.
 
     One row per group and stage, in that order. A learner is at a stage who meets its condition
@@ -195,6 +211,7 @@ def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPL
         pc: A person_course frame of any engine.
         by: Columns to group by, calendar cohorts included (see `outcomes`).
         completed_from: The completion, a fraction of at least one half, that counts as completed.
+        level: The coverage of the intervals, a fraction.
 
     Returns:
         The group columns and those of `schemas.outcome_results.COMPLETION_FUNNEL`.
@@ -211,6 +228,7 @@ def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPL
          ('completed and passed', 1, 1.0), ('passed without completing', 1, None)]
     """
     groups, done = groups_of(by, COMPLETION_FUNNEL), completed(completed_from)
+    level = a_level(level)
     if completed_from < HALF_WAY:
         raise ArgumentError(f"the funnel needs completed_from of {HALF_WAY} or more")
     stages = {
@@ -225,8 +243,9 @@ def completion_funnel(pc: Frame, *, by: By = None, completed_from: float = COMPL
     definitions = {name: definition for name, (definition, _) in stages.items()}
     counted = count_by(records(pc, NEEDED), groups, counts)
     table = counted.pipe(partial(_stages, groups=groups, definitions=definitions))
+    derive = partial(_funnel_rates, level=level)
     return Result.from_counts(
-        COMPLETION_FUNNEL, groups.names, table.n, _funnel_rates, keys=table.keys
+        COMPLETION_FUNNEL, groups.names, table.n, derive, keys=table.keys, level=level
     )
 
 
@@ -255,11 +274,11 @@ def _stages(counted: pl.DataFrame, *, groups: Groups, definitions: dict[str, str
     return groups.named(table.with_columns(n_dropped=pl.col("n_previous") - pl.col("n_reached")))
 
 
-def _funnel_rates(table: pl.DataFrame) -> pl.DataFrame:
+def _funnel_rates(table: pl.DataFrame, *, level: float) -> pl.DataFrame:
     # Of a stage that has none before it; as released, it may be drawn to the next multiple of 5.
     reached, enrolled = pl.col("n_reached"), pl.col("n_enrolled")
     held = pl.when(reached > enrolled).then(enrolled).otherwise(reached)
     return table.with_columns(n_reached=held).with_columns(
-        *rate("rate_of_enrolled", "n_reached", "n_enrolled"),
-        *rate("rate_of_previous", "n_reached", "n_previous"),
+        *rate("rate_of_enrolled", "n_reached", "n_enrolled", level=level),
+        *rate("rate_of_previous", "n_reached", "n_previous", level=level),
     )

@@ -11,7 +11,6 @@ from scipy import stats
 from toolkit.analyses.clusters import Moments
 from toolkit.analyses.intervals import LEVEL, katz, ratio_of
 from toolkit.analyses.simultaneous import (
-    ALPHA,
     Rates,
     agreeing,
     bonferroni,
@@ -19,6 +18,7 @@ from toolkit.analyses.simultaneous import (
     judged,
 )
 from toolkit.analyses.spread import students
+from toolkit.schemas.arguments import alpha_of
 
 SMALL_EXPECTED = 5
 CHI_SQUARED, FISHER, ROBUST = "χ²", "Fisher's exact", "robust score"
@@ -31,6 +31,7 @@ def compared_pairs(
     *,
     reference: str | None,
     margin: float | None = None,
+    level: float = LEVEL,
 ) -> pl.DataFrame:
     """Compare every two groups, or each with the reference.
 
@@ -39,6 +40,7 @@ def compared_pairs(
         moments: How the groups go together over the clusters; None where rows are independent.
         reference: The group that all others are compared with; None compares all pairs.
         margin: The smallest difference that matters; None does not test equivalence.
+        level: The coverage of the intervals, a fraction.
     """
     numbered = groups.with_row_index("place")
     a = numbered.rename(lambda name: f"{name}_a")
@@ -49,11 +51,11 @@ def compared_pairs(
         wanted = (pl.col("group_b") == reference) & (pl.col("group_a") != reference)
     pairs = a.join(b, how="cross").filter(wanted)
     k_a, n_a, k_b, n_b = (pl.col(f"n_{of}_{x}") for x in "ab" for of in ("reached", "learners"))
-    of_ratio = katz(k_a, n_a, k_b, n_b)
+    of_ratio = katz(k_a, n_a, k_b, n_b, level=level)
     if moments is not None:
         together = [moments.correlation(*pair) for pair in _places(pairs)]
         pairs = pairs.with_columns(pl.Series("together", together, pl.Float64))
-        of_ratio = _ratio_of_clusters()
+        of_ratio = _ratio_of_clusters(level)
     share = (k_a + k_b) / (n_a + n_b)
     # Where all have the outcome, or none, there is nothing to test.
     differ = share.is_between(0, 1, closed="none")
@@ -68,22 +70,22 @@ def compared_pairs(
     )
     tested = _independent(pairs) if moments is None else _robust(pairs, moments)
     tested = tested.with_columns(p_adjusted=bonferroni(tested["p_value"]))
-    rates = _rates(tested)
-    tested = tested.with_columns(_intervals(tested, rates))
+    rates, alpha = _rates(tested), alpha_of(level)
+    tested = tested.with_columns(_intervals(tested, rates, alpha))
     if margin is None:
         return tested
     p = pl.Series("equivalence_p_value", equivalence(rates.ends, margin, tested.height))
-    return judged(tested.with_columns(p.fill_nan(None)), margin)
+    return judged(tested.with_columns(p.fill_nan(None)), margin, alpha)
 
 
-def _intervals(pairs: pl.DataFrame, rates: Rates) -> list[pl.Series]:
+def _intervals(pairs: pl.DataFrame, rates: Rates, alpha: float) -> list[pl.Series]:
     """The ends of each difference's own interval, and of those that hold together."""
     found = []
     for name, p, tests in (
         ("difference_ci", "p_value", 1),
         ("simultaneous", "p_adjusted", max(pairs.height, 1)),
     ):
-        ends = agreeing(rates.ends, pairs[p].to_numpy() / tests, ALPHA / tests)
+        ends = agreeing(rates.ends, pairs[p].to_numpy() / tests, alpha / tests)
         for end, values in zip(("low", "high"), ends, strict=True):
             found.append(pl.Series(f"{name}_{end}", values).fill_nan(None))
     return found
@@ -142,7 +144,7 @@ def _robust(pairs: pl.DataFrame, moments: Moments) -> pl.DataFrame:
     )
 
 
-def _ratio_of_clusters() -> tuple[pl.Expr, pl.Expr]:
+def _ratio_of_clusters(level: float) -> tuple[pl.Expr, pl.Expr]:
     """The ends of the ratio, from `DESIGN` of each group and their correlation."""
     shares, logs = [], []
     for x in "ab":
@@ -152,5 +154,5 @@ def _ratio_of_clusters() -> tuple[pl.Expr, pl.Expr]:
     fewest = pl.min_horizontal(f"{DESIGN[1]}_a", f"{DESIGN[1]}_b")
     one, other = logs
     variance = one**2 + other**2 - 2 * pl.col("together") * one * other
-    half = students(fewest, LEVEL) * variance.clip(0.0).sqrt()
+    half = students(fewest, level) * variance.clip(0.0).sqrt()
     return ratio_of(shares[0], shares[1], half)

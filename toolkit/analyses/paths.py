@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -12,11 +13,11 @@ import polars as pl
 
 from toolkit.analyses.counting import Frame, counted, flag, grouped, latest_moment, records
 from toolkit.analyses.grouping import KEY
-from toolkit.analyses.intervals import rate
+from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import ENROLLED
 from toolkit.release.rounding import keys_of_groups
 from toolkit.results.result import Result, marked
-from toolkit.schemas.arguments import a_whole_number
+from toolkit.schemas.arguments import a_level, a_whole_number
 from toolkit.schemas.outcome_results import REPEATS, TRANSITIONS
 
 NEEDED = [
@@ -59,7 +60,7 @@ class LearnerPaths:
         return f"{self.repeats!r}\n\n{self.transitions!r}"
 
 
-def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
+def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) -> LearnerPaths:
     """Count who repeats a course, and who goes on from one course to another.
 
     A course is the organisation and number of the course id, over all runs; an id of another form
@@ -73,6 +74,7 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
     Args:
         pc: A person_course frame of any engine. No username leaves it.
         within_days: The longest time from a pass to the next enrollment.
+        level: The coverage of the intervals, a fraction.
 
     Raises:
         SchemaError: A column is missing, or of another kind.
@@ -89,10 +91,11 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
         ['course', 'n_learners', 'n_repeaters']
     """
     a_whole_number(within_days, name="within_days")
+    level = a_level(level)
     rows = records(pc, NEEDED)
     as_of = latest_moment(rows)
     if as_of is None:
-        return _paths(REPEATS.empty(), TRANSITIONS.empty())
+        return _paths(level, REPEATS.empty(), TRANSITIONS.empty())
     last_pass = (as_of.date() - EPOCH).days - within_days
     named = nw.concat_str(nw.col("org"), nw.lit("+"), nw.col("course_number"))
     has_keys = KEY in rows.collect_schema().names()
@@ -111,11 +114,13 @@ def learner_paths(pc: Frame, *, within_days: int = 180) -> LearnerPaths:
     learners = _learners(courses, again)
     repeats, transitions = _repeats(learners, again), _transitions(learners, moves)
     if not has_keys:
-        return _paths(repeats, transitions)
+        return _paths(level, repeats, transitions)
     # The same sums of keys, which lead to the same draw as the same learners have elsewhere.
     again, moves = _of_keys(again), _of_keys(moves)
     learners = _learners(_of_keys(courses), again)
-    return _paths(repeats, transitions, _repeats(learners, again), _transitions(learners, moves))
+    return _paths(
+        level, repeats, transitions, _repeats(learners, again), _transitions(learners, moves)
+    )
 
 
 def _parts(enrolled: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
@@ -167,6 +172,7 @@ def _learners(courses: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
 
 
 def _paths(
+    level: float,
     repeats: pl.DataFrame,
     transitions: pl.DataFrame,
     repeats_keys: pl.DataFrame | None = None,
@@ -180,7 +186,10 @@ def _paths(
                 keys_of_groups(transitions.select(both), "n_moved"),
             ]
         )
-    moves = Result.from_counts(TRANSITIONS, [], transitions, _move_rates, keys=transitions_keys)
+    derive = partial(_move_rates, level=level)
+    moves = Result.from_counts(
+        TRANSITIONS, [], transitions, derive, keys=transitions_keys, level=level
+    )
     return LearnerPaths(
         repeats=Result.from_counts(REPEATS, [], repeats, lambda table: table, keys=repeats_keys),
         transitions=moves.sort(
@@ -189,8 +198,8 @@ def _paths(
     )
 
 
-def _move_rates(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(rate("move_rate", "n_moved", "n_passed"))
+def _move_rates(table: pl.DataFrame, *, level: float) -> pl.DataFrame:
+    return table.with_columns(rate("move_rate", "n_moved", "n_passed", level=level))
 
 
 def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:

@@ -13,7 +13,6 @@ from scipy.special import ndtr, ndtri, stdtrit
 Floats = NDArray[np.float64]
 Ends = Callable[[Floats], tuple[Floats, Floats]]
 """The ends of intervals, one for each z: the quantile that a normal estimate would take."""
-ALPHA = 0.05
 _FURTHEST = 37.0  # beyond it a probability is no longer a number
 _LARGEST = 1e6  # of a t of few degrees, whose square still is a number
 _HALVINGS = 60
@@ -101,14 +100,14 @@ def equivalence(ends: Ends, margin: float, n: int) -> Floats:
     return np.where(known, np.maximum(*one_sided), np.nan)
 
 
-def judged(pairs: pl.DataFrame, margin: float) -> pl.DataFrame:
+def judged(pairs: pl.DataFrame, margin: float, alpha: float) -> pl.DataFrame:
     """Append the margin, the adjusted p of equivalence, and the verdict of each pair."""
     adjusted = bonferroni(pairs["equivalence_p_value"])
     known = pl.col("difference").is_not_null() & pl.col("equivalence_p_value").is_not_null()
     verdict = (
-        pl.when(adjusted < ALPHA)
+        pl.when(adjusted < alpha)
         .then(pl.lit("equivalent"))
-        .when(pl.col("p_adjusted") < ALPHA)
+        .when(pl.col("p_adjusted") < alpha)
         .then(pl.lit("different"))
         .otherwise(pl.lit("undecided"))
     )

@@ -7,10 +7,11 @@ from functools import partial
 
 import polars as pl
 
-from toolkit.analyses.intervals import rate
+from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import Table, require_columns
+from toolkit.schemas.arguments import a_level
 from toolkit.schemas.outcome_results import count, with_interval
 
 
@@ -21,6 +22,7 @@ def result(
     groups: Sequence[str] = (),
     keys: Mapping[str, str] | None = None,
     caption: str | None = None,
+    level: float = LEVEL,
 ) -> Result:
     """Make a result of an aggregate of one's own, by saying which of its columns count learners.
 
@@ -32,9 +34,10 @@ def result(
         keys: For a count, the column with the sum of the `record_key`s behind it. With it the
             rounding is the one of the toolkit's own tables; without, it is drawn by the group.
         caption: Where the data come from.
+        level: The coverage of the intervals, a fraction.
 
     Returns:
-        The groups and counts, and for each count within another its share with Wilson's 95 %
+        The groups and counts, and for each count within another its share with Wilson's
         interval: `n_passed` of `n_enrolled` gives `passed_rate`.
 
     Raises:
@@ -48,6 +51,7 @@ def result(
         [('-35', 0.508), ('35-', 0.3)]
     """
     _refuse(frame, counts, groups, keys)
+    level = a_level(level)
     columns = [count(name, "Learners.", within) for name, within in counts.items()]
     rates = {
         f"{name.removeprefix('n_')}_rate": (name, within)
@@ -59,12 +63,16 @@ def result(
     table = Table("user_result", "one row per group", tuple(columns))
     shown = frame.select(*groups, *counts)
     sums = None if keys is None else frame.select(pl.col(keys[name]).alias(name) for name in counts)
-    derive = partial(_with_rates, rates)
-    return Result.from_counts(table, groups, shown, derive, keys=sums, caption=caption)
+    derive = partial(_with_rates, rates, level)
+    return Result.from_counts(table, groups, shown, derive, keys=sums, caption=caption, level=level)
 
 
-def _with_rates(rates: Mapping[str, tuple[str, str]], table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(e for name, (k, n) in rates.items() for e in rate(name, k, n))
+def _with_rates(
+    rates: Mapping[str, tuple[str, str]], level: float, table: pl.DataFrame
+) -> pl.DataFrame:
+    return table.with_columns(
+        end for name, (k, n) in rates.items() for end in rate(name, k, n, level=level)
+    )
 
 
 def _refuse(
@@ -77,6 +85,10 @@ def _refuse(
         raise ArgumentError(f"frame must be a Polars DataFrame, not {type(frame).__name__}")
     if not isinstance(counts, Mapping) or not counts:
         raise ArgumentError('counts must name the columns of learners, such as {"n": None}')
+    if isinstance(groups, str | bytes) or not isinstance(groups, Sequence):
+        raise ArgumentError(f'groups must be a list of columns, such as ["course"], not {groups!r}')
+    if keys is not None and (not isinstance(keys, Mapping) or set(keys) != set(counts)):
+        raise ArgumentError(f"keys must name a column for each count, not be {keys!r}")
     require_columns(frame.columns, [*counts, *groups, *(keys or {}).values()], what="the frame")
     for name, within in counts.items():
         if not frame.schema[name].is_integer():
@@ -86,8 +98,6 @@ def _refuse(
                 f"`{name}` is within `{within}`, which is none of the counts; name that too, as a "
                 f'count of its own: {{"{within}": None}}'
             )
-    if keys is not None and set(keys) != set(counts):
-        raise ArgumentError("keys must name a column for each count")
     unknown = set(frame.columns) - {*counts, *groups, *(keys or {}).values()}
     if unknown:
         raise ArgumentError(

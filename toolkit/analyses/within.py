@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from toolkit.analyses.clusters import CLUSTER, hotellings_p
-from toolkit.analyses.simultaneous import ALPHA, Rates, equivalence, own_p_value, quantile
+from toolkit.analyses.simultaneous import Rates, equivalence, own_p_value, quantile
 from toolkit.errors import ArgumentError
+from toolkit.schemas.arguments import alpha_of
 
 Floats = NDArray[np.float64]
 STRATUM = " stratum"
@@ -38,6 +39,8 @@ def compared_within(
     per_cluster: pl.DataFrame | None,
     reference: str | None,
     margin: float | None,
+    *,
+    level: float,
 ) -> pl.DataFrame:
     """Compare every two groups, or each with the reference, within the strata that both have.
 
@@ -47,6 +50,7 @@ def compared_within(
         per_cluster: The same per `CLUSTER`; None where rows are independent.
         reference: The group that all others are compared with; None compares all pairs.
         margin: The smallest difference that matters; None does not test equivalence.
+        level: The coverage of the intervals, a fraction.
 
     Raises:
         ArgumentError: There are more than 1,000 pairs.
@@ -71,11 +75,13 @@ def compared_within(
         )
     rows = [{"group_a": a, "group_b": b, **_pair(cells, per_cluster, a, b)} for a, b in pairs]
     found = pl.DataFrame(rows, schema=_SCHEMA)
-    estimates = _estimates(found, margin, of_clusters=per_cluster is not None)
+    estimates = _estimates(found, margin, alpha_of(level), of_clusters=per_cluster is not None)
     return found.with_columns(estimates).drop(_DESIGN, "together")
 
 
-def _estimates(pairs: pl.DataFrame, margin: float | None, *, of_clusters: bool) -> list[pl.Series]:
+def _estimates(
+    pairs: pl.DataFrame, margin: float | None, alpha: float, *, of_clusters: bool
+) -> list[pl.Series]:
     """The difference of each pair with its intervals, and the p that they imply."""
     rate_a, rate_b, n_a, n_b, effect_a, effect_b, clusters_a, clusters_b = (
         pairs[f"{name}_{x}"].cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -87,7 +93,7 @@ def _estimates(pairs: pl.DataFrame, margin: float | None, *, of_clusters: bool) 
     rates = Rates(rate_a, rate_b, n_a / effect_a, n_b / effect_b, clusters, together)
     found = {"difference": rate_a - rate_b}
     for name, tests in (("difference_ci", 1), ("simultaneous", max(pairs.height, 1))):
-        ends = rates.ends(np.full(pairs.height, quantile(ALPHA / tests)))
+        ends = rates.ends(np.full(pairs.height, quantile(alpha / tests)))
         found |= {
             f"{name}_{end}": values for end, values in zip(("low", "high"), ends, strict=True)
         }

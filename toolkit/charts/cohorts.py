@@ -60,7 +60,7 @@ def cohort_progress(
         *([alt.Tooltip("group:N", title="group")] if released.by else []),
         alt.Tooltip("enrolled:N", title="enrolled in"),
         alt.Tooltip("days:Q", title="days since enrollment"),
-        alt.Tooltip(f"text_{RATE}:N", title=f"{outcome} (95% interval)"),
+        alt.Tooltip(f"text_{RATE}:N", title=f"{outcome} ({words.kind_of_interval(released)})"),
         alt.Tooltip("text_n_reached:N", title="learners counted"),
         alt.Tooltip("text_n_observed:N", title="observed so long"),
         alt.Tooltip("text_n_members:N", title="in the cohort"),

@@ -18,7 +18,7 @@ MOST_PAIRS = 30
 def pairs(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw the differences of `compare_groups` with simultaneous 95% intervals, largest first.
+    """Draw the differences of `compare_groups` with simultaneous intervals, largest first.
 
     A filled dot is a pair that differs, its interval excluding 0. At most 30 pairs are drawn, those
     with the largest differences; the subtitle says so.
@@ -39,9 +39,10 @@ def pairs(
         group=pl.Series(names, dtype=pl.String),
         text=pl.Series([one[2] for one in told], dtype=pl.String),
         p=pl.Series([one[3] for one in told], dtype=pl.String),
-        filled=(most["p_adjusted"] < words.SIGNIFICANT).fill_null(value=False),
+        filled=(most["p_adjusted"] < released.alpha).fill_null(value=False),
     )
-    differ = seen.filter(pl.col("p_adjusted") < words.SIGNIFICANT).height
+    differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
+    level = words.kind_of_interval(released)
     of = words.plural(seen.height, "pair")
     finding = (
         f"{differ} of {of} of groups differ by more than chance alone would explain"
@@ -61,10 +62,10 @@ def pairs(
     return finish(
         dots(
             drawn,
-            Axis("Difference of the shares, with 95% interval", "+.0%", zero=True),
+            Axis(f"Difference of the shares, with {level}", "+.0%", zero=True),
             [
                 alt.Tooltip("group:N", title="groups"),
-                alt.Tooltip("text:N", title="difference (95% interval)"),
+                alt.Tooltip("text:N", title=f"difference ({level})"),
                 alt.Tooltip("p:N", title="p, adjusted"),
             ],
         ),
@@ -72,7 +73,7 @@ def pairs(
         subtitle=subtitle(
             released, int(learners["n"].sum()), source, *notes, unit="learners", of_groups=True
         ),
-        description=f"Dot plot of differences between groups with 95% intervals. {finding}.",
+        description=f"Dot plot of differences between groups with {level}s. {finding}.",
     )
 
 
@@ -125,7 +126,7 @@ def transitions(
             alt.Tooltip("to_course:N", title="enrolled in next"),
             alt.Tooltip("text_n_moved:N", title="learners"),
             alt.Tooltip("text_n_passed:N", title="of"),
-            alt.Tooltip("text_move_rate:N", title="share (95% interval)"),
+            alt.Tooltip("text_move_rate:N", title=f"share ({words.kind_of_interval(released)})"),
         ],
     )
     passed = rows.unique("from_course")["n_passed"].sum()

@@ -89,7 +89,7 @@ def _differences(
         value="difference",
         low="simultaneous_low",
         high="simultaneous_high",
-        filled=(pl.col("p_adjusted") < words.SIGNIFICANT).fill_null(value=False),
+        filled=(pl.col("p_adjusted") < released.alpha).fill_null(value=False),
     ).with_columns(
         text=pl.Series(told, dtype=pl.String),
         p=pl.Series([words.p_value(p) for p in drawn["p_adjusted"]], dtype=pl.String),
@@ -99,7 +99,7 @@ def _differences(
         notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
         hidden = hidden.clear()
     reference = words.name(_first(released).get("reference"))
-    finding = _finding(seen, reference, ways)
+    finding = _finding(seen, reference, ways, released.alpha)
     notes = [f"Reference: {reference}", _note(released), *notes]
     n, level = int(named["n_learners"].sum() or 0), words.kind_of_interval(released)
     return finish(
@@ -122,7 +122,7 @@ def _differences(
 
 def _note(released: Released) -> str:
     together = ", for all groups together" if released.frame.height > 1 else ""
-    return f"Filled dots: p below 0.05{together}"
+    return f"Filled dots: p below {released.alpha:g}{together}"
 
 
 def _interval(row: dict[str, Any], write: Any) -> str:
@@ -133,10 +133,10 @@ def _interval(row: dict[str, Any], write: Any) -> str:
     return words.between(low, high)
 
 
-def _finding(seen: pl.DataFrame, reference: str, ways: tuple[str, str]) -> str:
+def _finding(seen: pl.DataFrame, reference: str, ways: tuple[str, str], alpha: float) -> str:
     if seen.is_empty():
         return f"Differences from {reference}: {NOTHING}"
-    sure = seen.filter(pl.col("p_adjusted") < words.SIGNIFICANT)
+    sure = seen.filter(pl.col("p_adjusted") < alpha)
     counts = [
         f"{part.height} {way}"
         for part, way in zip(

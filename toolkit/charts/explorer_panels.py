@@ -173,7 +173,7 @@ def courses(released: Released) -> alt.LayerChart:
         f"{_IN_COHORT} && (datum.is_shown || datum.course === course)"
     )
     y = alt.Y("slot:Q", axis=None, scale=alt.Scale(domain=[n_slots - 0.5, -0.5], nice=False))
-    what = "Passed of the enrolled, with 95% interval"
+    what = f"Passed of the enrolled, with {words.kind_of_interval(released)}"
     axis = alt.Axis(format=".0%", tickCount=5)
     scale = alt.Scale(domain=[0, _round_up(rows["high"])])
     x = alt.X("at:Q", title=what, axis=axis, scale=scale)

@@ -22,7 +22,7 @@ def outcomes(
     title: str | None = None,
     source: str | None = None,
 ) -> alt.LayerChart:
-    """Draw one rate of `outcomes` per group: a dot with its 95% interval, highest first.
+    """Draw one rate of `outcomes` per group: a dot with its interval, highest first.
 
     Args:
         released: What may be shown of `outcomes`.
@@ -44,7 +44,7 @@ def outcomes(
 def compared_groups(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw the rates of `compare_groups`: a dot with its 95% interval per group, highest first.
+    """Draw the rates of `compare_groups`: a dot with its interval per group, highest first.
 
     Args:
         released: What may be shown of `compare_groups(…).groups`.
@@ -110,11 +110,11 @@ def _rates(
         notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
         told = told.clear()
     all_groups = named.filter(is_total)[rate].to_list()
-    finding = _finding(ranked, rate, what, released)
+    finding, level = _finding(ranked, rate, what, released), words.kind_of_interval(released)
     columns = ["group", "value", "low", "high", f"text_{k}", f"text_{n}", f"text_{rate}"]
     tooltip = [
         *([alt.Tooltip("group:N", title="group")] if rows.height > 1 else []),
-        alt.Tooltip(f"text_{rate}:N", title="rate (95% interval)"),
+        alt.Tooltip(f"text_{rate}:N", title=f"rate ({level})"),
         alt.Tooltip(f"text_{k}:N", title="learners counted"),
         alt.Tooltip(f"text_{n}:N", title="of"),
     ]
@@ -123,7 +123,7 @@ def _rates(
     return finish(
         dots(
             drawn.select(columns),
-            Axis(f"{what}, with 95% interval"),
+            Axis(f"{what}, with {level}"),
             tooltip,
             hidden=told,
             rule=all_groups[0] if all_groups else None,
@@ -138,7 +138,7 @@ def _rates(
             of_groups=rows.height > 1,
         ),
         description=f"Dot plot of {words.plural(rows.height, 'group')}, highest first: {what}, "
-        f"with 95% intervals. {finding}.",
+        f"with {level}s. {finding}.",
     )
 
 
@@ -147,8 +147,8 @@ def _finding(ranked: pl.DataFrame, rate: str, what: str, released: Released) -> 
         return f"{what}: {NOTHING}"
     best, worst = ranked.row(0, named=True), ranked.row(-1, named=True)
     if ranked.height == 1:
-        interval = words.interval(best, rate, released)
-        return f"{what}: {words.share(best, rate, released)} (95% interval {interval})"
+        interval = words.in_brackets(words.interval(best, rate, released), released)
+        return f"{what}: {words.share(best, rate, released)}{interval}"
     return (
         f"{what}: from {words.share(worst, rate, released)} in {worst['group']} "
         f"to {words.share(best, rate, released)} in {best['group']}"

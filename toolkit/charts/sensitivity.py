@@ -17,7 +17,7 @@ from toolkit.text import words
 def sensitivity(
     released: Released, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
-    """Draw the headline under each choice with its 95% interval; a dashed line is the reported one.
+    """Draw the headline under each choice with its interval; a dashed line is the reported one.
 
     Args:
         released: What may be shown of `sensitivity`.
@@ -46,19 +46,15 @@ def sensitivity(
     seen = drawn.filter(pl.col("value").is_not_null())
     reported = drawn.filter("is_first")["value"].drop_nulls().to_list()
     headline = str(rows[0]["headline"]) if rows else "headline"
-    finding = _finding(seen, headline, name)
-    unit = (
-        f"{headline.capitalize()}, with 95% interval"
-        if name == "rate"
-        else "Days, with 95% interval"
-    )
+    finding, level = _finding(seen, headline, name), words.kind_of_interval(released)
+    unit = f"{headline.capitalize()}, with {level}" if name == "rate" else f"Days, with {level}"
     return finish(
         dots(
             seen.drop("is_first"),
             Axis(unit, ".0%" if name == "rate" else ",.0f"),
             [
                 alt.Tooltip("group:N", title="choice"),
-                alt.Tooltip("text:N", title=f"{headline} (95% interval)"),
+                alt.Tooltip("text:N", title=f"{headline} ({level})"),
                 alt.Tooltip("n:N", title="learners"),
             ],
             hidden=drawn.filter(pl.col("value").is_null()).select("group", text=pl.lit(NOTHING)),

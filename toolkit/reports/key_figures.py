@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from toolkit.analyses.counting import Frame
+from toolkit.analyses.intervals import LEVEL
 from toolkit.analyses.outcomes import outcomes
 from toolkit.release.tables import SHOWN, with_status
 from toolkit.reports.language import Language, read_language
@@ -45,19 +46,21 @@ _RATES = {
 _QUARTER = "after enrollment, a quarter is estimated to have passed"
 
 
-def key_figures(pc: Frame) -> Result:
+def key_figures(pc: Frame, *, level: float = LEVEL) -> Result:
     """Sum up all enrollments in a few figures, each from the released outcomes and curve.
 
     One row per figure.
 
     Args:
         pc: A person_course frame of any engine, or a study.
+        level: The coverage of the intervals, a fraction.
 
     Returns:
         The columns of `schemas.outcome_results.KEY_FIGURES`.
 
     Raises:
         SchemaError: A column is missing, or of another kind.
+        ArgumentError: `level` is no fraction between 0 and 1.
 
     Examples:
         >>> from datetime import UTC, datetime
@@ -69,8 +72,8 @@ def key_figures(pc: Frame) -> Result:
         >>> key_figures(pc).release().frame.head(2).select("figure", "n_learners").rows()
         [('Enrollments', 40), ('Active', None)]
     """
-    counted = outcomes(pc)
-    timed = survival_summary(time_to_pass(pc, undated="leave_out")).filter(
+    counted = outcomes(pc, level=level)
+    timed = survival_summary(time_to_pass(pc, undated="leave_out"), level=level).filter(
         statistic="first quartile"
     )
     exact = _figures(counted.frame, timed.frame)
@@ -79,7 +82,7 @@ def key_figures(pc: Frame) -> Result:
         safe = _figures(counted.release(min_n=min_n).frame, timed.release(min_n=min_n).frame)
         return with_status(safe, exact, KEY_FIGURES, min_n)
 
-    return Result(KEY_FIGURES, (), exact, protect)
+    return Result(KEY_FIGURES, (), exact, protect, level=level)
 
 
 def _figures(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:

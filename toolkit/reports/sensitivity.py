@@ -11,13 +11,14 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.engines import HasPersonCourse
+from toolkit.analyses.intervals import LEVEL
 from toolkit.analyses.outcomes import outcomes
 from toolkit.analyses.stages import COMPLETED
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
-from toolkit.schemas.arguments import a_share, one_of
+from toolkit.schemas.arguments import a_level, a_share, one_of
 from toolkit.schemas.moments import When, moment
 from toolkit.schemas.paper_results import AS_REPORTED, SENSITIVITY
 from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes
@@ -67,6 +68,7 @@ def sensitivity(
     origins: Sequence[Origin] = (),
     as_of: Sequence[When] | None = None,
     excluding: Mapping[str, pl.Expr] | None = None,
+    level: float = LEVEL,
 ) -> Result:
     """Compute the headline under other choices, each changed alone.
 
@@ -87,6 +89,7 @@ def sensitivity(
             days earlier. A pass without a date is left out of a rate; completion has no dates.
         excluding: Whom to leave out, each by a name: `{"honor": pl.col("mode") == "honor"}`. By
             default those who enrolled in the last 30 days.
+        level: The coverage of the intervals, a fraction.
 
     Returns:
         The columns of `schemas.paper_results.SENSITIVITY`, as reported first.
@@ -129,7 +132,7 @@ def sensitivity(
             excluding=_conditions(excluding, frame),
         )
     )
-    results = [_results(one, headline) for one in alternatives]
+    results = [_results(one, headline, a_level(level)) for one in alternatives]
 
     def rows(of: Callable[[Result], pl.DataFrame]) -> pl.DataFrame:
         found = [
@@ -149,7 +152,7 @@ def sensitivity(
             rows(lambda result: result.release(min_n=min_n).frame), exact, SENSITIVITY, min_n
         )
 
-    return Result(SENSITIVITY, (), exact, protect)
+    return Result(SENSITIVITY, (), exact, protect, level=level)
 
 
 def _alternatives(
@@ -278,10 +281,11 @@ def _timed(origin: Origin, look: datetime | None = None) -> Callable[[pl.DataFra
     return lambda rows: time_to_pass(rows, origin, as_of=look, undated="leave_out")
 
 
-def _results(one: _Alternative, headline: Headline) -> tuple[Result, Result]:
+def _results(one: _Alternative, headline: Headline, level: float) -> tuple[Result, Result]:
     """The headline's result, and a result that counts who is left out."""
     if headline in _RATES:
-        return outcomes(one.rows, completed_from=one.completed_from), outcomes(one.left_out)
+        counted = outcomes(one.rows, completed_from=one.completed_from, level=level)
+        return counted, outcomes(one.left_out)
     timed = one.timed or _timed("enrolled")
     durations = pl.concat(
         [
@@ -293,7 +297,7 @@ def _results(one: _Alternative, headline: Headline) -> tuple[Result, Result]:
             ),
         ]
     )
-    of_headline = survival_summary(durations).filter(statistic=headline)
+    of_headline = survival_summary(durations, level=level).filter(statistic=headline)
     return of_headline, exclusions(durations)
 
 

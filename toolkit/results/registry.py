@@ -34,12 +34,14 @@ REGISTRY: dict[str, Entry] = {
     "completion_funnel": Entry("charts.funnel:completion_funnel", "text.narratives:funnel"),
     "distribution": Entry("charts.distributions:distribution", "text.narratives:distribution"),
     "cohort_progress": Entry("charts.cohorts:cohort_progress", "text.narratives:cohort_progress"),
-    "compared_groups": Entry("charts.outcomes:compared_groups", "text.narratives:groups"),
-    "pairs": Entry("charts.comparisons:pairs", "text.narratives:pairs"),
-    "within_strata": Entry(None, "text.narratives:within_strata"),
+    "compared_groups": Entry(
+        "charts.outcomes:compared_groups", "text.comparison_narratives:groups"
+    ),
+    "pairs": Entry("charts.comparisons:pairs", "text.comparison_narratives:pairs"),
+    "within_strata": Entry(None, "text.comparison_narratives:within_strata"),
     "repeats": Entry(None, "text.narratives:repeats"),
     "transitions": Entry("charts.comparisons:transitions", "text.narratives:transitions"),
-    "comparison_test": Entry(None, "text.narratives:comparison_test"),
+    "comparison_test": Entry(None, "text.comparison_narratives:comparison_test"),
     "match_counts": Entry(None, "text.narratives:match_counts"),
     "change_counts": Entry(None, "text.narratives:change_counts", "No record has changed."),
     "exclusions": Entry(None, "text.time_narratives:exclusions", "Nobody is left out."),

@@ -19,6 +19,7 @@ from toolkit.release.rounding import MIN_N
 from toolkit.release.tables import SHOWN, release_table, with_status
 from toolkit.results.registry import REGISTRY, chart_of, look_up
 from toolkit.schemas import Role, Table
+from toolkit.schemas.arguments import alpha_of
 
 OUTPUT = "so2"  # marks a notebook output as released, with its threshold and narrative
 View = Callable[[pl.DataFrame], pl.DataFrame]
@@ -35,6 +36,12 @@ class _Shown:
 
     schema: Table
     by: tuple[str, ...]
+    level: float
+
+    @property
+    def alpha(self) -> float:
+        """The level of the tests that agree with its intervals: 0.05 for intervals of 95 %."""
+        return alpha_of(self.level)
 
     def release(self, *, min_n: int | None = MIN_N) -> Released:
         raise NotImplementedError
@@ -162,6 +169,7 @@ class Result(_Shown):
         protect: Makes the released figures for a threshold.
         caption: Where the data come from and as of when; None if not given.
         views: What `filter`, `sort` and `head` do to a frame, exact or released.
+        level: The coverage of its intervals.
 
     Examples:
         >>> import toolkit as tk
@@ -190,6 +198,7 @@ class Result(_Shown):
         keys: pl.DataFrame | None = None,
         counted_as: Table | None = None,
         caption: str | None = None,
+        level: float = 0.95,
     ) -> Result:
         """Make a result whose statistics follow from a count table.
 
@@ -204,6 +213,7 @@ class Result(_Shown):
             keys: For each count, the sum of the keys of its records, in the same rows.
             counted_as: The table of `counts`, if it differs from the one `derive` makes.
             caption: Where the data come from.
+            level: The coverage of the intervals that `derive` computes.
         """
         groups = tuple(by)
 
@@ -216,7 +226,7 @@ class Result(_Shown):
             safe = release_table(counts, keys, counted_as or table, [*groups], min_n=min_n)
             return with_status(finished(safe), exact, table, min_n)
 
-        return cls(table, groups, exact, protect, caption)
+        return cls(table, groups, exact, protect, caption, level=level)
 
     @property
     def frame(self) -> pl.DataFrame:

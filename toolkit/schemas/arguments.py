@@ -40,6 +40,22 @@ def a_share(value: object, *, name: str) -> float:
     raise ArgumentError(f"{name} must be a fraction above 0 and at most 1, not {value!r}")
 
 
+def a_level(value: object) -> float:
+    """Return the coverage of an interval as a fraction between 0 and 1.
+
+    Raises:
+        ArgumentError: It is no such fraction; no interval covers for certain.
+    """
+    if _is_number(value) and 0 < value < 1:
+        return float(value)
+    raise ArgumentError(f"level must be a fraction between 0 and 1, such as 0.95, not {value!r}")
+
+
+def alpha_of(level: float) -> float:
+    """Return the level of the test that agrees with intervals of this coverage: 0.05 for 0.95."""
+    return round(1 - level, 12)
+
+
 def a_whole_number(value: object, *, name: str, least: int = 0, most: int | None = None) -> int:
     """Return the argument as a whole number within its bounds.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from toolkit.schemas.change_results import CHANGE_TABLES
 from toolkit.schemas.columns import Table
+from toolkit.schemas.comparison_results import COMPARISON_TABLES
 from toolkit.schemas.outcome_results import OUTCOME_TABLES
 from toolkit.schemas.paper_results import PAPER_TABLES
 
 RESULTS: dict[str, Table] = {
-    table.name: table for table in (*OUTCOME_TABLES, *CHANGE_TABLES, *PAPER_TABLES)
+    table.name: table
+    for table in (*OUTCOME_TABLES, *COMPARISON_TABLES, *CHANGE_TABLES, *PAPER_TABLES)
 }

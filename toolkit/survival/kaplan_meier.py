@@ -15,7 +15,7 @@ from toolkit.analyses.intervals import none_of
 from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
-from toolkit.schemas.arguments import a_number, a_share, one_of
+from toolkit.schemas.arguments import a_level, a_number, one_of
 from toolkit.schemas.survival_results import KAPLAN_MEIER, mixed
 from toolkit.survival.clusters import Clusters
 from toolkit.survival.event_table import (
@@ -215,9 +215,7 @@ def ends_at_0(curve: pl.DataFrame, level: float, each: Sequence[str] = (GROUP,))
 
 def normal_quantile(level: float) -> float:
     """The z of a two-sided interval that covers with this probability."""
-    if a_share(level, name="level") == 1:
-        raise ArgumentError("level must be below 1: no interval covers for certain")
-    return NormalDist().inv_cdf(0.5 + level / 2)
+    return NormalDist().inv_cdf(0.5 + a_level(level) / 2)
 
 
 def a_list_of_times(times: object, *, name: str) -> list[float]:

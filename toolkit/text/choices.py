@@ -71,7 +71,7 @@ def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[s
         sentences = [
             f"Of {row['n_enrolled']:,} enrolled, "
             f"{words.share(row, 'active_rate_of_enrolled', outcomes)} were active and {rate} "
-            f"passed{f' (95% interval {interval})' if interval else ''}.",
+            f"passed{words.in_brackets(interval, outcomes)}.",
             _loss(losses.get((course, cohort)), of_cohort[cohort]),
         ]
         said.append({"headline": headline, "text": " ".join(filter(None, sentences))})

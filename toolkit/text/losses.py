@@ -19,7 +19,7 @@ class Loss:
         stage: The stage they did not reach.
         share: The share lost of those who had reached the stage before.
         percent: The same as written; "over 90%" if those who went on are withheld.
-        interval: The 95 % interval of that share as written, "40–50%"; empty if unknown.
+        interval: The interval of that share as written, "40–50%"; empty if unknown.
     """
 
     before: str

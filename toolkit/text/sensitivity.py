@@ -20,9 +20,8 @@ def in_words(released: Released) -> str:
     first, others = rows[0], released.frame.filter(pl.col("choice") != AS_REPORTED)
     if first[name] is None or first["choice"] != AS_REPORTED:
         return "Too few learners to show, or the figure is not reached."
-    interval = between(first, name, released)
     text = f"The {first['headline']} is {told(first, name, released)}"
-    text += f" (95% interval {interval})" if interval else ""
+    text += words.in_brackets(between(first, name, released), released)
     seen = others.filter(pl.col(name).is_not_null()).sort(name, maintain_order=True)
     if seen.is_empty():
         return f"{text}; no other choice can be shown."

@@ -286,9 +286,20 @@ def _tell_apart(cells: list[list[str]], wanted: list[str], by: Sequence[str]) ->
             row[place] = named[row[place]]
 
 
+def _of_intervals(released: Released, shown: pl.DataFrame, wanted: list[str]) -> list[str]:
+    """Say of which level the intervals behind the estimates are, if there are any."""
+    known = [name for name in wanted if name in released.schema.names]
+    pairs = [ends for name in known if (ends := released.schema.interval_of(name))]
+    if not any((shown[low] != shown[high]).any() for low, high in pairs):
+        return []
+    together = released.frame.height > 1 and any(low.startswith("simul") for low, _ in pairs)
+    of_all = ", those of the difference for all rows together" if together else ""
+    return [f"In brackets: {words.kind_of_interval(released)}s{of_all}."]
+
+
 def _note(released: Released, shown: pl.DataFrame, wanted: list[str]) -> str:
     total = released.frame.height
-    notes = ["No rows."] if total == 0 else []
+    notes = ["No rows."] if total == 0 else _of_intervals(released, shown, wanted)
     if total > shown.height:
         notes.append(f"{shown.height:,} of {total:,} rows.")
     if released.min_n is None:

@@ -9,7 +9,8 @@ import polars as pl
 from toolkit.release.tables import SHOWN
 from toolkit.results.result import Released
 from toolkit.text import curves, words
-from toolkit.text.narratives import ONLY_CHANCE, TOO_FEW, _degrees, _hidden, _listed, _verdict
+from toolkit.text.comparison_narratives import NO_MORE, ONLY_CHANCE, degrees, verdict
+from toolkit.text.narratives import TOO_FEW, _hidden, _listed
 from toolkit.text.words import percent, plural, told_count
 
 Row = dict[str, Any]
@@ -134,14 +135,14 @@ def _test(released: Released, what: str, test: str) -> str:
     if row["p_value"] is None or row["statistic"] is None:
         return f"The {what} cannot be compared: there are too few events."
     figures = (
-        f"χ² = {words.number(row['statistic'])}, {_degrees(row['df'])}, "
+        f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, "
         f"{words.p_value(row['p_value'])}"
     )
     n = released.frame.filter("is_compared").height
     left = released.frame.height - n
     beside = f" {plural(left, 'group')} could not be compared." if left else ""
     return (
-        f"The {what} of the {plural(n, 'group')} {_verdict(row['p_value'])} "
+        f"The {what} of the {plural(n, 'group')} {verdict(row['p_value'], released.alpha)} "
         f"({test} test: {figures}).{beside}{_left_out(released)}{words.formed_later(released.by)}"
     )
 
@@ -151,7 +152,7 @@ def logrank_pairs(released: Released) -> str:
     seen = released.frame.filter(pl.col("p_adjusted").is_not_null())
     if seen.is_empty():
         return TOO_FEW
-    differ = seen.filter(pl.col("p_adjusted") < words.SIGNIFICANT).height
+    differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
     pair = f"{words.name(row['group'])} and {words.name(row['other'])}"
     p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
@@ -181,7 +182,7 @@ def rmst_difference(released: Released) -> str:
     return (
         f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
         f"{words.name(first['reference'])}: {_of_all(told, seen)}."
-        f"{words.for_all(released.frame.height)}{_caution(seen)}"
+        f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
         f"{words.formed_later(released.by)}"
     )
 
@@ -202,7 +203,7 @@ def milestone_difference(released: Released) -> str:
     return (
         f"By day {words.days(first['at'])}, {_share(first['reference_share'], released)} of "
         f"{words.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
-        f"{words.for_all(released.frame.height)}{_caution(seen)}"
+        f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
         f"{words.formed_later(released.by)}"
     )
 
@@ -249,7 +250,7 @@ def nelson_aalen(released: Released) -> str:
         low, high = _at(part, day)
         if low is not None and high is not None:
             between = words.between(words.number(low), words.number(high))
-            reached += f" ({words.kind_of_interval(released)} {between})"
+            reached += words.in_brackets(between, released)
         where = f" in {name}" if released.by else ""
         told.append(f"{reached} by day {words.days(day)}{where}")
     return f"The cumulative hazard of passing reaches {_listed(told)}.{_left_out(released)}"
@@ -319,7 +320,7 @@ def _percents(row: Row, released: Released) -> str:
         return ""
     decimal = released.min_n is None
     low, high = (percent(row[end], decimal=decimal, plain=True) for end in ("ci_low", "ci_high"))
-    return f" ({words.kind_of_interval(released)} {words.between(low, high)})"
+    return words.in_brackets(words.between(low, high), released)
 
 
 def _at(part: pl.DataFrame, day: float) -> tuple[float | None, float | None]:
@@ -358,17 +359,12 @@ def _days(row: Row, released: Released) -> str:
     if row["ci_low"] is None or row["ci_high"] is None:
         return estimate
     ends = f"{words.days(row['ci_low'])}–{words.days(row['ci_high'])}"
-    return f"{estimate} ({words.kind_of_interval(released)} {ends})"
+    return f"{estimate}{words.in_brackets(ends, released)}"
 
 
-def _caution(seen: pl.DataFrame) -> str:
-    doubtful = seen.filter(pl.col("p_adjusted") >= words.SIGNIFICANT).height
-    return (
-        " Where p is 0.05 or more, the difference is no larger than chance alone could explain; "
-        "with few learners, a real difference could still be hidden."
-        if doubtful
-        else ""
-    )
+def _caution(seen: pl.DataFrame, released: Released) -> str:
+    doubtful = seen.filter(pl.col("p_adjusted") >= released.alpha).height
+    return f" Where p is {released.alpha:g} or more, the difference {NO_MORE}." if doubtful else ""
 
 
 def _unseen(released: Released) -> str:

@@ -21,7 +21,6 @@ from toolkit.schemas.survival_results import UNDATED_SHARE
 ABSENT = "–"
 UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
 ALL = "all learners"
-SIGNIFICANT = 0.05
 LONGEST = 48  # letters of a name in a chart, of usual width
 _MANY = 5_000  # learners from which a share supports a decimal
 _TOWER = re.compile(
@@ -110,6 +109,11 @@ def plural(n: int, one: str, many: str | None = None) -> str:
 def kind_of_interval(released: Released) -> str:
     """What its intervals are called: "95% interval"."""
     return f"{released.level * 100:g}% interval"
+
+
+def in_brackets(interval: str, released: Released) -> str:
+    """Write an interval behind its estimate: " (95% interval 60–86%)"; nothing if there is none."""
+    return f" ({kind_of_interval(released)} {interval})" if interval else ""
 
 
 def p_value(p: float | None) -> str:

@@ -1,0 +1,166 @@
+"""The result tables of comparisons of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import polars as pl
+
+from toolkit.schemas.columns import Column, Role, Table
+from toolkit.schemas.outcome_results import count, group, measure, statistic, with_interval
+
+COMPARED_GROUPS = Table(
+    "compared_groups",
+    "one row per group of a comparison",
+    (
+        group("group", pl.String, "The group, as text."),
+        count("n_learners", "In the denominator."),
+        count("n_reached", "Of them, with the outcome.", "n_learners"),
+        *with_interval("rate", "n_reached of n_learners.", "n_reached", "n_learners"),
+        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+    ),
+)
+
+COMPARISON_TEST = Table(
+    "comparison_test",
+    "one row: the test over all groups of a comparison",
+    (
+        Column("n_groups", pl.Int64, "How many groups there are."),
+        count("n_learners", "In the denominators of the groups tested."),
+        count("n_reached", "Of them, with the outcome.", "n_learners"),
+        Column("test", pl.String, "χ², or Fisher's exact for two groups with few learners."),
+        statistic("statistic", "Pearson's χ² without continuity correction.", unit="χ²"),
+        Column("df", pl.Int64, "Its degrees of freedom.", Role.STATISTIC),
+        statistic("p_value", "p of the test; null if nothing can be tested.", unit="p"),
+        statistic("cramers_v", "Cramér's V, from 0 (no association) to 1.", unit="ratio"),
+        statistic("smallest_expected", "The smallest expected count.", unit="learners"),
+        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+    ),
+)
+
+_PAIR = ("n_reached_a", "n_learners_a", "n_reached_b", "n_learners_b")
+
+
+def _of_pair(name: str, description: str, unit: str = "fraction") -> Column:
+    return statistic(name, description, *_PAIR, unit=unit)
+
+
+def _pointwise(of: str, kind: Callable[..., Column], unit: str = "points") -> list[Column]:
+    """The ends of the interval of each row by itself."""
+    return [
+        replace(
+            kind(
+                f"{of}_ci_{end}",
+                f"{end.title()} end of the interval of `{of}`, for the row by itself.",
+                *_PAIR,
+                unit=unit,
+            ),
+            ci_of=of,
+        )
+        for end in ("low", "high")
+    ]
+
+
+def _simultaneous(kind: Callable[..., Column]) -> list[Column]:
+    """The ends of the intervals of `difference` that hold for all rows together."""
+    return [
+        replace(
+            kind(
+                f"simultaneous_{end}",
+                f"{end.title()} end of the simultaneous interval of `difference`: those of "
+                "all rows hold together, and exclude 0 where `p_adjusted` is below 1 − level.",
+                *_PAIR,
+                unit="points",
+            ),
+            ci_of="difference",
+        )
+        for end in ("low", "high")
+    ]
+
+
+_ADJUSTED = "p after Bonferroni's correction for all rows."
+
+PAIRS = Table(
+    "pairs",
+    "one row per pair of groups a, b",
+    (
+        group("group_a", pl.String, "The first group, as text."),
+        group("group_b", pl.String, "The second, or the reference."),
+        count("n_learners_a", "In the denominator of a."),
+        count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
+        count("n_learners_b", "In the denominator of b."),
+        count("n_reached_b", "Of them, with the outcome.", "n_learners_b"),
+        _of_pair("difference", "Rate of a minus rate of b.", "points"),
+        *_pointwise("difference", statistic),
+        *_simultaneous(statistic),
+        _of_pair("ratio", "Rate of a over rate of b; null if the rate of b is 0.", "ratio"),
+        *_pointwise("ratio", statistic, "ratio"),
+        Column("test", pl.String, "χ², or Fisher's exact if an expected count is below 5."),
+        _of_pair("statistic", "Pearson's χ² without continuity correction.", "χ²"),
+        _of_pair("p_value", "Two-sided p of the test.", "p"),
+        _of_pair("p_adjusted", _ADJUSTED, "p"),
+        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+    ),
+)
+
+WITHIN_STRATA = Table(
+    "within_strata",
+    "one row per pair of groups a, b, from the strata in which both have learners",
+    (
+        group("group_a", pl.String, "The first group, as text."),
+        group("group_b", pl.String, "The second, or the reference."),
+        Column("n_strata", pl.Int64, "Strata in which both groups have learners."),
+        count("n_learners_a", "In the denominator of a, in these strata."),
+        count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
+        count("n_learners_b", "In the denominator of b, in these strata."),
+        count("n_reached_b", "Of them, with the outcome.", "n_learners_b"),
+        _of_pair("pooled_difference", "Rate of a minus rate of b, without strata.", "points"),
+        measure("pooled_p_value", "p of the test without strata.", *_PAIR, unit="p"),
+        measure(
+            "difference",
+            "Rate of a minus rate of b, both standardized to the strata of a and b together.",
+            *_PAIR,
+            unit="points",
+        ),
+        *_pointwise("difference", measure),
+        *_simultaneous(measure),
+        measure("p_value", "p of the difference, that its interval implies.", *_PAIR, unit="p"),
+        _of_pair("p_adjusted", _ADJUSTED, "p"),
+        measure(
+            "mantel_haenszel_p_value",
+            "p of the Mantel–Haenszel test of a common odds ratio of 1 within strata.",
+            *_PAIR,
+            unit="p",
+        ),
+        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+        Column("within", pl.String, "The columns that define the strata.", Role.STATUS),
+    ),
+)
+
+
+def with_equivalence(table: Table) -> Table:
+    """The table of pairs with what is said where the smallest difference that matters is named."""
+    kind = measure if table is WITHIN_STRATA else statistic
+    rule = "that the difference is `margin` or more, to either side"
+    columns = (
+        Column("margin", pl.Float64, "The smallest difference that matters.", unit="points"),
+        kind("equivalence_p_value", f"p of the two one-sided tests {rule}.", *_PAIR, unit="p"),
+        _of_pair("equivalence_p_adjusted", _ADJUSTED, "p"),
+        Column(
+            "verdict",
+            pl.String,
+            "equivalent: `equivalence_p_adjusted` is below 1 − level. different: else, "
+            "`p_adjusted` is. undecided: neither.",
+            Role.STATUS,
+        ),
+    )
+    place = table.names.index("outcome")
+    return replace(table, columns=(*table.columns[:place], *columns, *table.columns[place:]))
+
+
+COMPARISON_TABLES = (COMPARED_GROUPS, COMPARISON_TEST, PAIRS, WITHIN_STRATA)

@@ -1,0 +1,158 @@
+"""Narratives of comparisons of groups. Nothing here computes a statistic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from toolkit.results.result import Released
+from toolkit.text import words
+from toolkit.text.narratives import TOO_FEW, _extremes, _hidden
+from toolkit.text.words import plural
+
+Row = dict[str, Any]
+MOST_VERDICTS = 3
+_HIDDEN = "chance alone could explain; with few learners, a real difference could still be hidden"
+ONLY_CHANCE, NO_MORE = f"differ by no more than {_HIDDEN}", f"is no larger than {_HIDDEN}"
+
+
+def groups(released: Released) -> str:
+    """Say which groups of a comparison have the lowest and highest share."""
+    frame = released.frame
+    seen = frame.filter(pl.col("rate").is_not_null())
+    first = frame.row(0, named=True)
+    about = f"The share of the {first['among']} who {_did(first['outcome'])}"
+    return (
+        f"{_extremes(seen, 'rate', released, about, ['group'])}{_hidden(frame.height, seen.height)}"
+    )
+
+
+def pairs(released: Released) -> str:
+    """Say which pair of groups differs most, and how many differ by more than chance."""
+    seen = released.frame.filter(pl.col("difference").is_not_null())
+    if seen.is_empty():
+        return TOO_FEW
+    if "verdict" in seen.columns:
+        return _verdicts(seen, released)
+    most = seen.sort(pl.col("difference").abs(), descending=True, maintain_order=True)
+    row = most.row(0, named=True)
+    a, b = words.name(row["group_a"]), words.name(row["group_b"])
+    text = (
+        f"The largest difference is between {a} and {b}: {_points(row, released)}, "
+        f"{words.p_value(row['p_adjusted'])}.{words.for_all(released.frame.height)}"
+    )
+    differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
+    if differ == 0:
+        return f"{text} The groups {ONLY_CHANCE}."
+    of = plural(seen.height, "pair")
+    return f"{text} {differ} of {of} differ by more than chance alone would explain."
+
+
+def _verdicts(seen: pl.DataFrame, released: Released) -> str:
+    """Say which pairs are equivalent, different or undecided, with the figures of a few."""
+    margin = words.points(seen["margin"][0], decimal=True, unit=False).lstrip("+")
+    margin = margin.removesuffix(".0")
+    told = []
+    for name, as_told in (
+        ("equivalent", f"equivalent within ±{margin} percentage points"),
+        ("different", "different"),
+        ("undecided", "undecided"),
+    ):
+        rows = seen.filter(verdict=name)
+        named = [
+            f"{words.name(row['group_a'])} and {words.name(row['group_b'])}, "
+            f"{_points(row, released)}"
+            for row in rows.head(MOST_VERDICTS).iter_rows(named=True)
+        ]
+        if named:
+            of = (
+                f"{rows.height} of {plural(seen.height, 'pair')}, among them "
+                if (rows.height > MOST_VERDICTS)
+                else ""
+            )
+            told.append(f"{as_told[:1].upper()}{as_told[1:]}: {of}{'; '.join(named)}.")
+    return f"{' '.join(told)}{words.for_all(released.frame.height)}"
+
+
+def within_strata(released: Released) -> str:
+    """Say whether the differences of pairs reverse or vanish within strata."""
+    seen = released.frame.filter(pl.col("difference").is_not_null())
+    if seen.is_empty():
+        return TOO_FEW
+    pooled, p = pl.col("pooled_difference"), pl.col("p_value")
+    clear = pl.col("pooled_p_value") < released.alpha
+    turned = clear & (pooled.sign() * pl.col("difference").sign() < 0)
+    lost = clear & (p.is_null() | (p >= released.alpha)) & ~turned
+    where = f"Within the same {words.strata(seen['within'][0])}"
+    if "verdict" in seen.columns:
+        return f"{where}: {_verdicts(seen, released)}"
+    most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)
+    row = most.row(0, named=True)
+    text = (
+        f"{where}, {words.name(row['group_a'])} and {words.name(row['group_b'])} differ by "
+        f"{_points(row, released)}, {words.p_value(row['p_adjusted'])}; "
+        f"overall by {words.percentage_points(row['pooled_difference'])}."
+        f"{words.for_all(released.frame.height)}"
+    )
+    for changed, how in (
+        (turned, "reverses. It comes"),
+        (lost, f"{NO_MORE}. It may come"),
+    ):
+        n = seen.filter(changed).height
+        if n:
+            of = "" if seen.height == 1 else f" of {n} of {plural(seen.height, 'pair')}"
+            text += (
+                f" {where}, the overall difference{of} {how} from how the groups are distributed."
+            )
+    return text
+
+
+def caution(by: str, among: str) -> str:
+    """Say what to bear in mind about the groups of a comparison, and of whom they are made."""
+    text = f"Groups that differ in this may differ in much else.{words.formed_later([by])}"
+    if among == "enrolled":
+        return text
+    return (
+        f"{text} Who is {among} is known only later, and all who soon passed are among them: the "
+        "share is not the chance of a learner who has just enrolled."
+    )
+
+
+def comparison_test(released: Released) -> str:
+    """Say whether the groups of a comparison differ by more than chance."""
+    row = released.frame.row(0, named=True)
+    if row["p_value"] is None:
+        return "The groups cannot be tested: too few learners, or no difference in outcome to see."
+    figures = words.p_value(row["p_value"])
+    if row["statistic"] is not None:
+        figures = f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, {figures}"
+    if row["cramers_v"] is not None:
+        figures += f", Cramér's V = {row['cramers_v']:.2f}"
+    found = f"The {plural(row['n_groups'], 'group')} {verdict(row['p_value'], released.alpha)}"
+    return f"{found} ({row['test']} test: {figures})."
+
+
+def _points(row: Row, released: Released) -> str:
+    """A difference of shares with its interval, in percentage points."""
+    decimal = words.supports_decimal(row, "difference", released)
+    difference = words.percentage_points(row["difference"], decimal=decimal)
+    ends = released.schema.interval_of("difference")
+    if ends is None or row[ends[0]] is None or row[ends[1]] is None:
+        return difference
+    low, high = (words.points(row[end], decimal=decimal, unit=False) for end in ends)
+    return f"{difference}{words.in_brackets(words.between(low, high), released)}"
+
+
+def verdict(p: float, alpha: float) -> str:
+    """Say whether groups differ: by more than chance, or by what may be chance or be hidden."""
+    return "differ by more than chance alone would explain" if p < alpha else ONLY_CHANCE
+
+
+def degrees(df: int) -> str:
+    """Write degrees of freedom: "1 degree of freedom"."""
+    return plural(df, "degree of freedom", "degrees of freedom")
+
+
+def _did(outcome: str) -> str:
+    return "were active" if outcome == "active" else outcome.replace("_", " ")
