@@ -57,13 +57,12 @@ def test_tables_of_300_courses_and_40_cohorts_are_released_in_under_2_seconds() 
     assert sum(map(seconds, tables)) < 2
 
 
-def test_curves_are_released_in_proportion_to_groups_and_rows() -> None:
+def test_12_000_curves_and_one_of_600_000_rows_are_released_in_under_2_seconds() -> None:
     pc, by = learners(300, 40, 15), ["course_id", "cohort"]
     times = range(0, 541, 30)
     durations = tk.time_to_pass(pc, undated="leave_out")
-    some = durations.filter(pl.col("course_id").cast(pl.Int64) < 75)
-    few, many = (tk.kaplan_meier(one, by=by, times=times) for one in (some, durations))
-    assert seconds(many) < 8 * seconds(few)
+    assert seconds(tk.kaplan_meier(durations, by=by)) < 2
+    assert seconds(tk.kaplan_meier(durations, by=by, times=times)) < 2
     draws = np.random.default_rng(1)
     long = pl.DataFrame({"duration": draws.exponential(200, 600_000), "event": True})
     assert seconds(tk.kaplan_meier(long)) < 2

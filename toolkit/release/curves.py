@@ -10,60 +10,15 @@ two steps it lags behind the exact one by fewer than `min_n` learners.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+import polars as pl
 
-from toolkit.release.rounding import Floats, rounded
-
-Keys = NDArray[np.int64]
-Row = dict[str, Any]
+from toolkit.release.rounding import release_counts, rounded
 
 STEPS = [1, 2, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1460, 3650]
 _TOLERANCE = 1e-9  # about the error of a product of fractions that should be a whole number
-
-
-@dataclass(frozen=True)
-class End:
-    """How learners of a group reach one end.
-
-    Attributes:
-        name: The end; None if there is only one.
-        events: Learners who reached it at each time.
-        keys: The sums of their keys.
-        incidence: The estimated share that has reached it by each time.
-    """
-
-    name: str | None
-    events: Floats
-    keys: Keys
-    incidence: Floats
-
-
-@dataclass(frozen=True)
-class Group:
-    """One group's distinct times, sorted, and what happened at each.
-
-    Attributes:
-        times: In units of time, whole or fractional.
-        at_risk: Learners observed until just before each time.
-        keys: The sums of their keys.
-        learners: The number of learners.
-        learners_key: The sum of their keys.
-        ends: The ends they reached.
-        number: Which group it is.
-    """
-
-    times: Floats
-    at_risk: Floats
-    keys: Keys
-    learners: int
-    learners_key: int
-    ends: Sequence[End]
-    number: int = 0
 
 
 def ticks(longest: float, *, about: int = 8) -> list[float]:
@@ -78,118 +33,167 @@ def ticks(longest: float, *, about: int = 8) -> list[float]:
     return [float(i * step) for i in range(int(longest // step) + 1)] if step else [0.0]
 
 
-def release_group(group: Group, *, min_n: int, wanted: Sequence[float]) -> list[Row]:
-    """Return the rows of a group's released curve, sorted by time, one per end.
+def release_curves(
+    exact: pl.DataFrame, group: str, *, min_n: int, wanted: Sequence[float]
+) -> pl.DataFrame:
+    """Return the rows of each group's released curve, by group and time, one per end.
 
     There is a row at time 0, at each step, and at each wanted time as long as enough learners
-    are at risk.
+    are at risk. All groups are released at once: thousands of small curves take no longer than
+    one with as many rows.
 
     Args:
-        group: The exact counts and estimates.
+        exact: By group, end and time: `end` (null if there is one only), `duration`, `n_at_risk`,
+            `n_events`, `n_censored`, the sums of keys behind these counts (`key_at_risk` and the
+            like), and `incidence`, the estimated share that has reached the end. Sorted by time;
+            every end of a group has all times of the group, from 0 on.
+        group: The column with the number of the group.
         min_n: The fewest learners of a step, and at risk.
         wanted: Times that get a row, such as the ticks of a chart.
 
     Returns:
-        `duration` and `end`; `n_at_risk` and `n_events` as released, null if withheld (events are
-        given only at steps); `incidence`; `weight` and `share`, the learners at risk and events
-        from which an estimator arrives at this incidence; and `is_told`, false as long as fewer
-        than `min_n` have reached the end. No rows if the group has fewer than `min_n` learners.
+        `group`, `end` and `duration`; `n_at_risk` and `n_events` as released, null if withheld
+        (events are given only at steps); `weight` and `share`, the learners at risk and events
+        from which an estimator arrives at the released incidence; and `is_told`, false as long
+        as fewer than `min_n` have reached the end. A group with fewer than `min_n` learners has
+        one row of nulls per end.
     """
-    [n] = _shown(np.array([group.learners]), np.array([group.learners_key]), min_n)
-    if n is None:
-        return []
-    whole = np.ceil(group.times - _TOLERANCE) + 0.0  # no −0
-    times = np.unique(np.concatenate([whole, [0.0], wanted]))
-    # The last of the group's times that each of these has reached.
-    reached = np.searchsorted(group.times, times + _TOLERANCE, side="right") - 1
-    is_wanted = np.zeros(len(times), np.bool_)
-    is_wanted[np.searchsorted(times, wanted)] = True
-    ends = [_Heights.of(end, reached, is_wanted, group.learners, min_n) for end in group.ends]
-    steps = {place for end in ends for place in end.events}
-    at_risk = _at_risk(group, times, "left", min_n)
-    weights = _at_risk(group, times - 1, "right", min_n)
-    rows: list[Row] = []
-    before = [0.0] * len(ends)
-    for place, time in enumerate(times.tolist()):
-        is_told = is_wanted[place] and at_risk[place] is not None
-        if not (place in steps or time == 0 or is_told):
-            continue
-        weight = weights[place] or n if time > 0 else n
-        under_way = 1 - sum(before)
-        left = max(under_way, 0.0)
-        for number, end in enumerate(ends):
-            incidence = min(float(end.heights[place]) / n, before[number] + left)
-            step = incidence - before[number]
-            left -= step
-            rows.append(
-                {
-                    "duration": time,
-                    "end": end.name,
-                    "n_at_risk": at_risk[place],
-                    "n_events": end.events.get(place),
-                    "incidence": incidence,
-                    "weight": weight,
-                    "share": weight * step / under_way if under_way > 0 else 0.0,
-                    "is_told": time == 0 or end.heights[place] > 0,
-                }
-            )
-        before = [row["incidence"] for row in rows[-len(ends) :]]
-    return rows
+    curves = exact.select(group, "end").unique(maintain_order=True).with_row_index("_curve")
+    exact = exact.join(curves, on=[group, "end"], nulls_equal=True, maintain_order="left")
+    of_first_end = pl.col("_curve") == pl.col("_curve").min().over(group)
+    exact = exact.with_columns(_is_first=of_first_end)
+    groups = _learners(exact, group, min_n)
+    first = exact.filter("_is_first").join(groups, on=group, how="semi", maintain_order="left")
+    times = _with_at_risk(_times(first, group, wanted), first, group, min_n)
+    grid = times.join(curves, on=group).join(groups, on=group).sort("_curve", "duration")
+    heights = _with_heights(grid, exact, min_n)
+    is_told = (pl.col("_is_wanted") & pl.col("n_at_risk").is_not_null()) | (pl.col("duration") == 0)
+    is_row = pl.col("_is_step").any().over(group, "duration") | is_told
+    rows = heights.filter(is_row).sort(group, "duration", "_curve")
+    nothing = curves.join(groups, on=group, how="anti").with_columns(duration=0.0)
+    found = pl.concat([_with_shares(rows, group), nothing], how="diagonal")
+    columns = ["end", "duration", "n_at_risk", "n_events", "weight", "share", "is_told"]
+    return found.sort(group, "duration", "_curve").select(group, *columns)
 
 
-@dataclass(frozen=True)
-class _Heights:
-    """The learners of a released curve at one end by each time, and the events it shows."""
+def _learners(exact: pl.DataFrame, group: str, min_n: int) -> pl.DataFrame:
+    """The learners of each group that is large enough, exactly and as released."""
 
-    name: str | None
-    events: dict[int, int | None]
-    heights: Floats
+    def learners(what: str) -> pl.Expr:
+        censored = pl.col(f"{what}_censored").filter("_is_first")  # they are in every end
+        return pl.col(f"{what}_events").sum() + censored.sum()
 
-    @classmethod
-    def of(
-        cls,
-        end: End,
-        reached: NDArray[np.intp],
-        is_wanted: NDArray[np.bool_],
-        learners: int,
-        min_n: int,
-    ) -> _Heights:
-        so_far, keys, exact = (
-            np.append(0, values)[reached + 1]
-            for values in (
-                np.cumsum(end.events),
-                np.cumsum(end.keys),
-                np.round(end.incidence * learners, 6),
-            )
+    counted = exact.group_by(group).agg(n=learners("n"), key=learners("key"))
+    large = counted.filter(pl.col("n") >= min_n)
+    shown = release_counts(large["n"], large["key"], min_n=min_n)
+    return large.select(group, _learners="n", _released=shown)
+
+
+def _times(exact: pl.DataFrame, group: str, wanted: Sequence[float]) -> pl.DataFrame:
+    """The whole times at which something happened in each group, time 0, and the wanted times."""
+    whole = (pl.col("duration") - _TOLERANCE).ceil() + 0.0  # no −0
+    chosen = pl.DataFrame({"duration": [0.0, *wanted]}, schema={"duration": pl.Float64})
+    chosen = chosen.with_columns(_is_wanted=pl.col("duration").is_in(list(wanted)))
+    happened = exact.select(group, duration=whole, _is_wanted=pl.lit(value=False))
+    everywhere = exact.select(group).unique().join(chosen, how="cross")
+    both = pl.concat([happened, everywhere]).group_by(group, "duration")
+    return both.agg(pl.col("_is_wanted").any()).sort(group, "duration")
+
+
+def _with_at_risk(times: pl.DataFrame, exact: pl.DataFrame, group: str, min_n: int) -> pl.DataFrame:
+    """Append the released numbers at risk at each time, and just after the unit before it."""
+    counts = exact.select(group, "duration", "n_at_risk", "key_at_risk")
+
+    def released(time: pl.Expr, *, after: bool) -> pl.Series:
+        found = times.select(group, _at=time).join_asof(
+            counts,
+            left_on="_at",
+            right_on="duration",
+            by=group,
+            strategy="forward",
+            allow_exact_matches=not after,
+            check_sortedness=False,  # it is sorted by group
         )
-        drawn = rounded(exact, keys).tolist()
-        heights = np.zeros(len(reached))
-        steps, counts, key_sums = [], [], []
-        told, told_key, height = 0.0, 0, 0.0
-        for place, (count, key) in enumerate(zip(so_far.tolist(), keys.tolist(), strict=True)):
-            is_step = count - told >= min_n
-            if is_step:
-                steps.append(place)
-                counts.append(count - told)
-                key_sums.append(key - told_key)
-                told, told_key = count, key
-            if is_step or (is_wanted[place] and count >= min_n):
-                height = max(height, drawn[place])
-            heights[place] = height
-        shown = _shown(np.array(counts), np.array(key_sums, np.int64), min_n)
-        return cls(end.name, dict(zip(steps, shown, strict=True)), heights)
+        return release_counts(found["n_at_risk"], found["key_at_risk"], min_n=min_n)
+
+    time = pl.col("duration")
+    return times.with_columns(
+        n_at_risk=released(time, after=False), weight=released(time - 1, after=True)
+    )
 
 
-def _at_risk(
-    group: Group, times: Floats, side: Literal["left", "right"], min_n: int
-) -> list[int | None]:
-    """The released number of learners under way just before each time ("right": after it)."""
-    places = np.searchsorted(group.times, times, side=side)
-    return _shown(np.append(group.at_risk, 0)[places], np.append(group.keys, 0)[places], min_n)
+def _with_heights(grid: pl.DataFrame, exact: pl.DataFrame, min_n: int) -> pl.DataFrame:
+    """Append where the steps are, the events they show, and the learners at an end by each time."""
+    so_far = exact.select(
+        "_curve",
+        "duration",
+        pl.col("n_events", "key_events").cum_sum().over("_curve"),
+        pl.col("incidence").fill_null(0.0),
+    )
+    at = grid.with_columns(_at=pl.col("duration") + _TOLERANCE).join_asof(
+        so_far, left_on="_at", right_on="duration", by="_curve", check_sortedness=False
+    )
+    height = np.round((at["incidence"] * at["_learners"]).to_numpy(), 6)
+    drawn = rounded(height, at["key_events"].to_numpy())
+    is_step = pl.Series(
+        _steps(at["_curve"].to_list(), at["n_events"].to_list(), min_n), dtype=pl.Boolean
+    )
+    is_drawn = is_step | (at["_is_wanted"] & (at["n_events"] >= min_n))
+    return at.with_columns(
+        n_events=_events_of_steps(at, is_step, min_n),
+        _is_step=is_step,
+        _height=pl.Series(drawn * is_drawn.to_numpy()),
+    ).with_columns(pl.col("_height").cum_max().over("_curve"))
 
 
-def _shown(values: NDArray[Any], keys: Keys, min_n: int) -> list[int | None]:
-    """The released counts, null if withheld."""
-    drawn = np.maximum(rounded(values.astype(np.float64), keys), min_n).tolist()
-    large = (values >= min_n).tolist()
-    return [int(count) if shown else None for count, shown in zip(drawn, large, strict=True)]
+def _steps(curves: Iterable[int], events: Iterable[int], min_n: int) -> Iterator[bool]:
+    """Whether enough further learners have come to the end since the last step of the curve."""
+    curve, told = -1, 0
+    for own, so_far in zip(curves, events, strict=True):
+        if own != curve:
+            curve, told = own, 0
+        is_step = so_far - told >= min_n
+        if is_step:
+            told = so_far
+        yield is_step
+
+
+def _events_of_steps(at: pl.DataFrame, is_step: pl.Series, min_n: int) -> pl.Series:
+    """The released number of events since the step before; null between steps."""
+    so_far = pl.col("n_events", "key_events")
+    since = so_far - so_far.shift(fill_value=0).over("_curve")
+    steps = at.with_row_index("_row").filter(is_step).select("_row", since)
+    shown = release_counts(steps["n_events"], steps["key_events"], min_n=min_n)
+    return pl.repeat(None, at.height, dtype=pl.Int64, eager=True).scatter(steps["_row"], shown)
+
+
+def _with_shares(rows: pl.DataFrame, group: str) -> pl.DataFrame:
+    """Append the events among `weight` that lead an estimator from row to row, and `is_told`."""
+    height, is_start = pl.col("_height"), pl.col("duration") == 0
+    heights = rows.select(group, "duration", "_curve", height / pl.col("_released"))
+    rises = pl.DataFrame(
+        list(_rises(heights.iter_rows())),
+        schema={"rise": pl.Float64, "left": pl.Float64},
+        orient="row",
+    )
+    n = pl.when(~is_start).then("weight").fill_null(pl.col("_released")).cast(pl.Float64)
+    share = pl.when(rises["left"] > 0).then(n * rises["rise"] / rises["left"]).otherwise(0.0)
+    return rows.with_columns(weight=n, share=share, is_told=is_start | (height > 0))
+
+
+def _rises(heights: Iterable[tuple[int, float, int, float]]) -> Iterator[tuple[float, float]]:
+    """How far each curve rises, and who was under way before: all ends together stay within 1."""
+    of_group, at = -1, -1.0
+    under_way = left = 1.0
+    before: dict[int, float] = {}
+    for group, time, curve, height in heights:
+        if group != of_group:
+            of_group, at, before = group, -1.0, {}
+        if time != at:
+            at, under_way = time, 1 - sum(before.values())
+            left = max(under_way, 0.0)
+        was = before.get(curve, 0.0)
+        before[curve] = min(height, was + left)
+        rise = before[curve] - was
+        left -= rise
+        yield rise, under_way

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Sequence
 
 import polars as pl
 
-from toolkit.release.curves import End, Group, Row, release_group, ticks
+from toolkit.release.curves import release_curves, ticks
 from toolkit.release.rounding import keys_of_groups, release_counts
 from toolkit.release.tables import SHOWN, release_table, withheld
 from toolkit.schemas import Table
 from toolkit.survival.event_table import GROUP, sizes
 
 _SHOWN_COUNTS = {"n_at_risk": "_n_at_risk", "n_events": "_n_events"}
-_ROWS = {
-    "duration": pl.Float64,
-    "end": pl.String,
-    "n_at_risk": pl.Int64,
-    "n_events": pl.Int64,
-    "weight": pl.Float64,
-    "share": pl.Float64,
-    "is_told": pl.Boolean,
-}
 TOLD = "_is_told"
 
 
@@ -49,23 +38,16 @@ def released_table(
     longest = steps.filter(pl.col("n_at_risk") >= min_n)["duration"].max()
     wanted = list(times) if times is not None else ticks(float(str(longest or 0)))
     keyed = steps if "key_events" in steps.columns else _keyed_by_group(steps, by)
-    rows: list[Row] = []
-    for group in _groups(keyed):
-        found = release_group(group, min_n=min_n, wanted=wanted)
-        nothing: list[Row] = [{"duration": 0.0, "end": end.name} for end in group.ends]
-        rows += [row | {GROUP: group.number} for row in found or nothing]
     ends = ["end"] if "end" in keyed.columns else []
-    return (
-        pl.DataFrame(rows, schema=_ROWS | {GROUP: keyed.schema[GROUP]})
-        .join(_about(keyed, by, min_n), on=GROUP, how="left", maintain_order="left")
-        .select(
-            *[*by, GROUP, "duration", *ends, "n_excluded", "n_undated"],
-            *(pl.col(name).alias(kept) for name, kept in _SHOWN_COUNTS.items()),
-            n_at_risk="weight",
-            n_events="share",
-            n_censored=pl.lit(0.0),
-            **{TOLD: "is_told"},
-        )
+    one_end = [] if ends else [pl.lit(None, pl.String).alias("end")]
+    rows = release_curves(keyed.with_columns(one_end), GROUP, min_n=min_n, wanted=wanted)
+    return rows.join(_about(keyed, by, min_n), on=GROUP, how="left", maintain_order="left").select(
+        *[*by, GROUP, "duration", *ends, "n_excluded", "n_undated"],
+        *(pl.col(name).alias(kept) for name, kept in _SHOWN_COUNTS.items()),
+        n_at_risk="weight",
+        n_events="share",
+        n_censored=pl.lit(0.0),
+        **{TOLD: "is_told"},
     )
 
 
@@ -107,42 +89,6 @@ def released_sizes(steps: pl.DataFrame, by: list[str], table: Table, *, min_n: i
     """The learners, events and exclusions of each group, as released."""
     counted = sizes(steps, by)
     return release_table(counted.n, counted.keys, table, by, min_n=min_n)
-
-
-def _groups(keyed: pl.DataFrame) -> Iterator[Group]:
-    """The groups of an event table, in its order, each cut out of whole columns."""
-    names = ["n_at_risk", "key_at_risk", "n_events", "key_events", "n_censored", "key_censored"]
-    columns = {name: keyed[name].to_numpy() for name in ["duration", *names]}
-    columns["incidence"] = keyed["incidence"].fill_null(0.0).to_numpy()
-    end = keyed["end"] if "end" in keyed.columns else pl.repeat("", keyed.height, eager=True)
-    runs = keyed.select(GROUP, end=end).with_row_index("rows")
-    cuts = runs.group_by(GROUP, "end", maintain_order=True).agg("rows").select(GROUP, "end", "rows")
-    for number, own in groupby(cuts.iter_rows(), key=itemgetter(0)):
-        names_of_ends, places = zip(*((end_, rows) for _, end_, rows in own), strict=True)
-        parts = [{name: values[one] for name, values in columns.items()} for one in places]
-        first = parts[0]
-        totals = {
-            what: int(first[f"{what}_censored"].sum())
-            + sum(int(part[f"{what}_events"].sum()) for part in parts)
-            for what in ("n", "key")
-        }
-        yield Group(
-            number=number,
-            times=first["duration"],
-            at_risk=first["n_at_risk"].astype(float),
-            keys=first["key_at_risk"],
-            learners=totals["n"],
-            learners_key=totals["key"],
-            ends=[
-                End(
-                    name or None,
-                    part["n_events"].astype(float),
-                    part["key_events"],
-                    part["incidence"],
-                )
-                for name, part in zip(names_of_ends, parts, strict=True)
-            ],
-        )
 
 
 def _keyed_by_group(steps: pl.DataFrame, by: list[str]) -> pl.DataFrame:

@@ -124,7 +124,7 @@ def with_measured_variance(told: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFr
     joined = (
         told.with_row_index("_row")
         .sort("duration")
-        .join_asof(measured, left_on="duration", right_on="_at", by=GROUP, strategy="backward")
+        .join_asof(measured, left_on="duration", right_on="_at", by=GROUP, check_sortedness=False)
     )
     digits = pl.col("_measured").round_sig_figs(DIGITS)
     return joined.sort("_row").with_columns(greenwood=digits).drop("_row", "_at", "_measured")

@@ -1,0 +1,85 @@
+"""Released curves, compared with a walk from day to day over each group's learners."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import toolkit as tk
+from toolkit.release.rounding import MIN_N, rounded
+
+COLUMNS = ["duration", "n_at_risk", "n_events", "survival"]
+Learner = tuple[float, bool, int]
+
+
+def draw(value: float, of: list[Learner]) -> float:
+    return float(rounded(np.array([float(value)]), np.array([sum(key for *_, key in of)]))[0])
+
+
+def shown(of: list[Learner]) -> int | None:
+    return max(MIN_N, int(draw(len(of), of))) if len(of) >= MIN_N else None
+
+
+def survival(learners: list[Learner], time: float) -> float:
+    left = Fraction(1)
+    for end in sorted({d for d, event, _ in learners if event and d <= time}):
+        at_risk = sum(d >= end for d, *_ in learners)
+        left *= 1 - Fraction(sum(d == end and event for d, event, _ in learners), at_risk)
+    return float(left)
+
+
+def walked(learners: list[Learner], wanted: list[float]) -> list[tuple[float | None, ...]]:
+    """The rows of a curve by the rule in words, one day after the other."""
+    n = shown(learners)
+    if n is None:
+        return [(0.0, None, None, None)]
+    rows: list[tuple[float | None, ...]] = []
+    told: list[Learner] = []
+    height = 0.0
+    for day in sorted({0.0, *wanted, *(float(math.ceil(d)) for d, *_ in learners)}):
+        passed = [one for one in learners if one[1] and one[0] <= day]
+        at_risk = shown([one for one in learners if one[0] >= day])
+        since = [one for one in passed if one not in told]
+        is_step = len(since) >= MIN_N
+        if is_step or (day in wanted and len(passed) >= MIN_N):
+            exact = round((1 - survival(learners, day)) * len(learners), 6)
+            height = max(height, draw(exact, passed))
+        if is_step or day == 0 or (day in wanted and at_risk is not None):
+            estimate = 1 - min(height / n, 1) if height or day == 0 else None
+            rows.append((day, at_risk, shown(since) if is_step else None, estimate))
+        told = passed if is_step else told
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_curves_are_those_of_a_walk_from_day_to_day(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    n = int(draws.choice([12, 80, 300]))
+    duration = draws.exponential(draws.choice([5, 90]), n)
+    learners = pl.DataFrame(
+        {
+            "group": draws.integers(0, 4, n).astype(str),
+            "duration": np.ceil(duration) if seed % 2 else duration,
+            "event": draws.random(n) < draws.choice([0.2, 0.6, 1]),
+            "record_key": draws.integers(0, 2**32, n),
+        }
+    )
+    wanted = [0.0, 7.0, 30.0, 60.0]
+    result = tk.kaplan_meier(learners, by="group").protect(MIN_N)
+    at_times = tk.kaplan_meier(learners, by="group", times=wanted).protect(MIN_N)
+    for (group,), own in learners.sort("group").group_by("group", maintain_order=True):
+        rows = list(own.select("duration", "event", "record_key").iter_rows())
+        told = at_times.filter(group=group).select(COLUMNS)
+        expected = pl.DataFrame(walked(rows, wanted), schema=told.schema, orient="row")
+        by_day = pl.DataFrame({"duration": wanted}).join(expected, on="duration", how="left")
+        assert_frame_equal(told, by_day, check_exact=False, abs_tol=1e-9)
+        steps, by_hand = (
+            one.filter(pl.col("n_events").is_not_null()).select(COLUMNS[:3])
+            for one in (result.filter(group=group), expected)
+        )
+        assert_frame_equal(steps, by_hand)
