@@ -1,5 +1,6 @@
 # Makes the reference figures of standardized curves, in this folder: Rscript standardized.R, or with
-# OULAD's learners (oulad_durations.py): Rscript standardized.R durations.csv.
+# OULAD's learners (oulad_durations.py): Rscript standardized.R durations.csv. `robust_error` is that
+# of learners in several strata: each learner's influences on the curves of all strata are added up.
 suppressPackageStartupMessages(library(survival))
 options(digits = 15)
 standardized <- function(set, d, times) {
@@ -7,7 +8,9 @@ standardized <- function(set, d, times) {
   kept <- colnames(size)[apply(size >= 10, 2, all)]
   d <- d[d$stratum %in% kept, ]
   weight <- table(d$stratum)[kept] / nrow(d)
+  ids <- sort(unique(d$id))
   do.call(rbind, lapply(sort(unique(d$group)), function(g) {
+    influence <- matrix(0, length(ids), length(times))
     at <- sapply(kept, function(s) {
       own <<- d[d$group == g & d$stratum == s, ]
       f <- survfit(Surv(start, time, event) ~ 1, data = own, timefix = FALSE)
@@ -15,16 +18,22 @@ standardized <- function(set, d, times) {
       ends <- max(own$time)
       unknown <- times > ends & min(f$surv) > 0
       error <- ifelse(r$surv == 0, 0, r$std.err)
+      parts <- rowsum(residuals(f, times = times, type = "survival"), own$id)
+      parts[, r$surv == 0] <- 0
+      place <- match(rownames(parts), ids)
+      influence[place, ] <<- influence[place, ] + weight[[s]] * parts
       rbind(ifelse(unknown, NA, r$surv), ifelse(unknown, NA, error))
     })
     s <- at[seq(1, 2 * length(times), 2), , drop = FALSE]
     e <- at[seq(2, 2 * length(times), 2), , drop = FALSE]
+    survival <- as.vector(s %*% weight)
     data.frame(set, group = g, time = times, n = sum(d$group == g),
-               survival = as.vector(s %*% weight), std_error = sqrt(as.vector(e^2 %*% weight^2)))
+               survival, std_error = sqrt(as.vector(e^2 %*% weight^2)),
+               robust_error = ifelse(is.na(survival), NA, sqrt(colSums(influence^2))))
   }))
 }
 pbc <- read.csv("pbc.csv")
-pbc$time <- pbc$duration; pbc$start <- -1
+pbc$time <- pbc$duration; pbc$start <- -1; pbc$id <- seq_len(nrow(pbc)) %% 100
 clustered <- read.csv("clustered.csv")
 clustered$time <- clustered$days; clustered$start <- -1; clustered$group <- clustered$course
 late <- clustered
@@ -36,6 +45,7 @@ oulad <- commandArgs(TRUE)
 if (length(oulad)) {
   d <- read.csv(oulad[1])
   d$group <- d$gender; d$stratum <- paste(d$module, d$run); d$time <- d$duration; d$start <- -1
+  d$id <- d$username
   found <- rbind(found, standardized("oulad", d, c(200, 240, 260)))
 }
 write.csv(found, "standardized.csv", row.names = FALSE, na = "", quote = FALSE)

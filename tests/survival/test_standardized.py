@@ -3,6 +3,7 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -15,19 +16,24 @@ THEIRS = pl.read_csv(FOLDER / "standardized.csv")
 
 def durations(name: str) -> pl.DataFrame:
     if name == "pbc":
-        return pl.read_csv(FOLDER / "pbc.csv").with_columns(pl.col("event") == 1)
+        rows = pl.read_csv(FOLDER / "pbc.csv").with_columns(pl.col("event") == 1)
+        return rows.with_columns(id=(pl.int_range(pl.len()) + 1) % 100)
     rows = pl.read_csv(FOLDER / "clustered.csv").with_columns(
         pl.col("event") == 1, group="course", duration=pl.col("days").cast(pl.Float64)
     )
     return rows if name == "late" else rows.drop("entry")
 
 
-def assert_same(rows: pl.DataFrame, name: str, by: str, strata: str | list[str]) -> None:
+def assert_same(
+    rows: pl.DataFrame, name: str, by: str, strata: str | list[str], cluster: str = "id"
+) -> None:
     theirs = THEIRS.filter(set=name)
     times = theirs["time"].unique().to_list()
-    ours = tk.kaplan_meier(rows, by=by, strata=strata, times=times).frame.sort(by, "duration")
-    for column in ("survival", "std_error"):
-        assert ours[column].to_list() == pytest.approx(theirs[column].to_list(), rel=1e-8)
+    for of, error in ((None, "std_error"), (cluster, "robust_error")):
+        found = tk.kaplan_meier(rows, by=by, strata=strata, times=times, cluster=of)
+        ours = found.frame.sort(by, "duration")
+        assert ours["survival"].to_list() == pytest.approx(theirs["survival"].to_list(), rel=1e-8)
+        assert ours["std_error"].to_list() == pytest.approx(theirs[error].to_list(), rel=1e-8)
     whole = tk.kaplan_meier(rows, by=by, strata=strata).frame
     learners = whole.group_by(by).agg(pl.col("n_events", "n_censored").sum()).sort(by)
     sizes = learners.select(pl.col("n_events") + pl.col("n_censored")).to_series()
@@ -43,18 +49,68 @@ def test_r_gives_the_same_standardized_curves_and_errors(name: str) -> None:
 def test_r_gives_the_same_standardized_curves_of_real_learners(oulad_dir: Path) -> None:
     made = runpy.run_path(str(FOLDER / "oulad_durations.py"))
     rows = made["dated"](made["durations"](oulad_dir))
-    assert_same(rows.filter(pl.col("excluded").is_null()), "oulad", "gender", "course_id")
+    assert_same(
+        rows.filter(pl.col("excluded").is_null()), "oulad", "gender", "course_id", "username"
+    )
 
 
-def test_one_stratum_gives_the_plain_curve() -> None:
+@pytest.mark.parametrize("cluster", [None, "id"])
+def test_one_stratum_gives_the_plain_curve(cluster: str | None) -> None:
     rows = durations("clustered").with_columns(one=pl.lit("x"))
     for times in (None, [5.0, 30.0, 1e6]):
-        plain = tk.kaplan_meier(rows, by="group", times=times)
-        same = tk.kaplan_meier(rows, by="group", strata="one", times=times)
+        plain = tk.kaplan_meier(rows, by="group", times=times, cluster=cluster)
+        same = tk.kaplan_meier(rows, by="group", strata="one", times=times, cluster=cluster)
         assert_frame_equal(same.frame.drop("within"), plain.frame, rel_tol=1e-10, abs_tol=1e-12)
         shown, told = (result.release().frame for result in (plain, same))
         counts = ["duration", "n_at_risk", "n_events", "survival", "status"]
         assert_frame_equal(told.select(counts), shown.select(counts))
+
+
+def test_the_robust_error_is_that_of_moving_one_clusters_weight() -> None:
+    # An oracle that knows no formula; the strata's weights stay as they are.
+    rows = durations("late").with_columns(start=pl.col("entry").replace({0: -1}))
+    sizes = rows.group_by("stratum").len()
+    weights = dict(zip(sizes["stratum"], sizes["len"] / sizes["len"].sum(), strict=True))
+    found = tk.kaplan_meier(rows, by="group", strata="stratum", cluster="id").frame
+    for (group,), part in rows.group_by("group"):
+        parts = [
+            (weights[name], own.select("id", "start", "duration", "event").to_numpy())
+            for (name,), own in part.group_by("stratum")
+        ]
+        for at in (7.0, 33.0):
+            slopes = [
+                (mixture(parts, one, 1 + 1e-5, at) - mixture(parts, one, 1 - 1e-5, at)) / 2e-5
+                for one in part["id"].unique()
+            ]
+            row = found.filter(pl.col("duration") <= at, group=group).row(-1, named=True)
+            assert row["std_error"] == pytest.approx(np.linalg.norm(slopes), rel=1e-6)
+
+
+def mixture(parts: list[tuple[float, np.ndarray]], cluster: int, weight: float, at: float) -> float:
+    return sum(share * weighted(rows, cluster, weight, at) for share, rows in parts)
+
+
+def weighted(rows: np.ndarray, cluster: int, weight: float, at: float) -> float:
+    """The curve at a time where the rows of one cluster count for this much."""
+    own, start, time, event = rows.T
+    weights = np.where(own == cluster, weight, 1.0)
+    survival = 1.0
+    for t in np.unique(time[(event == 1) & (time <= at)]):
+        at_risk = weights[(time >= t) & (start < t)].sum()
+        survival *= 1 - weights[(time == t) & (event == 1)].sum() / at_risk
+    return survival
+
+
+def test_every_learner_twice_says_no_more_than_once() -> None:
+    rows = durations("clustered").unique("id", maintain_order=True)
+    other = pl.when(pl.col("stratum") == "p").then(pl.lit("q")).otherwise(pl.lit("p"))
+    twice = pl.concat([rows, rows.with_columns(stratum=other)])
+    found = tk.kaplan_meier(twice, by="group", strata="stratum", cluster="id", times=[20, 40])
+    once = tk.kaplan_meier(rows, by="group", times=[20, 40], cluster="id").frame
+    for name in ("survival", "std_error", "ci_low", "ci_high"):
+        assert found.frame[name].to_list() == pytest.approx(once[name].to_list(), rel=1e-8)
+    told = found.release().frame
+    assert told["ci_low"].to_list() == pytest.approx(once["ci_low"].to_list(), abs=0.05)
 
 
 # Verified learners pass sooner in each course, but most of them are in the slow one.
@@ -110,10 +166,8 @@ def test_a_standardized_curve_ends_where_that_of_a_stratum_does() -> None:
     assert whole["n"].to_list() == [1000, 1000]
 
 
-def test_curves_are_standardized_with_groups_and_without_clusters() -> None:
+def test_curves_are_standardized_only_in_groups() -> None:
     rows = durations("clustered")
-    with pytest.raises(tk.errors.ArgumentError, match="strata or cluster, not both"):
-        tk.kaplan_meier(rows, by="group", strata="stratum", cluster="id")
     with pytest.raises(tk.errors.ArgumentError, match="by must name the column"):
         tk.kaplan_meier(rows, strata="stratum")
     nothing = tk.kaplan_meier(rows.clear(), by="group", strata="stratum")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from toolkit.release.rounding import DIGITS
 from toolkit.survival.event_table import GROUP, clustered_rows, each_group
 
 Floats = NDArray[np.float64]
+Changes = tuple[Floats, NDArray[np.int64], Floats, Floats]
 _TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
 
 
@@ -35,7 +37,7 @@ class Clusters:
         is_released: Give all in two significant digits, for figures that are released.
     """
 
-    groups: dict[int, _Part]
+    groups: dict[int, Part]
     total: int = 0
     is_released: bool = False
 
@@ -71,7 +73,7 @@ class Clusters:
             rows = rows.with_columns(pl.lit(0, pl.UInt32).alias(GROUP))
         of_group = rows.partition_by(GROUP, as_dict=True)
         parts = {
-            number: _Part.of(part, of_group[(number,)])
+            number: Part.of(part, of_group[(number,)])
             for (number,), part in curve.partition_by(GROUP, as_dict=True).items()
             if (number,) in of_group
         }
@@ -93,21 +95,7 @@ class Clusters:
         """
         if not self.are_there:
             return curve
-        found = []
-        for _, rows in each_group(curve, []):
-            part = self.groups.get(rows[GROUP][0])
-            effect = part.effects(rows["duration"].to_numpy()) if part else np.ones(rows.height)
-            sizes = (part.n_clusters, part.n_rows) if part else (0.0, 0.0)
-            found.append(
-                rows.with_columns(
-                    pl.Series("design_effect", effect),
-                    n_clusters=pl.lit(sizes[0]),
-                    n_rows=pl.lit(sizes[1]),
-                )
-            )
-        table = pl.concat(found)
-        design = pl.col("design_effect", "n_clusters", "n_rows")
-        return table.with_columns(design.round_sig_figs(DIGITS)) if self.is_released else table
+        return with_effects(curve, self.groups, is_released=self.is_released)
 
     def size(self, group: int, learners: int | None) -> int | None:
         """How many clusters a group has; its learners where rows are independent."""
@@ -122,8 +110,8 @@ class Clusters:
         part = self.groups[group]
         weight = part.areas(horizon)
         independent = float(np.sum(weight**2 * part.steps))
-        together = float(np.sum(part.influences(weight, self.total) ** 2))
-        effect = part.effect(np.array([together]), np.array([independent]))
+        of_clusters = float(np.sum(part.influences(weight, self.total) ** 2))
+        effect = part.effect(np.array([of_clusters]), np.array([independent]))
         return self._told(float(effect[0]))
 
     def correlation_of_means(self, group: int, other: int, horizon: float) -> float:
@@ -134,7 +122,7 @@ class Clusters:
         """How the curves of two groups go together at a time; 0 where no learner is in both."""
         return self._correlation(group, other, lambda part: (part.times <= time).astype(float))
 
-    def _correlation(self, group: int, other: int, weight: Callable[[_Part], Floats]) -> float:
+    def _correlation(self, group: int, other: int, weight: Callable[[Part], Floats]) -> float:
         if group not in self.groups or other not in self.groups:
             return 0.0
         parts = [self.groups[group], self.groups[other]]
@@ -146,8 +134,47 @@ class Clusters:
         return float(f"{value:.{DIGITS}g}") if self.is_released else value
 
 
+class Effects(Protocol):
+    """What widens a group's intervals: the design effect of its curve, and its numbers."""
+
+    @property
+    def n_clusters(self) -> float:
+        """How many clusters the group has."""
+        ...
+
+    @property
+    def n_rows(self) -> float:
+        """How many rows they have."""
+        ...
+
+    def effects(self, at: Floats) -> Floats:
+        """The design effect of the curve at each of these times."""
+        ...
+
+
+def with_effects(
+    curve: pl.DataFrame, groups: Mapping[int, Effects], *, is_released: bool
+) -> pl.DataFrame:
+    """Append each row's `design_effect`, and `n_clusters` and `n_rows` of its group."""
+    found = []
+    for _, rows in each_group(curve, []):
+        part = groups.get(rows[GROUP][0])
+        effect = part.effects(rows["duration"].to_numpy()) if part else np.ones(rows.height)
+        sizes = (part.n_clusters, part.n_rows) if part else (0.0, 0.0)
+        found.append(
+            rows.with_columns(
+                pl.Series("design_effect", effect),
+                n_clusters=pl.lit(sizes[0]),
+                n_rows=pl.lit(sizes[1]),
+            )
+        )
+    table = pl.concat(found)
+    design = pl.col("design_effect", "n_clusters", "n_rows")
+    return table.with_columns(design.round_sig_figs(DIGITS)) if is_released else table
+
+
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """One group: its curve's times with d / (n (n - d)) and 1 / (n - d), and its rows."""
 
     times: Floats
@@ -161,7 +188,8 @@ class _Part:
     rows: Floats
 
     @classmethod
-    def of(cls, curve: pl.DataFrame, rows: pl.DataFrame) -> _Part:
+    def of(cls, curve: pl.DataFrame, rows: pl.DataFrame) -> Part:
+        """Take the rows of `clustered_rows` from which this curve was estimated."""
         n, d = (curve[name].cast(pl.Float64).to_numpy() for name in ("n_at_risk", "n_events"))
         # Where all at risk pass nothing is left that could vary.
         left = np.where((d > 0) & (n > d), n - d, np.inf)
@@ -179,10 +207,12 @@ class _Part:
 
     @property
     def n_clusters(self) -> float:
+        """How many clusters the group has."""
         return float(len(np.unique(self.cluster)))
 
     @property
     def n_rows(self) -> float:
+        """How many rows they have."""
         return float(self.rows.sum())
 
     def areas(self, horizon: float) -> Floats:
@@ -200,35 +230,24 @@ class _Part:
         return np.bincount(self.cluster, parts, minlength=total).astype(np.float64)
 
     def effects(self, at: Floats) -> Floats:
-        """The design effect of the curve at each of these times; 1 where nothing varies.
+        """The design effect of the curve at each of these times; 1 where nothing varies."""
+        return self.effect(together(self, self, at), self.risen(at))
 
-        A cluster's influence at a time is a - m H: m of its rows are at risk then, H is the sum of
-        the steps so far, and a changes only when a row enters or leaves. So the squares add up to
-        Σa² - 2H Σam + H² Σm², which is kept up to date row by row.
-        """
-        risen = np.append(0, np.cumsum(self.steps))
-        leaving = self._reached(self.duration)
-        passed = np.append(0, self.passes)[leaving]
-        time = np.concatenate([self.entry, self.duration])
-        cluster = np.concatenate([self.cluster, self.cluster])
-        change_a = np.concatenate(
-            [
-                self.rows * risen[self._reached(self.entry)],
-                self.events * passed - self.rows * risen[leaving],
-            ]
+    def risen(self, at: Floats) -> Floats:
+        """The sum of the steps up to each of these times: Greenwood's."""
+        so_far: Floats = np.append(0, np.cumsum(self.steps))[self._reached(at)]
+        return so_far
+
+    def changes(self) -> Changes:
+        """When the a and the m of a cluster change, see `together`: time, cluster, by how much."""
+        passed = np.append(0, self.passes)[self._reached(self.duration)]
+        left = self.events * passed - self.rows * self.risen(self.duration)
+        return (
+            np.concatenate([self.entry, self.duration]),
+            np.concatenate([self.cluster, self.cluster]),
+            np.concatenate([self.rows * self.risen(self.entry), left]),
+            np.concatenate([self.rows, -self.rows]),
         )
-        change_m = np.concatenate([self.rows, -self.rows])
-        order = np.lexsort((time, cluster))
-        first = np.diff(cluster[order], prepend=-1) != 0
-        a, a_before = running(change_a[order], first)
-        m, m_before = running(change_m[order], first)
-        changes = np.stack([a**2 - a_before**2, a * m - a_before * m_before, m**2 - m_before**2])
-        in_time = np.argsort(time[order], kind="stable")
-        sums = np.cumsum(changes[:, in_time], axis=1)
-        sums = np.concatenate([np.zeros((3, 1)), sums], axis=1)
-        aa, am, mm = sums[:, np.searchsorted(time[order][in_time], at, side="right")]
-        so_far = risen[self._reached(at)]
-        return self.effect(aa - 2 * so_far * am + so_far**2 * mm, so_far)
 
     def effect(self, together: Floats, independent: Floats) -> Floats:
         """The design effect of this group's rows."""
@@ -237,6 +256,46 @@ class _Part:
     def _reached(self, times: Floats) -> NDArray[np.intp]:
         """How many of the curve's times each of these has reached."""
         return np.searchsorted(self.times, times, side="right")
+
+
+def together(one: Part, other: Part, at: Floats) -> Floats:
+    """Sum the product of each cluster's influences on two curves, or its square, at these times.
+
+    A cluster's influence at a time is a - m H: m of its rows are at risk then, H is the sum of the
+    steps so far, and a changes only when a row enters or leaves. So the products add up to
+    Σaa' - H' Σam' - H Σa'm + HH' Σmm', which is kept up to date row by row.
+    """
+    time, cluster, *changes = one.changes()
+    if other is not one:
+        time, cluster, changes = _beside(one.changes(), other.changes())
+    order = np.lexsort((time, cluster))
+    first = np.diff(cluster[order], prepend=-1) != 0
+    states = [running(change[order], first) for change in changes]
+    (a, a_old), (m, m_old), (b, b_old), (k, k_old) = states if other is not one else states * 2
+    products = np.stack(
+        [a * b - a_old * b_old, a * k - a_old * k_old, m * b - m_old * b_old, m * k - m_old * k_old]
+    )
+    in_time = np.argsort(time[order], kind="stable")
+    sums = np.cumsum(products[:, in_time], axis=1)
+    sums = np.concatenate([np.zeros((4, 1)), sums], axis=1)
+    ab, ak, mb, mk = sums[:, np.searchsorted(time[order][in_time], at, side="right")]
+    own, theirs = one.risen(at), other.risen(at)
+    found: Floats = ab - theirs * ak - own * mb + own * theirs * mk
+    return found
+
+
+def _beside(one: Changes, other: Changes) -> tuple[Floats, NDArray[np.int64], list[Floats]]:
+    """The changes of two parts in the clusters that are in both, those of each in its own rows."""
+    both = np.intersect1d(one[1], other[1])
+    kept = [np.isin(part[1], both) for part in (one, other)]
+    time, cluster = (
+        np.concatenate([part[place][keep] for part, keep in zip((one, other), kept, strict=True)])
+        for place in (0, 1)
+    )
+    none = [np.zeros(int(keep.sum())) for keep in kept]
+    changes = [np.concatenate([one[place][kept[0]], none[1]]) for place in (2, 3)]
+    changes += [np.concatenate([none[0], other[place][kept[1]]]) for place in (2, 3)]
+    return time, cluster, changes
 
 
 def design_effect(together: Floats, independent: Floats, clusters: float, rows: float) -> Floats:

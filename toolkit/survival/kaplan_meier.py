@@ -26,7 +26,7 @@ from toolkit.survival.event_table import (
     stratum_keys,
 )
 from toolkit.survival.released import at_times, only_told, released_table, shown
-from toolkit.survival.standardized import standardized, with_measured_variance
+from toolkit.survival.standardized import MixedClusters, standardized, with_measured_variance
 
 Interval = Literal["log-log", "log", "plain"]
 
@@ -81,7 +81,8 @@ def kaplan_meier(
     clusters the error is that of the infinitesimal jackknife, as in R's `survfit(cluster = )`; see
     Ying & Wei (1994), J. Multivar. Anal. 50:17. Intervals then take Student's t with one degree
     fewer than there are clusters, and each cluster for one learner where nothing has happened yet.
-    Standardized curves: Gail & Byar (1986), Biom. J. 28:587, with Greenwood's variance in strata.
+    Standardized curves: Gail & Byar (1986), Biom. J. 28:587, with Greenwood's variance in strata;
+    with clusters, a learner's influences on the curves of all strata are added up.
 
     Examples:
         >>> durations = pl.DataFrame(
@@ -94,19 +95,18 @@ def kaplan_meier(
     groups, names = groups_of(by, KAPLAN_MEIER), list[str]()
     if strata is not None:
         groups, names = compared(by, strata, KAPLAN_MEIER)
-        if cluster is not None:
-            raise ArgumentError(
-                "curves are standardized without clusters: strata or cluster, not both"
-            )
     wanted = None if times is None else a_list_of_times(times, name="times")
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
     curve = product_limit(event_table(durations, groups, names))
+    clusters: Clusters | MixedClusters
     if names:
+        clusters = MixedClusters.of(durations, groups, names, curve, cluster)
         curve = standardized(curve, groups.keys, stratum_keys(groups, names))
+    else:
+        clusters = Clusters.of(durations, groups, curve, cluster)
     schema = mixed(KAPLAN_MEIER) if names else KAPLAN_MEIER
     about = [pl.lit(" and ".join(names)).alias("within")] if names else []
-    clusters = Clusters.of(durations, groups, curve, cluster)
     exact = with_interval(clusters.appended(curve), level, ci)
     if wanted is not None:
         exact = _at_times(exact, groups, wanted)

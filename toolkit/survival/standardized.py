@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 import polars as pl
+from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
+from toolkit.analyses.grouping import Groups
 from toolkit.errors import ArgumentError
 from toolkit.release.rounding import DIGITS
-from toolkit.survival.event_table import GROUP
+from toolkit.survival.clusters import Part, design_effect, together, with_effects
+from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
 
 Floats = NDArray[np.float64]
 FEWEST = 10  # learners of each group that make a stratum count: a curve of fewer soon ends
@@ -37,6 +43,14 @@ def standardized(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.D
     """
     if curves.is_empty():
         return curves.drop(strata)
+    parts = _weighed(curves, by, strata).partition_by("_number", as_dict=True)
+    return pl.concat(_mixed(parts[key], by, strata) for key in sorted(parts)).with_columns(
+        pl.col(GROUP).cast(curves.schema[GROUP])
+    )
+
+
+def _weighed(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
+    """Append each stratum's weight, null where it does not count, and the number of the group."""
     learners = pl.col("n_events") + pl.col("n_censored")
     sizes = curves.group_by([*by, *strata]).agg(n=learners.sum())
     groups = sizes.select(by).unique().sort(by).with_row_index("_number")
@@ -52,11 +66,7 @@ def standardized(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.D
             "name fewer columns in strata"
         )
     weighed = curves.join(weights, on=strata, how="left", nulls_equal=True, maintain_order="left")
-    numbered = weighed.join(groups, on=by, nulls_equal=True, maintain_order="left")
-    parts = numbered.partition_by("_number", as_dict=True)
-    return pl.concat(_mixed(parts[key], by, strata) for key in sorted(parts)).with_columns(
-        pl.col(GROUP).cast(curves.schema[GROUP])
-    )
+    return weighed.join(groups, on=by, nulls_equal=True, maintain_order="left")
 
 
 def _mixed(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
@@ -114,6 +124,88 @@ def _excluded(curves: pl.DataFrame, strata: list[str], kinds: list[str]) -> dict
         found[f"{what}_excluded"] = int(once[f"{what}_excluded"].sum()) + sum(left_out)
         found[f"{what}_undated"] = int(once[f"{what}_undated"].sum())
     return found
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One group's curves in the strata that count, with their weights and the rows of clusters.
+
+    A cluster's influence on the standardized curve is the sum of its influences on the curves of
+    the strata, each times its weight; the weights are taken as fixed.
+    """
+
+    parts: Sequence[Part]
+    weights: Sequence[float]
+
+    @property
+    def n_clusters(self) -> float:
+        """How many clusters the group has in these strata."""
+        return float(len(np.unique(np.concatenate([part.cluster for part in self.parts]))))
+
+    @property
+    def n_rows(self) -> float:
+        """How many rows they have."""
+        return sum(part.n_rows for part in self.parts)
+
+    def effects(self, at: Floats) -> Floats:
+        """The design effect of the standardized curve at each of these times."""
+        heights = [
+            weight * part.survival[np.searchsorted(part.times, at, side="right") - 1]
+            for part, weight in zip(self.parts, self.weights, strict=True)
+        ]
+        variance, independent = np.zeros(len(at)), np.zeros(len(at))
+        for place, (part, height) in enumerate(zip(self.parts, heights, strict=True)):
+            independent += height**2 * part.risen(at)
+            variance += height**2 * together(part, part, at)
+            for later in range(place + 1, len(self.parts)):
+                both = together(part, self.parts[later], at)
+                variance += 2 * height * heights[later] * both
+        return design_effect(variance, independent, self.n_clusters, self.n_rows)
+
+
+@dataclass(frozen=True)
+class MixedClusters:
+    """The clusters behind standardized curves; no group where rows are independent."""
+
+    groups: Mapping[int, Mixture]
+    is_released: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        durations: IntoFrame,
+        groups: Groups,
+        strata: Sequence[str],
+        curves: pl.DataFrame,
+        cluster: str | None,
+    ) -> MixedClusters:
+        """Find the clusters of the rows from which these curves by stratum were estimated."""
+        if cluster is None or curves.is_empty():
+            return cls({})
+        keys = stratum_keys(groups, strata)
+        weighed = _weighed(curves, groups.keys, keys).filter(pl.col("weight").is_not_null())
+        numbers = weighed.select(*groups.keys, *keys, GROUP).unique()
+        rows = clustered_rows(durations, groups, strata, cluster)
+        numbered = rows.join(numbers, on=[*groups.keys, *keys], nulls_equal=True)
+        of_stratum = numbered.partition_by(GROUP, as_dict=True)
+        found = {}
+        for (number,), curves_of in weighed.partition_by("_number", as_dict=True).items():
+            parts = curves_of.partition_by(GROUP, as_dict=True)
+            found[number] = Mixture(
+                [Part.of(curve, of_stratum[key]) for key, curve in parts.items()],
+                [curve["weight"][0] for curve in parts.values()],
+            )
+        return cls(found)
+
+    def released(self) -> MixedClusters:
+        """The same for figures that are released."""
+        return replace(self, is_released=True)
+
+    def appended(self, curve: pl.DataFrame) -> pl.DataFrame:
+        """Append the design effects to a standardized curve, as `Clusters.appended` does."""
+        if not self.groups:
+            return curve
+        return with_effects(curve, self.groups, is_released=self.is_released)
 
 
 def with_measured_variance(told: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFrame:
