@@ -104,8 +104,7 @@ def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
 
 def hotellings_p(statistic: float, degrees: int, clusters: int) -> float:
     """P of a score statistic whose variance is the sum of squares of so many clusters."""
-    # Released counts may lie further apart than their clusters allow.
-    ratio = min(statistic / clusters, 1.0)
+    ratio = min(statistic / clusters, 1.0)  # more than 1 by rounding alone
     return float(betaincc(degrees / 2, (clusters - degrees) / 2, ratio))
 
 
@@ -117,8 +116,9 @@ class Moments:
         kk: Sums of products of the numerators of two groups in a cluster.
         kn: Of numerator and denominator.
         nn: Of the denominators.
-        k: The numerator of each group.
-        n: The denominator of each group.
+        sums: The numerator of each group, and its denominator.
+        k: The numerators that the test is of: the same, or released ones.
+        n: The denominators that the test is of.
         there: Which clusters have a row in which group.
         shared: How many clusters two groups share.
         is_released: Give all in two significant digits.
@@ -127,6 +127,7 @@ class Moments:
     kk: Floats
     kn: Floats
     nn: Floats
+    sums: tuple[Floats, Floats]
     k: Floats
     n: Floats
     there: csr_matrix
@@ -145,12 +146,13 @@ class Moments:
             for name in (k, n)
         )
         there = (all_of > 0).astype(np.float64)
+        sums = (np.asarray(reached.sum(axis=0)).ravel(), np.asarray(all_of.sum(axis=0)).ravel())
         return cls(
             (reached.T @ reached).toarray(),
             (reached.T @ all_of).toarray(),
             (all_of.T @ all_of).toarray(),
-            np.asarray(reached.sum(axis=0)).ravel(),
-            np.asarray(all_of.sum(axis=0)).ravel(),
+            sums,
+            *sums,
             there,
             (there.T @ there).toarray(),
         )
@@ -186,6 +188,9 @@ class Moments:
         score = self.k[j] - share * self.n[j]
         project = np.eye(len(j)) - np.outer(self.n[j] / self.n[j].sum(), np.ones(len(j)))
         variance = project @ self._covariance(np.full(len(j), share), j) @ project.T
+        # About the score that is tested: that of released counts is not the clusters' own.
+        own = project @ (self.sums[0][j] - share * self.sums[1][j])
+        variance += (np.outer(score, score) - np.outer(own, own)) / clusters
         kept = np.setdiff1d(np.arange(len(j)), [np.argmax(self.n[j])])
         within = variance[np.ix_(kept, kept)]
         scale = np.sqrt(self.n[j][kept] * share * (1 - share))

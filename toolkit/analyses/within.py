@@ -196,7 +196,8 @@ def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
         total = parts.total
         if total <= 2:
             return None
-        variance = float(np.sum(in_clusters**2))
+        # About the score that is tested: that of released counts is not the clusters' own.
+        variance = float(np.sum((in_clusters - in_clusters.mean()) ** 2)) + score**2 / total
     if independent <= 0 or variance <= _TOLERANCE * independent:
         return None
     statistic = score**2 / variance
