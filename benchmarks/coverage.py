@@ -335,8 +335,8 @@ restricted means would reject in 7 % with 15.
 is lognormal, or their chance logistic, with a standard deviation of 1.5. They are analysed with
 `cluster="username"`. Without it their records count as independent: Wilson's interval of their
 share covers 88 %, and the log-rank test rejects about three times as often as it should. The tests
-of these rows run 10,000 times. With 15 learners a group, the robust log-rank test, which is
-R's, rejects in 7 %.
+of these rows run 10,000 times. The log-rank test of χ², which is R's, would reject in 7 % with 15
+learners a group ([methods](methods/survival-tests.md)).
 """
 
 

@@ -64,7 +64,8 @@ def logrank(
     counting a group that is never at risk beside another (`is_compared` is false). With clusters
     the score's variance is the sum of squares of the clusters' parts in it, as in Lee, Wei & Amato
     (1992), Cox-type regression analysis for large numbers of small groups of correlated failure
-    time observations, and the robust score test of R's `coxph(cluster =)`.
+    time observations, and the robust score test of R's `coxph(cluster =)`; the p-value is that of F
+    with one degree fewer than clusters, since χ² rejects too often with few.
 
     Examples:
         >>> durations = pl.DataFrame({
