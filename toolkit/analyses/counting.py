@@ -17,13 +17,16 @@ from typing import Any, TypeAlias
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.engines import collected
+from toolkit.analyses.engines import collected, number_of_rows, slice_of
 from toolkit.analyses.engines import lazily as lazily
 from toolkit.errors import SchemaError
 from toolkit.schemas import PERSON_COURSE, TIMESTAMP, require_columns
 
 Frame: TypeAlias = Any
 """A person-course frame, a durations frame, …: of any engine that `engines` lists."""
+
+MOST_TOGETHER = 10_000_000
+"""How many rows Polars groups at once."""
 
 
 def flag(*conditions: nw.Expr) -> nw.Expr:
@@ -108,7 +111,8 @@ def grouped(
     Args:
         frame: Any frame with the columns of `by` and of the aggregations.
         by: The columns to group by; null is a group like any other.
-        aggregations: Narwhals expressions that reduce a group to one value each, and name it.
+        aggregations: Narwhals expressions of a sum or a length, with their names: what may be
+            added up over slices of the rows.
         need: The columns that the aggregations read.
 
     Raises:
@@ -131,10 +135,19 @@ def counted(
     *,
     need: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """What `grouped` gives, in no order: to sort many groups takes longer than to count them."""
+    """What `grouped` gives, in no order: to sort many groups takes longer than to count them.
+
+    Polars' group-by holds memory for nearly each row where there are many groups, so that it is
+    given so many rows at a time, and the counts of these slices are added up.
+    """
     rows = lazily(frame)
     require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
     computed = list(aggregations)
     if not by:
         return collected(rows.select(*computed))
-    return collected(rows.group_by(list(by), drop_null_keys=False).agg(*computed))
+    n, found = number_of_rows(rows), pl.DataFrame()
+    for start in range(0, n, MOST_TOGETHER) if n else (0,):
+        part = rows if n <= MOST_TOGETHER else slice_of(rows, start, MOST_TOGETHER)
+        counts = collected(part.group_by(list(by), drop_null_keys=False).agg(*computed))
+        found = pl.concat([found, counts]).group_by(by).agg(pl.all().sum()) if start else counts
+    return found

@@ -25,6 +25,7 @@ _COUNTED_IN_PLACE = {
     nw.Implementation.IBIS,
     nw.Implementation.PYSPARK,
 }
+_ROW_BY_ROW = {"SELECT", "WITH_COLUMNS:", "FROM", "DF", "Parquet", "PROJECT", "SLICE:", "ESTIMATED"}
 _BACKENDS_OF_IBIS = {"duckdb", "postgres"}
 
 
@@ -77,6 +78,27 @@ def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
         frame = pl.DataFrame(native)
     whole = [name for name, dtype in frame.schema.items() if _is_whole(dtype)]
     return frame.with_columns(pl.col(whole).cast(pl.Int64))
+
+
+def number_of_rows(rows: nw.LazyFrame[Any]) -> int:
+    """How many rows there are, where Polars can read a slice of them without all before; else 0.
+
+    That is so of files and of frames in memory, of which columns are computed row by row: there
+    the plan has no step but these. A join would be computed anew for each slice.
+    """
+    native = rows.to_native()
+    if not isinstance(native, pl.LazyFrame):
+        return 0
+    plan = native.slice(1, 1).explain()
+    steps = {line.strip().partition(" ")[0] for line in plan.splitlines()} - {""}
+    if any(step[0].isupper() and step not in _ROW_BY_ROW for step in steps):
+        return 0
+    return int(native.select(pl.len()).collect().item())
+
+
+def slice_of(rows: nw.LazyFrame[Any], start: int, length: int) -> nw.LazyFrame[Any]:
+    """The rows from this one on, in Polars."""
+    return _again(rows.to_native().slice(start, length))
 
 
 def is_in_memory(frame: Any) -> bool:

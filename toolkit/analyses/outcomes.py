@@ -9,7 +9,7 @@ import polars as pl
 
 from toolkit.analyses.clusters import count_clusters, of_clusters, with_effects
 from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import By, Groups, count_by, groups_of, per_group
+from toolkit.analyses.grouping import KEY, By, Groups, count_by, groups_of, per_group
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import (
     ACTIVE,
@@ -98,11 +98,13 @@ def outcomes(
         "n_passed_graded": flag(PASSED, GRADED),
         "n_passed_completed": flag(PASSED, done),
     }
-    # One pass: the counts per grade give the sums and the exact quantiles.
-    grade = (nw.col("percent_grade") * ONE + 0.5).floor().cast(nw.Int64)
     rows = records(pc, NEEDED)
-    counted = count_by(rows, groups, counts, within={"grade": grade})
-    table = counted.pipe(partial(_per_group, groups=groups, counts=list(counts), totals=totals))
+    counted = count_by(rows, groups, counts)
+    # Apart, as there are many grades in a group: their counts alone, which give exact quantiles.
+    grade = (nw.col("percent_grade") * ONE + 0.5).floor().cast(nw.Int64)
+    described = {name: counts[name] for name in ("n_graded", "n_graded_active")}
+    grades = count_by(rows.drop(KEY, strict=False), groups, described, within={"grade": grade}).n
+    table = counted.pipe(partial(_per_group, grades=grades, groups=groups, totals=totals))
     columns = [*(["is_total"] if totals else []), *groups.names]
     n, counted_as = table.n, OUTCOMES
     if cluster is not None:
@@ -133,12 +135,13 @@ def _with_design(table: pl.DataFrame, per_cluster: pl.DataFrame, groups: Groups)
 
 
 def _per_group(
-    counted: pl.DataFrame, *, groups: Groups, counts: list[str], totals: bool
+    counted: pl.DataFrame, *, grades: pl.DataFrame, groups: Groups, totals: bool
 ) -> pl.DataFrame:
-    """Add up the counts of all grades, for each group and, where asked for, for all."""
-    table = _described(counted, groups.keys, counts)
+    """Describe the grades of each group, and add a row over all where it is asked for."""
+    table = _described(counted, grades, groups.keys)
     if totals:
-        total = _described(counted, [], counts).with_columns(
+        summed = counted.select(pl.exclude(groups.keys).sum())
+        total = _described(summed, grades, []).with_columns(
             pl.lit(None, dtype=counted.schema[name]).alias(name) for name in groups.keys
         )
         flagged = [
@@ -159,9 +162,8 @@ def _with_rates(
     return table.with_columns(*rates, completed_from=pl.lit(completed_from))
 
 
-def _described(counted: pl.DataFrame, by: list[str], counts: list[str]) -> pl.DataFrame:
-    """Sums of the counts and statistics of the grades, one row per group."""
-    table = per_group(counted, by, [pl.col(counts).sum()])
+def _described(table: pl.DataFrame, counted: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Append statistics of the grades to the counts of each group."""
     for whom in ("graded", "active"):
         weight = "n_graded" if whom == "graded" else "n_graded_active"
         grades = _grade_statistics(counted, by, weight)
