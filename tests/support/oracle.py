@@ -1100,7 +1100,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"{_K} days after enrollment, (?:the share who had \w+ is lowest at )?", _since),
         (rf"{_P}{_CI} of those(?: enrolled)? (?:from|in) ({span})(?: had \w+)?"
          r"(?:, | and highest at |\.|$)", _of_cohort),
-        (rf"Left out: about {_N} whose time to the outcome is unknown\.", _excluded),
+        (rf"Left out: about {_N} whose time to the outcome is unknown\.?", _excluded),
         (rf"Of {_N} enrollments, (?:{_N} \({_P}\) have no (?:grade|completion); )?"
          rf"(?:{_N} \({_P}\) have a (grade|completion) of 0; )?"
          rf"the most common range above 0 is (\d+)–(\d+)%, with {_N}\.", _spread),
@@ -1110,6 +1110,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"Within {_DAYS} days, an estimated {_P} of {_N} enrollments pass{_CI}\.", _within),
         (rf"Left out: (?:about )?{_N} without a known time"
          rf"(?:, {_N} of whom passed)?(?: \(at most 2% of a group's passers\))?\.?", _left_out),
+        (rf"; fewer than 10 in (?:each of )?{_K} other \w+\.", _nothing),
         (r"Left out of the time to pass: ", _nothing),
         (rf"Left out: (?=about {_N} |{_N} )", _nothing),
         (rf"(?:, )?(?:and )?(?:about )?{_N} "

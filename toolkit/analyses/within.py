@@ -20,7 +20,10 @@ STRATUM = " stratum"
 MOST_PAIRS = 1_000
 _TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
 _COUNTS = [
-    f"{what}_{of}_{x}" for what in ("n", "key") for of in ("learners", "reached") for x in "ab"
+    f"{what}_{of}_{x}"
+    for what in ("n", "key")
+    for of in ("learners", "reached", "excluded")
+    for x in "ab"
 ]
 _DESIGN = [f"{what}_{x}" for x in "ab" for what in ("rate", "effect", "clusters")]
 _SCHEMA = {
@@ -113,6 +116,10 @@ def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str)
     for x, end in (("a", ""), ("b", "_b")):
         for of in ("learners", "reached"):
             found |= {f"{what}_{of}_{x}": both[f"{what}_{of}{end}"].sum() for what in ("n", "key")}
+    for x, whole in (("a", one), ("b", other)):
+        for what in ("n", "key"):
+            all_of, shared = whole[f"{what}_learners"].sum(), found[f"{what}_learners_{x}"]
+            found[f"{what}_excluded_{x}"] = all_of - shared
     if both.is_empty():
         return found
     parts = None

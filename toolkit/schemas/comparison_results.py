@@ -118,6 +118,8 @@ WITHIN_STRATA = Table(
         count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
         count("n_learners_b", "In the denominator of b, in these strata."),
         count("n_reached_b", "Of them, with the outcome.", "n_learners_b"),
+        count("n_excluded_a", "In the denominator of a, in strata without b."),
+        count("n_excluded_b", "In the denominator of b, in strata without a."),
         _of_pair("pooled_difference", "Rate of a minus rate of b, without strata.", "points"),
         measure("pooled_p_value", "p of the test without strata.", *_PAIR, unit="p"),
         measure(

@@ -44,6 +44,9 @@ _EXCLUDED = Column(
     "Learners without a duration, or in a stratum that is left out.",
     Role.COUNT,
 )
+_OTHERS_EXCLUDED = Column(
+    "n_reference_excluded", pl.Int64, "Learners of the other group without a duration.", Role.COUNT
+)
 _UNDATED = Column(
     "n_undated", pl.Int64, "Of the excluded, those who passed without a pass date.", Role.COUNT
 )
@@ -179,6 +182,8 @@ LOGRANK_PAIRS = Table(
             rests_on=("n_learners", "n_reference"),
             unit="p",
         ),
+        _EXCLUDED,
+        _OTHERS_EXCLUDED,
     ),
 )
 _DIFFERENCE_ENDS = (
@@ -228,6 +233,8 @@ RMST_DIFFERENCE = Table(
             rests_on=_BOTH,
             unit="p",
         ),
+        _EXCLUDED,
+        _OTHERS_EXCLUDED,
     ),
 )
 MILESTONE_DIFFERENCE = Table(
@@ -256,6 +263,8 @@ MILESTONE_DIFFERENCE = Table(
             rests_on=_BOTH,
             unit="p",
         ),
+        _EXCLUDED,
+        _OTHERS_EXCLUDED,
     ),
 )
 CUMULATIVE_INCIDENCE = Table(

@@ -44,11 +44,12 @@ Found = dict[str, float | None]
 
 
 class Side(NamedTuple):
-    """One of two groups that are compared: its number, curve, and how many learners it has."""
+    """One of two groups that are compared: its number, curve, and how many learners are in it."""
 
     number: int
     curve: Curve
     learners: int | None
+    excluded: int | None
 
 
 Compare = Callable[[Side, Side, float, Clusters, float], Found]
@@ -322,8 +323,10 @@ def _against_reference(
             until = common_horizon(known) if time is None else time
             parts = (part for _, part in each_group(known, groups.keys))
             sides = [
-                Side(part[GROUP][0], Curve.of(part), n)
-                for part, n in zip(parts, counts["n_learners"], strict=True)
+                Side(part[GROUP][0], Curve.of(part), *n)
+                for part, n in zip(
+                    parts, counts.select("n_learners", "n_excluded").rows(), strict=True
+                )
             ]
             base = keys.index(chosen) if keys else 0
             rows = [
@@ -332,6 +335,8 @@ def _against_reference(
                     "reference": " · ".join(str(value) for value in chosen),
                     "n_learners": sides[place].learners,
                     "n_reference": sides[base].learners,
+                    "n_excluded": sides[place].excluded,
+                    "n_reference_excluded": sides[base].excluded,
                     **compare(sides[place], sides[base], until, clusters, level),
                 }
                 for place, key in enumerate(keys)

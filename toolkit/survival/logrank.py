@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toolkit.analyses.grouping import By
 from toolkit.analyses.intervals import holm
 from toolkit.results.result import Result
+from toolkit.schemas import Role
 from toolkit.schemas.survival_results import LOGRANK, LOGRANK_PAIRS
 from toolkit.survival.event_table import (
     GROUP,
@@ -153,12 +154,15 @@ def logrank_pairs(
             parts = _parts(own, renumbered(pair, keys), keys, within, two.height)
         test = score_test(observed - expected, covariance, parts)
         labels = [" · ".join(str(value) for value in group) for group in two.select(keys).rows()]
-        rows.append((*labels, *two["n_learners"], test.chi_squared, test.p_value, None))
+        rows.append(
+            (*labels, *two["n_learners"], test.chi_squared, test.p_value, None, *two["n_excluded"])
+        )
         if counted.keys is not None:
-            key_sums.append(counted.keys[list(places)]["n_learners"].to_list())
+            own_keys = counted.keys[list(places)]
+            key_sums.append((*own_keys["n_learners"], *own_keys["n_excluded"]))
     pairs = pl.DataFrame(rows, schema=LOGRANK_PAIRS.polars_schema, orient="row")
     pairs = pairs.with_columns(p_adjusted=holm(pairs["p_value"]))
-    schema = {"n_learners": pl.Int64, "n_reference": pl.Int64}
+    schema = dict.fromkeys(LOGRANK_PAIRS.of_role(Role.COUNT), pl.Int64)
     sums = None if counted.keys is None else pl.DataFrame(key_sums, schema=schema, orient="row")
     return Result.from_counts(LOGRANK_PAIRS, [], pairs, lambda table: table, keys=sums)
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from toolkit.results.result import Released
-from toolkit.text import words
+from toolkit.text import left_out, words
 from toolkit.text.narratives import TOO_FEW, _extremes, _hidden
 from toolkit.text.words import plural
 
@@ -105,7 +105,14 @@ def within_strata(released: Released) -> str:
             text += (
                 f" {where}, the overall difference{of} {how} from how the groups are distributed."
             )
-    return text
+    return f"{text}{_alone(row, released)}"
+
+
+def _alone(row: Row, released: Released) -> str:
+    """Say how many of two groups are in strata without the other."""
+    counts = pl.Series([row["n_excluded_a"], row["n_excluded_b"]], dtype=pl.Int64)
+    where = f"of these two in a {words.strata(row['within'])} without the other"
+    return left_out.told(counts, where, released)
 
 
 def caution(by: str, among: str) -> str:

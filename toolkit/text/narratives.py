@@ -13,7 +13,7 @@ import polars as pl
 from toolkit.results.result import Released
 from toolkit.schemas import Role
 from toolkit.schemas.outcome_results import PASSED_ASIDE
-from toolkit.text import words
+from toolkit.text import left_out, words
 from toolkit.text.words import interval, percent, plural, share, told_count
 
 Row = dict[str, Any]
@@ -24,11 +24,13 @@ def outcomes(released: Released) -> str:
     """Say how many enrolled, were active and passed; for several groups, the lowest and highest."""
     rate = "pass_rate_of_enrolled"
     frame = _without_totals(released)
+    totals = released.frame.filter(pl.col("is_total")) if "is_total" in released.by else frame
+    others = left_out.told(totals["n_not_enrolled"], "without an enrollment", released)
     if frame.height == 1:
-        return _one_outcome(frame.row(0, named=True), released)
+        return f"{_one_outcome(frame.row(0, named=True), released)}{others}"
     seen = frame.filter(pl.col(rate).is_not_null())
     told = _extremes(seen, rate, released, "The share of the enrolled who passed")
-    return f"{told}{_hidden(frame.height, seen.height)}"
+    return f"{told}{_hidden(frame.height, seen.height)}{others}"
 
 
 def _one_outcome(row: Row, released: Released) -> str:
@@ -47,10 +49,7 @@ def _one_outcome(row: Row, released: Released) -> str:
         f"enrolled{words.in_brackets(interval(row, rate, released), released)}"
     )
     text += f" and {active} of the active." if active != words.ABSENT else "."
-    left_out = row["n_not_enrolled"]
-    return text + (
-        f" Left out: {plural(left_out, 'record')} without enrollment." if left_out else ""
-    )
+    return text
 
 
 def funnel(released: Released) -> str:
@@ -133,7 +132,7 @@ def cohort_progress(released: Released) -> str:
     if ranked.height == 1:
         return (
             f"{at}{_rate(low, 'reach_rate', released)} of those enrolled from "
-            f"{names[low['cohort']]} had {outcome}.{_excluded(frame)}"
+            f"{names[low['cohort']]} had {outcome}.{_excluded(released)}"
         )
     least, most = (
         f"{_rate(row, 'reach_rate', released)} of those enrolled from "
@@ -142,7 +141,7 @@ def cohort_progress(released: Released) -> str:
     )
     return (
         f"{at}the share who had {outcome} is lowest at {least} and highest at {most}."
-        f"{_excluded(frame)}"
+        f"{_excluded(released)}"
     )
 
 
@@ -151,10 +150,10 @@ def _cohort(row: Row, names: dict[Any, str], released: Released) -> str:
     return ", ".join([names[row["cohort"]], *groups])
 
 
-def _excluded(frame: pl.DataFrame) -> str:
-    once = frame.unique(frame.columns[: frame.columns.index("period")])
-    n = once["n_excluded"].sum()
-    return f" Left out: about {n:,} whose time to the outcome is unknown." if n else ""
+def _excluded(released: Released) -> str:
+    once = released.frame.unique([*released.by, "cohort"], maintain_order=True)["n_excluded"]
+    what = "whose time to the outcome is unknown"
+    return left_out.told(once, what, released, group="cohort")
 
 
 def repeats(released: Released) -> str:
@@ -164,10 +163,12 @@ def repeats(released: Released) -> str:
         return "Too few learners enroll again in any course to show."
     row = seen.sort("n_repeaters", descending=True, maintain_order=True).row(0, named=True)
     later = told_count(row["n_passed_later"], released.min_n)
+    what = "who enroll again, without a date of it"
+    undated = left_out.told(released.frame["n_undated"], what, released, group="course")
     return (
         f"Most learners enroll again in {words.name(row['course'])}: {row['n_repeaters']:,} of "
         f"{told_count(row['n_learners'], released.min_n)}; {later} of them passed in a later run, "
-        "not in their first."
+        f"not in their first.{undated}"
     )
 
 

@@ -44,8 +44,9 @@ def figure(released: Released) -> str:
 
 
 def described(row: Row) -> str:
-    """A choice in words: "as of 2025-10-03"."""
-    return words.clean(f"{row['choice']} {row['value']}").replace("pass rule", "a pass being")
+    """A choice in words, and whom it leaves out: "as of 2025-10-03, which leaves out 40"."""
+    choice = words.clean(f"{row['choice']} {row['value']}").replace("pass rule", "a pass being")
+    return f"{choice}, which leaves out {row['n_left_out']:,}" if row["n_left_out"] else choice
 
 
 def told(row: Row, name: str, released: Released) -> str:

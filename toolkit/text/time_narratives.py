@@ -10,6 +10,7 @@ from toolkit.release.tables import SHOWN
 from toolkit.results.result import Released
 from toolkit.text import curves, words
 from toolkit.text.comparison_narratives import NO_MORE, ONLY_CHANCE, degrees, verdict
+from toolkit.text.left_out import in_groups, in_pairs
 from toolkit.text.narratives import TOO_FEW, _hidden, _listed
 from toolkit.text.words import percent, plural, told_count
 
@@ -89,7 +90,7 @@ def survival_summary(released: Released) -> str:
         )
         if reached.height:
             told = _quantiles(rows, reached, whom, released)
-            return f"{told}{_left_out(released)}{words.formed_later(released.by)}"
+            return f"{told}{in_groups(released)}{words.formed_later(released.by)}"
     by_then = released.frame.filter(
         pl.col("statistic") == "passed by", pl.col("estimate").is_not_null()
     )
@@ -100,7 +101,7 @@ def survival_summary(released: Released) -> str:
     return (
         f"Fewer than a quarter pass in the time observed: an estimated "
         f"{_share(row['estimate'], released)}{_percents(row, released)} by day "
-        f"{words.days(row['at'])}{where}.{_left_out(released)}"
+        f"{words.days(row['at'])}{where}.{in_groups(released)}"
     )
 
 
@@ -143,7 +144,7 @@ def _test(released: Released, what: str, test: str) -> str:
     beside = f" {plural(left, 'group')} could not be compared." if left else ""
     return (
         f"The {what} of the {plural(n, 'group')} {verdict(row['p_value'], released.alpha)} "
-        f"({test} test: {figures}).{beside}{_left_out(released)}{words.formed_later(released.by)}"
+        f"({test} test: {figures}).{beside}{in_groups(released)}{words.formed_later(released.by)}"
     )
 
 
@@ -157,11 +158,12 @@ def logrank_pairs(released: Released) -> str:
     pair = f"{words.name(row['group'])} and {words.name(row['other'])}"
     p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
     if differ == 0:
-        return f"The curves {ONLY_CHANCE}; the smallest p is that of {pair} ({p})."
-    return (
-        f"{differ} of {plural(seen.height, 'pair')} of curves differ by more than chance alone "
-        f"would explain; the smallest p is that of {pair} ({p})."
-    )
+        told = f"The curves {ONLY_CHANCE}"
+    else:
+        of = f"{differ} of {plural(seen.height, 'pair')} of curves"
+        told = f"{of} differ by more than chance alone would explain"
+    nobody = in_pairs(released, ["group"], "other")
+    return f"{told}; the smallest p is that of {pair} ({p}).{nobody}"
 
 
 def rmst_difference(released: Released) -> str:
@@ -183,7 +185,7 @@ def rmst_difference(released: Released) -> str:
         f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
         f"{words.name(first['reference'])}: {_of_all(told, seen)}."
         f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
-        f"{words.formed_later(released.by)}"
+        f"{in_pairs(released, list(released.by), 'reference')}{words.formed_later(released.by)}"
     )
 
 
@@ -204,7 +206,7 @@ def milestone_difference(released: Released) -> str:
         f"By day {words.days(first['at'])}, {_share(first['reference_share'], released)} of "
         f"{words.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
         f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
-        f"{words.formed_later(released.by)}"
+        f"{in_pairs(released, list(released.by), 'reference')}{words.formed_later(released.by)}"
     )
 
 
@@ -253,7 +255,7 @@ def nelson_aalen(released: Released) -> str:
             reached += words.in_brackets(between, released)
         where = f" in {name}" if released.by else ""
         told.append(f"{reached} by day {words.days(day)}{where}")
-    return f"The cumulative hazard of passing reaches {_listed(told)}.{_left_out(released)}"
+    return f"The cumulative hazard of passing reaches {_listed(told)}.{in_groups(released)}"
 
 
 def hazard(released: Released) -> str:
@@ -269,9 +271,9 @@ def hazard(released: Released) -> str:
     likely = "Learners who have not yet passed are most likely to pass around day"
     if len(peaks) == 1:
         where = f" in {early}" if released.by else ""
-        return f"{likely} {first:,.0f}{where}.{_left_out(released)}"
+        return f"{likely} {first:,.0f}{where}.{in_groups(released)}"
     return (
-        f"{likely} {first:,.0f} in {early}, around day {last:,.0f} in {late}.{_left_out(released)}"
+        f"{likely} {first:,.0f} in {early}, around day {last:,.0f} in {late}.{in_groups(released)}"
     )
 
 
@@ -369,15 +371,4 @@ def _caution(seen: pl.DataFrame, released: Released) -> str:
 
 def _unseen(released: Released) -> str:
     text = " Learners not yet observed for that long are accounted for."
-    return text + _left_out(released)
-
-
-def _left_out(released: Released) -> str:
-    if "n_excluded" not in released.frame.columns:
-        return ""
-    frame = released.frame
-    once = frame.unique(list(released.by)) if released.by else frame.head(1)
-    n = once["n_excluded"].sum()
-    about = "about " if released.by else ""
-    undated = words.undated_passers(once)
-    return f" Left out: {about}{n:,} without a known time{undated}." if n else ""
+    return text + in_groups(released)

@@ -1,0 +1,54 @@
+"""Say who is left out, in the same words for every result."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from toolkit.results.result import Released
+from toolkit.text import words
+
+NO_TIME = "without a known time"
+
+
+def told(
+    counts: pl.Series, what: str, released: Released, beside: str = "", *, group: str = "group"
+) -> str:
+    """Write who is left out: " Left out: about 60 without a known time."; nothing if nobody is.
+
+    Args:
+        counts: One released count per group; null where it is withheld.
+        what: Who they are, or why they are left out.
+        released: The result they are left out of.
+        beside: What else to say of them.
+        group: What the counts are of.
+    """
+    n, is_exact = counts.sum(), released.min_n is None
+    if not n:
+        return ""
+    few = 0 if is_exact else counts.null_count()
+    each = f"{'each of ' if few > 1 else ''}{words.plural(few, f'other {group}')}"
+    others = f"; fewer than {released.min_n} in {each}" if few else ""
+    about = "" if is_exact or len(counts) == 1 else "about "
+    return f" Left out: {about}{n:,} {what}{beside}{others}."
+
+
+def in_groups(released: Released) -> str:
+    """Say how many have no time, where the counts of a group stand in each of its rows."""
+    frame = released.frame
+    if "n_excluded" not in frame.columns:
+        return ""
+    once = frame.unique(list(released.by), maintain_order=True) if released.by else frame.head(1)
+    return told(once["n_excluded"], NO_TIME, released, words.undated_passers(once))
+
+
+def in_pairs(released: Released, group: list[str], other: str) -> str:
+    """Say how many have no time, where a row is of two groups, and a group may be in many rows."""
+    frame = released.frame
+    named = pl.concat_str(
+        [pl.col(name).cast(pl.String).fill_null("\0") for name in group], separator="\0"
+    )
+    sides = [
+        frame.select(named.alias("of"), n="n_excluded"),
+        frame.select(pl.col(other).alias("of"), n="n_reference_excluded"),
+    ]
+    return told(pl.concat(sides).unique("of", maintain_order=True)["n"], NO_TIME, released)
