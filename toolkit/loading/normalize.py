@@ -56,16 +56,21 @@ def normalize(
         ([0.8, 1.2], ['outside 0–1; kept as it is'])
     """
     if raw.is_empty():
-        return table.empty(), PROBLEMS.empty()
+        return table.empty(), _no_problems()
     values = raw.select(_usual(table.name)).with_columns(_possible(table.name))
-    columns, problems = [], [PROBLEMS.empty()]
+    problems = []
     for column in table:
-        value = values[column.name]
         if column.dtype in _RULES:
-            value, found = _read(raw[column.name], value, column)
+            usual = values[column.name]
+            value, found = _read(raw[column.name], usual, column)
             problems += _problems(found, column, table, before)
-        columns.append(value)
-    return pl.DataFrame(columns), pl.concat(problems)
+            values = values if value is usual else values.with_columns(value)
+    return values, pl.concat(problems) if problems else _no_problems()
+
+
+@cache
+def _no_problems() -> pl.DataFrame:
+    return PROBLEMS.empty()
 
 
 @cache
@@ -98,7 +103,7 @@ _Found = tuple[pl.Series, pl.Series, str]
 
 def _read(text: pl.Series, value: pl.Series, column: Column) -> tuple[pl.Series, list[_Found]]:
     """The values, what the first form left tried in the others, and what needs a word."""
-    rule, found = _RULES[column.dtype], []
+    rule, found, usual = _RULES[column.dtype], [], value
     for form in rule.forms[1:]:
         left = _unread(text, value)
         if left is None:
@@ -106,11 +111,11 @@ def _read(text: pl.Series, value: pl.Series, column: Column) -> tuple[pl.Series,
         again = text.gather(left).to_frame("value")
         again = again.select(form(pl.col("value")).alias("value"))
         again = again.select(rule.possible(pl.col("value")))
-        value = value.scatter(left, again.to_series())
+        value = value.clone().scatter(left, again.to_series())
     left = _unread(text, value)
     if left is not None:
         found.append((left, text.gather(left), f"{rule.unread}; taken as null"))
-    if rule.suspicious(text, value, column):
+    if rule.suspicious(value, column) if value is usual else rule.doubt:
         doubtful = pl.select(rule.doubtful(pl.lit(text), pl.lit(value), column)).to_series()
         rows = doubtful.fill_null(value=False).arg_true()
         found.append((rows, text.gather(rows), rule.doubt))
@@ -151,7 +156,8 @@ class _Rule:
         unread: What is said of a text that none reads.
         doubtful: From text, value and column, which values are read but need a word.
         doubt: That word.
-        suspicious: Whether some value may be doubtful; cheap, and right when it says no.
+        suspicious: Whether some value may be doubtful where the first form read all of them;
+            cheap, and right when it says no.
     """
 
     forms: tuple[Callable[[pl.Expr], pl.Expr], ...]
@@ -159,7 +165,7 @@ class _Rule:
     unread: str
     doubtful: Callable[[pl.Expr, pl.Expr, Column], pl.Expr] = lambda *_: pl.lit(value=False)
     doubt: str = ""
-    suspicious: Callable[[pl.Series, pl.Series, Column], bool] = lambda *_: False
+    suspicious: Callable[[pl.Series, Column], bool] = lambda *_: False
 
 
 def _number(text: pl.Expr) -> pl.Expr:
@@ -235,11 +241,8 @@ def _finer_than_microseconds(text: pl.Expr, value: pl.Expr, _: Column) -> pl.Exp
 
 
 def _lies_within(value: pl.Series, column: Column) -> bool:
-    return bool(value.is_between(column.low, column.high).all())
-
-
-def _longest(text: pl.Series) -> int:
-    return int(text.str.len_bytes().max() or 0)  # type: ignore[arg-type]  # of a number column
+    low, high = value.min(), value.max()  # faster than an expression
+    return low is None or bool(column.low <= low and high <= column.high)  # type: ignore[operator]
 
 
 _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
@@ -249,7 +252,7 @@ _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
         "not a number or a percentage",
         _out_of_range,
         "outside 0–1; kept as it is",
-        lambda _, value, column: not _lies_within(value, column),
+        lambda value, column: not _lies_within(value, column),
     ),
     TIMESTAMP: _Rule(
         (_exact_timestamp, _usual_timestamp, _any_timestamp),
@@ -257,7 +260,6 @@ _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
         "not a point in time",
         _finer_than_microseconds,
         "finer than a microsecond; the rest was cut off",
-        lambda text, _, __: _longest(text) > _LENGTH_TO_MICROSECONDS,
     ),
     pl.Date: _Rule(
         (_date, lambda text: _if_in_time(_any_timestamp(text)).dt.date()),
