@@ -20,6 +20,7 @@ import httpcore
 
 _GLANCE = 0.1  # seconds between two looks at whether the download was called off
 _CONNECT = 10.0  # seconds for one address of a server that has several
+_PORTION = 256 << 10  # bytes; httpcore asks for 64 KB, and every hand-over has its cost
 
 
 class Patience(float):
@@ -117,7 +118,7 @@ class _Stream(httpcore.NetworkStream):
         patience = self._now(timeout)
         for seconds in patience.waits(patience):
             with suppress(httpcore.ReadTimeout):
-                return self._stream.read(max_bytes, seconds)
+                return self._stream.read(max(max_bytes, _PORTION), seconds)
         raise httpcore.ReadTimeout
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
