@@ -2,9 +2,9 @@
 
 Polars reads JSON strictly and fast. But it takes the first of two fields of one name, drops fields
 it was not asked for, writes numbers anew, and takes half of a surrogate pair for NUL. So the names
-are counted here, by arithmetic on the places of quotes and brackets: where as many of them have a
-value as the frame has values, no value was dropped. The names of nulls and of bare values are read,
-so that their cells can be looked at; all names are, where something does not agree.
+are counted here, by arithmetic on the places of colons, quotes and brackets: where as many of them
+have a value as the frame has values, no value was dropped. The names of nulls and of bare values
+are read, so that their cells can be looked at; all names are, where something does not agree.
 
 What Polars refuses is left to `strict_json`, which says what is wrong. A record in which a field
 comes twice is read there alone; the others stay here.
@@ -12,21 +12,35 @@ comes twice is read there alone; the others stay here.
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from toolkit.loading.framing import SPACE, Bytes, Framing, Ints, Piece, brackets, escapes, quotes
+from toolkit.loading.framing import (
+    SPACE,
+    Bytes,
+    Framing,
+    Ints,
+    Piece,
+    brackets,
+    escapes,
+    places,
+    quotes,
+)
 from toolkit.loading.records import DEEPEST, IncompleteError, RawBatch
 from toolkit.loading.strict_json import read_records
 from toolkit.schemas import Table
 
 Flags = npt.NDArray[np.bool_]
 
-_ROOM = 8  # bytes before the records, so that as many can be looked at before any place
+_WORD = 8  # bytes that are compared at once
+_ROOM = 24  # bytes before the records, so that as many can be looked at before any place
+_MOST_STEPS = 20  # from a place to the next one looked for; beyond them all are looked for
+_SPACE = np.arange(256) <= ord(" ")  # Polars refuses the others below it outside of strings
+_NO_QUOTE = np.arange(256) != ord('"')
+_OF_NUMBER = np.isin(np.arange(256), list(b"+-.0123456789eE"))
 
 
 def read_columns(piece: Piece, table: Table) -> RawBatch | None:
@@ -39,26 +53,134 @@ def read_columns(piece: Piece, table: Table) -> RawBatch | None:
     Raises:
         IncompleteError: The piece ends inside a record and is not the last one.
     """
+    for look in (_flat_records, _any_records):
+        records = look(piece)
+        if records is None:
+            continue
+        try:
+            frame = pl.read_json(records.array, schema=dict.fromkeys(table.names, pl.String))
+        except pl.exceptions.PolarsError:
+            continue
+        nulls = frame.null_count().row(0)
+        if frame.height == len(records.starts) and 0 in nulls:  # what is no object is all nulls
+            return _proven(RawBatch(frame, tail=records.tail), sum(nulls), records, table)
+    return None
+
+
+class _Records(NamedTuple):
+    """Records and their fields, in their order.
+
+    Attributes:
+        array: What is a JSON array if the piece is whole records, and only then. Blanks precede it.
+        starts: Where each record begins in it.
+        closes: The last quote of each field's name.
+        values: Where each field's value begins.
+        kinds: The first byte of each value; 0 for what is no field.
+        tail: What follows the records in the piece.
+    """
+
+    array: bytes
+    starts: Ints
+    closes: Ints
+    values: Ints
+    kinds: Bytes
+    tail: bytes = b""
+
+    def take(self, rows: Ints) -> _Records:
+        """The same records with these of their fields."""
+        return self._replace(
+            closes=self.closes[rows], values=self.values[rows], kinds=self.kinds[rows]
+        )
+
+
+def _flat_records(piece: Piece) -> _Records | None:
+    """The records of a piece, found without looking for where strings begin and end.
+
+    None unless, if the piece is well-formed, no value is a list or an object, and each string is a
+    name before a colon or the value behind it. Then, if as many `{` are there as Polars finds
+    records, each begins one.
+    """
+    lines, data = piece.framing is Framing.LINES, piece.data.rstrip(SPACE)
+    end = b"" if lines or piece.last else b","
+    stop = len(data) - len(end)
+    is_whole = (
+        not piece.framing.bracketed if piece.last else not lines or b"\n" in piece.data[stop:]
+    )
+    if not is_whole or data[stop - 1 :] != b"}" + end:
+        return None
+    array = _array(data[:stop])
+    characters = np.frombuffer(array, np.uint8)
+    if np.count_nonzero(characters == ord("[")) > DEEPEST // 2:
+        return None
+    starts, colons = places(characters, b"{"), places(characters, b":")
+    closes, values = (
+        _beyond(_SPACE, array, colons - 1, -1),
+        _beyond(_SPACE, array, colons + 1),
+    )
+    kinds = characters[values] * (characters[closes] == ord('"'))
+    escaped = escapes(characters) if b"\\" in array else starts[:0]
+    n_quotes = np.count_nonzero(characters == ord('"'))
+    n_escaped = np.count_nonzero(characters[escaped + 1] == ord('"'))
+    n_strings = np.count_nonzero(kinds) + np.count_nonzero(kinds == ord('"'))
+    if not n_strings or n_quotes - n_escaped != 2 * n_strings or np.any(kinds | 0x20 == ord("{")):
+        return None
+    if _has_half_a_pair(characters, escaped):
+        return None
+    if lines:
+        if np.any(characters[starts[1:] - 1] != ord("\n")):
+            return None
+        characters = characters.copy()
+        characters[starts[1:] - 1] = ord(",")
+        array = characters.tobytes()
+    return _Records(array, starts, closes, values, kinds)
+
+
+def _array(records: bytes | memoryview) -> bytes:
+    return b"".join((b"[".ljust(_ROOM), records, b"]"))
+
+
+def _beyond(passed: Flags, text: bytes, at: Ints, step: int = 1) -> Ints:
+    """The first place, from each of these on in one direction, whose byte is not passed by."""
+    characters = np.frombuffer(text, np.uint8)
+    for _ in range(_MOST_STEPS):
+        more = passed[characters[at]]
+        if not more.any():
+            return at
+        at = at + step * more
+    stops = np.flatnonzero(~passed[characters])
+    side: Literal["left", "right"] = "left" if step > 0 else "right"
+    found: Ints = stops[np.searchsorted(stops, at, side) - (step < 0)]
+    return found
+
+
+def _has_half_a_pair(characters: Bytes, escaped: Ints) -> bool:
+    """Whether an escape is half of a surrogate pair."""
+    at = escaped[characters[escaped + 1] == ord("u")]
+    at = at[(characters[at + 2] | 0x20) == ord("d")]
+    digit = characters[at + 3]
+    low = (digit | 0x20) >= ord("c")
+    high = ~low & (digit >= ord("8"))
+    pairs = np.count_nonzero(high[:-1] & low[1:] & (np.diff(at) == len(r"\ud83d")))
+    return bool(pairs < max(np.count_nonzero(high), np.count_nonzero(low)))
+
+
+def _any_records(piece: Piece) -> _Records | None:
     text = _Text(piece)
     if text.is_cut and not piece.last:
         raise IncompleteError
-    if not text.array or text.depth.max() > DEEPEST or text.has_half_a_pair():
+    if not text.array or text.depth.max() > DEEPEST:
         return None
-    try:
-        frame = pl.read_json(text.array, schema=dict.fromkeys(table.names, pl.String))
-    except pl.exceptions.PolarsError:
+    characters = np.frombuffer(text.array, np.uint8)
+    if _has_half_a_pair(characters, text.escapes + _ROOM):
         return None
-    if frame.height != len(text.starts):
-        return None
-    batch = RawBatch(frame, tail=piece.data[text.end :])
-    fields = _fields(text)
-    values = frame.height * frame.width - sum(frame.null_count().row(0))
-    if np.count_nonzero(fields.kinds != ord("n")) == values:
-        bare = fields.take(np.flatnonzero(fields.kinds != ord('"')))
-        cells = _cells(bare, text, table)
-        if _agree(bare, cells, frame):
-            return _completed(batch, bare, cells, text, table)
-    return _completed(batch, fields, _cells(fields, text, table), text, table)
+    behind = _beyond(_SPACE, text.array, text.closes + (_ROOM + 1))
+    named = np.flatnonzero(characters[behind] == ord(":"))
+    if len(text.at) > 2 * len(text.starts):  # some names lie deeper
+        named = named[text.depth[np.searchsorted(text.at, text.closes[named]) - 1] == 1]
+    closes = text.closes[named] + _ROOM
+    values = _beyond(_SPACE, text.array, behind[named] + 1)
+    tail = piece.data[text.end :]
+    return _Records(text.array, text.starts + _ROOM, closes, values, characters[values], tail)
 
 
 class _Text:
@@ -69,7 +191,6 @@ class _Text:
         end: Where its records end: at the `]` behind them, or with the piece.
         is_cut: Whether that is inside a record.
         escapes: The backslash that begins each escape.
-        opens: Each string's first quote.
         closes: Each string's last quote.
         at: Each bracket outside of strings.
         depth: How many are open behind it.
@@ -87,13 +208,13 @@ class _Text:
         self.end = int(at[last]) if last < len(at) else len(piece.data)
         self.escapes = found[: np.searchsorted(found, self.end)]
         strings = strings[: np.searchsorted(strings, self.end)]
-        self.opens, self.closes = strings[0::2], strings[1::2]
+        self.closes = strings[1::2]
         self.at, self.depth = at[:last], depth[:last]
         self.starts = self.at[(self.depth == 1) & (self.characters[self.at] == ord("{"))]
         self.is_cut = len(strings) % 2 == 1 or (last > 0 and bool(self.depth[-1] > 0))
-        self.array = self._array(piece) if len(self.starts) and not self.is_cut else b""
+        self.array = self._whole(piece) if len(self.starts) and not self.is_cut else b""
 
-    def _array(self, piece: Piece) -> bytes:
+    def _whole(self, piece: Piece) -> bytes:
         tail, lines = piece.data[self.end :], piece.framing is Framing.LINES
         over = piece.last or bool(tail)
         stop = int(self.at[-1]) + 1
@@ -113,69 +234,20 @@ class _Text:
                 return b""
             records = records.copy()
             records[between] = ord(",")
-        return b"".join((b"[".ljust(_ROOM), records.data, b"]"))
-
-    def has_half_a_pair(self) -> bool:
-        """Whether an escape is half of a surrogate pair."""
-        at = self.escapes[self.characters[self.escapes + 1] == ord("u")]
-        at = at[(self.characters[at + 2] | 0x20) == ord("d")]
-        digit = self.characters[at + 3]
-        low = (digit | 0x20) >= ord("c")
-        high = ~low & (digit >= ord("8"))
-        pairs = np.count_nonzero(high[:-1] & low[1:] & (np.diff(at) == len(r"\ud83d")))
-        return bool(pairs < max(np.count_nonzero(high), np.count_nonzero(low)))
+        return _array(records.data)
 
 
-class _Run:
-    """Bytes of some kind, one behind the other."""
-
-    def __init__(self, kind: bytes) -> None:
-        self._is_kind = np.isin(np.arange(256), list(kind))
-        self._pattern = re.compile(b"[%s]*+" % re.escape(kind))
-
-    def ends(self, text: bytes, at: Ints) -> Ints:
-        """The first place from each of these on where another byte stands."""
-        characters = np.frombuffer(text, np.uint8)
-        for _ in range(8):
-            more = self._is_kind[characters[at]]
-            if not more.any():
-                return at
-            at = at + more
-        for row in np.flatnonzero(more).tolist():  # one by one, so that all takes linear time
-            at[row] = self._pattern.match(text, int(at[row])).end()  # type: ignore[union-attr]
-        return at
-
-
-_SPACES, _NUMBER = _Run(SPACE), _Run(b"+-.0123456789eE")
-
-
-class _Fields(NamedTuple):
-    """Fields of records, in their order.
-
-    Attributes:
-        names: Which strings are their names.
-        values: Where in the array their values begin.
-        kinds: The first byte of each value.
-    """
-
-    names: Ints
-    values: Ints
-    kinds: Bytes
-
-    def take(self, rows: Ints) -> _Fields:
-        """These of them."""
-        return _Fields(self.names[rows], self.values[rows], self.kinds[rows])
-
-
-def _fields(text: _Text) -> _Fields:
-    characters = np.frombuffer(text.array, np.uint8)
-    behind = _SPACES.ends(text.array, text.closes + (_ROOM + 1))
-    named = characters[behind] == ord(":")
-    if len(text.at) > 2 * len(text.starts):  # some names lie deeper
-        named &= text.depth[np.searchsorted(text.at, text.closes) - 1] == 1
-    names = np.flatnonzero(named)
-    values = _SPACES.ends(text.array, behind[names] + 1)
-    return _Fields(names, values, characters[values])
+def _proven(batch: RawBatch, nulls: int, records: _Records, table: Table) -> RawBatch:
+    """The batch, once each field is known to be in the frame or told of."""
+    kinds, frame = records.kinds, batch.frame
+    named = np.count_nonzero(kinds) - np.count_nonzero(kinds == ord("n"))
+    if named == frame.height * frame.width - nulls:
+        bare = records.take(np.flatnonzero((kinds != 0) & (kinds != ord('"'))))
+        cells = _cells(bare, table)
+        if _agree(bare, cells, frame):
+            return _completed(batch, bare, cells, table)
+    fields = records.take(np.flatnonzero(kinds))
+    return _completed(batch, fields, _cells(fields, table), table)
 
 
 class _Cells(NamedTuple):
@@ -192,27 +264,31 @@ class _Cells(NamedTuple):
     twice: Flags
 
 
-def _cells(fields: _Fields, text: _Text, table: Table) -> _Cells:
-    begins = text.opens[fields.names] + 1
-    lengths = text.closes[fields.names] - begins
-    words = np.ndarray((len(text.array) - _ROOM + 1,), "<u8", text.array, strides=(1,))
-    height, width = len(text.starts), len(table.names)
-    columns = np.full(len(begins), width)
-    for code, name in enumerate(map(str.encode, table.names)):
-        rows = np.flatnonzero(lengths == len(name))
-        for start in range(0, len(name), _ROOM):
-            part = name[start : start + _ROOM]
-            word = np.uint64(int.from_bytes(part, "little"))
-            before = words[begins[rows] + (start + len(part))]  # the bytes that end there
-            rows = rows[before >> np.uint64(8 * (_ROOM - len(part))) == word]
-        columns[rows] = code
-    records = np.searchsorted(text.starts, begins) - 1
+def _cells(fields: _Records, table: Table) -> _Cells:
+    height, width = len(fields.starts), len(table.names)
+    columns = np.full(len(fields.closes), width)
+    words = np.ndarray((len(fields.array) - _WORD + 1,), "<u8", fields.array, strides=(1,))
+    closes, characters = fields.closes, np.frombuffer(fields.array, np.uint8)
+    last = words[closes - _WORD]
+    for code, name in enumerate(table.names):
+        quoted = f'"{name}'.encode()
+        rows, ends = np.arange(len(closes)), last
+        for stop in range(len(quoted), 0, -_WORD):
+            part = quoted[max(0, stop - _WORD) : stop]
+            unused = 8 * (_WORD - len(part))
+            if stop < len(quoted):
+                ends = words[closes[rows] - (len(quoted) - stop + _WORD)]
+            found = ends >> np.uint64(unused) if unused else ends
+            rows = rows[found == int.from_bytes(part, "little")]
+        before = characters[closes[rows] - len(quoted) - 1]
+        columns[rows[before != ord("\\")]] = code  # else it is inside a name
+    records = np.searchsorted(fields.starts, fields.closes) - 1
     places = columns * height + records
     twice = (columns < width) & (np.bincount(places)[places] > 1)
     return _Cells(columns, records, twice)
 
 
-def _agree(fields: _Fields, cells: _Cells, frame: pl.DataFrame) -> bool:
+def _agree(fields: _Records, cells: _Cells, frame: pl.DataFrame) -> bool:
     """Whether each field is known, comes once, and is null where the frame is."""
     if np.any(cells.columns == frame.width) or cells.twice.any():
         return False
@@ -224,9 +300,7 @@ def _agree(fields: _Fields, cells: _Cells, frame: pl.DataFrame) -> bool:
     return True
 
 
-def _completed(
-    batch: RawBatch, fields: _Fields, cells: _Cells, text: _Text, table: Table
-) -> RawBatch:
+def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -> RawBatch:
     """The batch with numbers as they were written, other fields, and records read one by one."""
     known = cells.columns < len(table.names)
     seen = np.bincount(cells.columns, minlength=len(table.names) + 1)
@@ -239,24 +313,25 @@ def _completed(
     for code in np.unique(cells.columns[number]).tolist():
         rows = np.flatnonzero(number & (cells.columns == code))
         starts = fields.values[rows]
-        texts = _slices(text.array, starts, _NUMBER.ends(text.array, starts))
+        texts = _slices(fields.array, starts, _beyond(_OF_NUMBER, fields.array, starts))
         column = batch.frame.to_series(code).scatter(cells.records[rows], texts)
         batch.frame = batch.frame.with_columns(column)
-    odd = cells.twice
-    if len(text.escapes) and not known.all():
-        escaped = np.searchsorted(text.opens, text.escapes) - 1
-        odd = odd | (~known & np.isin(fields.names, escaped))
-    rare = np.unique(cells.records[odd])
-    other = np.flatnonzero(~known & ~np.isin(cells.records, rare))
+    rare, other = cells.records[cells.twice], np.flatnonzero(~known)
     if len(other):
-        strings = fields.names[other]
-        names = _slices(text.array, text.opens[strings] + _ROOM + 1, text.closes[strings] + _ROOM)
+        closes = fields.closes[other]
+        opens = _beyond(_NO_QUOTE, fields.array, closes - 1, -1)
+        names = _slices(fields.array, opens + 1, closes)
+        escaped = names.str.contains("\\", literal=True).to_numpy()
+        escaped = escaped | (np.frombuffer(fields.array, np.uint8)[opens - 1] == ord("\\"))
+        rare = np.append(rare, cells.records[other[escaped]])
         found = pl.DataFrame({"name": names, "record": cells.records[other]})
+        found = found.filter(~found["record"].is_in(rare))
         batch.extra = dict(found.unique("name", keep="first", maintain_order=True).iter_rows())
+    rare = np.unique(rare)
     if len(rare):
-        borders = np.append(text.starts, text.at[-1] + 1) + _ROOM
+        borders = np.append(fields.starts, len(fields.array) - 1)
         pairs = zip(borders[rare].tolist(), borders[rare + 1].tolist(), strict=True)
-        sources = [text.array[start:stop].rstrip(SPACE + b",") for start, stop in pairs]
+        sources = [fields.array[start:stop].rstrip(SPACE + b",") for start, stop in pairs]
         _patch(batch, rare, read_records(sources, table))
     return batch
 
