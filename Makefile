@@ -54,7 +54,7 @@ coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least
 	$(MAKE) --no-print-directory test COV="--cov --cov-append --cov-report= --cov-fail-under=0"
 	$(BIN)/coverage report
 
-slow: $(VENV)/.dev ## the slow tests: intervals over many seeds, writers killed at random
+slow: $(VENV)/.dev ## the slow tests: many seeds, whole reports, writers killed at random
 	$(PYTEST) -m slow --dist loadscope # what a module builds, such as a report, is built once
 
 SECONDS ?= 3600

@@ -94,3 +94,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     ).stdout.split()
     heavy = {"great_expectations", "pandas", "altair", "fastapi", "nbconvert", "scipy", "pydantic"}
     assert heavy.isdisjoint(loaded)
+
+
+def test_charts_are_imported_without_a_parser_of_iris() -> None:
+    pytest.importorskip("rfc3987_syntax")
+    code = """
+import sys, toolkit.charts.theme
+assert not {*sys.modules} & {"lark", "rfc3987_syntax"}
+import rfc3987_syntax  # still there for others
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

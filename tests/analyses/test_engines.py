@@ -23,7 +23,7 @@ import pytest
 import toolkit as tk
 from toolkit.engines.verification import CASES, Case, Put, difference, placing
 
-ZONES = ["UTC", "America/Los_Angeles", "Pacific/Auckland"]
+ZONES = ["America/Los_Angeles", "UTC", "Pacific/Auckland"]
 
 
 def missing(what: str) -> NoReturn:
@@ -125,17 +125,20 @@ ENGINES: dict[str, Any] = {
     "pandas": in_pandas,
     "pyarrow": in_arrow,
     **{f"duckdb {zone}": partial(in_duckdb, zone) for zone in ZONES},
-    "ibis over duckdb": partial(ibis_over_duckdb, ZONES[1]),
-    "ibis over postgresql": partial(ibis_over_postgresql, ZONES[1]),
-    "spark": partial(in_spark, ZONES[1]),
+    "ibis over duckdb": partial(ibis_over_duckdb, ZONES[0]),
+    "ibis over postgresql": partial(ibis_over_postgresql, ZONES[0]),
+    "spark": partial(in_spark, ZONES[0]),
 }
 
 
+def marks(engine: str) -> list[pytest.MarkDecorator]:
+    """An engine's tests run in one process; a database in one zone is among the quick ones."""
+    slow = [pytest.mark.slow] if engine.endswith(("pandas", *ZONES[1:])) else []
+    return [pytest.mark.xdist_group(engine.partition(" America")[0]), *slow]
+
+
 @pytest.fixture(
-    params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(name.partition(" America")[0]))
-        for name in ENGINES
-    ],
+    params=[pytest.param(name, marks=marks(name)) for name in ENGINES],
     scope="module",
 )
 def put(request: pytest.FixtureRequest) -> Iterator[Put]:
@@ -234,6 +237,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("put", "told"), WRONG.values(), ids=WRONG)
 def test_an_engine_with_other_figures_is_refused_by_name_of_figure(put: Put, told: str) -> None:
     with pytest.raises(tk.errors.ArgumentError, match="other figures than Polars") as refused:

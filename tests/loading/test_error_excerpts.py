@@ -23,7 +23,15 @@ def complaint(body: bytes) -> str:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("body", [BODY, ENVELOPE, LINES], ids=["array", "envelope", "lines"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        BODY,
+        pytest.param(ENVELOPE, marks=pytest.mark.slow),
+        pytest.param(LINES, marks=pytest.mark.slow),
+    ],
+    ids=["array", "envelope", "lines"],
+)
 def test_no_value_is_quoted_wherever_the_body_is_cut_or_changed(body: bytes) -> None:
     broken = [body[:at] for at in range(1, len(body))]
     for wrong in (b'"', b"\\", b"\xff", b""):

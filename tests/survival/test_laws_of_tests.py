@@ -13,7 +13,10 @@ import toolkit as tk
 Test = Callable[..., pl.DataFrame]
 
 STRATA = [None, "stratum"]
-TESTS = [tk.logrank, tk.survival.gray_test]
+TESTS = [
+    tk.logrank,
+    pytest.param(tk.survival.gray_test, id="gray_test", marks=pytest.mark.slow),
+]
 
 
 @st.composite

@@ -1,5 +1,24 @@
 """Charts: each turns a released result into an `alt.Chart`. None computes a statistic."""
 
+import sys
+
 import lazy_loader
 
+
+def _import_jsonschema_at_once() -> None:
+    """Import what Altair validates with, without its parser of IRIs, whose import takes a second.
+
+    JupyterLab brings that parser along; Altair's schema has no IRI.
+    """
+    parser = "rfc3987_syntax"
+    if parser in sys.modules:
+        return
+    sys.modules[parser] = None  # type: ignore[assignment]  # an import of it raises ImportError
+    try:
+        import jsonschema  # noqa: F401
+    finally:
+        del sys.modules[parser]
+
+
+_import_jsonschema_at_once()
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
