@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from attack import attacked
+from attack import attacked, without_alternative
 from constraints import Constraints
 from nights import SOURCES, made_once, nights, reports
 from oracle import Oracle
@@ -86,6 +86,30 @@ def test_nothing_printed_on_two_nights_gives_a_small_count_away(top: Path) -> No
     assert known == 0
     assert narrow <= 0.05
     assert guessed <= 0.2
+
+
+@pytest.fixture(scope="module")
+def thirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the reports of thirty nights on 300 learners."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return made_once(shared / "nights-thirty", lambda empty: reports(empty, "300", None, 30))
+
+
+def test_thirty_nightly_reports_give_no_single_event_away(thirty: Path) -> None:
+    """Of each count that grew by one overnight, the pages allow another number of events."""
+    printed = nights(thirty)
+    assert len(printed) == 30
+    assert [night.unread or night.faults() for night in printed] == [[]] * 30
+    found = Constraints(printed)
+    assert len(found.single_events) > 1_000
+    assert without_alternative(found.board, found.single_events) == []
+
+
+def test_three_nights_of_exact_counts_would_give_single_events_away(thirty: Path) -> None:
+    found = Constraints(nights(thirty)[:3], rounded=False)
+    known = without_alternative(found.board, found.single_events)
+    assert len(known) > 0.4 * len(found.single_events)
 
 
 def test_all_that_the_attacker_takes_for_granted_is_so(top: Path) -> None:

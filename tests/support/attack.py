@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
@@ -76,18 +77,49 @@ class Board:
 
     def bounds(self, place: int) -> tuple[int, int]:
         """The least and the most that a count can be."""
-        n = len(self.exact)
-        if self._compiled is None or self._compiled[0] != (n, len(self.sums), len(self.parts)):
-            self._compiled = ((n, len(self.sums), len(self.parts)), self._constraints())
-        constraints = self._compiled[1]
-        objective = np.zeros(n)
+        objective = np.zeros(len(self.exact))
         ends = []
         for sign in (1, -1):
             objective[place] = sign
-            found = milp(objective, constraints=constraints, bounds=Bounds(self.low, self.high))
-            assert found.status == 0, found.message
-            ends.append(sign * found.fun)
+            ends.append(float(self._solved(objective)[place]))
         return math.ceil(ends[0] - 1e-6), math.floor(ends[1] + 1e-6)
+
+    def _solved(self, objective: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Counts that all that is published allows, and that make an objective least."""
+        size = (len(self.exact), len(self.sums), len(self.parts))
+        if self._compiled is None or self._compiled[0] != size:
+            self._compiled = (size, self._constraints())
+        bounds = Bounds(np.array(self.low), np.array(self.high))
+        found = milp(objective, constraints=self._compiled[1], bounds=bounds)
+        assert found.status == 0, found.message
+        return np.asarray(found.x)
+
+    def another(self, objective: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Whole numbers that are as possible as the exact counts."""
+        counts = np.round(self._solved(objective)).astype(np.int64)
+        equal, less = self._constraints()
+        assert (equal.A @ counts == 0).all()
+        assert (less.A @ counts <= 0).all()
+        assert ((counts >= self.low) & (counts <= self.high)).all()
+        return counts
+
+
+def without_alternative(board: Board, targets: list[int]) -> list[int]:
+    """Of some counts those that are known, as no other value is possible."""
+    left = np.array(targets)
+    draws = np.random.default_rng(4)
+    for _ in range(20):
+        objective = np.zeros(len(board.exact))
+        objective[left] = draws.choice([-1.0, 1.0], len(left))
+        left = left[board.another(objective)[left] == np.array(board.exact)[left]]
+        if not len(left):
+            break
+    return [place for place in left.tolist() if _is_known(board, place)]
+
+
+def _is_known(board: Board, place: int) -> bool:
+    least, most = board.bounds(place)
+    return least == most
 
 
 def attacked(

@@ -1,4 +1,4 @@
-"""All that two nights' reports print, as constraints on the counts behind it.
+"""All that consecutive nights' reports print, as constraints on the counts behind it.
 
 Every printed or withheld count is an unknown, and so is what changed from one night to the next.
 A reader knows which counts are parts of which, and which add up; `attack` solves for them.
@@ -7,6 +7,7 @@ A reader knows which counts are parts of which, and which add up; `attack` solve
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from recount import ALL, BEFORE, Curve, Name
 
 from toolkit.release.rounding import BASE, MIN_N
 
-GROWING = {*BEFORE, *BEFORE.values(), "passed", "all completed", "passed and active"}
+GROWING = re.compile(  # from night to night, unless something is taken back
+    "|".join([*BEFORE, *BEFORE.values(), "passed.*", "all completed", "timed", "in a cohort"])
+    + "|(observed|reached): .*|at risk on day .*"
+)
 WITHIN = {  # a part, and what it is a part of
     **BEFORE,
     "passed": "enrolled",
@@ -36,11 +40,17 @@ SUMS = [  # a whole, and parts that nobody is outside of
 
 
 class Constraints:
-    """The unknowns of some nights, and what is known of them."""
+    """The unknowns of some nights, and what is known of them.
+
+    Attributes:
+        targets: The small counts.
+        single_events: The counts that grew by one from one night to the next.
+    """
 
     def __init__(self, nights: list[Oracle], *, rounded: bool = True) -> None:
         self.board = Board() if rounded else Board(slack=0)
         self.rounded = rounded
+        self.single_events: list[int] = []
         for number, night in enumerate(nights):
             self._counts(number, night)
             self._groups(number, night)
@@ -244,17 +254,27 @@ class Constraints:
 
     def _changes(self, number: int, night: Oracle) -> None:
         """What grew since the night before, and what the history says of it."""
-        for name in self._printed(number):
-            later = self.board.places[number, name]
-            before = self.board.places.get((number - 1, name))
-            grown = self.board.exact[later] - self.board.exact[before or 0]
-            if before is None or name[0] not in GROWING or grown < 0:
-                continue
-            rise = self._unknown((number, "since", name), grown)
-            self.board.sums.append(([later, before, rise], [1.0, -1.0, -1.0]))
+        passed_by = [cell[1:] for cell in self.board.places if cell[:2] == (number, "by")]
+        for cell in passed_by:
+            self._grown(number, cell)
+        for name in filter(lambda name: GROWING.fullmatch(name[0]), self._printed(number)):
+            rise = self._grown(number, (name,))
             for what, change in (("enrolled", "enrollments added"), ("passed", "newly passed")):
-                if name == (what, name[1], ALL, ALL):
+                if rise is not None and name == (what, name[1], ALL, ALL):
                     self._told(number, night, name[1], change, rise)
+
+    def _grown(self, number: int, cell: tuple[object, ...]) -> int | None:
+        """The unknown of by how much a count has grown; None where it has not."""
+        later, before = (self.board.places.get((n, *cell)) for n in (number, number - 1))
+        if later is None or before is None:
+            return None
+        grown = self.board.exact[later] - self.board.exact[before]
+        if grown < 0:
+            return None
+        rise = self._unknown((number, "since", *cell), grown)
+        self.board.sums.append(([later, before, rise], [1.0, -1.0, -1.0]))
+        self.single_events += [rise] if grown == 1 else []
+        return rise
 
     def _told(self, number: int, night: Oracle, course: str, change: str, rise: int) -> None:
         """The changes of a course's runs add up to how much it has grown."""
@@ -267,6 +287,7 @@ class Constraints:
             value = night.changed.get((run, change))
             told = n if value is not None and not self.rounded else value
             place = self.board.place((number, change, run), n, told)
+            self.single_events += [place] if n == 1 else []
             is_listed = (run, change) in night.changed
             self.board.low[place] = max(self.board.low[place], int(is_listed))
             parts.append(place)

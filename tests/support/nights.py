@@ -1,4 +1,4 @@
-"""Finished reports of two nights, one day apart, made once in a test session."""
+"""Finished reports of consecutive nights, made once in a test session."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import in_process
@@ -14,28 +15,30 @@ from oracle import Oracle
 from recount import Truth, changes
 
 import toolkit as tk
+from toolkit.reports.figures import chart_script
 
 KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
-NIGHTS = ("1", "2")
 SOURCES = ["300", "5000", "oulad"]
 
 
-def reports(top: Path, source: str, oulad: Path | None) -> list[Path]:
-    """The reports of two nights; the later finds the snapshot of the earlier, and compares."""
+def reports(top: Path, source: str, oulad: Path | None, n: int = 2) -> None:
+    """The reports of `n` nights; each finds the snapshot of the night before, and compares."""
     platform = tk.sandbox(oulad=oulad) if source == "oulad" else tk.sandbox(learners=int(source))
+    snapshots = top / "snapshots"
     with platform as now:
-        later = tk.take_snapshot(now, top / "snapshots" / "2", key=KEY, times="exact")
-        with now.earlier(later.as_of - timedelta(days=1)) as past:
-            tk.take_snapshot(past, top / "snapshots" / "1", key=KEY, times="exact")
+        last = tk.take_snapshot(now, snapshots / f"{n}", key=KEY, times="exact")
+        for night in range(1, n):
+            with now.earlier(last.as_of - timedelta(days=n - night)) as past:
+                tk.take_snapshot(past, snapshots / f"{night}", key=KEY, times="exact")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.reports.report.execute_notebooks", in_process.execute_notebooks)
         patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
+        patch.setattr("toolkit.reports.site.chart_script", cache(chart_script))
         patch.setenv("SO2_BASE_URL", "")
-        for night in NIGHTS:
-            patch.setenv("SO2_SNAPSHOT", str(top / "snapshots" / night))
-            report = tk.write_report(top / night)
+        for night in range(1, n + 1):
+            patch.setenv("SO2_SNAPSHOT", str(snapshots / f"{night}"))
+            report = tk.write_report(top / f"{night}")
             assert report.failures == ()
-    return [top / night for night in NIGHTS]
 
 
 def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
@@ -59,10 +62,12 @@ def _lock(descriptor: int) -> None:
 
 @cache
 def nights(top: Path) -> list[Oracle]:
-    """What the two reports print, named; the second knows the first."""
-    snapshots = [tk.open_snapshot(top / "snapshots" / night) for night in NIGHTS]
-    first, second = (Truth(tk.load_study(snapshot)) for snapshot in snapshots)
-    return [
-        Oracle(top / "1", first),
-        Oracle(top / "2", second, first, changes(*snapshots)),
+    """What the reports print, named; each knows the one before."""
+    n = len(list((top / "snapshots").iterdir()))
+    snapshots = [tk.open_snapshot(top / "snapshots" / f"{night + 1}") for night in range(n)]
+    truths = [Truth(tk.load_study(snapshot)) for snapshot in snapshots]
+    later = [
+        Oracle(top / f"{night + 1}", truths[night], truths[night - 1], changes(*pair))
+        for night, pair in enumerate(pairwise(snapshots), start=1)
     ]
+    return [Oracle(top / "1", truths[0]), *later]
