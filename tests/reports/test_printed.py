@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import vl_convert
 from attack import attacked, without_alternative
 from constraints import Constraints
 from nights import SOURCES, made_once, nights, reports
 from oracle import Oracle
+from pdf import pdf_texts
+from reading import soup, words
 from recount import ALL
 
 from toolkit.release.rounding import MIN_N
+from toolkit.reports.pdf import find_chromium, write_pdf
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +163,45 @@ def smallest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     return made_once(shared / "nights-300", lambda empty: reports(empty, "300", None))
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(find_chromium() is None, reason="no Chromium here")
+def test_the_pdf_says_what_the_first_page_says(smallest: Path, tmp_path: Path) -> None:
+    index = smallest / "2" / "index.html"
+    assert write_pdf(index, tmp_path / "overview.pdf")
+    drawn, beside = pdf_texts(tmp_path / "overview.pdf")
+    page = soup(index)
+    said = Counter(re.findall(r"\d+", words(page)))
+    assert not Counter(re.findall(r"\d+", " ".join(drawn))) - said
+    assert sum(map(len, drawn)) > 2_000
+    heard = words(page) + "".join(str(tag["aria-label"]) for tag in page.select("[aria-label]"))
+    known = "".join(heard.split())
+    of_the_program = re.compile(r"node\d+|D:\d{14}.*|Mozilla.*|Skia.*")
+    for text in [*drawn, *beside]:
+        plain = "".join(unicodedata.normalize("NFKC", text).split())
+        assert plain in known or of_the_program.fullmatch(text) or not re.search(r"\d", text)
+
+
+def test_a_picture_is_drawn_from_what_the_drawing_beside_it_shows_and_holds_nothing_else(
+    smallest: Path,
+) -> None:
+    pictures = sorted((smallest / "2" / "figures").glob("*.png"))
+    assert len(pictures) > 10
+    for picture in pictures:
+        content = picture.read_bytes()
+        svg = picture.with_suffix(".svg").read_text(encoding="utf-8")
+        assert content == vl_convert.svg_to_png(svg, scale=2)
+        assert chunks(content) <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
+
+
+def chunks(png: bytes) -> set[bytes]:
+    """The kinds of the parts of a PNG file: `tEXt`, `iTXt`, `zTXt` and `eXIf` would hold words."""
+    found, at = set(), 8
+    while at < len(png):
+        found.add(png[at + 4 : at + 8])
+        at += 12 + int.from_bytes(png[at : at + 4])
+    return found
 
 
 @pytest.mark.parametrize("what", CHANGES)
