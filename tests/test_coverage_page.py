@@ -20,7 +20,7 @@ def test_intervals_cover_and_tests_keep_their_level(
     n_15, n_50, n_200 = (float(cell.strip().rstrip("*% ")) for cell in (small, middle, large))
     if kind == "test":
         assert all(4 <= level <= 6.5 for level in (n_50, n_200))
-        assert 4 <= n_15 <= (7.5 if what == "log-rank, clusters of three" else 6.5)
+        assert 4 <= n_15 <= 6.5
     else:
         assert all(93 <= coverage <= 97.5 for coverage in (n_50, n_200))
         assert n_15 >= (93 if what.startswith(SMALL_TOO) else 91)
