@@ -25,6 +25,7 @@ DOORS = {
     "notebooks": ("reports", "cli"),
     "sandbox": ("sandbox",),
     "spark": (),
+    "tables": ("text",),
 }
 # Used without an import of ours: engines that users hand in, parts of JupyterLab, models that a
 # notebook fits.
@@ -51,9 +52,16 @@ def brought_along(names: set[str]) -> set[str]:
     return {
         name_of(requirement)
         for name in names
-        for requirement in requires(name) or []
+        for requirement in required_by(name)
         if "extra ==" not in requirement
     }
+
+
+def required_by(name: str) -> list[str]:
+    """What a distribution requires; nothing if it is an optional one that is not installed."""
+    with suppress(PackageNotFoundError):
+        return requires(name) or []
+    return []
 
 
 @cache
@@ -101,6 +109,7 @@ def test_the_extra_all_is_every_extra_of_users() -> None:
         "engines",
         "models",
         "spark",
+        "tables",
     }
 
 
@@ -156,6 +165,12 @@ def run_without(module: str, code: str) -> subprocess.CompletedProcess[str]:
         ("compression", "zstandard", "tk.sandbox(learners=1, faults='zstd')"),
         ("sandbox", "fastapi", "tk.sandbox()"),
         ("sandbox", "uvicorn", "tk.sandbox()"),
+        (
+            "tables",
+            "great_tables",
+            "f = __import__('polars').DataFrame({'n': [40]})\n"
+            "tk.result(f, counts={'n': None}).to_great_table()",
+        ),
     ],
 )
 def test_a_missing_extra_is_named(extra: str, module: str, code: str) -> None:

@@ -99,6 +99,13 @@ class _Shown:
         """Return the table for reading as HTML, and write it if a path is given."""
         return str(look_up("text.exports:html")(self.release(), path, **options))
 
+    def to_great_table(self, **options: Any) -> Any:
+        """Return the table for reading as a `great_tables.GT`, which has methods to style it.
+
+        Needs the extra `tables`. The arguments are those of `to_html`, without a path.
+        """
+        return look_up("text.great_table:great_table")(self.release(), **options)
+
     def _write(self, form: str, path: str | Path) -> Path:
         written: Path = look_up("text.exports:write")(self.release(), form, Path(path))
         return written

@@ -56,7 +56,14 @@ def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
         caption=released.caption or "",
         note=_note(released, len(lines), rows),
         min_n=released.min_n,
+        spanners=[(_by(released), 2, 1 + len(columns))] if len(columns) > 2 else [],
     )
+
+
+def _by(released: Released) -> str:
+    """The column that makes the groups, as a heading."""
+    text = words.clean(released.by[-1].replace("_", " "))
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def in_words(released: Released) -> str:

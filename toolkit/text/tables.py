@@ -58,6 +58,7 @@ class ReadingTable:
         caption: What the table is and where its data come from.
         note: What is withheld and how many rows are shown.
         min_n: The smallest count that is shown; None if nothing is protected.
+        spanners: What stands above several headings: its text, the first column, the one after.
     """
 
     headings: dict[str, str]
@@ -67,6 +68,7 @@ class ReadingTable:
     caption: str = ""
     note: str = ""
     min_n: int | None = MIN_N
+    spanners: Sequence[tuple[str, int, int]] = ()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return marked(self.min_n)
