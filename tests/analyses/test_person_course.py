@@ -101,7 +101,7 @@ def test_records_without_a_partner_are_kept_and_counted() -> None:
         ("e", False, True, True),
         ("c", False, False, True),
     ]
-    assert pc["display_name"].to_list() == ["Computing", "Computing", None]
+    assert pc["display_name"].to_list() == ["Computing", "Computing", "other"]
     assert tk.match_counts(pc).frame.rows() == [
         (False, False, True, 1, 0, 0),
         (False, True, True, 1, 0, 0),

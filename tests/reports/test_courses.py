@@ -15,7 +15,6 @@ from toolkit.reports.courses import (
     EACH,
     Courses,
     Figure,
-    by_title,
     most_lost,
     read_courses,
     study_before,
@@ -96,7 +95,7 @@ def test_courses_go_from_best_to_worst_and_the_unknown_last() -> None:
 def test_every_figure_is_that_of_the_released_results() -> None:
     with tk.sandbox(learners=900) as platform:
         study = tk.load_study(platform)
-    learners = by_title(study.person_course)
+    learners = study.person_course.with_columns(course="display_name")
     rates = tk.outcomes(learners, by="course").release()
     of_title = {row["course"]: row for row in rates.frame.iter_rows(named=True)}
     losses = largest_losses(tk.completion_funnel(learners, by="course").release())

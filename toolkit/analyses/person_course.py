@@ -295,7 +295,7 @@ def _derived(rows: Rows, as_of: int) -> Rows:
     passed, passed_at = nw.col("passed"), nw.col("passed_timestamp")
     rows = rows.with_columns(
         *(nw.coalesce(nw.col(name), nw.lit(False)).alias(name) for name in known),  # noqa: FBT003
-        nw.coalesce("display_name", "course_name").alias("display_name"),
+        nw.coalesce("display_name", "course_name", "course_id").alias("display_name"),
     )
     rows = rows.with_columns(
         nw.when(passed).then(passed_at).alias("passed_timestamp"),

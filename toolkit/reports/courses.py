@@ -151,7 +151,7 @@ def read_courses(
     """
     say = say or read_language()
     too_few = Figure(say("courses.too_few"))
-    learners = by_title(study.person_course)
+    learners = study.person_course.with_columns(course="display_name")
     rates = outcomes(learners, by="course").release()
     losses = largest_losses(completion_funnel(learners, by="course").release())
     durations = time_to_pass(learners, undated="leave_out")
@@ -187,11 +187,6 @@ def read_courses(
         )
     told = {row.full: losses[(row.full,)] for row in rows if (row.full,) in losses}
     return Courses(rows, most_lost(told), _day(before), rates.min_n)
-
-
-def by_title(learners: pl.DataFrame) -> pl.DataFrame:
-    """Append `course`: the title, or the id where there is none."""
-    return learners.with_columns(course=pl.col("display_name").fill_null(pl.col("course_id")))
 
 
 def study_before(source: object, course_id: str | None = None) -> Study | None:
@@ -291,7 +286,7 @@ def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:
 
 def _drifts(now: Released, before: Study, say: Language) -> dict[str, Figure]:
     """How each course's pass rate moved, from the released rates of both moments."""
-    then = outcomes(by_title(before.person_course), by="course").release()
+    then = outcomes(before.person_course.with_columns(course="display_name"), by="course").release()
     earlier = dict(then.frame.select("course", RATE).iter_rows())
     told = {}
     for title, rate in now.frame.select("course", RATE).iter_rows():

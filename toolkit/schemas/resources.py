@@ -68,7 +68,7 @@ PERSON_COURSE = Table(
     (
         _USERNAME,
         _COURSE,
-        _DISPLAY,
+        Column("display_name", pl.String, "The course's title; its id where grades have none."),
         Column("org", pl.String, "Organisation in the course id; null if the id has another form."),
         Column("course_number", pl.String, "Course number in the course id."),
         Column("course_run", pl.String, "Run in the course id."),
