@@ -62,6 +62,14 @@ def read_or_aside(one: Piece) -> RawBatch | None:
         joined(RECORD, {"username": "ada", "course_id": "c"}),
         joined(*[RECORD | {"more": {"username": [1, {"a": []}], "b": {}}}] * 3),
         joined(*[RECORD | {"more": [[], ["],["], [{}, {}]]}] * 3),
+        joined(*[RECORD | {"email": ":1"}] * 3),
+        joined(*[RECORD | {"email": "{[", "completion": None}] * 3),
+        joined(*[RECORD | {"email": "[" * 300}] * 3),
+        joined(RECORD, {"username": "a", 'x"email': None, "course_id": "c"}),
+        joined(RECORD, {"username": '"email":null', "course_id": "c", "email": '"'}),
+        joined(RECORD, {"username": '\\"', "course_id": 'c\\"email', ":": 1, '\\"email': None}),
+        joined(RECORD, RECORD | {"a very long name of a field": 1, "\\": "", 'b"': [":"]}),
+        joined(*[RECORD] * 3).replace('"email": ', '"email"' + " " * 30 + ":" + " " * 30),
         joined(RECORD) + '{"username":"a","email":"x","course_id":"c","email":null},',
         joined(RECORD) + '{"username":"a","\\u0065mail":"x","course_id":"\\u0063","other":1},',
     ],
@@ -71,6 +79,21 @@ def test_any_layout_is_read_fast_and_the_same(text: str) -> None:
 
     assert fast is not None
     assert_same(fast, read_strictly(piece(text), COMPLETION, before=0))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"username":"{","course_id":"c"},1,',
+        '"{",{"username":":1","course_id":"c"},',
+        '"{",{"username":"u","course_id":":n"},',
+        'null,{"username":"{","course_id":"c"},',
+    ],
+)
+def test_what_is_no_record_is_not_hidden_by_a_bracket_in_a_string(text: str) -> None:
+    assert read_columns(piece(text), COMPLETION) is None
+    with pytest.raises(WireFormatError, match="a record must begin with"):
+        read_strictly(piece(text), COMPLETION, before=0)
 
 
 VALUES = {  # RFC 8259, one value each

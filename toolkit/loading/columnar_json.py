@@ -12,6 +12,8 @@ comes twice is read there alone; the others stay here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -38,9 +40,9 @@ Flags = npt.NDArray[np.bool_]
 _WORD = 8  # bytes that are compared at once
 _ROOM = 24  # bytes before the records, so that as many can be looked at before any place
 _MOST_STEPS = 20  # from a place to the next one looked for; beyond them all are looked for
-_SPACE = np.arange(256) <= ord(" ")  # Polars refuses the others below it outside of strings
-_NO_QUOTE = np.arange(256) != ord('"')
-_OF_NUMBER = np.isin(np.arange(256), list(b"+-.0123456789eE"))
+_SPACE = partial(np.greater_equal, ord(" "))  # Polars refuses the others outside of strings
+_NO_QUOTE = partial(np.not_equal, ord('"'))
+_OF_NUMBER = np.isin(np.arange(256), list(b"+-.0123456789eE")).take
 
 
 def read_columns(piece: Piece, table: Table) -> RawBatch | None:
@@ -139,15 +141,15 @@ def _array(records: bytes | memoryview) -> bytes:
     return b"".join((b"[".ljust(_ROOM), records, b"]"))
 
 
-def _beyond(passed: Flags, text: bytes, at: Ints, step: int = 1) -> Ints:
+def _beyond(passed: Callable[[Bytes], Flags], text: bytes, at: Ints, step: int = 1) -> Ints:
     """The first place, from each of these on in one direction, whose byte is not passed by."""
     characters = np.frombuffer(text, np.uint8)
     for _ in range(_MOST_STEPS):
-        more = passed[characters[at]]
+        more = passed(characters[at])
         if not more.any():
             return at
         at = at + step * more
-    stops = np.flatnonzero(~passed[characters])
+    stops = np.flatnonzero(~passed(characters))
     side: Literal["left", "right"] = "left" if step > 0 else "right"
     found: Ints = stops[np.searchsorted(stops, at, side) - (step < 0)]
     return found
@@ -269,20 +271,21 @@ def _cells(fields: _Records, table: Table) -> _Cells:
     columns = np.full(len(fields.closes), width)
     words = np.ndarray((len(fields.array) - _WORD + 1,), "<u8", fields.array, strides=(1,))
     closes, characters = fields.closes, np.frombuffer(fields.array, np.uint8)
-    last = words[closes - _WORD]
+    every, last = np.arange(len(closes)), words[closes - _WORD]
     for code, name in enumerate(table.names):
         quoted = f'"{name}'.encode()
-        rows, ends = np.arange(len(closes)), last
+        rows, ends = every, last
         for stop in range(len(quoted), 0, -_WORD):
             part = quoted[max(0, stop - _WORD) : stop]
             unused = 8 * (_WORD - len(part))
             if stop < len(quoted):
                 ends = words[closes[rows] - (len(quoted) - stop + _WORD)]
             found = ends >> np.uint64(unused) if unused else ends
-            rows = rows[found == int.from_bytes(part, "little")]
+            rows = rows[np.flatnonzero(found == int.from_bytes(part, "little"))]
         before = characters[closes[rows] - len(quoted) - 1]
         columns[rows[before != ord("\\")]] = code  # else it is inside a name
-    records = np.searchsorted(fields.starts, fields.closes) - 1
+    counts = np.diff(np.searchsorted(closes, fields.starts), append=len(closes))
+    records = np.repeat(np.arange(height), counts)
     places = columns * height + records
     twice = (columns < width) & (np.bincount(places)[places] > 1)
     return _Cells(columns, records, twice)

@@ -33,7 +33,6 @@ _TOKEN = re.compile(
     rb'"(?P<name>(?:[^"\\]|\\.)*+)(?:"(?P<colon>\s*:)?)?|[^\s\[\]{},:"]++', re.DOTALL
 )
 _NAMES = {name.encode() for table in RESOURCES.values() for name in table.names}
-_BLOCK = 256 << 10
 _STRETCH = 64 << 10  # bytes at the end of a piece in which a border is looked for first
 
 Ints = npt.NDArray[np.int64]
@@ -201,15 +200,11 @@ class Cutter:
 
 
 def places(characters: Bytes, wanted: bytes) -> Ints:
-    """Where one of these bytes stands; by blocks, so that the processor's cache holds a step."""
-    found = [np.empty(0, np.int64)]
-    for start in range(0, len(characters), _BLOCK):
-        block = characters[start : start + _BLOCK]
-        here = block == wanted[0]
-        for byte in wanted[1:]:
-            here |= block == byte
-        found.append(np.flatnonzero(here) + start)
-    return np.concatenate(found)
+    """Where one of these bytes stands."""
+    here = characters == wanted[0]
+    for byte in wanted[1:]:
+        here |= characters == byte
+    return np.flatnonzero(here)
 
 
 def escapes(characters: Bytes) -> Ints:

@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
 import polars as pl
 
 from toolkit.errors import ArgumentError
@@ -309,8 +310,9 @@ def _together(loads: list[Load]) -> Load:
 def _with_repeated_keys(table: Table, load: Load) -> Load:
     """The load with a problem for each record whose learner and course came before."""
     keys = load.frame.select(table.key)
-    hashes = [_hashes(part) for part in keys.iter_slices(_HASHED_AT_ONCE)]
-    if not hashes or pl.concat(hashes).n_unique() == keys.height:  # small beside the keys
+    hashes = [_hashes(part).to_numpy() for part in keys.iter_slices(_HASHED_AT_ONCE)]
+    sorted_hashes = np.sort(np.concatenate([np.empty(0, np.uint64), *hashes]))  # small beside keys
+    if np.all(sorted_hashes[1:] != sorted_hashes[:-1]):
         return load
     repeated = repeated_keys(table, keys.with_row_index("record"))
     return replace(load, problems=load.problems.vstack(repeated))
