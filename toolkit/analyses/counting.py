@@ -8,7 +8,7 @@ never leave their engine, and the same call gives the same table on each.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import and_
@@ -135,19 +135,32 @@ def counted(
     *,
     need: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """What `grouped` gives, in no order: to sort many groups takes longer than to count them.
+    """What `grouped` gives, in no order: to sort many groups takes longer than to count them."""
+    slices = counted_in_slices(frame, by, aggregations, need=need)
+    return reduce(lambda one, more: pl.concat([one, more]).group_by(by).agg(pl.all().sum()), slices)
+
+
+def counted_in_slices(
+    frame: Frame,
+    by: Sequence[str],
+    aggregations: Iterable[nw.Expr],
+    *,
+    need: Sequence[str] = (),
+    most: int | None = None,
+) -> Iterator[pl.DataFrame]:
+    """What `counted` gives of each so many rows, whose counts are to be added up.
 
     Polars' group-by holds memory for nearly each row where there are many groups, so that it is
-    given so many rows at a time, and the counts of these slices are added up.
+    given `most` rows at a time. Other engines count all at once.
     """
     rows = lazily(frame)
     require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
     computed = list(aggregations)
     if not by:
-        return collected(rows.select(*computed))
-    n, found = number_of_rows(rows), pl.DataFrame()
-    for start in range(0, n, MOST_TOGETHER) if n else (0,):
-        part = rows if n <= MOST_TOGETHER else slice_of(rows, start, MOST_TOGETHER)
-        counts = collected(part.group_by(list(by), drop_null_keys=False).agg(*computed))
-        found = pl.concat([found, counts]).group_by(by).agg(pl.all().sum()) if start else counts
-    return found
+        yield collected(rows.select(*computed))
+        return
+    most = most or MOST_TOGETHER
+    n = number_of_rows(rows)
+    for start in range(0, max(n, 1), most):
+        part = rows if n <= most else slice_of(rows, start, most)
+        yield collected(part.group_by(list(by), drop_null_keys=False).agg(*computed))

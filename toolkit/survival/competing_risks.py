@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -10,7 +11,7 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import flag, grouped, lazily
+from toolkit.analyses.counting import counted_in_slices, flag, lazily
 from toolkit.analyses.grouping import KEY, By, Counted, Groups, groups_of
 from toolkit.analyses.intervals import none_of
 from toolkit.analyses.spread import students
@@ -19,12 +20,16 @@ from toolkit.results.result import Result
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST
 from toolkit.survival.event_table import (
     GROUP,
+    TIMES_TOGETHER,
     compared,
     event_table,
+    included_only,
+    keys_of,
     layers,
     refuse_many,
     renumbered,
     stratum_keys,
+    with_number,
 )
 from toolkit.survival.gray import Group, grays_score
 from toolkit.survival.incidence_clusters import with_clusters
@@ -36,6 +41,7 @@ from toolkit.survival.kaplan_meier import (
     steps_at,
 )
 from toolkit.survival.released import at_times, only_told, released_table, shown
+from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.score_test import score_test
 
 PASSED = "passed"
@@ -94,18 +100,18 @@ def cumulative_incidence(
     wanted = None if times is None else a_list_of_times(times, name="times")
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
-    steps = _incidence(_end_table(durations, groups), each)
-    measured = steps.with_columns(variance=_variance(each).clip(0.0))
+    curves = in_blocks(_end_table(durations, groups), partial(_incidence, each=each))
 
     def designed(steps: pl.DataFrame, *, is_released: bool = False) -> pl.DataFrame:
         if cluster is None:
             return steps
+        measured = curves.with_columns(variance=_variance(each).clip(0.0))
         return with_clusters(steps, measured, durations, groups, cluster, is_released=is_released)
 
-    exact = designed(steps)
+    exact = designed(curves)
 
     def protect(min_n: int) -> pl.DataFrame:
-        known = steps.with_columns(incidence=pl.col("cumulative_incidence"))
+        known = curves.with_columns(incidence=pl.col("cumulative_incidence"))
         table = released_table(known, groups.keys, min_n=min_n, times=wanted)
         events = pl.col("n_events").sum().over(GROUP, "duration")
         told = _incidence(table.with_columns(n_any=events), each)
@@ -116,7 +122,7 @@ def cumulative_incidence(
         names = [*groups.keys, *CUMULATIVE_INCIDENCE.names, "status"]
         return groups.named(shown(safe, min_n).select(names))
 
-    exact = _estimates(exact, each, level)
+    exact = in_blocks(exact, partial(_estimates, each=each, level=level))
     if wanted is not None:
         exact = _at_times(exact, [*groups.keys, *each], wanted)
     frame = exact.select(*groups.keys, *CUMULATIVE_INCIDENCE.names)
@@ -271,30 +277,39 @@ def _end_table(
     # Not the bare condition: of what is not null Ibis 12 asks wrongly whether it is null.
     ended = flag(~nw.col("end").is_null()) == 1
     any_end = event_table(frame, groups, strata, happened=ended)
-    ended_rows = frame.filter(ended)
-    if "excluded" in schema:
-        ended_rows = ended_rows.filter(nw.col("excluded").is_null())
     names = (*groups.names, *strata)
     keys = Groups(names).keys
     by_key = (nw.col(name).alias(key) for key, name in zip(keys, names, strict=True))
-    key = [KEY] if KEY in schema else []
-    end_rows = ended_rows.select(*by_key, *key, nw.col("end").cast(nw.String), nw.col("duration"))
-    at = [*keys, "end", "duration"]
-    sums = [nw.len().alias("n_of_end"), *(nw.col(name).sum().alias("key_of_end") for name in key)]
-    counted = grouped(end_rows, at, sums).with_columns(
-        pl.col("duration").cast(pl.Float64), pl.col("end").cast(pl.String)
+    of_included = (~nw.col("end").is_null(), *included_only(schema))
+    counts = {"n_of_end": flag(*of_included)}
+    if KEY in schema:
+        counts["key_of_end"] = keys_of(*of_included)
+    rows = frame.select(
+        *by_key,
+        nw.col("end").cast(nw.String),
+        "duration",
+        *(value.alias(name) for name, value in counts.items()),
+    )
+    sums, numbers = [nw.col(name).sum() for name in counts], any_end.select(GROUP, *keys).unique()
+    slices = counted_in_slices(rows, [*keys, "end", "duration"], sums, most=TIMES_TOGETHER)
+    counted = pl.concat(
+        with_number(part.filter(pl.col("n_of_end") > 0), numbers, keys)
+        .drop(keys)
+        .with_columns(pl.col("duration").cast(pl.Float64), pl.col("end").cast(pl.String))
+        for part in slices
     )
     ends = pl.DataFrame({"end": _ends(counted["end"], end)}, schema={"end": pl.String})
-    return (
-        any_end.rename({"n_events": "n_any", "key_events": "key_any"}, strict=False)
-        .join(ends, how="cross")
-        .join(counted, on=at, how="left", nulls_equal=True)
-        .with_columns(
-            pl.col(f"{what}_of_end").fill_null(0).alias(f"{what}_events")
-            for what in (("n", "key") if key else ("n",))
-        )
-        .sort(at)
-    )
+    at = [GROUP, "end", "duration"]
+
+    def of_each_end(steps: pl.DataFrame) -> pl.DataFrame:
+        own = counted.filter(pl.col(GROUP).is_between(steps[GROUP].min(), steps[GROUP].max()))
+        summed = own.group_by(at).agg(pl.col(list(counts)).sum())
+        every = steps.join(ends, how="cross").join(summed, on=at, how="left").sort(at)
+        found = {f"{name.partition('_')[0]}_events": pl.col(name).fill_null(0) for name in counts}
+        return every.with_columns(**found).drop(list(counts))
+
+    any_end = any_end.rename({"n_events": "n_any", "key_events": "key_any"}, strict=False)
+    return in_blocks(any_end, of_each_end)
 
 
 def _ends(found: pl.Series, wanted: str | None) -> list[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import counted, flag, lazily
+from toolkit.analyses.counting import counted, counted_in_slices, flag, grouped, lazily
 from toolkit.analyses.grouping import (
     KEY,
     By,
@@ -23,8 +23,11 @@ from toolkit.analyses.grouping import (
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table, require_columns
 from toolkit.schemas.survival_results import UNDATED_SHARE
+from toolkit.survival.risk_sets import GROUP as GROUP
+from toolkit.survival.risk_sets import at_risk, in_order
 
-GROUP = "_group"  # the group's number in the order of the group columns: quicker than its names
+TIMES_TOGETHER = 2_500_000
+"""How many rows Polars groups by time at once."""
 
 MOST_GROUPS = 300
 
@@ -75,7 +78,7 @@ def each_group(
 def renumbered(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Number the groups by these columns alone, whatever else the table was grouped by."""
     table = table.drop(GROUP)
-    return _with_number(table, _numbered(table, keys), keys)
+    return with_number(table, _numbered(table, keys), keys)
 
 
 def layers(table: pl.DataFrame, strata: list[str]) -> list[pl.DataFrame]:
@@ -139,20 +142,15 @@ def event_table(
     frame = checked(durations, (*groups.names, *strata), happened)
     by = Groups((*groups.names, *strata)).keys
     columns = frame.collect_schema().names()
-    rows = _leaving(frame, by, columns).with_columns(pl.col("duration").cast(pl.Float64))
-    _refuse_impossible(rows)
-    _refuse_undated(rows, groups)
-    excluded = _excluded(rows, by)
-    keys, left_out = _numbered(excluded, by), excluded.drop(by)
-    rows = _with_number(rows, keys, by)
-    key_sums = ["key_left", "key_events"] if KEY in columns else []
-    steps = rows.filter(pl.col("n") > pl.col("n_excluded")).select(
-        GROUP, "duration", "n_events", *key_sums, n_left=pl.col("n") - pl.col("n_excluded")
-    )
+    whole = _of_groups(frame, by, columns)
+    _refuse_impossible(whole)
+    _refuse_undated(whole, groups)
+    keys, left_out = _numbered(whole, by), whole.select("^(n|key)_(excluded|undated)$")
+    parts = _leaving(frame, keys, columns)
     if "entry" in columns:
-        entering = _with_number(_entering(frame, by, columns), keys, by).drop(by)
-        steps = _merged(steps, entering)
-    steps = _at_risk(_from_zero(steps, keys))
+        entering = with_number(_entering(frame, by, columns), keys, by).drop(by)
+        parts.append(entering)
+    steps = at_risk(in_order(parts, keys))
     of_group = steps[GROUP]
     return pl.concat(
         [
@@ -164,14 +162,6 @@ def event_table(
     )
 
 
-def _excluded(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """How many are excluded of each group, in order; no row where there are no groups."""
-    sums = [pl.col("^(n|key)_(excluded|undated)$").sum()]
-    if by:
-        return rows.lazy().group_by(by).agg(sums).collect().sort(by)
-    return rows.select(sums).head(rows.height)
-
-
 def _numbered(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """The groups there are, in order, with their numbers; one where there are no columns."""
     if by:
@@ -179,7 +169,7 @@ def _numbered(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     return pl.DataFrame({GROUP: [0] * min(rows.height, 1)}, schema={GROUP: pl.UInt32})
 
 
-def _with_number(rows: pl.DataFrame, keys: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+def with_number(rows: pl.DataFrame, keys: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """Append the group's number to each row."""
     if by:
         return rows.join(keys, on=by, how="left", nulls_equal=True)
@@ -256,43 +246,71 @@ def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
         )
 
 
-def _leaving(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
-    """Count the learners, the events among them and what is wrong, by group and duration."""
-    event, entry = nw.col("event"), nw.col("entry")
-    included = [nw.col("excluded").is_null()] if "excluded" in columns else []
+def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
+    """Count the learners, the excluded and what is wrong, by group and in its order."""
+    event, entry, time = nw.col("event"), nw.col("entry"), nw.col("duration").cast(nw.Float64)
+    included = included_only(columns)
+    is_time = flag(~time.is_nan(), time >= 0, time < math.inf)
     counts = {
         "n_known": flag(~event.is_null(), *included),
-        "n_events": flag(event, *included),
+        "n_timeless": flag(time.is_null(), *included),
+        "n_no_time": flag(~time.is_null(), is_time == 0, *included),
+        "n_passed": flag(nw.col("passed"), *included),
+        "n_excluded": nw.lit(0),
+        "n_undated": nw.lit(0),
+        "n_no_entry": nw.lit(0),
+        "n_late": nw.lit(0),
     }
     if included:
         counts["n_excluded"] = flag(~nw.col("excluded").is_null())
         counts["n_undated"] = flag(nw.col("excluded") == UNDATED)
-        counts["n_passed"] = flag(nw.col("passed"), *included)
     if "entry" in columns:
         known = (entry >= 0) & (entry < math.inf)
         late = (entry > 0) & (entry >= nw.col("duration"))
-        is_known = nw.when(known).then(nw.lit(1)).otherwise(nw.lit(0))  # null is no condition
-        counts["n_no_entry"] = flag(is_known == 0, *included)
+        counts["n_no_entry"] = flag(flag(known) == 0, *included)  # null is no condition
         counts["n_late"] = flag(known, late, *included)
-    sums = dict(counts)
     if KEY in columns:
-        sums |= {
-            "key_left": _keys_of(*included),
-            "key_events": _keys_of(event, *included),
-            "key_excluded": _keys_of(*(~one for one in included)) if included else nw.lit(0),
-            "key_undated": _keys_of(nw.col("excluded") == UNDATED) if included else nw.lit(0),
-        }
+        out, undated = (~one for one in included), nw.col("excluded") == UNDATED
+        counts["key_excluded"] = keys_of(*out) if included else nw.lit(0)
+        counts["key_undated"] = keys_of(undated) if included else nw.lit(0)
+    keyed = frame.select(*by, *(value.alias(name) for name, value in counts.items()))
+    sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in counts)]
+    found = grouped(keyed, by, sums).with_columns(pl.col(list(counts)).fill_null(0))
+    return found.filter(pl.col("n") > 0)
+
+
+def _leaving(
+    frame: nw.LazyFrame[Any], keys: pl.DataFrame, columns: list[str]
+) -> list[pl.DataFrame]:
+    """Count the learners and the events among them, by the group's number and duration.
+
+    In parts, whose counts are to be added up: of exact times there are nearly as many as learners.
+    """
+    by, included = keys.columns[1:], included_only(columns)
+    counts = {"n_left": flag(*included) if included else nw.lit(1)}
+    counts["n_events"] = flag(nw.col("event"), *included)
+    if KEY in columns:
+        counts["key_left"] = keys_of(*included)
+        counts["key_events"] = keys_of(nw.col("event"), *included)
     # Columns first, then sums of columns: not every engine sums what it has yet to compute.
-    keyed = frame.select(*by, "duration", *(value.alias(name) for name, value in sums.items()))
-    found = counted(
-        keyed, [*by, "duration"], [nw.len().alias("n"), *(nw.col(name).sum() for name in sums)]
+    keyed = frame.select(*by, "duration", *(value.alias(name) for name, value in counts.items()))
+    slices = counted_in_slices(
+        keyed, [*by, "duration"], [nw.col(name).sum() for name in counts], most=TIMES_TOGETHER
     )
-    counts_of = ("n_excluded", "n_undated", "n_passed", "n_no_entry", "n_late")
-    absent = [name for name in counts_of if name not in found.columns]
-    return found.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent)
+    return [
+        with_number(part.filter(pl.col("n_left") > 0), keys, by).select(
+            GROUP, pl.col("duration").cast(pl.Float64), *counts
+        )
+        for part in slices
+    ]
 
 
-def _keys_of(*conditions: nw.Expr) -> nw.Expr:
+def included_only(columns: Collection[str]) -> list[nw.Expr]:
+    """The condition that a learner is not excluded, where any may be."""
+    return [nw.col("excluded").is_null()] if "excluded" in columns else []
+
+
+def keys_of(*conditions: nw.Expr) -> nw.Expr:
     """The record's key where all conditions hold, 0 where one does not or is unknown."""
     key = nw.col(KEY).cast(nw.Int64)
     return nw.when(flag(*conditions) == 1).then(key).otherwise(nw.lit(0)) if conditions else key
@@ -310,13 +328,11 @@ def _entering(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl
 
 
 def _refuse_impossible(counted: pl.DataFrame) -> None:
-    time, included = pl.col("duration"), pl.col("n") - pl.col("n_excluded")
+    unknown = pl.col("n") - pl.col("n_excluded") - pl.col("n_known")
     wrong = counted.select(
-        included.filter(time.is_null()).sum().alias("have no duration"),
-        included.filter(time.is_nan() | time.is_infinite() | (time < 0))
-        .sum()
-        .alias("have a duration that is negative or no number"),
-        (included - pl.col("n_known")).sum().alias("have neither event nor censoring in `event`"),
+        pl.col("n_timeless").sum().alias("have no duration"),
+        pl.col("n_no_time").sum().alias("have a duration that is negative or no number"),
+        unknown.sum().alias("have neither event nor censoring in `event`"),
         pl.col("n_no_entry").sum().alias("have an entry that is missing, negative or no number"),
         pl.col("n_late").sum().alias("have an entry that is not before their duration"),
     ).row(0, named=True)
@@ -352,42 +368,3 @@ def _refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
         'Leave their courses out: time_to_pass(…, undated="leave_out"); or take both bounds: '
         f'time_to_pass(…, undated="bounds"), with "{BOUND}" in `by`'
     )
-
-
-def _merged(steps: pl.DataFrame, entering: pl.DataFrame) -> pl.DataFrame:
-    """Give the times of entry rows of their own, or put them with the rows there are."""
-    both = pl.concat([steps, entering], how="diagonal_relaxed")
-    return both.group_by(GROUP, "duration").agg(pl.all().sum())
-
-
-def _from_zero(steps: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
-    """Add time 0 to the groups that lack it, and sort."""
-    there = steps.filter(pl.col("duration") == 0)
-    lacking = keys.select(GROUP).join(there, on=GROUP, how="anti")
-    nothing = [pl.lit(0, steps.schema[name]).alias(name) for name in steps.columns[1:]]
-    return _sorted(pl.concat([steps, lacking.with_columns(nothing)]))
-
-
-def _sorted(steps: pl.DataFrame) -> pl.DataFrame:
-    """Sort by group and time: group by group where they are long, as two keys take much longer."""
-    if steps[GROUP].n_unique() * 1_000 >= steps.height:
-        in_order = steps.sort(GROUP, "duration")
-    else:
-        parts = steps.partition_by(GROUP, as_dict=True)
-        by_time = [parts[key].sort("duration", multithreaded=False) for key in sorted(parts)]
-        in_order = pl.concat(by_time)
-    return in_order.with_columns(pl.col(GROUP).set_sorted())  # quicker for what is done by group
-
-
-def _at_risk(steps: pl.DataFrame) -> pl.DataFrame:
-    def at_risk(what: str) -> pl.Expr:
-        still = pl.col(f"{what}_left").cum_sum(reverse=True).over(GROUP)
-        if "n_entered" in steps.columns:
-            still -= pl.col(f"{what}_entered").cum_sum(reverse=True).over(GROUP)
-        return still.alias(f"{what}_at_risk")
-
-    columns = [pl.col(GROUP), pl.col("duration")]
-    for what in ("n", "key") if "key_left" in steps.columns else ("n",):
-        left, events = pl.col(f"{what}_left"), pl.col(f"{what}_events")
-        columns += [at_risk(what), events, (left - events).alias(f"{what}_censored")]
-    return steps.select(columns)

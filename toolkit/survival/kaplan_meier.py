@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from statistics import NormalDist
 from typing import Literal, get_args
 
@@ -26,6 +27,7 @@ from toolkit.survival.event_table import (
     stratum_keys,
 )
 from toolkit.survival.released import at_times, only_told, released_table, shown
+from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.standardized import MixedClusters, standardized, with_measured_variance
 
 Interval = Literal["log-log", "log", "plain"]
@@ -98,7 +100,7 @@ def kaplan_meier(
     wanted = None if times is None else a_list_of_times(times, name="times")
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
-    curve = product_limit(event_table(durations, groups, names))
+    curve = in_blocks(event_table(durations, groups, names), product_limit)
     clusters: Clusters | MixedClusters
     if names:
         clusters = MixedClusters.of(durations, groups, names, curve, cluster)
@@ -143,6 +145,10 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
     Where `Clusters` has appended them, its design effects and sizes are taken into account.
     """
     one_of(ci, get_args(Interval), name="ci")
+    return in_blocks(curve, partial(_with_interval, level=level, ci=ci))
+
+
+def _with_interval(curve: pl.DataFrame, *, level: float, ci: Interval) -> pl.DataFrame:
     survival, error = pl.col("survival"), pl.col("greenwood").sqrt()
     z: float | pl.Expr = normal_quantile(level)
     at_risk = observed_throughout()

@@ -1,0 +1,82 @@
+"""From counts of who leaves, passes and enters at each time to those at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+GROUP = "_group"  # the group's number in the order of the group columns: quicker than its names
+BLOCK = 1_000_000
+"""How many rows are computed at once."""
+
+
+def in_order(parts: list[pl.DataFrame], keys: pl.DataFrame) -> pl.DataFrame:
+    """The counts of all parts by group and time, each group from time 0; leaves `parts` empty."""
+    steps = pl.concat(parts, how="diagonal")
+    parts.clear()
+    if "n_entered" in steps.columns:
+        steps = steps.with_columns(pl.col(steps.columns[2:]).fill_null(0))
+    there = steps.filter(pl.col("duration") == 0)
+    lacking = keys.select(GROUP).join(there, on=GROUP, how="anti")
+    nothing = [pl.lit(0, steps.schema[name]).alias(name) for name in steps.columns[1:]]
+    parts += [steps, lacking.with_columns(nothing)]
+    del steps
+    return _sorted(parts).with_columns(
+        pl.col(GROUP).set_sorted()  # quicker for what is done by group
+    )
+
+
+def _sorted(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Sort by group and time: group by group where they are long, as two keys take much longer."""
+    steps = pl.concat(parts)
+    parts.clear()
+    if steps[GROUP].n_unique() * 1_000 >= steps.height:
+        return _each_time_once(steps.sort(GROUP, "duration"))
+    of_group = steps.partition_by(GROUP, as_dict=True)
+    del steps
+    in_order = (
+        _each_time_once(of_group.pop(key).sort("duration", multithreaded=False))
+        for key in sorted(of_group)
+    )
+    return pl.concat(in_order)
+
+
+def _each_time_once(steps: pl.DataFrame) -> pl.DataFrame:
+    """Add up the counts of a group's time that come from several parts, in sorted rows."""
+    at = [GROUP, "duration"]
+    if not steps.select((pl.struct(at) == pl.struct(at).shift()).any()).item():
+        return steps
+    return steps.group_by(at, maintain_order=True).agg(pl.all().sum())
+
+
+def at_risk(steps: pl.DataFrame) -> pl.DataFrame:
+    """Who is at risk at each time, passes, and is censored at it."""
+
+    def still_there(what: str) -> pl.Expr:
+        still = pl.col(f"{what}_left").cum_sum(reverse=True).over(GROUP)
+        if "n_entered" in steps.columns:
+            still -= pl.col(f"{what}_entered").cum_sum(reverse=True).over(GROUP)
+        return still.alias(f"{what}_at_risk")
+
+    columns = [pl.col(GROUP), pl.col("duration")]
+    for what in ("n", "key") if "key_left" in steps.columns else ("n",):
+        left, events = pl.col(f"{what}_left"), pl.col(f"{what}_events")
+        columns += [still_there(what), events, (left - events).alias(f"{what}_censored")]
+    return steps.select(columns)
+
+
+def in_blocks(steps: pl.DataFrame, compute: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+    """Compute what takes each group by itself, of some groups at a time where there are many rows.
+
+    So what is computed on the way takes little memory beside the result.
+    """
+    if steps.height <= BLOCK:
+        return compute(steps)
+    ends = steps.select(GROUP).with_row_index("row").group_by(GROUP, maintain_order=True).last()
+    at = ends.with_columns(block=pl.col("row") // BLOCK).group_by("block", maintain_order=True)
+    start, parts = 0, []
+    for end in at.last()["row"]:
+        parts.append(compute(steps[start : end + 1]))
+        start = end + 1
+    return pl.concat(parts)
