@@ -46,7 +46,7 @@ lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
 test: $(VENV)/.dev ## the tests, and the notebooks as tests
-	$(PYTEST) -m "not slow" $(COV)
+	$(PYTEST) -m "not slow and not engines" $(COV)
 	$(PYTEST) --nbmake --nbmake-timeout=300 $(COV) notebooks
 
 coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least 95 % of the branches

@@ -132,9 +132,12 @@ ENGINES: dict[str, Any] = {
 
 
 def marks(engine: str) -> list[pytest.MarkDecorator]:
-    """An engine's tests run in one process; a database in one zone is among the quick ones."""
-    slow = [pytest.mark.slow] if engine.endswith(("pandas", *ZONES[1:])) else []
-    return [pytest.mark.xdist_group(engine.partition(" America")[0]), *slow]
+    """An engine's tests run in one process.
+
+    DuckDB in one zone is quick; lazy frames are verified by the example of `verify` too.
+    """
+    further = [pytest.mark.engines] if engine.endswith(("lazy", "pandas", *ZONES[1:])) else []
+    return [pytest.mark.xdist_group(engine.partition(" America")[0]), *further]
 
 
 @pytest.fixture(
@@ -237,7 +240,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.engines
 @pytest.mark.parametrize(("put", "told"), WRONG.values(), ids=WRONG)
 def test_an_engine_with_other_figures_is_refused_by_name_of_figure(put: Put, told: str) -> None:
     with pytest.raises(tk.errors.ArgumentError, match="other figures than Polars") as refused:
