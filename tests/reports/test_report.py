@@ -191,7 +191,10 @@ def test_the_chart_script_is_whole() -> None:
 TIMES = pl.DataFrame(
     {
         "course_id": ["course-v1:Org+CS101+2024", "course-v1:Org+CS102+2024"],
-        "created": [datetime(2024, 3, 9, 20, 15, 31, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)],
+        "created": [
+            datetime(2024, 3, 9, 20, 15, 31, tzinfo=UTC),
+            datetime(2024, 4, 1, 0, 0, 30, tzinfo=UTC),
+        ],
         "passed_timestamp": [datetime(2024, 5, 1, 7, 0, tzinfo=UTC), None],
         "percent_grade": [0.83, 0.9],
         "as_of": [datetime(2024, 6, 1, 6, 30, tzinfo=UTC)] * 2,

@@ -6,6 +6,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from datetime import time
 from itertools import product
 
 import polars as pl
@@ -86,7 +87,8 @@ class Records:
     def __init__(self, person_course: pl.DataFrame) -> None:
         times = [person_course[name] for name in ("created", "passed_timestamp")]
         moments = pl.concat([one.rename("at") for one in times]).drop_nulls()
-        told = moments.filter(moments.dt.time().cast(pl.Int64) != 0).dt.strftime("%Y-%m-%d %H:%M")
+        # Midnight is a day, as charts write it, and no moment, whatever happened in that minute.
+        told = moments.filter(moments.dt.time() >= time(0, 1)).dt.strftime("%Y-%m-%d %H:%M")
         as_of = person_course["as_of"].unique().dt.strftime("%Y-%m-%d %H:%M")
         self._moments = set(told) - set(as_of)
         days = person_course.select("course_id", pl.col("created").dt.date(), "percent_grade")
