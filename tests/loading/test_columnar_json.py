@@ -64,7 +64,8 @@ def read_or_aside(one: Piece) -> RawBatch | None:
         joined(*[RECORD | {"more": [[], ["],["], [{}, {}]]}] * 3),
         joined(*[RECORD | {"email": ":1"}] * 3),
         joined(*[RECORD | {"email": "{[", "completion": None}] * 3),
-        joined(*[RECORD | {"email": "[" * 300}] * 3),
+        joined(RECORD | {"username": ":1", "x": ["a"]}, RECORD),
+        joined(RECORD | {"username": ":", "x": {"a": 1}}, RECORD),
         joined(RECORD, {"username": "a", 'x"email': None, "course_id": "c"}),
         joined(RECORD, {"username": '"email":null', "course_id": "c", "email": '"'}),
         joined(RECORD, {"username": '\\"', "course_id": 'c\\"email', ":": 1, '\\"email': None}),
@@ -286,11 +287,13 @@ HEAD = b'[{"username":"u","course_id":"c","email":"","x":'
         b"0" + b"".join(b',"f%d":1' % number for number in range(60_000)) + b"}]",
         b"0" + b"".join(b',"f%d":1' % number for number in range(20_000)) + b',"email":1}]',
         b"[" * HUGE,
+        b'{"a":' * (HUGE // 5),
+        b"1}," + b"[" * (HUGE // 2) + b"]" * (HUGE // 2),
         b'"' + b"}," * HUGE,
         b'{"a":' * 490 + b"{" + b"}" * 491 + b"}]",
     ],
     ids=["borders", "escaped", "backslashes", "braces", "spaces", "objects", "fields", "repeated",
-         "deep", "cut off", "nested"],
+         "deep", "deep objects", "deep lists", "cut off", "nested"],
 )  # fmt: skip
 def test_a_body_is_read_or_refused_in_linear_time(body: bytes) -> None:
     """Quadratic reading of these would take minutes."""
