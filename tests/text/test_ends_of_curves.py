@@ -43,3 +43,30 @@ def test_a_curve_of_few_learners_ends_where_it_is_known_to() -> None:
     rows = late_pass().tail(5)
     bare = tk.kaplan_meier(rows).release(min_n=None)
     assert bare.narrate().startswith("Within 365 days, an estimated")
+
+
+def test_a_median_that_hangs_on_few_learners_is_not_marked() -> None:
+    rows = late_pass()
+    rest = pl.when(pl.col("duration") == 60).then(59.0).otherwise("duration")
+    low = rows.with_columns(duration=rest, event=pl.col("event") & True)
+    falls = pl.concat([low, low.tail(1).with_columns(event=True, duration=pl.lit(500.0))])
+    chart = tk.kaplan_meier(falls).release(min_n=None).chart().to_dict()
+    assert "Half of the learners have passed only where few are still at risk" in str(
+        chart["title"]
+    )
+    assert '"kind": "median"' not in str(chart).replace("'", '"')
+    early = rows.with_columns(event=True)
+    assert "Half of the learners have passed by day 60" in str(
+        tk.kaplan_meier(early).release(min_n=None).chart().to_dict()["title"]
+    )
+
+
+def test_a_hazard_peaks_where_enough_are_at_risk() -> None:
+    days = [*[10.0] * 40, *[20.0] * 20, *[90.0] * 138, 200.0, 201.0]
+    event = [True] * 60 + [False] * 138 + [True, False]
+    rows = pl.DataFrame({"duration": days, "event": event})
+    hazard = tk.survival.smoothed_hazard(rows, every=10, bandwidth=10).release(min_n=None)
+    assert hazard.frame.sort("hazard", nulls_last=True)["duration"].last() > 190
+    told = "most likely to pass around day 15"
+    assert told in str(hazard.narrate())
+    assert told in str(hazard.chart().to_dict()["title"])

@@ -25,9 +25,9 @@ _NO_POINTS = pl.DataFrame(
     schema={"panel": pl.String, "series": pl.String, "duration": pl.Float64, "value": pl.Float64}
 )
 # A curve means something until a tenth of its group is left; later it jumps about.
-_MANY_LEFT = (pl.col("n_at_risk") >= 0.1 * pl.col("n_at_risk").max().over("panel")).fill_null(
-    value=False
-)
+_MANY_LEFT = (
+    pl.col("n_at_risk") >= curves.MANY_LEFT * pl.col("n_at_risk").max().over("panel")
+).fill_null(value=False)
 _KEPT = ("panel", "duration", "n_at_risk")
 
 
@@ -207,17 +207,11 @@ def _ends_reached(rows: pl.DataFrame, unit: str) -> str:
 
 def _peaks(rows: pl.DataFrame, groups: list[str], unit: str) -> str:
     """Say in a sentence when each curve is highest."""
-    peaks = (
-        rows.drop_nulls("hazard")
-        .filter(_MANY_LEFT, pl.col("hazard") > 0)
-        .sort("hazard", descending=True, maintain_order=True)
-        .group_by("panel", maintain_order=True)
-        .agg(pl.col("duration").first())
-        .sort("duration", maintain_order=True)
-    )
-    if peaks.is_empty():
+    parts = rows.partition_by("panel", maintain_order=True)
+    found = [(peak, part["panel"][0]) for part in parts if (peak := curves.peak(part)) is not None]
+    if not found:
         return f"When learners pass: {NOTHING}"
-    (first, early), (last, late) = peaks.row(0), peaks.row(-1)
+    (early, first), (late, last) = min(found), max(found)
     if len(groups) == 1:
         return f"Learners are most likely to pass around {unit} {early:,.0f}"
     return f"Passing peaks around {unit} {early:,.0f} in {first}, {unit} {late:,.0f} in {last}"

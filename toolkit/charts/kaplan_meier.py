@@ -70,9 +70,10 @@ def kaplan_meier(
         "panel", "duration", "n_at_risk", "n_censored", value=value, low=low, high=high
     ).with_columns(series=series)
     medians = _medians(rows, groups)
-    marks = medians.with_columns(
-        value=pl.col("survival") if show == "survival" else 1 - pl.col("survival"), series=series
-    ).drop("survival")
+    height = pl.col("survival") if show == "survival" else 1 - pl.col("survival")
+    marks = medians.filter(~pl.col("is_late")).select(
+        "panel", "duration", value=height, series=series
+    )
     plot = (Plot if together else Plot.small)(
         names=groups if together else [""],
         end=end_of(rows, "survival"),
@@ -113,14 +114,23 @@ def _tested(test: Result | Released | None) -> list[str]:
 
 
 def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
-    """Return the first row of each curve at or below a half: a point of the curve as drawn."""
+    """Return the first row of each curve at or below a half: a point of the curve as drawn.
+
+    `is_late` where a curve comes so low only when few are at risk: it is not marked.
+    """
     found = []
     for panel in groups:
         own = rows.filter(panel=panel)
         time = curves.quantile(own, _MEDIAN)
         if time is not None:
-            found.append((panel, time, curves.height(own, "survival", time)))
-    schema = {"panel": pl.String, "duration": pl.Float64, "survival": pl.Float64}
+            is_late = time > curves.end(own, "survival")
+            found.append((panel, time, curves.height(own, "survival", time), is_late))
+    schema = {
+        "panel": pl.String,
+        "duration": pl.Float64,
+        "survival": pl.Float64,
+        "is_late": pl.Boolean,
+    }
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
@@ -128,6 +138,9 @@ def _finding(medians: pl.DataFrame, groups: list[str], unit: str) -> str:
     """Say in a sentence what the curves show."""
     if not groups:
         return f"Time to pass: {NOTHING}"
+    if medians["is_late"].any() and medians["is_late"].all():
+        return "Half of the learners have passed only where few are still at risk"
+    medians = medians.filter(~pl.col("is_late"))
     if medians.height == 0:
         return "Half of the learners have not passed" + (" in any group" * (len(groups) > 1))
     by_speed = medians.sort("duration", maintain_order=True)

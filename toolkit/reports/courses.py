@@ -24,6 +24,7 @@ from toolkit.survival.kaplan_meier import kaplan_meier
 from toolkit.survival.summary import survival_summary
 from toolkit.text import words
 from toolkit.text.choices import RATE
+from toolkit.text.curves import end
 from toolkit.text.losses import Loss, largest_losses
 
 HORIZON = 540  # days since enrollment to which the small curves go
@@ -277,7 +278,9 @@ def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:
     parts = seen.partition_by("course", as_dict=True, maintain_order=True)
     return {
         str(title): [
-            (day, 1 - survival) for day, survival in part.select("duration", "survival").rows()
+            (day, 1 - survival)
+            for day, survival in part.select("duration", "survival").rows()
+            if day <= end(part, "survival")
         ]
         for (title,), part in parts.items()
         if (part["survival"] < 1).any()  # else a line along the axis would say that nobody passed

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 _EDGE = 1e-9
-FEWEST, FEWEST_SHARE = 10, 0.05
+FEWEST, FEWEST_SHARE, MANY_LEFT = 10, 0.05, 0.1
 YEAR = 365.0
 
 
@@ -50,6 +50,17 @@ def height(part: pl.DataFrame, value: str, time: float) -> float | None:
     """Return a curve's value at a time, that of the last step up to it."""
     known = part.filter(pl.col("duration") <= time + _EDGE)[value].to_list()
     return None if not known or known[-1] is None else float(known[-1])
+
+
+def peak(part: pl.DataFrame) -> float | None:
+    """Return where a hazard is highest; None if it is 0.
+
+    Only while a tenth of the group is at risk: later it jumps about with single passes.
+    """
+    many = pl.col("n_at_risk") >= MANY_LEFT * pl.col("n_at_risk").max()
+    known = part.filter(many, pl.col("hazard") > 0)
+    ranked = known.sort("hazard", descending=True, maintain_order=True)["duration"]
+    return float(ranked[0]) if len(ranked) else None
 
 
 def quantile(part: pl.DataFrame, passed: float) -> float | None:

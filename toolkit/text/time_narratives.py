@@ -261,9 +261,9 @@ def nelson_aalen(released: Released) -> str:
 def hazard(released: Released) -> str:
     """Say when learners are most likely to pass."""
     peaks = [
-        (part.sort("hazard", descending=True, nulls_last=True)["duration"][0], name)
+        (peak, name)
         for name, part in _known(released, "hazard")
-        if part["hazard"].max()
+        if (peak := curves.peak(part)) is not None
     ]
     if not peaks:
         return TOO_FEW
