@@ -173,10 +173,8 @@ class Truth:
         """The robust score test: what each learner adds to events less those expected, squared."""
         timed = self.rows.filter(pl.col("course").is_in(courses), pl.col("excluded").is_null())
         time, event = timed["duration"].to_numpy(), timed["event"].to_numpy()
-        own = (
-            timed.select((pl.col("course") == one).alias(one) for one in courses[1:]).to_numpy()
-            * 1.0
-        )
+        is_of = [(pl.col("course") == course).cast(float).alias(course) for course in courses[1:]]
+        own = timed.select(is_of).to_numpy()
         parts = np.zeros_like(own)
         for moment in np.unique(time[event]):
             there, passes = time >= moment, (time == moment) & event
