@@ -109,7 +109,7 @@ def _flat_records(piece: Piece) -> _Records | None:
     )
     if not is_whole or data[stop - 1 :] != b"}" + end:
         return None
-    array = _array(data[:stop])
+    array = _array(memoryview(data)[:stop])
     characters = np.frombuffer(array, np.uint8)
     if np.count_nonzero(characters == ord("[")) > DEEPEST:
         return None  # for Polars 2.0 goes as deep as there are, and dies
@@ -312,7 +312,7 @@ def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -
         if count or column.null_count() < len(column)
     }
     number = known & (fields.kinds >= ord("-")) & (fields.kinds <= ord("9"))
-    for code in np.unique(cells.columns[number]).tolist():
+    for code in np.flatnonzero(np.bincount(cells.columns[number])).tolist():
         rows = np.flatnonzero(number & (cells.columns == code))
         starts = fields.values[rows]
         texts = _slices(fields.array, starts, _beyond(_OF_NUMBER, fields.array, starts))
