@@ -282,6 +282,7 @@ HEAD = b'[{"username":"u","course_id":"c","email":"","x":'
         b'"' + b'\\"},{' * (HUGE // 5) + b'"}]',
         b'"' + b"\\\\" * (HUGE // 2) + b'"}]',
         b'"' + b"{" * HUGE + b'"}]',
+        b'"' + b":" * HUGE + b'"}]',
         b" " * HUGE + b"1}]",
         b"[" + b"{}," * (HUGE // 3) + b"{}]}]",
         b"0" + b"".join(b',"f%d":1' % number for number in range(60_000)) + b"}]",
@@ -292,8 +293,8 @@ HEAD = b'[{"username":"u","course_id":"c","email":"","x":'
         b'"' + b"}," * HUGE,
         b'{"a":' * 490 + b"{" + b"}" * 491 + b"}]",
     ],
-    ids=["borders", "escaped", "backslashes", "braces", "spaces", "objects", "fields", "repeated",
-         "deep", "deep objects", "deep lists", "cut off", "nested"],
+    ids=["borders", "escaped", "backslashes", "braces", "colons", "spaces", "objects", "fields",
+         "repeated", "deep", "deep objects", "deep lists", "cut off", "nested"],
 )  # fmt: skip
 def test_a_body_is_read_or_refused_in_linear_time(body: bytes) -> None:
     """Quadratic reading of these would take minutes."""

@@ -114,10 +114,10 @@ def _flat_records(piece: Piece) -> _Records | None:
     if np.count_nonzero(characters == ord("[")) > DEEPEST:
         return None  # for Polars 2.0 goes as deep as there are, and dies
     starts, colons = places(characters, b"{"), places(characters, b":")
-    closes, values = (
-        _beyond(_SPACE, array, colons - 1, -1),
-        _beyond(_SPACE, array, colons + 1),
-    )
+    if len(colons) > len(array) // _WORD:
+        return None  # so many lie in strings that it would take longer
+    closes = _beyond(_SPACE, array, colons - 1, -1)
+    values = _beyond(_SPACE, array, colons + 1)
     kinds = characters[values] * (characters[closes] == ord('"'))
     escaped = escapes(characters) if b"\\" in array else starts[:0]
     n_quotes = np.count_nonzero(characters == ord('"'))
