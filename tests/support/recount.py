@@ -169,22 +169,30 @@ class Truth:
             )
         return self._curves[course, cohort]
 
-    def logrank(self, courses: list[str]) -> tuple[float, float]:
-        """The robust score test: what each learner adds to events less those expected, squared."""
-        timed = self.rows.filter(pl.col("course").is_in(courses), pl.col("excluded").is_null())
+    def logrank(self, told: dict[str, int]) -> tuple[float, float]:
+        """The robust score test that follows from released numbers of passes in courses.
+
+        Its covariance is what each learner adds to events less those expected, squared, and the
+        variance of rounding, 4, with which what is expected moves along.
+        """
+        timed = self.rows.filter(pl.col("course").is_in(list(told)), pl.col("excluded").is_null())
         time, event = timed["duration"].to_numpy(), timed["event"].to_numpy()
-        is_of = [(pl.col("course") == course).cast(float).alias(course) for course in courses[1:]]
-        own = timed.select(is_of).to_numpy()
-        parts = np.zeros_like(own)
+        courses = timed["course"].to_list()
+        own = np.array([[course == one for one in told] for course in courses], np.float64)
+        parts, share = np.zeros_like(own), np.zeros(len(told))
         for moment in np.unique(time[event]):
             there, passes = time >= moment, (time == moment) & event
             apart = (own - own[there].mean(axis=0)) * there[:, None]
             parts += apart * (passes - passes.sum() / there.sum())[:, None]
+            share += own[there].mean(axis=0) * passes.sum() / event.sum()
         learner = timed["username"].rank("dense").to_numpy() - 1
         sums = np.stack([np.bincount(learner, part) for part in parts.T])
-        score = sums.sum(axis=1)
-        statistic = float(score @ np.linalg.solve(sums @ sums.T, score))
-        df, n = len(courses) - 1, sums.shape[1]
+        released = np.array(list(told.values()))
+        moves = np.eye(len(told)) - np.outer(share, np.ones(len(told)))
+        spread = sums @ sums.T * released.sum() / event.sum() + 4 * moves @ moves.T
+        score = (released - share * released.sum())[1:]
+        statistic = float(score @ np.linalg.solve(spread[1:, 1:], score))
+        df, n = len(told) - 1, sums.shape[1]
         return statistic, float(stats.f.sf(statistic / df * (n - 1) / n, df, n - 1))
 
     @cached_property

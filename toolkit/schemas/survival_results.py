@@ -52,16 +52,6 @@ _UNDATED = Column(
 )
 
 
-def _measures(
-    *names: tuple[str, str], rests_on: tuple[str, ...], unit: str | None = None
-) -> tuple[Column, ...]:
-    """Numbers computed from single times, and so shown to two digits."""
-    return tuple(
-        Column(name, pl.Float64, text, Role.MEASURE, unit=unit, rests_on=rests_on)
-        for name, text in names
-    )
-
-
 def _statistics(
     *names: tuple[str, str], rests_on: tuple[str, ...], unit: str | None = None
 ) -> tuple[Column, ...]:
@@ -89,11 +79,11 @@ _STEP = ("n_at_risk", "n_events")
 _BOTH = ("n_learners", "n_reference")
 
 _TEST = (
-    *_measures(("statistic", "The test's χ²."), rests_on=("n_learners",), unit="χ²"),
+    *_statistics(("statistic", "The test's χ²."), rests_on=("n_events",), unit="χ²"),
     Column("df", pl.Int64, "Degrees of freedom."),
-    *_measures(
+    *_statistics(
         ("p_value", "Probability of at least this statistic if the groups were alike."),
-        rests_on=("n_learners",),
+        rests_on=("n_events",),
         unit="p",
     ),
     Column(
@@ -153,9 +143,9 @@ LOGRANK = Table(
     (
         _LEARNERS,
         _PASSED,
-        *_measures(
+        *_statistics(
             ("expected_events", "Events expected if the groups were alike."),
-            rests_on=("n_learners",),
+            rests_on=("n_events",),
             unit="learners",
         ),
         _EXCLUDED,
@@ -171,12 +161,12 @@ LOGRANK_PAIRS = Table(
         Column("other", pl.String, "The group it is compared with.", Role.GROUP),
         _LEARNERS,
         _OTHERS,
-        *_measures(
+        *_statistics(
             ("statistic", "The χ² of the test of the pair, one degree of freedom."),
             rests_on=("n_learners", "n_reference"),
             unit="χ²",
         ),
-        *_measures(
+        *_statistics(
             ("p_value", "Probability of at least this statistic if the two were alike."),
             ("p_adjusted", "The same, corrected for the number of pairs by Holm's method."),
             rests_on=("n_learners", "n_reference"),

@@ -16,6 +16,7 @@ from toolkit.analyses.grouping import KEY, By, Counted, Groups, groups_of
 from toolkit.analyses.intervals import none_of
 from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError, SchemaError
+from toolkit.release.tables import release_table, with_status
 from toolkit.results.result import Result
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST
 from toolkit.survival.event_table import (
@@ -42,7 +43,7 @@ from toolkit.survival.kaplan_meier import (
 )
 from toolkit.survival.released import at_times, only_told, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
-from toolkit.survival.score_test import score_test
+from toolkit.survival.score_test import Scores, released_test, score_test, with_test
 
 PASSED = "passed"
 _TOLERANCE = 1e-9  # the steps of ten million learners are 1e-7
@@ -206,22 +207,31 @@ def gray_test(
     counted = _sizes(steps, columns)
     per_group = counted.n
     refuse_many(per_group, groups)
-    score = np.zeros(per_group.height)
-    covariance = np.zeros((per_group.height, per_group.height))
-    for layer in layers(renumbered(steps, columns), within):
-        own_score, own_covariance = grays_score(_groups(layer), per_group.height)
-        score += own_score
-        covariance += own_covariance
-    test = score_test(score, covariance)
-    tested = per_group.with_columns(
-        statistic=pl.lit(test.chi_squared, pl.Float64),
-        df=pl.lit(test.degrees, pl.Int64),
-        p_value=pl.lit(test.p_value, pl.Float64),
-        is_compared=pl.Series(test.is_compared, dtype=pl.Boolean),
-    )
-    return Result.from_counts(
-        GRAY_TEST, groups.names, groups.named(tested), lambda table: table, keys=counted.keys
-    )
+
+    def scores_of(chosen: pl.Series) -> Scores:
+        own = per_group.filter(chosen)
+        k = own.height
+        score, covariance = np.zeros(k), np.zeros((k, k))
+        rows = steps.join(
+            own.select(columns), on=columns, nulls_equal=True, how="semi", maintain_order="left"
+        )
+        for layer in layers(renumbered(rows, columns), within):
+            own_score, own_covariance = grays_score(_groups(layer), k)
+            score += own_score
+            covariance += own_covariance
+        observed = own["n_events"].to_numpy().astype(float)
+        return Scores(observed, observed - score, covariance)
+
+    everybody = pl.repeat(value=True, n=per_group.height, dtype=pl.Boolean, eager=True)
+    exact = groups.named(with_test(per_group, score_test(scores_of(everybody))))
+    exact = exact.select(*groups.names, *GRAY_TEST.names)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        safe = release_table(per_group, counted.keys, GRAY_TEST, columns, min_n=min_n)
+        told = groups.named(released_test(safe, scores_of)).select(exact.columns)
+        return with_status(told, exact, GRAY_TEST, min_n)
+
+    return Result(GRAY_TEST, groups.names, exact, protect)
 
 
 def _sizes(steps: pl.DataFrame, by: list[str]) -> Counted:

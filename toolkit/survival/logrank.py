@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from toolkit.analyses.grouping import By
 from toolkit.analyses.intervals import holm
+from toolkit.release.rounding import DIGITS
+from toolkit.release.tables import release_table, with_status
 from toolkit.results.result import Result
-from toolkit.schemas import Role
 from toolkit.schemas.survival_results import LOGRANK, LOGRANK_PAIRS
 from toolkit.survival.event_table import (
     GROUP,
@@ -26,7 +27,7 @@ from toolkit.survival.event_table import (
     sizes,
     stratum_keys,
 )
-from toolkit.survival.score_test import score_test
+from toolkit.survival.score_test import Scores, ScoreTest, released_test, score_test, with_test
 
 Floats = NDArray[np.float64]
 
@@ -81,23 +82,21 @@ def logrank(
     counted = sizes(table, groups.keys)
     refuse_many(counted.n, groups)
     within = stratum_keys(groups, names)
-    k = counted.n.height
-    observed, expected, covariance = _scores(table, groups.keys, within, k)
-    parts = None
-    if cluster is not None:
-        rows = clustered_rows(durations, groups, names, cluster)
-        parts = _parts(rows, renumbered(table, groups.keys), groups.keys, within, k)
-    test = score_test(observed - expected, covariance, parts)
-    tested = counted.n.with_columns(
-        expected_events=pl.Series(expected, dtype=pl.Float64),
-        statistic=pl.lit(test.chi_squared, pl.Float64),
-        df=pl.lit(test.degrees, pl.Int64),
-        p_value=pl.lit(test.p_value, pl.Float64),
-        is_compared=pl.Series(test.is_compared, dtype=pl.Boolean),
-    )
-    return Result.from_counts(
-        LOGRANK, groups.names, groups.named(tested), lambda table: table, keys=counted.keys
-    )
+    learners = None if cluster is None else clustered_rows(durations, groups, names, cluster)
+
+    def scores_of(chosen: pl.Series) -> Scores:
+        return _scores_of(counted.n.filter(chosen), table, learners, groups.keys, within)
+
+    everybody = pl.repeat(value=True, n=counted.n.height, dtype=pl.Boolean, eager=True)
+    exact = groups.named(with_test(counted.n, score_test(scores_of(everybody))))
+    exact = exact.select(*groups.names, *LOGRANK.names)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        safe = release_table(counted.n, counted.keys, LOGRANK, groups.keys, min_n=min_n)
+        told = groups.named(released_test(safe, scores_of)).select(exact.columns)
+        return with_status(told, exact, LOGRANK, min_n)
+
+    return Result(LOGRANK, groups.names, exact, protect)
 
 
 def logrank_pairs(
@@ -139,32 +138,66 @@ def logrank_pairs(
     table = event_table(durations, groups, names)
     counted = sizes(table, keys)
     refuse_many(counted.n, groups)
-    learners = None
-    if cluster is not None:
-        learners = clustered_rows(durations, groups, names, cluster)
-    rows, key_sums = [], []
-    for places in combinations(range(counted.n.height), 2):
-        two = counted.n[list(places)]
-        pair = table.join(two.select(keys), on=keys, nulls_equal=True, maintain_order="left")
-        observed, expected, covariance = _scores(pair, keys, within, two.height)
-        parts = None
-        if learners is not None:
-            own = learners.join(two.select(keys), on=keys, nulls_equal=True, maintain_order="left")
-            own = own.with_columns(cluster=pl.col("cluster").rank("dense") - 1)
-            parts = _parts(own, renumbered(pair, keys), keys, within, two.height)
-        test = score_test(observed - expected, covariance, parts)
-        labels = [" · ".join(str(value) for value in group) for group in two.select(keys).rows()]
-        rows.append(
-            (*labels, *two["n_learners"], test.chi_squared, test.p_value, None, *two["n_excluded"])
+    learners = None if cluster is None else clustered_rows(durations, groups, names, cluster)
+    pairs = [list(places) for places in combinations(range(counted.n.height), 2)]
+    scores = [_scores_of(counted.n[pair], table, learners, keys, within) for pair in pairs]
+    tests = [score_test(one) for one in scores]
+    exact = _table_of_pairs(counted.n, pairs, tests, keys)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        safe = release_table(counted.n, counted.keys, LOGRANK, keys, min_n=min_n)
+        told = [safe["n_events"][pair].to_list() for pair in pairs]
+        found = [
+            None if None in both else score_test(one, both)
+            for one, both in zip(scores, told, strict=True)
+        ]
+        released = _table_of_pairs(safe, pairs, found, keys).with_columns(
+            pl.col("statistic", "p_value", "p_adjusted").round_sig_figs(DIGITS)
         )
-        if counted.keys is not None:
-            own_keys = counted.keys[list(places)]
-            key_sums.append((*own_keys["n_learners"], *own_keys["n_excluded"]))
-    pairs = pl.DataFrame(rows, schema=LOGRANK_PAIRS.polars_schema, orient="row")
-    pairs = pairs.with_columns(p_adjusted=holm(pairs["p_value"]))
-    schema = dict.fromkeys(LOGRANK_PAIRS.of_role(Role.COUNT), pl.Int64)
-    sums = None if counted.keys is None else pl.DataFrame(key_sums, schema=schema, orient="row")
-    return Result.from_counts(LOGRANK_PAIRS, [], pairs, lambda table: table, keys=sums)
+        return with_status(released, exact, LOGRANK_PAIRS, min_n)
+
+    return Result(LOGRANK_PAIRS, (), exact, protect)
+
+
+def _table_of_pairs(
+    counts: pl.DataFrame,
+    pairs: list[list[int]],
+    tests: Sequence[ScoreTest | None],
+    keys: list[str],
+) -> pl.DataFrame:
+    """Pair the counts of the groups, and append the test of each pair."""
+    labels = [" · ".join(str(value) for value in group) for group in counts.select(keys).rows()]
+    sizes_, excluded = counts["n_learners"], counts["n_excluded"]
+    rows = [
+        (
+            *(labels[place] for place in pair),
+            *sizes_[pair],
+            *((None, None) if test is None else (test.chi_squared, test.p_value)),
+            None,
+            *excluded[pair],
+        )
+        for pair, test in zip(pairs, tests, strict=True)
+    ]
+    found = pl.DataFrame(rows, schema=LOGRANK_PAIRS.polars_schema, orient="row")
+    return found.with_columns(p_adjusted=holm(found["p_value"]))
+
+
+def _scores_of(
+    chosen: pl.DataFrame,
+    table: pl.DataFrame,
+    learners: pl.DataFrame | None,
+    keys: list[str],
+    within: list[str],
+) -> Scores:
+    """The scores of some groups alone, whose learners `table` and `learners` hold among others."""
+    groups, k = chosen.select(keys), chosen.height
+    own = table.join(groups, on=keys, nulls_equal=True, how="semi", maintain_order="left")
+    parts = None
+    if learners is not None:
+        rows = learners.join(groups, on=keys, nulls_equal=True, how="semi", maintain_order="left")
+        rows = rows.with_columns(cluster=pl.col("cluster").rank("dense") - 1)
+        parts = _parts(rows, renumbered(own, keys), keys, within, k)
+    return Scores(*_scores(own, keys, within, k), parts)
 
 
 def _parts(

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.special import chdtrc, fdtrc
 
+from toolkit.release.rounding import BASE, DIGITS
+
 Floats = NDArray[np.floating]
+
+# What rounding a number of events adds to its variance: r (BASE - r) for a remainder r, on average.
+ROUNDING = sum(r * (BASE - r) for r in range(BASE)) / BASE
+
+
+class Scores(NamedTuple):
+    """What a test of some groups is made of.
+
+    Attributes:
+        observed: The events of each group.
+        expected: Those expected were the groups alike.
+        covariance: Of observed less expected; the diagonal is left to `score_test`.
+        by_cluster: Where learners come in clusters, each cluster's part in each score.
+    """
+
+    observed: Floats
+    expected: Floats
+    covariance: Floats
+    by_cluster: Floats | None = None
 
 
 class ScoreTest(NamedTuple):
@@ -20,16 +43,23 @@ class ScoreTest(NamedTuple):
         degrees: Its degrees of freedom.
         p_value: The probability of at least this statistic were the groups alike.
         is_compared: Of each group, whether it was ever at risk beside another.
+        expected: Of each group, the events expected.
     """
 
     chi_squared: float | None
     degrees: int
     p_value: float | None
     is_compared: list[bool]
+    expected: list[float]
 
 
-def score_test(score: Floats, covariance: Floats, by_cluster: Floats | None = None) -> ScoreTest:
-    """Test that all scores are 0, from their covariance.
+def score_test(scores: Scores, told: Sequence[int] | None = None) -> ScoreTest:
+    """Test that all scores, observed less expected events, are 0, from their covariance.
+
+    `told` are the released numbers of events, and the test then follows from these: they take the
+    place of the observed, and the expected events and the covariance are those of as many, with
+    the variance of the rounding. So the test rejects no more often than it should, and its figures
+    say no more of the numbers of events than the released do.
 
     Where learners come in clusters, `by_cluster` holds each cluster's part in each score, a row a
     cluster, and the covariance of the clusters takes the place of that of independent learners. A
@@ -45,25 +75,76 @@ def score_test(score: Floats, covariance: Floats, by_cluster: Floats | None = No
     not 0, never from a numeric rank; the variances are taken as minus their sums, because the
     difference of large numbers that defines them cancels in a large group beside small ones.
     """
+    observed, expected, covariance, by_cluster = scores
     between = covariance.copy()
     np.fill_diagonal(between, 0.0)
     n_sets, of_set = connected_components(between != 0, directed=False)
     variances = -between.sum(axis=1)
     largest = [max(np.flatnonzero(of_set == i), key=variances.__getitem__) for i in range(n_sets)]
-    kept = np.setdiff1d(np.arange(len(score)), largest)
+    kept = np.setdiff1d(np.arange(len(observed)), largest)
     is_compared = (between != 0).any(axis=1).tolist()
-    if not len(kept):
-        return ScoreTest(None, 0, None, is_compared)
+    full = between + np.diag(variances)
     if by_cluster is not None:
-        if len(by_cluster) <= len(kept):  # too few clusters to tell how they vary
-            return ScoreTest(None, len(kept), None, is_compared)
-        between, variances = by_cluster.T @ by_cluster, np.zeros(len(score))
-    within = (between + np.diag(variances))[np.ix_(kept, kept)]
-    chi_squared = float(score[kept] @ np.linalg.solve(within, score[kept]))
+        full = by_cluster.T @ by_cluster
+    if told is not None:
+        observed, expected, full = _as_told(scores, full, np.array(told, float), of_set)
+    found = is_compared, expected.tolist()
+    # Too few clusters do not tell how they vary.
+    if not len(kept) or (by_cluster is not None and len(by_cluster) <= len(kept)):
+        return ScoreTest(None, len(kept), None, *found)
+    score, within = (observed - expected)[kept], full[np.ix_(kept, kept)]
+    chi_squared = float(score @ np.linalg.solve(within, score))
     if by_cluster is None:
         p_value = chdtrc(len(kept), chi_squared)
     else:
         others = len(by_cluster) - 1
         ratio = chi_squared / len(kept) * others / len(by_cluster)
         p_value = fdtrc(len(kept), others, ratio)
-    return ScoreTest(chi_squared, len(kept), float(p_value), is_compared)
+    return ScoreTest(chi_squared, len(kept), float(p_value), *found)
+
+
+def _as_told(
+    scores: Scores, covariance: Floats, told: Floats, of_set: NDArray[np.intp]
+) -> tuple[Floats, Floats, Floats]:
+    """Observed and expected events and the covariance, as released numbers of events have them."""
+    expected, wide = np.zeros(len(told)), np.zeros(covariance.shape)
+    for own in (of_set == i for i in np.unique(of_set)):
+        n = scores.observed[own].sum()
+        share = scores.expected[own] / n if n else np.zeros(own.sum())
+        times = told[own].sum() / n if n else 1.0
+        expected[own] = share * told[own].sum()
+        away = np.eye(own.sum()) - np.outer(share, np.ones(own.sum()))
+        wide[np.ix_(own, own)] = times * covariance[np.ix_(own, own)] + ROUNDING * away @ away.T
+    return told, expected, wide
+
+
+def released_test(counts: pl.DataFrame, scores_of: Callable[[pl.Series], Scores]) -> pl.DataFrame:
+    """Append the test to released counts; it leaves out the groups whose events are withheld.
+
+    Args:
+        counts: One row per group, with `n_events` as released.
+        scores_of: Gives the scores of the groups that are chosen, which are true.
+    """
+    is_told = counts["n_events"].is_not_null()
+    test = score_test(scores_of(is_told), counts["n_events"].drop_nulls().to_list())
+    places = pl.Series(np.flatnonzero(is_told.to_numpy()))
+    return with_test(counts, test, places).with_columns(
+        pl.col("expected_events", "statistic", "p_value").round_sig_figs(DIGITS)
+    )
+
+
+def with_test(
+    counts: pl.DataFrame, test: ScoreTest, places: pl.Series | None = None
+) -> pl.DataFrame:
+    """Append what a test of all groups, or of those at some places, has found."""
+    n = counts.height
+    at = pl.Series(range(n), dtype=pl.Int64) if places is None else places
+    nothing = pl.repeat(None, n, dtype=pl.Float64, eager=True)
+    nobody = pl.repeat(value=False, n=n, dtype=pl.Boolean, eager=True)
+    return counts.with_columns(
+        expected_events=nothing.scatter(at, pl.Series(test.expected, dtype=pl.Float64)),
+        statistic=pl.lit(test.chi_squared, pl.Float64),
+        df=pl.lit(test.degrees, pl.Int64),
+        p_value=pl.lit(test.p_value, pl.Float64),
+        is_compared=nobody.scatter(at, pl.Series(test.is_compared, dtype=pl.Boolean)),
+    )
