@@ -1,6 +1,7 @@
 # Makes the reference figures of standardized curves, in this folder: Rscript standardized.R, or with
 # OULAD's learners (oulad_durations.py): Rscript standardized.R durations.csv. `robust_error` is that
 # of learners in several strata: each learner's influences on the curves of all strata are added up.
+# `covariance` is that with the curve of the first group.
 suppressPackageStartupMessages(library(survival))
 options(digits = 15)
 standardized <- function(set, d, times) {
@@ -27,9 +28,11 @@ standardized <- function(set, d, times) {
     s <- at[seq(1, 2 * length(times), 2), , drop = FALSE]
     e <- at[seq(2, 2 * length(times), 2), , drop = FALSE]
     survival <- as.vector(s %*% weight)
+    if (g == sort(unique(d$group))[1]) first <<- influence
     data.frame(set, group = g, time = times, n = sum(d$group == g),
                survival, std_error = sqrt(as.vector(e^2 %*% weight^2)),
-               robust_error = ifelse(is.na(survival), NA, sqrt(colSums(influence^2))))
+               robust_error = ifelse(is.na(survival), NA, sqrt(colSums(influence^2))),
+               covariance = ifelse(is.na(survival), NA, colSums(influence * first)))
   }))
 }
 pbc <- read.csv("pbc.csv")

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from scipy import stats
 
 import toolkit as tk
 
@@ -52,6 +53,51 @@ def test_r_gives_the_same_standardized_curves_of_real_learners(oulad_dir: Path) 
     assert_same(
         rows.filter(pl.col("excluded").is_null()), "oulad", "gender", "course_id", "username"
     )
+
+
+def compared(rows: pl.DataFrame, error: str, covariance: pl.Expr) -> pl.DataFrame:
+    """Of two groups at each time, first minus second on the scale of log(-log)."""
+    first, other = (rows.filter(group=group) for group in rows["group"].unique().sort())
+    both = first.join(other, on="time", suffix="_b").with_columns(covariance.alias("both"))
+    s, t = pl.col("survival"), pl.col("survival_b")
+    a, b = 1 / (s * s.log()), 1 / (t * t.log())
+    spread = (a * pl.col(error)) ** 2 + (b * pl.col(f"{error}_b")) ** 2 - 2 * a * b * pl.col("both")
+    z = ((-t.log()).log() - (-s.log()).log()) / spread.sqrt()
+    return both.select("time", z=z, difference=s - t)
+
+
+@pytest.mark.parametrize("name", ["pbc", "clustered", "late"])
+@pytest.mark.parametrize("cluster", [None, "id"])
+def test_r_gives_the_same_difference_of_standardized_shares(name: str, cluster: str | None) -> None:
+    rows = durations(name).with_columns(pl.col("group").cast(pl.String))
+    theirs = THEIRS.filter(set=name).with_columns(pl.col("group").cast(pl.String))
+    error = "robust_error" if cluster else "std_error"
+    known = compared(theirs, error, pl.col("covariance_b") if cluster else pl.lit(0.0))
+    for time, z, difference in known.drop_nulls().iter_rows():
+        found = tk.survival.milestone_difference(
+            rows, by="group", at=time, strata="stratum", cluster=cluster
+        ).frame.row(0, named=True)
+        assert found["difference"] == pytest.approx(difference, rel=1e-8)
+        if cluster is None:
+            assert found["p_value"] == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-7)
+        else:  # with the factor G / (G - 1) and Student's t
+            n = rows.group_by("group").agg(pl.col("id").n_unique())["id"].min()
+            p = 2 * stats.t.sf(abs(z) * np.sqrt((n - 1) / n), n - 1)
+            assert found["p_value"] == pytest.approx(p, abs=0.02)
+        assert (found["ci_low"] > 0 or found["ci_high"] < 0) == (found["p_value"] < 0.05)
+
+
+def test_a_standardized_difference_says_of_which_mixture() -> None:
+    rows = reversed_by_courses()
+    result = tk.survival.milestone_difference(rows, by="mode", at=65, strata="course_id")
+    assert result.frame["difference"][0] > 0
+    plain = tk.survival.milestone_difference(rows, by="mode", at=65)
+    assert plain.frame["difference"][0] < 0
+    told = result.release().frame
+    assert told["difference"][0] == pytest.approx(result.frame["difference"][0], abs=0.03)
+    assert told["ci_low"][0] == pytest.approx(result.frame["ci_low"][0], abs=0.05)
+    assert "standardized to the same mixture by course" in result.narrate()
+    assert "Standardized to the same mixture by course" in str(result.chart().to_dict()["title"])
 
 
 @pytest.mark.parametrize("cluster", [None, "id"])

@@ -96,6 +96,13 @@ def basis(
     )
 
 
+def mixture(rows: pl.DataFrame) -> list[str]:
+    """Say to which mixture the groups are standardized, if to any."""
+    if "within" not in rows.columns or rows.is_empty():
+        return []
+    return [f"Standardized to the same mixture by {words.strata(rows['within'][0])}"]
+
+
 def _reasons(exclusions: Released | None) -> str:
     if exclusions is None:
         return ""

@@ -15,6 +15,7 @@ from toolkit.charts.curve_tables import (
     end_of,
     in_panels,
     known_times,
+    mixture,
     numbers_at_risk,
 )
 from toolkit.charts.step_curves import Plot, many_panels, one_panel
@@ -90,9 +91,7 @@ def kaplan_meier(
     notes = [] if released.min_n is None else [f"A step where {released.min_n} more have passed"]
     if released.min_n is None and rows["n_censored"].sum():
         notes = ["Short marks: censored learners"]
-    if "within" in rows.columns and rows.height:
-        notes.append(f"Standardized to the same mixture by {words.strata(rows['within'][0])}")
-    notes += _tested(test)
+    notes += [*mixture(rows), *_tested(test)]
     drawing = (one_panel if together else many_panels)(plot, lines, marks, numbers)
     return finish(
         cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -25,7 +25,12 @@ from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_number, one_of
-from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, SURVIVAL_SUMMARY
+from toolkit.schemas.survival_results import (
+    MILESTONE_DIFFERENCE,
+    RMST_DIFFERENCE,
+    SURVIVAL_SUMMARY,
+    mixed,
+)
 from toolkit.survival.clusters import Clusters
 from toolkit.survival.curve_statistics import Curve, Estimate
 from toolkit.survival.event_table import (
@@ -36,8 +41,9 @@ from toolkit.survival.event_table import (
     refuse_many,
     sizes,
 )
-from toolkit.survival.kaplan_meier import product_limit, with_interval
+from toolkit.survival.kaplan_meier import curves_of, product_limit, with_interval
 from toolkit.survival.released import only_told, released_sizes, released_table
+from toolkit.survival.standardized import AnyClusters, with_measured_variance
 from toolkit.survival.summary import common_horizon
 
 Found = dict[str, float | None]
@@ -52,7 +58,7 @@ class Side(NamedTuple):
     excluded: int | None
 
 
-Compare = Callable[[Side, Side, float, Clusters, float], Found]
+Compare = Callable[[Side, Side, float, AnyClusters, float], Found]
 
 
 def rmst_difference(
@@ -110,7 +116,7 @@ def rmst_difference(
     one_of(distribution, get_args(Distribution), name="distribution")
     table = event_table(durations, groups)
 
-    def compare(one: Side, other: Side, tau: float, clusters: Clusters, level: float) -> Found:
+    def compare(one: Side, other: Side, tau: float, clusters: Any, level: float) -> Found:
         sizes = [clusters.size(side.number, side.learners) for side in (one, other)]
         mean, base = (
             side.curve.restricted_mean(
@@ -140,6 +146,7 @@ def milestone_difference(
     reference: object = None,
     level: float = 0.95,
     cluster: str | None = None,
+    strata: By = None,
 ) -> Result:
     """Compare the share that has passed by a time with that of a reference group.
 
@@ -152,6 +159,7 @@ def milestone_difference(
         reference: As for `rmst_difference`.
         level: Coverage of the intervals.
         cluster: As for `kaplan_meier`; learners may be in several groups.
+        strata: As for `kaplan_meier`: compare shares that are standardized to the same mixture.
 
     Returns:
         The group columns, then those of `schemas.survival_results.MILESTONE_DIFFERENCE`. Null
@@ -178,11 +186,10 @@ def milestone_difference(
         >>> found.frame.select("passed_share", "reference_share", "difference").rows()
         [(0.75, 0.5, 0.25)]
     """
-    groups, _ = compared(by, None, MILESTONE_DIFFERENCE)
+    groups, names = compared(by, strata, MILESTONE_DIFFERENCE)
     at = a_number(at, name="at")
-    table = event_table(durations, groups)
 
-    def compare(one: Side, other: Side, at: float, clusters: Clusters, level: float) -> Found:
+    def compare(one: Side, other: Side, at: float, clusters: AnyClusters, level: float) -> Found:
         sizes = [clusters.size(side.number, side.learners) for side in (one, other)]
         both = clusters.correlation_at(one.number, other.number, at)
 
@@ -199,10 +206,10 @@ def milestone_difference(
                 found |= {"ci_low": float(low[0]), "ci_high": float(high[0])}
         return {"at": at, **found}
 
-    curves = product_limit(table)
-    clusters = Clusters.of(durations, groups, curves, cluster)
+    curves, clusters = curves_of(durations, groups, names, cluster)
+    table = mixed(MILESTONE_DIFFERENCE) if names else MILESTONE_DIFFERENCE
     return _against_reference(
-        curves, groups, reference, compare, MILESTONE_DIFFERENCE, clusters, level=level, time=at
+        curves, groups, reference, compare, table, clusters, level=level, time=at, within=names
     )
 
 
@@ -303,10 +310,11 @@ def _against_reference(
     reference: object,
     compare: Compare,
     table: Table,
-    clusters: Clusters,
+    clusters: AnyClusters,
     *,
     level: float,
     time: float | None,
+    within: Sequence[str] = (),
 ) -> Result:
     """Compare each group with the reference, a row each, at a time or as far as all are known."""
     keys = [tuple(key.values()) for key, _ in each_group(curves, groups.keys)]
@@ -315,7 +323,7 @@ def _against_reference(
 
     tests = max(len(keys) - 1, 1)
 
-    def compared(curves: pl.DataFrame, counts: pl.DataFrame, clusters: Clusters) -> pl.DataFrame:
+    def compared(curves: pl.DataFrame, counts: pl.DataFrame, clusters: AnyClusters) -> pl.DataFrame:
         appended = clusters.appended(curves)
 
         def at_level(level: float) -> pl.DataFrame:
@@ -337,6 +345,7 @@ def _against_reference(
                     "n_reference": sides[base].learners,
                     "n_excluded": sides[place].excluded,
                     "n_reference_excluded": sides[base].excluded,
+                    "within": " and ".join(within),
                     **compare(sides[place], sides[base], until, clusters, level),
                 }
                 for place, key in enumerate(keys)
@@ -361,6 +370,7 @@ def _against_reference(
         safe = released_table(incidence, groups.keys, min_n=min_n, times=times)
         counts = released_sizes(curves, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
         told = only_told(product_limit(safe), "survival")
+        told = with_measured_variance(told, curves) if within else told
         return with_status(compared(told, counts, clusters.released()), exact, table, min_n)
 
     return Result(table, groups.names, exact, protect, level=level)

@@ -28,7 +28,12 @@ from toolkit.survival.event_table import (
 )
 from toolkit.survival.released import at_times, only_told, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
-from toolkit.survival.standardized import MixedClusters, standardized, with_measured_variance
+from toolkit.survival.standardized import (
+    AnyClusters,
+    MixedClusters,
+    standardized,
+    with_measured_variance,
+)
 
 Interval = Literal["log-log", "log", "plain"]
 
@@ -100,13 +105,7 @@ def kaplan_meier(
     wanted = None if times is None else a_list_of_times(times, name="times")
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
-    curve = in_blocks(event_table(durations, groups, names), product_limit)
-    clusters: Clusters | MixedClusters
-    if names:
-        clusters = MixedClusters.of(durations, groups, names, curve, cluster)
-        curve = standardized(curve, groups.keys, stratum_keys(groups, names))
-    else:
-        clusters = Clusters.of(durations, groups, curve, cluster)
+    curve, clusters = curves_of(durations, groups, names, cluster)
     schema = mixed(KAPLAN_MEIER) if names else KAPLAN_MEIER
     about = [pl.lit(" and ".join(names)).alias("within")] if names else []
     exact = with_interval(clusters.appended(curve), level, ci)
@@ -125,6 +124,17 @@ def kaplan_meier(
 
     frame = groups.named(exact.with_columns(about).select(*groups.keys, *schema.names))
     return Result(schema, groups.names, frame, protect, level=level)
+
+
+def curves_of(
+    durations: IntoFrame, groups: Groups, strata: Sequence[str], cluster: str | None
+) -> tuple[pl.DataFrame, AnyClusters]:
+    """The curve of each group, standardized where there are strata, and its clusters."""
+    curve = in_blocks(event_table(durations, groups, strata), product_limit)
+    if not strata:
+        return curve, Clusters.of(durations, groups, curve, cluster)
+    clusters = MixedClusters.of(durations, groups, strata, curve, cluster)
+    return standardized(curve, groups.keys, stratum_keys(groups, strata)), clusters
 
 
 def product_limit(rows: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from toolkit.analyses.grouping import Groups
 from toolkit.errors import ArgumentError
 from toolkit.release.rounding import DIGITS
-from toolkit.survival.clusters import Part, design_effect, together, with_effects
+from toolkit.survival.clusters import Clusters, Part, design_effect, together, with_effects
 from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
 
 Floats = NDArray[np.float64]
@@ -147,12 +147,24 @@ class Mixture:
         """How many rows they have."""
         return sum(part.n_rows for part in self.parts)
 
-    def effects(self, at: Floats) -> Floats:
-        """The design effect of the standardized curve at each of these times."""
-        heights = [
+    def _heights(self, at: Floats) -> list[Floats]:
+        """How high each stratum's curve is at these times, times its weight."""
+        return [
             weight * part.survival[np.searchsorted(part.times, at, side="right") - 1]
             for part, weight in zip(self.parts, self.weights, strict=True)
         ]
+
+    def influences_at(self, time: float, total: int) -> Floats:
+        """Each cluster's part in the standardized curve at a time, of all `total` clusters."""
+        heights = self._heights(np.array([time]))
+        influences = np.zeros(total)
+        for part, height in zip(self.parts, heights, strict=True):
+            influences += height * part.influences((part.times <= time).astype(float), total)
+        return influences
+
+    def effects(self, at: Floats) -> Floats:
+        """The design effect of the standardized curve at each of these times."""
+        heights = self._heights(at)
         variance, independent = np.zeros(len(at)), np.zeros(len(at))
         for place, (part, height) in enumerate(zip(self.parts, heights, strict=True)):
             independent += height**2 * part.risen(at)
@@ -168,6 +180,7 @@ class MixedClusters:
     """The clusters behind standardized curves; no group where rows are independent."""
 
     groups: Mapping[int, Mixture]
+    total: int = 0
     is_released: bool = False
 
     @classmethod
@@ -195,7 +208,29 @@ class MixedClusters:
                 [Part.of(curve, of_stratum[key]) for key, curve in parts.items()],
                 [curve["weight"][0] for curve in parts.values()],
             )
-        return cls(found)
+        return cls(found, rows["cluster"].n_unique())
+
+    @property
+    def are_there(self) -> bool:
+        """Whether rows belong to clusters at all."""
+        return self.total > 0
+
+    def size(self, group: int, learners: int | None) -> int | None:
+        """How many clusters a group has; its learners where rows are independent."""
+        if group not in self.groups:
+            return learners
+        return int(self._told(self.groups[group].n_clusters))
+
+    def correlation_at(self, group: int, other: int, time: float) -> float:
+        """How two standardized curves go together at a time; 0 where no learner is in both."""
+        if not {group, other} <= set(self.groups):
+            return 0.0
+        one, two = (self.groups[each].influences_at(time, self.total) for each in (group, other))
+        size = float(np.sqrt((one @ one) * (two @ two)))
+        return self._told(float(one @ two) / size) if size > 0 else 0.0
+
+    def _told(self, value: float) -> float:
+        return float(f"{value:.{DIGITS}g}") if self.is_released else value
 
     def released(self) -> MixedClusters:
         """The same for figures that are released."""
@@ -206,6 +241,9 @@ class MixedClusters:
         if not self.groups:
             return curve
         return with_effects(curve, self.groups, is_released=self.is_released)
+
+
+AnyClusters = Clusters | MixedClusters
 
 
 def with_measured_variance(told: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFrame:

@@ -206,7 +206,8 @@ def milestone_difference(released: Released) -> str:
         f"By day {words.days(first['at'])}, {_share(first['reference_share'], released)} of "
         f"{words.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
         f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
-        f"{in_pairs(released, list(released.by), 'reference')}{words.formed_later(released.by)}"
+        f"{in_pairs(released, list(released.by), 'reference')}{_mixture(released)}"
+        f"{words.formed_later(released.by)}"
     )
 
 
