@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -66,6 +67,16 @@ def test_parameters_and_imports_stand_once_each_at_the_top(
 def test_a_notebook_asserts_two_facts_or_more(notebook: nbformat.NotebookNode) -> None:
     nodes = [node for cell in code(notebook) for node in ast.walk(ast.parse(cell.source))]
     assert sum(isinstance(node, ast.Assert) for node in nodes) >= 2
+
+
+def test_records_of_a_learner_are_taken_together_or_it_is_said_why_not(
+    notebook: nbformat.NotebookNode,
+) -> None:
+    source = "\n".join(cell.source for cell in code(notebook))
+    gives_intervals = r"tk\.(outcomes|completion_funnel|cohort|compare|kaplan|survival|logrank)"
+    if re.search(gives_intervals, source):
+        prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        assert 'cluster="username"' in source or "take enrollments as independent" in prose
 
 
 def test_every_link_to_another_notebook_leads_to_one(notebook: nbformat.NotebookNode) -> None:
