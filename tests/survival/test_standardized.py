@@ -197,6 +197,10 @@ def test_a_stratum_with_few_of_a_group_is_left_out_and_counted() -> None:
     without = tk.kaplan_meier(rows, by="mode", strata="course_id").frame
     assert_frame_equal(found.drop("n_excluded"), without.drop("n_excluded"))
     assert found.filter(mode="audit")["n_excluded"].unique().to_list() == [1]
+    bare = tk.kaplan_meier(both, by="mode", strata="course_id").release(min_n=None)
+    told = "1 without a known time, or in a course with few learners of a group"
+    assert f"Left out: {told}." in str(bare.narrate())
+    assert told in " ".join(bare.chart().to_dict()["title"]["subtitle"])
     with pytest.raises(tk.errors.ArgumentError, match="no stratum has at least 10 learners"):
         tk.kaplan_meier(rows.gather_every(150), by="mode", strata="course_id")
 

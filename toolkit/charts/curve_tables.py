@@ -7,7 +7,7 @@ import polars as pl
 from toolkit.charts.basis import subtitle
 from toolkit.charts.step_curves import Plot
 from toolkit.results.result import Released
-from toolkit.text import curves, words
+from toolkit.text import curves, left_out, words
 
 TOGETHER = 7  # more curves than well visible colours stand side by side
 MOST_PANELS = 30
@@ -77,15 +77,15 @@ def basis(
 ) -> str:
     """Say how many learners the curves rest on, how many are left out, and the source."""
     first = rows.group_by("panel", maintain_order=True).first()
-    left_out = int(first["n_excluded"].sum())
+    n_out = int(first["n_excluded"].sum())
     about = "about " if released.by and released.min_n is not None else ""
     told = list(notes)
     reasons = _reasons(exclusions)
     if reasons:
         told.append(f"Left out: {reasons}")
-    elif left_out:
+    elif n_out:
         undated = words.undated_passers(first)
-        told.append(f"Left out: {about}{left_out:,} without a known time{undated}")
+        told.append(f"Left out: {about}{n_out:,} {left_out.why(first)}{undated}")
     if hidden:
         told.append(f"{words.plural(len(hidden), 'group')} not drawn")
     told.append(f"Bands are {words.kind_of_interval(released)}s, time by time")

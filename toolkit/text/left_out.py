@@ -32,13 +32,24 @@ def told(
     return f" Left out: {about}{n:,} {what}{beside}{others}."
 
 
+def why(frame: pl.DataFrame) -> str:
+    """Why learners have no place in a curve: in a standardized one their stratum may be too small.
+
+    Args:
+        frame: The rows of the curve, or of a comparison of curves.
+    """
+    if "within" not in frame.columns or frame.is_empty():
+        return NO_TIME
+    return f"{NO_TIME}, or in a {words.strata(frame['within'][0])} with few learners of a group"
+
+
 def in_groups(released: Released) -> str:
     """Say how many have no time, where the counts of a group stand in each of its rows."""
     frame = released.frame
     if "n_excluded" not in frame.columns:
         return ""
     once = frame.unique(list(released.by), maintain_order=True) if released.by else frame.head(1)
-    return told(once["n_excluded"], NO_TIME, released, words.undated_passers(once))
+    return told(once["n_excluded"], why(frame), released, words.undated_passers(once))
 
 
 def in_pairs(released: Released, group: list[str], other: str) -> str:
@@ -51,4 +62,4 @@ def in_pairs(released: Released, group: list[str], other: str) -> str:
         frame.select(named.alias("of"), n="n_excluded"),
         frame.select(pl.col(other).alias("of"), n="n_reference_excluded"),
     ]
-    return told(pl.concat(sides).unique("of", maintain_order=True)["n"], NO_TIME, released)
+    return told(pl.concat(sides).unique("of", maintain_order=True)["n"], why(frame), released)
