@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from pdf import pdf_texts
 from reading import soup, words
 from recount import ALL
 
+import toolkit as tk
 from toolkit.release.rounding import MIN_N
 from toolkit.reports.pdf import find_chromium, write_pdf
 
@@ -44,6 +46,17 @@ def test_every_printed_number_is_placed_and_within_the_tolerance_of_the_rule(top
         assert len(night.cells) > 1_000
         assert len(night.shares) > 1_000
         assert len(night.points) > 200
+
+
+def test_of_45_learners_in_six_courses_a_report_prints_no_false_number(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Nearly every group is withheld, and what is said of one is not said of all."""
+    folder = tmp_path_factory.mktemp("nights-45")
+    reports(folder, "45", None)
+    for night in nights(folder):
+        assert night.unread == []
+        assert night.faults() == []
 
 
 def test_what_a_report_says_of_the_night_before_is_what_was_printed_then(top: Path) -> None:
@@ -193,6 +206,20 @@ def test_a_picture_is_drawn_from_what_the_drawing_beside_it_shows_and_holds_noth
         svg = picture.with_suffix(".svg").read_text(encoding="utf-8")
         assert content == vl_convert.svg_to_png(svg, scale=2)
         assert chunks(content) <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
+
+
+def test_what_lies_beside_the_pages_holds_no_output(smallest: Path) -> None:
+    """Notebooks are as their authors wrote them; scripts and styles are those shipped."""
+    folder = smallest / "2"
+    shipped = Path(tk.__file__).parent / "reports" / "assets"
+    for path in folder.rglob("*"):
+        if path.suffix == ".ipynb":
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            assert not any(cell.get("outputs") for cell in cells)
+        elif path.parent.name == "assets" and path.name != "vega.js":
+            assert path.read_bytes() == (shipped / path.name).read_bytes()
+        elif path.is_file() and path.name != "vega.js":
+            assert path.suffix in {".html", ".svg", ".png", ".csv"}, "which nobody reads"
 
 
 def chunks(png: bytes) -> set[bytes]:

@@ -34,7 +34,7 @@ from recount import ALL, BEFORE, STAGES, Name, Truth
 from toolkit.release.rounding import BASE, MIN_N
 from toolkit.reports.library import find_notebooks
 
-TOO_FEW = {"<10", "fewer than 10"}
+TOO_FEW = {"<10", "n<10", "fewer than 10"}
 _DIGIT = re.compile(r"\d")
 _N = r"(\d[\d,]*)"
 _P = r"((?:under |over )?[\d.]+%)"
@@ -828,11 +828,11 @@ def _told(o: Oracle, page: str, row: Row) -> None:
     course, cohort = row["course"], row["cohort"]
     headline, text = row.pop("headline"), row.pop("text").replace("\n", " ")
     enrolled = ("enrolled", course, cohort, ALL)
-    found = re.search(rf": {_P} passed", headline)
+    found = re.search(rf": (<\d+%|{_P[1:-1]}) passed", headline)
     if found:
         o._share(page, ("passed", *enrolled[1:]), enrolled, found[1])
     rest = re.sub(
-        rf": {_P} passed|, (as in all |\w+ )?(highest |lowest )?(of )?{_K}.*$", "", headline
+        rf": (<\d+%|{_P}) passed|, (as in all |\w+ )?(highest |lowest )?(of )?{_K}.*$", "", headline
     )
     if not o._is_name(rest):
         o.unread.append((page, headline))
@@ -913,6 +913,11 @@ def _median(o: Oracle, page: str, row: Row) -> None:
     o.medians.append((*where, value))
 
 
+def _hidden_dot(o: Oracle, page: str, row: Row) -> None:
+    about = o._about(row)
+    o._text(page, ("passed", *about), ("enrolled", *about), row.pop("text"))
+
+
 _SHAPES: list[tuple[set[str], Callable[[Oracle, str, Row], None]]] = [
     ({"stage", "n_reached", "rate_of_previous"}, _funnel),
     ({"cohort", "period", "n_observed"}, _heat),
@@ -928,6 +933,7 @@ _SHAPES: list[tuple[set[str], Callable[[Oracle, str, Row], None]]] = [
     ({"course", "days", "passed", "low"}, _curve_of_course),
     ({"cohort", "n"}, _median),
     ({"group", "value", "text_n_enrolled"}, _dot),
+    ({"group", "text"}, _hidden_dot),
 ]
 
 
@@ -1086,7 +1092,9 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
          rf"in ({group}), over {_K} groups\.", _range),
         (rf"Passed of the enrolled: from {_P}{_CI} in ({group}) to {_P}{_CI} in ({group})\.?",
          _range),
-        (rf"Passed of the enrolled: {_P}{_CI}\.?", _one_range),
+        (rf"Passed of the enrolled: {_P}{_CI}(?: in ({group}))?\.?", _one_range),
+        (rf"The share of the enrolled who passed is {_P}{_CI} in ({group})\.", _one_range),
+        (rf"{_K} of {_K} groups cannot be shown\.", _nothing),
         (rf"Dot plot of {_K} groups?, highest first: Passed of the enrolled, with 95% intervals\.",
          _nothing),
         (rf"All {_K} checks pass\.?", _nothing),
@@ -1108,6 +1116,9 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"(Grade|Completion): (?:{_P} of the enrolled have none, )?"
          rf"(?:{_P} of the enrolled have zero, )?the most common range above 0 is "
          r"(\d+)–(\d+)%\.?", _spread_share),
+        (rf"(Grade|Completion): {_P} of the enrolled have (none|zero)\.?", _without_peak),
+        (rf"Of {_N} enrollments, {_N} \({_P}\) have a (grade|completion) of 0\.", _only_zero),
+        (rf"{_K} groups? not drawn\.", _nothing),
         (rf"Within {_DAYS} days, an estimated {_P} of {_N} enrollments pass{_CI}\.", _within),
         (rf"Left out: (?:about )?{_N} without a known time"
          rf"(?:, {_N} of whom passed)?(?: \(at most 2% of a group's passers\))?\.?", _left_out),
@@ -1121,7 +1132,10 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"(?:, )?within {_DAYS} days(?: \(95% interval ([\d,.]+)–([\d,.]+)\))?"
          rf"(?: in ({course}))?\.?", _pass_within),
         (rf"In {_K} groups? fewer pass\.|For {_K} groups? this cannot be shown\.", _nothing),
+        (rf"Half of the learners have passed by day ({_DAYS[1:-1]})()\.?", _half_by),
         (rf"Half have passed by day {_DAYS} in ({course})", _half_by),
+        (rf"Most learners are lost in ({course}): {_P} of the ({stage}), before ({stage})\.",
+         _worst),
         (rf"(?:, |; | and )?(?:by )?day {_DAYS} in ({course})", _half_by),
         (rf"; not in {_K} of {_K} groups\.?", _nothing),
         (rf"The curves of the {_K} groups [^(]*\(log-rank test: χ² = ([\d.]+), {_K} degrees of "
@@ -1197,7 +1211,8 @@ def _range(o: Oracle, page: str, found: re.Match[str]) -> None:
 
 
 def _one_range(o: Oracle, page: str, found: re.Match[str]) -> None:
-    o._share(page, _all("passed"), _all("enrolled"), found[1], found[2])
+    about = _of(o, found[3])
+    o._share(page, ("passed", *about), ("enrolled", *about), found[1], found[2])
 
 
 def _failed_in_words(o: Oracle, page: str, found: re.Match[str]) -> None:
@@ -1259,6 +1274,18 @@ def _spread_share(o: Oracle, page: str, found: re.Match[str]) -> None:
     o.peaks.append((page, _bin(measure, found[4], found[5])))
 
 
+def _without_peak(o: Oracle, page: str, found: re.Match[str]) -> None:
+    part = {"none": "missing", "zero": "zero"}[found[3]]
+    o._share(page, _all(f"{found[1].lower()}: {part}"), _all("enrolled"), found[2])
+
+
+def _only_zero(o: Oracle, page: str, found: re.Match[str]) -> None:
+    zero = _all(f"{found[4]}: zero")
+    o._count(page, _all("enrolled"), found[1])
+    o._count(page, zero, found[2])
+    o._share(page, zero, _all("enrolled"), found[3])
+
+
 def _bin(measure: str, low: str, high: str) -> Name:
     return _all(f"{measure}: {int(low) / 100:g}–{int(high) / 100:g}")
 
@@ -1295,7 +1322,7 @@ def _pass_within(o: Oracle, page: str, found: re.Match[str]) -> None:
 
 
 def _half_by(o: Oracle, page: str, found: re.Match[str]) -> None:
-    o.quantiles.append((page, found[2], 0.5, float(found[1].replace(",", "")), None, None))
+    o.quantiles.append((page, found[2] or ALL, 0.5, float(found[1].replace(",", "")), None, None))
 
 
 def _logrank(o: Oracle, page: str, found: re.Match[str]) -> None:

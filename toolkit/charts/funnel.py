@@ -134,9 +134,6 @@ def _finding(rows: pl.DataFrame, released: Released) -> str:
         "group", keep="first", maintain_order=True
     )
     stage, n = worst["stage"].value_counts(sort=True).row(0)
-    whom = "all" if n == worst.height else f"{n} of"
     before = stages[stages.index(stage) - 1]
-    return (
-        f"Most are lost between {before} and {stage} in {whom} "
-        f"{words.plural(worst.height, 'group')}"
-    )
+    whom = words.of_groups(n, worst["group"].to_list())
+    return f"Most are lost between {before} and {stage} in {whom}"

@@ -86,7 +86,8 @@ def kaplan_meier(
     )
     numbers = numbers_at_risk(groups, plot.ticks, rows, released.min_n)
     is_seen = rows.filter(pl.col("duration") > 0, pl.col("survival").is_not_null()).height > 0
-    finding = _finding(medians, groups if is_seen else [], time.split()[0].removesuffix("s"))
+    unit = time.split()[0].removesuffix("s")
+    finding = _finding(medians, groups if is_seen else [], unit, is_of_all=not released.by)
     reasons = exclusions.release() if exclusions is not None else None
     notes = [] if released.min_n is None else [f"A step where {released.min_n} more have passed"]
     if released.min_n is None and rows["n_censored"].sum():
@@ -133,7 +134,7 @@ def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def _finding(medians: pl.DataFrame, groups: list[str], unit: str) -> str:
+def _finding(medians: pl.DataFrame, groups: list[str], unit: str, *, is_of_all: bool) -> str:
     """Say in a sentence what the curves show."""
     if not groups:
         return f"Time to pass: {NOTHING}"
@@ -144,7 +145,7 @@ def _finding(medians: pl.DataFrame, groups: list[str], unit: str) -> str:
         return "Half of the learners have not passed" + (" in any group" * (len(groups) > 1))
     by_speed = medians.sort("duration", maintain_order=True)
     first, last = by_speed.row(0, named=True), by_speed.row(-1, named=True)
-    if len(groups) == 1:
+    if is_of_all:
         return f"Half of the learners have passed by {unit} {words.days(first['duration'])}"
     text = f"Half have passed by {unit} {words.days(first['duration'])} in {first['panel']}"
     if medians.height > 1:

@@ -148,7 +148,8 @@ def _finding(ranked: pl.DataFrame, rate: str, what: str, released: Released) -> 
     best, worst = ranked.row(0, named=True), ranked.row(-1, named=True)
     if ranked.height == 1:
         interval = words.in_brackets(words.interval(best, rate, released), released)
-        return f"{what}: {words.share(best, rate, released)}{interval}"
+        where = f" in {best['group']}" if set(released.by) - {"is_total"} else ""
+        return f"{what}: {words.share(best, rate, released)}{interval}{where}"
     return (
         f"{what}: from {words.share(worst, rate, released)} in {worst['group']} "
         f"to {words.share(best, rate, released)} in {best['group']}"

@@ -79,10 +79,10 @@ def _funnels(released: Released, steps: pl.DataFrame, before: dict[str, str]) ->
     )
     stage, n = worst["stage"].value_counts(sort=True).row(0)
     total = released.frame.select(by).n_unique()
-    whom = "all" if n == worst.height else f"{n} of"
+    whom = words.of_groups(n, words.labels(worst, by))
     return (
-        f"Most learners are lost between {before[stage]} and {stage} in {whom} "
-        f"{plural(worst.height, 'group')}.{_hidden(total, worst.height)}"
+        f"Most learners are lost between {before[stage]} and {stage} in {whom}."
+        f"{_hidden(total, worst.height)}"
     )
 
 

@@ -106,6 +106,13 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def of_groups(n: int, groups: Sequence[str]) -> str:
+    """Say in how many of the groups: "all 5 groups", "3 of 5 groups"; one alone by its name."""
+    if len(groups) == 1:
+        return str(groups[0])
+    return f"{'all' if n == len(groups) else f'{n} of'} {plural(len(groups), 'group')}"
+
+
 def kind_of_interval(released: Released) -> str:
     """What its intervals are called: "95% interval"."""
     return f"{released.level * 100:g}% interval"
