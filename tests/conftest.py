@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("without a clock", deadline=None)  # of a busy machine
+hypothesis.settings.load_profile("without a clock")
 
 
 @pytest.fixture(scope="session")

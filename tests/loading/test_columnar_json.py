@@ -239,7 +239,7 @@ NESTED = "".join(
 ).encode()
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(
     st.sampled_from([ALIKE, NESTED]),
     st.sampled_from([Framing.ARRAY, Framing.LINES]),

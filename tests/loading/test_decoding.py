@@ -41,7 +41,7 @@ def chunked(data: bytes, size: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.binary(min_size=1, max_size=3000), size=st.integers(1, 500))
 def test_a_body_is_decoded_whatever_its_chunks(name: str, data: bytes, size: int) -> None:
     encoding, encode = ENCODERS[name]

@@ -109,7 +109,7 @@ def test_what_stays_wrong_is_an_error_that_says_so(
 
 
 # Bodies without a bracket at their end cannot be told from shorter ones at a record's border.
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     framing=st.sampled_from(["array", "envelope"]),
     after=st.integers(1, 60_000),

@@ -255,7 +255,7 @@ def bodies(draw: st.DrawFn) -> bytes:
     return body[:damage] + draw(st.binary(max_size=2)) + body[damage + draw(st.integers(0, 3)) :]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(bodies(), st.data())
 def test_cuts_never_show(body: bytes, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=8))

@@ -170,7 +170,7 @@ MEASURES = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(MEASURES), st.lists(texts, min_size=1, max_size=5))
 @example((GRADES, "percent_grade"), ["0.5", "", None])
 def test_every_value_that_is_lost_or_out_of_range_is_reported(
@@ -189,7 +189,7 @@ def test_every_value_that_is_lost_or_out_of_range_is_reported(
             assert reported[record] == text
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(MEASURES), st.lists(texts, min_size=2, max_size=6), st.integers(1, 5))
 def test_a_value_is_read_the_same_whatever_stands_beside_it(
     measure: tuple[Table, str], raw: list[str | None], cut: int

@@ -140,7 +140,7 @@ def agree(context: Any, rows: list[tuple[Any, ...]], *, lazy: bool) -> None:
     assert ours == verdicts(context, "pandas", as_pandas(frame))
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(rows=ROWS, lazy=st.booleans())
 def test_verdicts_and_counts_are_those_of_the_pandas_engine(
     context: Any, rows: Any, lazy: bool
@@ -149,7 +149,7 @@ def test_verdicts_and_counts_are_those_of_the_pandas_engine(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=ROWS, lazy=st.booleans())
 def test_verdicts_and_counts_are_those_of_the_pandas_engine_often(
     context: Any, rows: Any, lazy: bool

@@ -178,7 +178,7 @@ def test_a_learner_is_the_same_in_any_population() -> None:
     assert lines(alone) == lines(among_many)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     learners=st.integers(1, 2 * CHUNK),
     seed=st.integers(0, 2**64 - 1),

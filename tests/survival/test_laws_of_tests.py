@@ -55,7 +55,7 @@ def same(one: list[float], other: list[float]) -> None:
 
 @pytest.mark.parametrize("strata", STRATA)
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=learners(), order=st.permutations(range(4)), seed=st.integers(0, 1000))
 def test_new_names_and_another_order_of_groups_and_rows_change_no_p(
     test: Test, strata: str | None, rows: pl.DataFrame, order: list[int], seed: int
@@ -69,7 +69,7 @@ def test_new_names_and_another_order_of_groups_and_rows_change_no_p(
 
 @pytest.mark.parametrize("strata", STRATA)
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=learners())
 def test_names_split_over_two_columns_change_no_p(
     test: Test, strata: str | None, rows: pl.DataFrame
@@ -80,7 +80,7 @@ def test_names_split_over_two_columns_change_no_p(
 
 
 @pytest.mark.parametrize("strata", STRATA)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=learners(), share=st.floats(0.1, 0.9))
 def test_follow_up_split_in_two_episodes_changes_no_p(
     strata: str | None, rows: pl.DataFrame, share: float
@@ -97,7 +97,7 @@ def test_follow_up_split_in_two_episodes_changes_no_p(
 
 @pytest.mark.parametrize("strata", STRATA)
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=learners())
 def test_a_group_that_meets_no_other_leaves_the_test(
     test: Test, strata: str | None, rows: pl.DataFrame
@@ -109,7 +109,7 @@ def test_a_group_that_meets_no_other_leaves_the_test(
 
 
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rows=learners())
 def test_the_degrees_are_one_less_than_there_are_groups_compared(
     test: Test, rows: pl.DataFrame
