@@ -30,7 +30,7 @@ DOORS = {
 # Used without an import of ours: engines that users hand in, parts of JupyterLab, models that a
 # notebook fits.
 NEVER_IMPORTED = {
-    "ibis-framework", "ipywidgets", "lifelines", "pyarrow", "pyspark", "statsmodels"
+    "chdb", "ibis-framework", "ipywidgets", "lifelines", "pyarrow", "pyspark", "statsmodels"
 }  # fmt: skip
 # Optional packages in the core: absence is handled there, or it is the engine of given rows.
 HANDLED = {"duckdb", "ibis", "ibis-framework", "pandas", "pyspark"}

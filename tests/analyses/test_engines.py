@@ -3,9 +3,11 @@
 import importlib
 import inspect
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -120,6 +122,51 @@ def in_spark(zone: str) -> Iterator[Any]:
     session.stop()
 
 
+@contextmanager
+def in_spark_connect(zone: str) -> Iterator[Any]:
+    """A server of its own, on a free port of loopback."""
+    connect = imported("pyspark.sql.connect.session", "PySpark with its extra `connect`")
+    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
+        missing("Java")
+    settings = {
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": "0",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.ui.enabled": "false",
+    }
+    options = [word for pair in settings.items() for word in ("--conf", "=".join(pair))]
+    submit = Path(importlib.import_module("pyspark").__file__ or "").parent / "bin" / "spark-submit"
+    server = subprocess.Popen(
+        [submit, "--master", "local[1]", *options, "--class",
+         "org.apache.spark.sql.connect.service.SparkConnectServer"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert server.stdout is not None
+    try:
+        started = (re.search(r"server started at.*:(\d+)$", line) for line in server.stdout)
+        port = next(found[1] for found in started if found)
+        threading.Thread(target=server.stdout.read, daemon=True).start()  # or it waits for a reader
+        builder = connect.SparkSession.builder.remote(f"sc://127.0.0.1:{port}")
+        session = builder.config("spark.sql.session.timeZone", zone).getOrCreate()
+        yield session
+        session.stop()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def ibis_over_clickhouse(zone: str) -> Iterator[Any]:
+    """ClickHouse within this process."""
+    ibis = imported("ibis", "Ibis")
+    imported("chdb", "chDB")
+    yield ibis.clickhouse.connect(
+        host="", user="", interface="chdb", settings={"session_timezone": zone}
+    )
+
+
 ENGINES: dict[str, Any] = {
     "lazy": lazy_polars,
     "pandas": in_pandas,
@@ -127,7 +174,9 @@ ENGINES: dict[str, Any] = {
     **{f"duckdb {zone}": partial(in_duckdb, zone) for zone in ZONES},
     "ibis over duckdb": partial(ibis_over_duckdb, ZONES[0]),
     "ibis over postgresql": partial(ibis_over_postgresql, ZONES[0]),
+    "ibis over clickhouse": partial(ibis_over_clickhouse, ZONES[0]),
     "spark": partial(in_spark, ZONES[0]),
+    "spark connect": partial(in_spark_connect, ZONES[0]),
 }
 
 

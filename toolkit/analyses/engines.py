@@ -14,8 +14,8 @@ from toolkit.errors import ArgumentError, SchemaError
 SUPPORTED = (
     "Polars, lazy or not",
     "DuckDB",
-    "Ibis over DuckDB or PostgreSQL",
-    "PySpark",
+    "Ibis over DuckDB, PostgreSQL or ClickHouse",
+    "PySpark, classic or Connect",
     "pandas",
     "PyArrow",
 )
@@ -24,9 +24,11 @@ _COUNTED_IN_PLACE = {
     nw.Implementation.DUCKDB,
     nw.Implementation.IBIS,
     nw.Implementation.PYSPARK,
+    nw.Implementation.PYSPARK_CONNECT,
 }
+_OF_SPARK = {nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT}
 _ROW_BY_ROW = {"SELECT", "WITH_COLUMNS:", "FROM", "DF", "Parquet", "PROJECT", "SLICE:", "ESTIMATED"}
-_BACKENDS_OF_IBIS = {"duckdb", "postgres"}
+_BACKENDS_OF_IBIS = {"duckdb", "postgres", "clickhouse"}
 
 
 class HasPersonCourse(ABC):
@@ -61,6 +63,8 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
         backend = known.to_native().get_backend().name
         if backend not in _BACKENDS_OF_IBIS:
             raise _refused(frame, f" over {backend}")
+        if backend == "clickhouse":
+            known = nw.from_native(_finite(known.to_native()))
     if known.implementation in _COUNTED_IN_PLACE and not isinstance(known, nw.Series):
         rows: nw.LazyFrame[Any] = known.lazy()
         return rows
@@ -137,12 +141,11 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
         return _again(
             native.mutate(**{new: _ibis_epoch(native[old]) for new, old in moments.items()})
         )
-    if rows.implementation is nw.Implementation.PYSPARK:
-        return _again(
-            native.withColumns(
-                {new: _spark_epoch(old, schema[old]) for new, old in moments.items()}
-            )
-        )
+    if rows.implementation in _OF_SPARK:
+        epochs = {
+            new: _spark_epoch(old, schema[old], rows.implementation) for new, old in moments.items()
+        }
+        return _again(native.withColumns(epochs))
     return _again(
         native.with_columns(
             pl.col(old)
@@ -154,6 +157,20 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
     )
 
 
+def _finite(rows: Any) -> Any:
+    """The rows without NaN and infinity, also beneath a null, which ClickHouse casts as well."""
+    import ibis
+
+    numbers = {name: rows[name] for name, dtype in rows.schema().items() if dtype.is_floating()}
+    is_none = {name: number.isnan() | number.isinf() for name, number in numbers.items()}
+    return rows.mutate(
+        **{
+            name: ibis.ifelse(is_none[name], None, ibis.ifelse(is_none[name], 0.0, number))
+            for name, number in numbers.items()
+        }
+    )
+
+
 def _ibis_epoch(column: Any) -> Any:
     """By the database's own function: what Ibis makes of it depends on the session's zone."""
     import ibis
@@ -161,6 +178,12 @@ def _ibis_epoch(column: Any) -> Any:
     built_in = ibis.udf.scalar.builtin
     if column.get_backend().name == "duckdb":
         return built_in(_of_one, name="epoch_us", signature=((None,), "int64"))(column)
+    if column.get_backend().name == "clickhouse":
+        if column.type().is_date():
+            days = built_in(_of_one, name="toInt32", signature=((None,), "int64"))
+            return days(column) * 86_400_000_000
+        exact = column.cast("timestamp('UTC', 6)")
+        return built_in(_of_one, name="toUnixTimestamp64Micro", signature=((None,), "int64"))(exact)
     seconds = built_in(_of_two, name="date_part", signature=((str, None), "float64"))
     return (seconds("epoch", column) * 1_000_000).round().cast("int64")
 
@@ -173,8 +196,11 @@ def _of_two(field: Any, moment: Any) -> Any:
     """The form of a function of the database."""
 
 
-def _spark_epoch(name: str, dtype: Any) -> Any:
-    from pyspark.sql import functions
+def _spark_epoch(name: str, dtype: Any, kind: nw.Implementation) -> Any:
+    if kind is nw.Implementation.PYSPARK:
+        from pyspark.sql import functions
+    else:
+        from pyspark.sql.connect import functions
 
     if dtype == nw.Date:
         return functions.unix_date(name).cast("bigint") * 86_400_000_000

@@ -239,5 +239,6 @@ def _require_frames(given: Mapping[str, object]) -> None:
     for name, frame in given.items():
         if frame is not None and not isinstance(frame, pl.DataFrame | pl.LazyFrame):
             raise ArgumentError(
-                f"{name} must be a Polars DataFrame or LazyFrame, not {type(frame).__name__}"
+                f"{name} must be a Polars DataFrame or LazyFrame, not {type(frame).__name__}. "
+                "Write a table of another engine to Parquet, and give polars.scan_parquet(…)"
             )
