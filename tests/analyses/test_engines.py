@@ -138,23 +138,25 @@ def in_spark_connect(zone: str) -> Iterator[Any]:
     }
     options = [word for pair in settings.items() for word in ("--conf", "=".join(pair))]
     submit = Path(importlib.import_module("pyspark").__file__ or "").parent / "bin" / "spark-submit"
-    server = subprocess.Popen(
+    with subprocess.Popen(
         [submit, "--master", "local[1]", *options, "--class",
          "org.apache.spark.sql.connect.service.SparkConnectServer"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert server.stdout is not None
-    try:
-        started = (re.search(r"server started at.*:(\d+)$", line) for line in server.stdout)
-        port = next(found[1] for found in started if found)
-        threading.Thread(target=server.stdout.read, daemon=True).start()  # or it waits for a reader
-        builder = connect.SparkSession.builder.remote(f"sc://127.0.0.1:{port}")
-        session = builder.config("spark.sql.session.timeZone", zone).getOrCreate()
-        yield session
-        session.stop()
-    finally:
-        server.terminate()
-        server.wait()
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        try:
+            started = (re.search(r"server started at.*:(\d+)$", line) for line in server.stdout)
+            port = next(found[1] for found in started if found)
+            reader = threading.Thread(target=server.stdout.read)  # without one the server waits
+            reader.start()
+            builder = connect.SparkSession.builder.remote(f"sc://127.0.0.1:{port}")
+            session = builder.config("spark.sql.session.timeZone", zone).getOrCreate()
+            yield session
+            session.stop()
+            server.terminate()
+            reader.join()
+        finally:
+            server.terminate()
 
 
 @contextmanager
