@@ -69,6 +69,7 @@ def analyse(study: tk.Study) -> list[tk.Result]:
         tk.survival.logrank_pairs(durations, by="mode"),
         tk.survival.milestone_difference(durations, by="mode", at=60),
         tk.survival.rmst_difference(durations, by="mode"),
+        tk.survival.rmst_difference(durations, by="mode", strata="course_number"),
         tk.survival.cumulative_incidence(ends, by="mode"),
         tk.survival.gray_test(ends, by="mode"),
         tk.survival.nelson_aalen(durations, by="mode"),

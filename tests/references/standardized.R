@@ -1,38 +1,51 @@
 # Makes the reference figures of standardized curves, in this folder: Rscript standardized.R, or with
 # OULAD's learners (oulad_durations.py): Rscript standardized.R durations.csv. `robust_error` is that
 # of learners in several strata: each learner's influences on the curves of all strata are added up.
-# `covariance` is that with the curve of the first group.
+# `covariance` is that with the curve of the first group. `mean` and its errors are those of the mean
+# restricted to the time.
 suppressPackageStartupMessages(library(survival))
 options(digits = 15)
 standardized <- function(set, d, times) {
   size <- table(d$group, d$stratum)
   kept <- colnames(size)[apply(size >= 10, 2, all)]
   d <- d[d$stratum %in% kept, ]
-  weight <- table(d$stratum)[kept] / nrow(d)
+  weight <- as.vector(table(d$stratum)[kept] / nrow(d))
   ids <- sort(unique(d$id))
-  do.call(rbind, lapply(sort(unique(d$group)), function(g) {
-    influence <- matrix(0, length(ids), length(times))
-    at <- sapply(kept, function(s) {
-      own <<- d[d$group == g & d$stratum == s, ]
+  groups <- sort(unique(d$group))
+  do.call(rbind, lapply(groups, function(g) {
+    of_curve <- of_mean <- matrix(0, length(ids), length(times))
+    at <- lapply(seq_along(kept), function(s) {
+      own <<- d[d$group == g & d$stratum == kept[s], ]
       f <- survfit(Surv(start, time, event) ~ 1, data = own, timefix = FALSE)
       r <- summary(f, times = times, extend = TRUE)
-      ends <- max(own$time)
-      unknown <- times > ends & min(f$surv) > 0
-      error <- ifelse(r$surv == 0, 0, r$std.err)
-      parts <- rowsum(residuals(f, times = times, type = "survival"), own$id)
-      parts[, r$surv == 0] <- 0
-      place <- match(rownames(parts), ids)
-      influence[place, ] <<- influence[place, ] + weight[[s]] * parts
-      rbind(ifelse(unknown, NA, r$surv), ifelse(unknown, NA, error))
+      means <- sapply(times, function(t)
+        if (t < min(f$time)) c(t, 0) else summary(f, rmean = t)$table[c("rmean", "se(rmean)")])
+      add <- function(sums, type, still) {
+        # Before a stratum's first time nothing varies, and R's residuals of the mean are wrong.
+        of <- function(t)
+          if (t < min(f$time)) rep(0, nrow(own)) else as.vector(residuals(f, times = t, type = type))
+        parts <- rowsum(sapply(times, of), own$id)
+        place <- match(rownames(parts), ids)
+        sums[place, ] <- sums[place, ] + weight[s] * sweep(parts, 2, still, "*")
+        sums
+      }
+      of_curve <<- add(of_curve, "survival", as.numeric(r$surv > 0))
+      of_mean <<- add(of_mean, "rmst", 1)
+      found <- rbind(r$surv, ifelse(r$surv == 0, 0, r$std.err), means)
+      found[, times > max(own$time) & min(f$surv) > 0] <- NA
+      found
     })
-    s <- at[seq(1, 2 * length(times), 2), , drop = FALSE]
-    e <- at[seq(2, 2 * length(times), 2), , drop = FALSE]
-    survival <- as.vector(s %*% weight)
-    if (g == sort(unique(d$group))[1]) first <<- influence
+    added <- function(row, power) Reduce(`+`, Map(function(a, w) (w * a[row, ])^power, at, weight))
+    survival <- added(1, 1)
+    if (g == groups[1]) first <<- list(of_curve, of_mean)
+    known <- function(x) ifelse(is.na(survival), NA, x)
     data.frame(set, group = g, time = times, n = sum(d$group == g),
-               survival, std_error = sqrt(as.vector(e^2 %*% weight^2)),
-               robust_error = ifelse(is.na(survival), NA, sqrt(colSums(influence^2))),
-               covariance = ifelse(is.na(survival), NA, colSums(influence * first)))
+               survival, std_error = sqrt(added(2, 2)),
+               robust_error = known(sqrt(colSums(of_curve^2))),
+               covariance = known(colSums(of_curve * first[[1]])),
+               mean = added(3, 1), mean_error = sqrt(added(4, 2)),
+               robust_mean_error = known(sqrt(colSums(of_mean^2))),
+               mean_covariance = known(colSums(of_mean * first[[2]])))
   }))
 }
 pbc <- read.csv("pbc.csv")

@@ -49,10 +49,64 @@ def test_r_gives_the_same_standardized_curves_and_errors(name: str) -> None:
 @pytest.mark.slow
 def test_r_gives_the_same_standardized_curves_of_real_learners(oulad_dir: Path) -> None:
     made = runpy.run_path(str(FOLDER / "oulad_durations.py"))
-    rows = made["dated"](made["durations"](oulad_dir))
-    assert_same(
-        rows.filter(pl.col("excluded").is_null()), "oulad", "gender", "course_id", "username"
-    )
+    rows = made["dated"](made["durations"](oulad_dir)).filter(pl.col("excluded").is_null())
+    columns = {"by": "gender", "strata": "course_id", "cluster": "username"}
+    assert_same(rows, "oulad", **columns)
+    assert_same_means(rows, "oulad", **columns)
+    assert_same_means(rows, "oulad", **columns | {"cluster": None})
+
+
+def assert_same_means(
+    rows: pl.DataFrame, name: str, by: str, strata: str, cluster: str | None
+) -> None:
+    theirs = THEIRS.filter(set=name).drop_nulls("mean")
+    error = pl.col("robust_mean_error" if cluster else "mean_error")
+    for (time,), both in theirs.group_by("time"):
+        base, mean = both.sort("group")["mean"]
+        base_error, own_error = both.sort("group").select(error).to_series()
+        covariance = both.sort("group")["mean_covariance"][1] if cluster else 0.0
+        found = tk.survival.rmst_difference(
+            rows, by=by, horizon=time, strata=strata, cluster=cluster, distribution="normal"
+        ).frame.row(0, named=True)
+        assert found["restricted_mean"] == pytest.approx(mean, rel=1e-8)
+        assert found["reference_mean"] == pytest.approx(base, rel=1e-8)
+        half = 1.959963984540054 * np.sqrt(own_error**2 + base_error**2 - 2 * covariance)
+        ends = [found["ci_low"], found["ci_high"]]
+        assert ends == pytest.approx([mean - base - half, mean - base + half], rel=1e-8)
+        of_logs = (own_error / mean) ** 2 + (base_error / base) ** 2
+        log_half = 1.959963984540054 * np.sqrt(of_logs - 2 * covariance / mean / base)
+        assert found["ratio_ci_high"] == pytest.approx(mean / base * np.exp(log_half), rel=1e-8)
+        of_test = stats.norm.sf(abs(mean - base) / half * 1.959963984540054)
+        assert found["p_value"] == pytest.approx(2 * of_test, rel=1e-7)
+
+
+@pytest.mark.parametrize("name", ["pbc", "clustered", "late"])
+@pytest.mark.parametrize("cluster", [None, "id"])
+def test_r_gives_the_same_difference_of_standardized_means(name: str, cluster: str | None) -> None:
+    assert_same_means(durations(name), name, "group", "stratum", cluster)
+
+
+@pytest.mark.parametrize("cluster", [None, "id"])
+def test_one_stratum_gives_the_plain_difference_of_means(cluster: str | None) -> None:
+    rows = durations("clustered").with_columns(one=pl.lit("x"))
+    for horizon in (None, 1.0, 40.0, 1e6):
+        options = {"by": "group", "horizon": horizon, "cluster": cluster}
+        plain = tk.survival.rmst_difference(rows, **options)
+        same = tk.survival.rmst_difference(rows, strata="one", **options)
+        assert_frame_equal(same.frame.drop("within"), plain.frame, rel_tol=1e-8, abs_tol=1e-12)
+        counts = ["n_learners", "n_reference", "horizon", "difference", "status"]
+        shown, told = (result.release().frame for result in (plain, same))
+        assert_frame_equal(told.select(counts), shown.select(counts))
+
+
+@pytest.mark.parametrize("strata", [None, "stratum"])
+def test_groups_of_the_same_learners_differ_by_nothing(strata: str | None) -> None:
+    rows = durations("clustered").with_columns(group=pl.lit("a"))
+    both = pl.concat([rows, rows.with_columns(group=pl.lit("b"))])
+    found = tk.survival.rmst_difference(both, by="group", strata=strata, cluster="id", horizon=40)
+    ends = found.frame.select("difference", "ci_low", "ci_high").row(0)
+    assert ends == pytest.approx((0, 0, 0), abs=1e-6)
+    assert found.frame["p_value"].to_list() == [None]
 
 
 def compared(rows: pl.DataFrame, error: str, covariance: pl.Expr) -> pl.DataFrame:
@@ -96,6 +150,19 @@ def test_a_standardized_difference_says_of_which_mixture() -> None:
     told = result.release().frame
     assert told["difference"][0] == pytest.approx(result.frame["difference"][0], abs=0.03)
     assert told["ci_low"][0] == pytest.approx(result.frame["ci_low"][0], abs=0.05)
+    assert "standardized to the same mixture by course" in result.narrate()
+    assert "Standardized to the same mixture by course" in str(result.chart().to_dict()["title"])
+
+
+def test_a_standardized_difference_of_means_says_of_which_mixture() -> None:
+    rows = reversed_by_courses()
+    result = tk.survival.rmst_difference(rows, by="mode", horizon=65, strata="course_id")
+    assert result.frame["difference"][0] < 0
+    plain = tk.survival.rmst_difference(rows, by="mode", horizon=65)
+    assert plain.frame["difference"][0] > 0
+    told = result.release().frame
+    for name in ("difference", "ci_low", "ci_high"):
+        assert told[name][0] == pytest.approx(result.frame[name][0], abs=1)
     assert "standardized to the same mixture by course" in result.narrate()
     assert "Standardized to the same mixture by course" in str(result.chart().to_dict()["title"])
 

@@ -18,6 +18,10 @@ from toolkit.survival.event_table import GROUP, clustered_rows, each_group
 Floats = NDArray[np.float64]
 Changes = tuple[Floats, NDArray[np.int64], Floats, Floats]
 _TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
+NO_ROWS = pl.DataFrame(
+    schema={"cluster": pl.Int64, "event": pl.Boolean, "n": pl.Int64}
+    | dict.fromkeys(("entry", "duration"), pl.Float64)
+)
 
 
 @dataclass(frozen=True)
@@ -103,16 +107,16 @@ class Clusters:
             return learners
         return int(self._told(self.groups[group].n_clusters))
 
-    def effect_on_mean(self, group: int, horizon: float) -> float:
-        """The design effect of a group's restricted mean."""
+    def about_mean(self, group: int, horizon: float) -> dict[str, float]:
+        """The design effect of a group's restricted mean; nothing where rows are independent."""
         if group not in self.groups:
-            return 1.0
+            return {}
         part = self.groups[group]
         weight = part.areas(horizon)
-        independent = float(np.sum(weight**2 * part.steps))
         of_clusters = float(np.sum(part.influences(weight, self.total) ** 2))
+        independent = part.variance_of_mean(horizon)
         effect = part.effect(np.array([of_clusters]), np.array([independent]))
-        return self._told(float(effect[0]))
+        return {"effect": self._told(float(effect[0]))}
 
     def correlation_of_means(self, group: int, other: int, horizon: float) -> float:
         """How the restricted means of two groups go together; 0 where no learner is in both."""
@@ -220,6 +224,10 @@ class Part:
         widths = np.diff(np.append(np.minimum(self.times, horizon), horizon))
         areas = np.nan_to_num(self.survival) * widths
         return np.asarray(np.cumsum(areas[::-1])[::-1], np.float64)
+
+    def variance_of_mean(self, horizon: float) -> float:
+        """The variance of the restricted mean, of independent rows."""
+        return float(np.sum(self.areas(horizon) ** 2 * self.steps))
 
     def influences(self, weight: Floats, total: int) -> Floats:
         """Each cluster's part in Σ weight dM / (n - d), of all `total` clusters."""

@@ -95,12 +95,14 @@ class Curve:
         distribution: Distribution,
         *,
         effect: float = 1.0,
+        std_error: float | None = None,
     ) -> Estimate:
         """The area below the curve up to the horizon; empty where the curve is not known that far.
 
         Source: Klein & Moeschberger (2003), Survival Analysis, 4.5: the variance is
         Σ A(t)² d / (n (n − d)) over the event times, with A(t) the area from t to the horizon;
-        times the design effect where learners are clusters.
+        times the design effect where learners are clusters. A mixture of curves has a standard
+        error of its own, to be given.
         Where nobody passes before the horizon that is 0, and the interval goes from the area
         below the curve's own low end to the horizon; elsewhere `Spread` gives it.
         """
@@ -118,7 +120,7 @@ class Curve:
         # Where all at risk pass (n = d) no area is left, and so no variance.
         use = (d > 0) & (n > d)
         variance = np.sum(ahead[use] ** 2 * d[use] / (n[use] * (n[use] - d[use])))
-        error = float(np.sqrt(effect * variance))
+        error = float(np.sqrt(effect * variance)) if std_error is None else std_error
         half = Spread.of([error], [learners], distribution).half_width(level)
         if math.isnan(half):
             return Estimate(mean, error)

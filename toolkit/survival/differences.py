@@ -3,62 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, get_args
+from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
-import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.grouping import By, Groups
+from toolkit.analyses.grouping import By
 from toolkit.analyses.simultaneous import (
     Ends,
     Floats,
     agreeing,
-    bonferroni,
     hybrid,
     students_of,
 )
 from toolkit.analyses.spread import Distribution, Spread, together
-from toolkit.errors import ArgumentError
-from toolkit.release.tables import with_status
 from toolkit.results.result import Result
-from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_number, one_of
-from toolkit.schemas.survival_results import (
-    MILESTONE_DIFFERENCE,
-    RMST_DIFFERENCE,
-    SURVIVAL_SUMMARY,
-    mixed,
-)
-from toolkit.survival.clusters import Clusters
-from toolkit.survival.curve_statistics import Curve, Estimate
-from toolkit.survival.event_table import (
-    GROUP,
-    compared,
-    each_group,
-    event_table,
-    refuse_many,
-    sizes,
-)
-from toolkit.survival.kaplan_meier import curves_of, product_limit, with_interval
-from toolkit.survival.released import only_told, released_sizes, released_table
-from toolkit.survival.standardized import AnyClusters, with_measured_variance
-from toolkit.survival.summary import common_horizon
-
-Found = dict[str, float | None]
-
-
-class Side(NamedTuple):
-    """One of two groups that are compared: its number, curve, and how many learners are in it."""
-
-    number: int
-    curve: Curve
-    learners: int | None
-    excluded: int | None
-
-
-Compare = Callable[[Side, Side, float, AnyClusters, float], Found]
+from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, mixed
+from toolkit.survival.against_reference import Found, Side, against_reference
+from toolkit.survival.curve_statistics import Estimate
+from toolkit.survival.event_table import compared
+from toolkit.survival.kaplan_meier import curves_of
+from toolkit.survival.standardized import AnyClusters
 
 
 def rmst_difference(
@@ -70,6 +37,7 @@ def rmst_difference(
     level: float = 0.95,
     distribution: Distribution = "t",
     cluster: str | None = None,
+    strata: By = None,
 ) -> Result:
     """Compare the mean time without a pass, up to a horizon, with that of a reference group.
 
@@ -86,12 +54,13 @@ def rmst_difference(
         distribution: Student's t, which keeps the test's level in small groups too, or "normal",
             as R's survRM2 has it.
         cluster: As for `kaplan_meier`; learners may be in several groups.
+        strata: As for `kaplan_meier`: compare means that are standardized to the same mixture.
 
     Returns:
         The group columns, then those of `schemas.survival_results.RMST_DIFFERENCE`: the
         difference and the ratio, each with interval and p, and the difference's simultaneous
         interval and adjusted p, Bonferroni's for all rows together. Null where a curve is not known
-        up to the horizon.
+        up to the horizon; p also where nothing varies.
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
@@ -103,24 +72,28 @@ def rmst_difference(
     rejects too often in small groups, see Horiguchi & Uno (2020), Stat. Med. 39:2655.
 
     Examples:
+        >>> import polars as pl
         >>> durations = pl.DataFrame({
         ...     "mode": ["audit"] * 2 + ["verified"] * 2, "event": [True] * 4,
         ...     "duration": [6.0, 10.0, 2.0, 6.0]})
         >>> found = rmst_difference(durations, by="mode", horizon=10)
         >>> found.frame.select("mode", "difference").rows()
         [('verified', -4.0)]
+        >>> rows = pl.concat([durations.with_columns(course_id=pl.lit("c"))] * 10)
+        >>> fair = rmst_difference(rows, by="mode", horizon=10, strata="course_id")
+        >>> fair.frame.select("difference", "within").rows()
+        [(-4.0, 'course_id')]
     """
-    groups, _ = compared(by, None, RMST_DIFFERENCE)
+    groups, names = compared(by, strata, RMST_DIFFERENCE)
     if horizon is not None:
         horizon = a_number(horizon, name="horizon", above=0)
     one_of(distribution, get_args(Distribution), name="distribution")
-    table = event_table(durations, groups)
 
-    def compare(one: Side, other: Side, tau: float, clusters: Any, level: float) -> Found:
+    def compare(one: Side, other: Side, tau: float, clusters: AnyClusters, level: float) -> Found:
         sizes = [clusters.size(side.number, side.learners) for side in (one, other)]
         mean, base = (
             side.curve.restricted_mean(
-                tau, n, level, distribution, effect=clusters.effect_on_mean(side.number, tau)
+                tau, n, level, distribution, **clusters.about_mean(side.number, tau)
             )
             for side, n in zip((one, other), sizes, strict=True)
         )
@@ -131,10 +104,10 @@ def rmst_difference(
 
         return {"horizon": tau, **_difference_of_means(mean, base, spread, level)}
 
-    curves = product_limit(table)
-    clusters = Clusters.of(durations, groups, curves, cluster)
-    return _against_reference(
-        curves, groups, reference, compare, RMST_DIFFERENCE, clusters, level=level, time=horizon
+    curves, clusters = curves_of(durations, groups, names, cluster)
+    table = mixed(RMST_DIFFERENCE) if names else RMST_DIFFERENCE
+    return against_reference(
+        curves, groups, reference, compare, table, clusters, level=level, time=horizon, within=names
     )
 
 
@@ -179,6 +152,7 @@ def milestone_difference(
     (1961), JASA 56:52.
 
     Examples:
+        >>> import polars as pl
         >>> durations = pl.DataFrame({
         ...     "mode": ["audit"] * 2 + ["verified"] * 4, "event": [True] * 6,
         ...     "duration": [6.0, 10.0, 2.0, 2.0, 6.0, 12.0]})
@@ -208,7 +182,7 @@ def milestone_difference(
 
     curves, clusters = curves_of(durations, groups, names, cluster)
     table = mixed(MILESTONE_DIFFERENCE) if names else MILESTONE_DIFFERENCE
-    return _against_reference(
+    return against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=at, within=names
     )
 
@@ -231,7 +205,7 @@ def _difference(one: Estimate, base: Estimate, correlation: float = 0.0) -> Foun
 def _difference_of_means(
     mean: Estimate, base: Estimate, spread: Callable[[float, float], Spread], level: float
 ) -> Found:
-    """Compare two restricted means; no test where nobody passes in a group."""
+    """Compare two restricted means; no test where nobody passes in a group, or nothing varies."""
     found: Found = {
         "restricted_mean": mean.estimate,
         "reference_mean": base.estimate,
@@ -247,14 +221,16 @@ def _difference_of_means(
     if math.isnan(of_means.error):
         return found
     half, log_half = of_means.half_width(level), of_logs.half_width(level)
-    return found | {
+    found |= {
         "ci_low": difference - half,
         "ci_high": difference + half,
-        "p_value": of_means.p_value(difference),
         "ratio_ci_low": math.exp(log_ratio - log_half),
         "ratio_ci_high": math.exp(log_ratio + log_half),
-        "ratio_p_value": of_logs.p_value(log_ratio),
     }
+    if of_means.error > 0 and of_logs.error > 0:
+        found["p_value"] = of_means.p_value(difference)
+        found["ratio_p_value"] = of_logs.p_value(log_ratio)
+    return found
 
 
 def _difference_of_shares(
@@ -302,88 +278,3 @@ def _ends(
         return hybrid(values[0], each[0], values[1], each[1], correlation)
 
     return ends
-
-
-def _against_reference(
-    curves: pl.DataFrame,
-    groups: Groups,
-    reference: object,
-    compare: Compare,
-    table: Table,
-    clusters: AnyClusters,
-    *,
-    level: float,
-    time: float | None,
-    within: Sequence[str] = (),
-) -> Result:
-    """Compare each group with the reference, a row each, at a time or as far as all are known."""
-    keys = [tuple(key.values()) for key, _ in each_group(curves, groups.keys)]
-    refuse_many(pl.DataFrame({"group": range(len(keys))}), groups)
-    chosen = _chosen(keys, reference) if keys else ()
-
-    tests = max(len(keys) - 1, 1)
-
-    def compared(curves: pl.DataFrame, counts: pl.DataFrame, clusters: AnyClusters) -> pl.DataFrame:
-        appended = clusters.appended(curves)
-
-        def at_level(level: float) -> pl.DataFrame:
-            known = with_interval(appended, level, "log-log")
-            until = common_horizon(known) if time is None else time
-            parts = (part for _, part in each_group(known, groups.keys))
-            sides = [
-                Side(part[GROUP][0], Curve.of(part), *n)
-                for part, n in zip(
-                    parts, counts.select("n_learners", "n_excluded").rows(), strict=True
-                )
-            ]
-            base = keys.index(chosen) if keys else 0
-            rows = [
-                {
-                    **dict(zip(groups.keys, key, strict=True)),
-                    "reference": " · ".join(str(value) for value in chosen),
-                    "n_learners": sides[place].learners,
-                    "n_reference": sides[base].learners,
-                    "n_excluded": sides[place].excluded,
-                    "n_reference_excluded": sides[base].excluded,
-                    "within": " and ".join(within),
-                    **compare(sides[place], sides[base], until, clusters, level),
-                }
-                for place, key in enumerate(keys)
-                if place != base
-            ]
-            schema = {**curves.select(groups.keys).schema, **table.polars_schema}
-            return groups.named(pl.DataFrame(rows, schema=schema))
-
-        each = at_level(level)
-        together = each if tests == 1 else at_level(1 - (1 - level) / tests)
-        return each.with_columns(
-            together["ci_low"].alias("simultaneous_low"),
-            together["ci_high"].alias("simultaneous_high"),
-            p_adjusted=bonferroni(each["p_value"]),
-        )
-
-    exact = compared(curves, sizes(curves, groups.keys).n, clusters)
-
-    def protect(min_n: int) -> pl.DataFrame:
-        incidence = curves.with_columns(incidence=1 - pl.col("survival"))
-        times = None if time is None else [time]
-        safe = released_table(incidence, groups.keys, min_n=min_n, times=times)
-        counts = released_sizes(curves, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
-        told = only_told(product_limit(safe), "survival")
-        told = with_measured_variance(told, curves) if within else told
-        return with_status(compared(told, counts, clusters.released()), exact, table, min_n)
-
-    return Result(table, groups.names, exact, protect, level=level)
-
-
-def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:
-    """The reference group: the one named, else the first."""
-    if reference is None:
-        return keys[0]
-    wanted = reference if isinstance(reference, tuple) else (reference,)
-    for key in keys:
-        if key == wanted and [*map(type, key)] == [*map(type, wanted)]:
-            return key
-    there = ", ".join(repr(key[0] if len(key) == 1 else key) for key in keys[:10])
-    more = f" and {len(keys) - 10} more" if len(keys) > 10 else ""
-    raise ArgumentError(f"no group {reference!r} to compare with; there is {there}{more}")

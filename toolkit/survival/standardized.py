@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from toolkit.analyses.grouping import Groups
 from toolkit.errors import ArgumentError
 from toolkit.release.rounding import DIGITS
-from toolkit.survival.clusters import Clusters, Part, design_effect, together, with_effects
+from toolkit.survival.clusters import (
+    NO_ROWS,
+    Clusters,
+    Part,
+    design_effect,
+    together,
+    with_effects,
+)
 from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
 
 Floats = NDArray[np.float64]
@@ -156,11 +163,30 @@ class Mixture:
 
     def influences_at(self, time: float, total: int) -> Floats:
         """Each cluster's part in the standardized curve at a time, of all `total` clusters."""
-        heights = self._heights(np.array([time]))
-        influences = np.zeros(total)
-        for part, height in zip(self.parts, heights, strict=True):
-            influences += height * part.influences((part.times <= time).astype(float), total)
-        return influences
+        heights = [float(height[0]) for height in self._heights(np.array([time]))]
+        weights = [(part.times <= time).astype(float) for part in self.parts]
+        return self._influences(heights, weights, total)
+
+    def influences_on_mean(self, horizon: float, total: int) -> Floats:
+        """Each cluster's part in the mean below the standardized curve."""
+        areas = [part.areas(horizon) for part in self.parts]
+        return self._influences(self.weights, areas, total)
+
+    def _influences(self, sizes: Sequence[float], weights: Sequence[Floats], total: int) -> Floats:
+        found = np.zeros(total)
+        for part, size, weight in zip(self.parts, sizes, weights, strict=True):
+            found += size * part.influences(weight, total)
+        return found
+
+    def error_of_mean(self, horizon: float, total: int) -> float:
+        """The standard error of the mean below the standardized curve; `total` as above or 0."""
+        each = zip(self.parts, self.weights, strict=True)
+        variance = sum(weight**2 * part.variance_of_mean(horizon) for part, weight in each)
+        if total == 0:
+            return float(np.sqrt(variance))
+        of_clusters = np.array([np.sum(self.influences_on_mean(horizon, total) ** 2)])
+        effect = design_effect(of_clusters, np.array([variance]), self.n_clusters, self.n_rows)
+        return float(np.sqrt(variance * effect[0]))
 
     def effects(self, at: Floats) -> Floats:
         """The design effect of the standardized curve at each of these times."""
@@ -177,7 +203,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class MixedClusters:
-    """The clusters behind standardized curves; no group where rows are independent."""
+    """The strata behind standardized curves, and their clusters: 0 where rows are independent."""
 
     groups: Mapping[int, Mixture]
     total: int = 0
@@ -193,22 +219,27 @@ class MixedClusters:
         cluster: str | None,
     ) -> MixedClusters:
         """Find the clusters of the rows from which these curves by stratum were estimated."""
-        if cluster is None or curves.is_empty():
+        if curves.is_empty():
             return cls({})
         keys = stratum_keys(groups, strata)
         weighed = _weighed(curves, groups.keys, keys).filter(pl.col("weight").is_not_null())
         numbers = weighed.select(*groups.keys, *keys, GROUP).unique()
-        rows = clustered_rows(durations, groups, strata, cluster)
-        numbered = rows.join(numbers, on=[*groups.keys, *keys], nulls_equal=True)
-        of_stratum = numbered.partition_by(GROUP, as_dict=True)
+        of_stratum, total = {}, 0
+        if cluster is not None:
+            rows = clustered_rows(durations, groups, strata, cluster)
+            numbered = rows.join(numbers, on=[*groups.keys, *keys], nulls_equal=True)
+            of_stratum, total = (
+                numbered.partition_by(GROUP, as_dict=True),
+                rows["cluster"].n_unique(),
+            )
         found = {}
         for (number,), curves_of in weighed.partition_by("_number", as_dict=True).items():
             parts = curves_of.partition_by(GROUP, as_dict=True)
             found[number] = Mixture(
-                [Part.of(curve, of_stratum[key]) for key, curve in parts.items()],
+                [Part.of(curve, of_stratum.get(key, NO_ROWS)) for key, curve in parts.items()],
                 [curve["weight"][0] for curve in parts.values()],
             )
-        return cls(found, rows["cluster"].n_unique())
+        return cls(found, total)
 
     @property
     def are_there(self) -> bool:
@@ -217,15 +248,28 @@ class MixedClusters:
 
     def size(self, group: int, learners: int | None) -> int | None:
         """How many clusters a group has; its learners where rows are independent."""
-        if group not in self.groups:
-            return learners
-        return int(self._told(self.groups[group].n_clusters))
+        return int(self._told(self.groups[group].n_clusters)) if self.are_there else learners
+
+    def about_mean(self, group: int, horizon: float) -> dict[str, float]:
+        """The standard error of a group's restricted mean."""
+        return {"std_error": self._told(self.groups[group].error_of_mean(horizon, self.total))}
+
+    def correlation_of_means(self, group: int, other: int, horizon: float) -> float:
+        """How two restricted means go together; 0 where no learner is in both."""
+        return self._correlation(
+            group, other, lambda of: of.influences_on_mean(horizon, self.total)
+        )
 
     def correlation_at(self, group: int, other: int, time: float) -> float:
         """How two standardized curves go together at a time; 0 where no learner is in both."""
-        if not {group, other} <= set(self.groups):
+        return self._correlation(group, other, lambda of: of.influences_at(time, self.total))
+
+    def _correlation(
+        self, group: int, other: int, influences: Callable[[Mixture], Floats]
+    ) -> float:
+        if not self.are_there:
             return 0.0
-        one, two = (self.groups[each].influences_at(time, self.total) for each in (group, other))
+        one, two = influences(self.groups[group]), influences(self.groups[other])
         size = float(np.sqrt((one @ one) * (two @ two)))
         return self._told(float(one @ two) / size) if size > 0 else 0.0
 
@@ -238,7 +282,7 @@ class MixedClusters:
 
     def appended(self, curve: pl.DataFrame) -> pl.DataFrame:
         """Append the design effects to a standardized curve, as `Clusters.appended` does."""
-        if not self.groups:
+        if not self.are_there:
             return curve
         return with_effects(curve, self.groups, is_released=self.is_released)
 

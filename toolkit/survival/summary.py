@@ -110,8 +110,8 @@ def survival_summary(
         ):
             own, number = Curve.of(part), part[GROUP][0]
             n = clusters[0].size(number, of_group["n_learners"])
-            effect = clusters[0].effect_on_mean(number, until)
-            mean = own.restricted_mean(until, n, level, distribution, effect=effect)
+            of_mean = clusters[0].about_mean(number, until)
+            mean = own.restricted_mean(until, n, level, distribution, **of_mean)
             statistics = [
                 *((name, share, own.quantile(share)) for name, share in _QUARTILES.items()),
                 *(("passed by", time, own.passed_by(time)) for time in marks),

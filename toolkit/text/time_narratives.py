@@ -185,7 +185,8 @@ def rmst_difference(released: Released) -> str:
         f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
         f"{words.name(first['reference'])}: {_of_all(told, seen)}."
         f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
-        f"{in_pairs(released, list(released.by), 'reference')}{words.formed_later(released.by)}"
+        f"{in_pairs(released, list(released.by), 'reference')}{_mixture(released)}"
+        f"{words.formed_later(released.by)}"
     )
 
 

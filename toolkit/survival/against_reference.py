@@ -1,0 +1,121 @@
+"""Compare each group's curve with that of a reference group, exact and released."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from toolkit.analyses.grouping import Groups
+from toolkit.analyses.simultaneous import bonferroni
+from toolkit.errors import ArgumentError
+from toolkit.release.tables import with_status
+from toolkit.results.result import Result
+from toolkit.schemas import Table
+from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
+from toolkit.survival.curve_statistics import Curve
+from toolkit.survival.event_table import GROUP, each_group, refuse_many, sizes
+from toolkit.survival.kaplan_meier import product_limit, with_interval
+from toolkit.survival.released import only_told, released_sizes, released_table
+from toolkit.survival.standardized import AnyClusters, with_measured_variance
+from toolkit.survival.summary import common_horizon
+
+Found = dict[str, float | None]
+
+
+class Side(NamedTuple):
+    """One of two groups that are compared: its number, curve, and how many learners are in it."""
+
+    number: int
+    curve: Curve
+    learners: int | None
+    excluded: int | None
+
+
+Compare = Callable[[Side, Side, float, AnyClusters, float], Found]
+
+
+def against_reference(
+    curves: pl.DataFrame,
+    groups: Groups,
+    reference: object,
+    compare: Compare,
+    table: Table,
+    clusters: AnyClusters,
+    *,
+    level: float,
+    time: float | None,
+    within: Sequence[str] = (),
+) -> Result:
+    """Compare each group with the reference, a row each, at a time or as far as all are known."""
+    keys = [tuple(key.values()) for key, _ in each_group(curves, groups.keys)]
+    refuse_many(pl.DataFrame({"group": range(len(keys))}), groups)
+    chosen = _chosen(keys, reference) if keys else ()
+
+    tests = max(len(keys) - 1, 1)
+
+    def compared(curves: pl.DataFrame, counts: pl.DataFrame, clusters: AnyClusters) -> pl.DataFrame:
+        appended = clusters.appended(curves)
+
+        def at_level(level: float) -> pl.DataFrame:
+            known = with_interval(appended, level, "log-log")
+            until = common_horizon(known) if time is None else time
+            parts = (part for _, part in each_group(known, groups.keys))
+            sides = [
+                Side(part[GROUP][0], Curve.of(part), *n)
+                for part, n in zip(
+                    parts, counts.select("n_learners", "n_excluded").rows(), strict=True
+                )
+            ]
+            base = keys.index(chosen) if keys else 0
+            rows = [
+                {
+                    **dict(zip(groups.keys, key, strict=True)),
+                    "reference": " · ".join(str(value) for value in chosen),
+                    "n_learners": sides[place].learners,
+                    "n_reference": sides[base].learners,
+                    "n_excluded": sides[place].excluded,
+                    "n_reference_excluded": sides[base].excluded,
+                    "within": " and ".join(within),
+                    **compare(sides[place], sides[base], until, clusters, level),
+                }
+                for place, key in enumerate(keys)
+                if place != base
+            ]
+            schema = {**curves.select(groups.keys).schema, **table.polars_schema}
+            return groups.named(pl.DataFrame(rows, schema=schema))
+
+        each = at_level(level)
+        together = each if tests == 1 else at_level(1 - (1 - level) / tests)
+        return each.with_columns(
+            together["ci_low"].alias("simultaneous_low"),
+            together["ci_high"].alias("simultaneous_high"),
+            p_adjusted=bonferroni(each["p_value"]),
+        )
+
+    exact = compared(curves, sizes(curves, groups.keys).n, clusters)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        incidence = curves.with_columns(incidence=1 - pl.col("survival"))
+        times = None if time is None else [time]
+        safe = released_table(incidence, groups.keys, min_n=min_n, times=times)
+        counts = released_sizes(curves, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
+        told = only_told(product_limit(safe), "survival")
+        told = with_measured_variance(told, curves) if within else told
+        return with_status(compared(told, counts, clusters.released()), exact, table, min_n)
+
+    return Result(table, groups.names, exact, protect, level=level)
+
+
+def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:
+    """The reference group: the one named, else the first."""
+    if reference is None:
+        return keys[0]
+    wanted = reference if isinstance(reference, tuple) else (reference,)
+    for key in keys:
+        if key == wanted and [*map(type, key)] == [*map(type, wanted)]:
+            return key
+    there = ", ".join(repr(key[0] if len(key) == 1 else key) for key in keys[:10])
+    more = f" and {len(keys) - 10} more" if len(keys) > 10 else ""
+    raise ArgumentError(f"no group {reference!r} to compare with; there is {there}{more}")
