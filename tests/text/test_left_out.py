@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import polars as pl
@@ -114,3 +115,23 @@ def test_groups_with_few_left_out_are_told_as_well() -> None:
     timed = told_results.durations(PC).with_columns(excluded=few)
     said = str(tk.kaplan_meier(timed, by=BY).narrate())
     assert "without a known time; fewer than 10 in each of 2 other groups." in said
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(MAKE) - set(WHOLE) - {"sensitivity", "exclusions", "repeats"})
+)
+def test_the_bound_is_told_where_all_counts_are_withheld(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    result = RESULTS[name](learners())
+    said = str(result.release().narrate())
+    assert re.search(r" Left out in each (group|cohort): fewer than 10 \w", said)
+    assert "fewer than" not in str(result.release(min_n=None).narrate())
+
+
+def test_of_one_group_the_bound_is_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    timed = told_results.durations(learners())
+    said = str(tk.kaplan_meier(timed).narrate())
+    assert said.endswith(" Left out: fewer than 10 without a known time.")

@@ -15,6 +15,8 @@ def told(
 ) -> str:
     """Write who is left out: " Left out: about 60 without a known time."; nothing if nobody is.
 
+    Where all counts are withheld, whoever is left out is told by the bound.
+
     Args:
         counts: One released count per group; null where it is withheld.
         what: Who they are, or why they are left out.
@@ -23,9 +25,12 @@ def told(
         group: What the counts are of.
     """
     n, is_exact = counts.sum(), released.min_n is None
+    few = 0 if is_exact else counts.null_count()
+    if few and few == len(counts):
+        where = f" in each {group}" if few > 1 else ""
+        return f" Left out{where}: fewer than {released.min_n} {what}."
     if not n:
         return ""
-    few = 0 if is_exact else counts.null_count()
     each = f"{'each of ' if few > 1 else ''}{words.plural(few, f'other {group}')}"
     others = f"; fewer than {released.min_n} in {each}" if few else ""
     about = "" if is_exact or len(counts) == 1 else "about "
