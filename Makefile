@@ -45,8 +45,9 @@ demo: $(VENV)/.user ## load, check, run the notebooks and write report/, on the 
 lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
+UNUSED := -p no:nbmake -p no:schemathesis # plugins that take seconds to import, in each process
 test: $(VENV)/.dev ## the tests, and the notebooks as tests
-	$(PYTEST) -m "not slow and not engines" $(COV)
+	$(PYTEST) $(UNUSED) -m "not slow and not engines" $(COV)
 	$(PYTEST) --nbmake --nbmake-timeout=300 $(COV) notebooks
 
 coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least 95 % of the branches
