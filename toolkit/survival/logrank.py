@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -30,8 +31,6 @@ from toolkit.survival.event_table import (
 from toolkit.survival.score_test import Scores, ScoreTest, released_test, score_test, with_test
 
 Floats = NDArray[np.float64]
-
-_BLOCK = 65_536  # times looked at together: bounds the memory of groups × times
 
 
 def logrank(
@@ -215,30 +214,23 @@ def _parts(
         own = rows
         if strata:
             own = rows.join(layer.select(strata).head(1), on=strata, how="semi", nulls_equal=True)
-        times = layer.filter(pl.col("n_events") > 0)["duration"].unique().sort().to_numpy()
-        for block, (at_risk, events) in enumerate(_blocks(layer, k)):
-            _add_parts(found, own, times[block * _BLOCK :][:_BLOCK], at_risk, events)
+        _add_parts(found, own, _RiskSets.of(layer))
     return found
 
 
-def _add_parts(
-    found: Floats, rows: pl.DataFrame, times: Floats, at_risk: Floats, events: Floats
-) -> None:
-    """Add what happens at these times to the parts."""
-    n, d = at_risk.sum(axis=0), events.sum(axis=0)
+def _add_parts(found: Floats, rows: pl.DataFrame, sets: _RiskSets) -> None:
+    """Add what happens in a stratum to the parts."""
+    times, n, d = sets.times, sets.n, sets.d
     group, cluster = rows[GROUP].to_numpy(), rows["cluster"].to_numpy()
     leaves = np.searchsorted(times, rows["duration"].to_numpy(), side="right")
     enters = np.searchsorted(times, rows["entry"].to_numpy(), side="right")
-    passes = np.zeros(len(rows), dtype=bool)
-    passes[leaves > 0] = times[leaves[leaves > 0] - 1] == rows["duration"].to_numpy()[leaves > 0]
-    passes &= rows["event"].to_numpy()
     risen = np.append(0, np.cumsum(d / n))
     for j in range(found.shape[1]):
-        share = at_risk[j] / n
+        share = sets.of_group(j) / n
         of_j = np.append(0, np.cumsum(share * d / n))
         at_pass = np.append(0, share)[leaves]
         mine = group == j
-        part = passes * (mine - at_pass)
+        part = rows["event"].to_numpy() * (mine - at_pass)
         part -= mine * (risen[leaves] - risen[enters]) - (of_j[leaves] - of_j[enters])
         found[:, j] += np.bincount(cluster, part * rows["n"].to_numpy(), minlength=len(found))
 
@@ -252,27 +244,64 @@ def _scores(
     """
     observed, expected, covariance = np.zeros(k), np.zeros(k), np.zeros((k, k))
     for layer in layers(renumbered(table, by), strata):
-        for at_risk, events in _blocks(layer, k):
-            n, d = at_risk.sum(axis=0), events.sum(axis=0)
-            observed += events.sum(axis=1)
-            expected += at_risk @ (d / n)
-            weight = d * (n - d) / np.maximum(n - 1, 1) / n
-            covariance -= (at_risk * (weight / n)) @ at_risk.T
+        sets = _RiskSets.of(layer)
+        n, d = sets.n, sets.d
+        observed += np.bincount(layer[GROUP], layer["n_events"], minlength=k)
+        expected += sets.summed(d / n, k)
+        weight = d * (n - d) / np.maximum(n - 1, 1) / n**2
+        for j in range(k):
+            covariance[j] -= sets.summed(weight * sets.of_group(j), k)
     return observed, expected, covariance
 
 
-def _blocks(layer: pl.DataFrame, k: int) -> Iterator[tuple[Floats, Floats]]:
-    """Yield groups × times matrices of learners at risk and of events, a block of times each."""
-    happened = layer.filter(pl.col("n_events") > 0)
-    times = happened["duration"].unique().sort().to_numpy()
-    parts = layer.partition_by(GROUP, as_dict=True)
-    for start in range(0, len(times), _BLOCK):
-        block = times[start : start + _BLOCK]
-        at_risk, events = np.zeros((k, len(block))), np.zeros((k, len(block)))
-        for (group,), part in parts.items():
-            own = part["duration"].to_numpy()
-            place = np.searchsorted(own, block, side="left")
-            at_risk[group] = np.append(part["n_at_risk"].to_numpy(), 0)[place]
-            exact = np.append(own, np.nan)[place] == block
-            events[group] = np.where(exact, np.append(part["n_events"].to_numpy(), 0)[place], 0)
-        yield at_risk, events
+class _RiskSets(NamedTuple):
+    """Who is at risk at the times of a stratum at which somebody passes.
+
+    A row of the event table tells who is at risk behind the time of the row before, up to its own.
+    Matrices of groups × times would take more memory, and their product, in threads of a busy
+    machine, ten times as long.
+
+    Attributes:
+        times: The times.
+        n: How many are at risk at each.
+        d: How many pass.
+        group: The group of each row.
+        at_risk: How many are at risk in it.
+        start: Its first time.
+        stop: The time behind its last.
+    """
+
+    times: Floats
+    n: Floats
+    d: Floats
+    group: NDArray[np.int64]
+    at_risk: Floats
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, layer: pl.DataFrame) -> _RiskSets:
+        """Read them off the event table of a stratum."""
+        layer = layer.sort(GROUP, "duration")
+        passes = layer.filter(pl.col("n_events") > 0)
+        times = passes["duration"].unique().sort().to_numpy()
+        stop = np.searchsorted(times, layer["duration"].to_numpy(), side="right")
+        group = layer[GROUP].to_numpy().astype(np.int64)
+        start = np.where(np.diff(group, prepend=-1) != 0, 0, np.roll(stop, 1))
+        at_risk = layer["n_at_risk"].to_numpy().astype(float)
+        come, gone = (np.bincount(at, at_risk, len(times) + 1) for at in (start, stop))
+        place = np.searchsorted(times, passes["duration"].to_numpy())
+        d = np.bincount(place, passes["n_events"].to_numpy(), len(times)).astype(np.float64)
+        return cls(times, np.cumsum(come - gone)[:-1], d, group, at_risk, start, stop)
+
+    def of_group(self, group: int) -> Floats:
+        """How many of a group are at risk at each time."""
+        rows = slice(*np.searchsorted(self.group, [group, group + 1]))
+        there = np.repeat(self.at_risk[rows], self.stop[rows] - self.start[rows])
+        return np.append(there, np.zeros(len(self.times) - len(there)))
+
+    def summed(self, weight: Floats, k: int) -> Floats:
+        """Sum the weights of all times, each times those of a group at risk then, by group."""
+        so_far = np.append(0, np.cumsum(weight))
+        parts = self.at_risk * (so_far[self.stop] - so_far[self.start])
+        return np.bincount(self.group, parts, k).astype(np.float64)
