@@ -106,6 +106,39 @@ def test_a_group_that_is_withheld_is_not_told_to_pass_less() -> None:
     assert " in a. In 1 group fewer pass. For 2 groups this cannot be shown." in told
 
 
+def late_medians(n_long: int) -> pl.DataFrame:
+    """Half of group a pass within 5 days; of b all but a few are censored before half pass."""
+    of_a = [(float(i % 7 + 1), i < 150, "a") for i in range(200)]
+    of_b = [(2.0, i < 20, "b") for i in range(200)]
+    long = [(9.0 + i, True, "b") for i in range(n_long)]
+    columns = ["duration", "event", "group"]
+    return pl.DataFrame(of_a + of_b + long, schema=columns, orient="row")
+
+
+def test_a_median_reached_with_few_at_risk_is_not_told() -> None:
+    found = tk.survival_summary(late_medians(4), by="group", milestones=[2])
+    [of_b] = found.filter(group="b", statistic="median").frame.rows(named=True)
+    assert (of_b["estimate"], of_b["is_well_observed"]) == (10.0, False)
+    told = found.release(min_n=None).narrate()
+    assert "Half of the learners pass within 5 days" in told
+    assert "in a. In 1 group too few are at risk by then." in told
+    only_b = tk.survival_summary(late_medians(4).filter(group="b"), milestones=[2])
+    assert str(only_b.release(min_n=None).narrate()).startswith(
+        "Fewer than a quarter pass while enough learners are at risk: an estimated 9.8% "
+    )
+    many = tk.survival_summary(late_medians(40), by="group").release(min_n=None).narrate()
+    assert " in b" in many
+    assert "too few" not in many
+
+
+def test_a_small_group_is_observed_as_well_as_it_can_be() -> None:
+    rows = pl.DataFrame({"duration": [1.0, 2.0, 3.0, 4.0], "event": [True] * 4})
+    found = tk.survival_summary(rows, milestones=[3])
+    assert found.frame.filter(statistic="median")["is_well_observed"].to_list() == [True]
+    assert found.frame.filter(statistic="restricted mean")["is_well_observed"].to_list() == [None]
+    assert "Half of the learners pass within 2 days" in found.release(min_n=None).narrate()
+
+
 @pytest.mark.parametrize("name", ["cumulative_incidence", "nelson_aalen", "survival_summary"])
 def test_an_estimate_that_depends_on_time_is_told_with_its_interval(name: str) -> None:
     assert "95% interval" in RESULTS[name](PC).narrate()

@@ -131,6 +131,12 @@ SURVIVAL_SUMMARY = Table(
             *_INTERVAL,
             rests_on=("n_learners",),
         ),
+        Column(
+            "is_well_observed",
+            pl.Boolean,
+            "Whether enough learners are at risk at the time of a quantile or milestone: 10, and "
+            "5 % of those at the start. Null for the other statistics.",
+        ),
         _LEARNERS,
         _PASSED,
         _EXCLUDED,

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.analyses.spread import Distribution, Spread
+from toolkit.text.curves import FEWEST, FEWEST_SHARE
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +73,19 @@ class Curve:
             self._first_at(low, level),
             self._first_at(high, level),
         )
+
+    def is_well_observed(self, time: float | None) -> bool | None:
+        """Whether enough learners are at risk at a time; None where there is none.
+
+        Enough are 10, and 5 % of those at the start. A curve that never has 10 is all there is.
+        """
+        if time is None or time > self.known_until:
+            return None
+        if np.nanmax(self.at_risk) < FEWEST:
+            return True
+        # After the last of its times nobody is at risk: all have passed.
+        ahead = np.append(self.at_risk, 0.0)[np.searchsorted(self.times, time - _TOLERANCE)]
+        return bool(ahead >= max(FEWEST, FEWEST_SHARE * self.at_risk[0]))
 
     def passed_by(self, time: float) -> Estimate:
         """The share that has passed by the time, with the curve's interval."""

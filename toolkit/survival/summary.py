@@ -112,15 +112,23 @@ def survival_summary(
             n = clusters[0].size(number, of_group["n_learners"])
             of_mean = clusters[0].about_mean(number, until)
             mean = own.restricted_mean(until, n, level, distribution, **of_mean)
+            quantiles = [(name, share, own.quantile(share)) for name, share in _QUARTILES.items()]
             statistics = [
-                *((name, share, own.quantile(share)) for name, share in _QUARTILES.items()),
-                *(("passed by", time, own.passed_by(time)) for time in marks),
-                ("restricted mean", until, mean),
-                ("median follow-up", 0.5, Curve.of(looked_at).quantile(0.5)),
+                *((*quantile, quantile[2].estimate) for quantile in quantiles),
+                *(("passed by", time, own.passed_by(time), time) for time in marks),
+                ("restricted mean", until, mean, None),
+                ("median follow-up", 0.5, Curve.of(looked_at).quantile(0.5), None),
             ]
             rows += [
-                {**of_group, **key, "statistic": name, "at": at, **estimate._asdict()}
-                for name, at, estimate in statistics
+                {
+                    **of_group,
+                    **key,
+                    "statistic": name,
+                    "at": at,
+                    **estimate._asdict(),
+                    "is_well_observed": own.is_well_observed(time),
+                }
+                for name, at, estimate, time in statistics
             ]
         schema = {**table.select(asked.keys).schema, **SURVIVAL_SUMMARY.polars_schema}
         return asked.named(pl.DataFrame(rows, schema=schema))

@@ -82,24 +82,26 @@ def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
 
 
 def survival_summary(released: Released) -> str:
-    """Say within how many days half of the learners pass, or else a quarter, or a smaller share."""
+    """Say within how many days half of the learners pass, or else a quarter, or a smaller share.
+
+    Nothing is told of a time by which too few are at risk.
+    """
+    told = released.frame.filter(pl.col("estimate").is_not_null(), "is_well_observed")
     for statistic, whom in (("median", "Half"), ("first quartile", "A quarter")):
         rows = released.frame.filter(statistic=statistic)
-        reached = rows.filter(pl.col("estimate").is_not_null()).sort(
-            "estimate", maintain_order=True
-        )
+        reached = told.filter(statistic=statistic).sort("estimate", maintain_order=True)
         if reached.height:
-            told = _quantiles(rows, reached, whom, released)
-            return f"{told}{in_groups(released)}{words.formed_later(released.by)}"
-    by_then = released.frame.filter(
-        pl.col("statistic") == "passed by", pl.col("estimate").is_not_null()
-    )
+            quantiles = _quantiles(rows, reached, whom, released)
+            return f"{quantiles}{in_groups(released)}{words.formed_later(released.by)}"
+    by_then = told.filter(statistic="passed by")
     if by_then.is_empty():
         return TOO_FEW
     row = by_then.sort("at", "estimate").row(-1, named=True)
     where = f" in {_group(row, released)}" if released.by else ""
+    is_reached = rows["estimate"].count() > 0
+    known = "while enough learners are at risk" if is_reached else "in the time observed"
     return (
-        f"Fewer than a quarter pass in the time observed: an estimated "
+        f"Fewer than a quarter pass {known}: an estimated "
         f"{_share(row['estimate'], released)}{_percents(row, released)} by day "
         f"{words.days(row['at'])}{where}.{in_groups(released)}"
     )
@@ -115,8 +117,9 @@ def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: R
         text += f", within {_days(high, released)} in {_group(high, released)}"
     others = rows.filter(pl.col("estimate").is_null())
     fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
-    untold = others.height - fewer
+    untold, late = others.height - fewer, rows.height - others.height - reached.height
     text += f". In {plural(fewer, 'group')} fewer pass" if fewer else ""
+    text += f". In {plural(late, 'group')} too few are at risk by then" if late else ""
     text += f". For {plural(untold, 'group')} this cannot be shown" if untold else ""
     return f"{text}."
 
