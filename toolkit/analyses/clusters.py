@@ -15,7 +15,7 @@ from scipy.special import betaincc
 
 from toolkit.analyses.grouping import Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.release.rounding import DIGITS
+from toolkit.release.rounding import DIGITS, ROUNDING
 from toolkit.schemas import Column, Role, Table
 
 Floats = NDArray[np.float64]
@@ -166,7 +166,8 @@ class Moments:
         """Of the rates of two groups; 0 where no learner is in both."""
         p = self.k / self.n
         covariance = self._covariance(p[[one, other]], [one, other])
-        size = float(np.sqrt(max(covariance[0, 0] * covariance[1, 1], 0.0)))
+        variances = covariance.diagonal() + self._rounding(p[[one, other]])
+        size = float(np.sqrt(max(variances[0] * variances[1], 0.0)))
         return self._told(float(covariance[0, 1]) / size) if size > 0 else 0.0
 
     def score_test(self, places: Sequence[int]) -> tuple[float | None, float | None]:
@@ -196,6 +197,8 @@ class Moments:
         scale = np.sqrt(self.n[j][kept] * share * (1 - share))
         if np.linalg.eigvalsh(within / np.outer(scale, scale)).min() < _TOLERANCE:
             return None, None  # the clusters do not differ
+        rounding = project @ np.diag(self._rounding(np.full(len(j), share))) @ project.T
+        within = within + rounding[np.ix_(kept, kept)]
         statistic = float(score[kept] @ np.linalg.solve(within, score[kept]))
         return self._told(statistic), self._told(hotellings_p(statistic, len(kept), clusters))
 
@@ -209,6 +212,10 @@ class Moments:
         """Of the sums of k - p n of these groups."""
         kk, kn, nn = (moment[np.ix_(j, j)] for moment in (self.kk, self.kn, self.nn))
         return np.asarray(kk - kn * p - (kn * p).T + np.outer(p, p) * nn, np.float64)
+
+    def _rounding(self, p: Floats) -> Floats:
+        """The variance of k - p n by rounding, of each group by itself; 0 of exact counts."""
+        return ROUNDING * (1 + p**2) * self.is_released
 
     def _told(self, value: float) -> float:
         return float(f"{value:.{DIGITS}g}") if self.is_released else value

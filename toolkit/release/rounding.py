@@ -17,6 +17,8 @@ from toolkit.release.keys import release_secret
 
 BASE = 5
 MIN_N = 10
+# What rounding a count adds to its variance: r (BASE - r) for a remainder r, on average.
+ROUNDING = sum(r * (BASE - r) for r in range(BASE)) / BASE
 DIGITS = 2  # significant digits of measures computed from the records themselves
 
 Floats = NDArray[np.float64]

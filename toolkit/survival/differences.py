@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 import numpy as np
@@ -18,6 +18,7 @@ from toolkit.analyses.simultaneous import (
     students_of,
 )
 from toolkit.analyses.spread import Distribution, Spread, together
+from toolkit.release.rounding import ROUNDING
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, mixed
@@ -98,6 +99,8 @@ def rmst_difference(
             for side, n in zip((one, other), sizes, strict=True)
         )
         both = clusters.correlation_of_means(one.number, other.number, tau)
+        if clusters.is_released:
+            both = _beside_rounding(both, [mean, base], [one.learners, other.learners], tau)
 
         def spread(error: float, base_error: float) -> Spread:
             return Spread.of([error, base_error], sizes, distribution, correlation=both)
@@ -166,12 +169,14 @@ def milestone_difference(
     def compare(one: Side, other: Side, at: float, clusters: AnyClusters, level: float) -> Found:
         sizes = [clusters.size(side.number, side.learners) for side in (one, other)]
         both = clusters.correlation_at(one.number, other.number, at)
+        shares = one.curve.passed_by(at), other.curve.passed_by(at)
+        if clusters.is_released:
+            both = _beside_rounding(both, shares, [one.learners, other.learners])
 
         def spread(error: float, base_error: float) -> Spread:
             students: Distribution = "t" if clusters.are_there else "normal"
             return Spread.of([error, base_error], sizes, students, correlation=both)
 
-        shares = one.curve.passed_by(at), other.curve.passed_by(at)
         found = _difference_of_shares(*shares, spread, both)
         if found.get("p_value") is not None:
             ends = _ends(shares, sizes if clusters.are_there else None, both)
@@ -185,6 +190,21 @@ def milestone_difference(
     return against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=at, within=names
     )
+
+
+def _beside_rounding(
+    correlation: float, figures: Sequence[Estimate], learners: Sequence[int | None], most: float = 1
+) -> float:
+    """The correlation of two released figures of 0 to `most`, as each is rounded by itself.
+
+    That of figures with independent errors is that of the figures, times the root of the share of
+    their variance that is no error (Spearman 1904, American Journal of Psychology 15:72).
+    """
+    for figure, n in zip(figures, learners, strict=True):
+        if n and figure.estimate is not None and figure.std_error:
+            rounding = ROUNDING * (most**2 + figure.estimate**2) / n**2
+            correlation *= (1 + rounding / figure.std_error**2) ** -0.5
+    return correlation
 
 
 def _difference(one: Estimate, base: Estimate, correlation: float = 0.0) -> Found:

@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.special import chdtrc, fdtrc
 
-from toolkit.release.rounding import BASE, DIGITS
+from toolkit.release.rounding import DIGITS, ROUNDING
 
 Floats = NDArray[np.floating]
-
-# What rounding a number of events adds to its variance: r (BASE - r) for a remainder r, on average.
-ROUNDING = sum(r * (BASE - r) for r in range(BASE)) / BASE
 
 
 class Scores(NamedTuple):
