@@ -45,10 +45,12 @@ demo: $(VENV)/.user ## load, check, run the notebooks and write report/, on the 
 lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
+# One more than there are processors, as some tests wait for what happens late or never.
+WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 UNUSED := -p no:nbmake -p no:schemathesis # plugins that take seconds to import, in each process
 test: $(VENV)/.dev ## the tests, and the notebooks as tests
-	$(PYTEST) $(UNUSED) -m "not slow and not engines" $(COV)
-	$(PYTEST) --nbmake --nbmake-timeout=300 $(COV) notebooks
+	$(PYTEST) -n $(WORKERS) $(UNUSED) -m "not slow and not engines" $(COV)
+	$(PYTEST) -n $(WORKERS) --nbmake --nbmake-timeout=300 $(COV) notebooks
 
 coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least 95 % of the branches
 	rm -f .coverage .coverage.*

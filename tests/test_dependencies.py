@@ -184,6 +184,7 @@ def test_a_missing_extra_is_named(extra: str, module: str, code: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_core_without_extras_loads_checks_and_draws() -> None:
     optional = {
         module

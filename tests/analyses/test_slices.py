@@ -14,6 +14,7 @@ from toolkit.engines.verification import CASES, Case, difference
 ROWS = pl.DataFrame({"course": ["a", None, "a", "B C"], "n": [1, 2, 3, 4]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_slices_count_what_the_whole_does(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = case.call(*case.rows())

@@ -172,6 +172,7 @@ assert "pandas" in sys.modules  # Great Expectations was really there
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_contacted(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SECRETIVE, str(tmp_path)], capture_output=True, text=True

@@ -53,6 +53,7 @@ def guessed(test: Result, told: pl.DataFrame) -> list[tuple[int, int, int]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_released_test_does_not_give_the_number_of_events_away() -> None:
     """Two digits of the exact test gave 85 of 100 away: it is an equation with one unknown."""
     durations = tk.time_to_pass(learners("300"), undated="leave_out")

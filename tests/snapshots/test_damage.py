@@ -59,6 +59,7 @@ def test_a_file_with_one_flipped_bit_is_refused_by_name(folder: Path, name: str)
     tk.open_snapshot(folder)
 
 
+@pytest.mark.slow
 def test_a_manifest_with_one_flipped_bit_is_refused_wherever_it_is(folder: Path) -> None:
     path = folder / MANIFEST
     whole = path.read_bytes()
