@@ -130,6 +130,14 @@ def test_the_bound_is_told_where_all_counts_are_withheld(
     assert "fewer than" not in str(result.release(min_n=None).narrate())
 
 
+def test_that_nobody_is_left_out_is_told_of_exact_counts_alone() -> None:
+    everybody = told_results.durations(learners()).filter(pl.col("excluded").is_null())
+    result = tk.survival.exclusions(everybody)
+    assert str(result.narrate()).startswith("Fewer than 10 learners are left out of the time")
+    exact = str(result.release(min_n=None).narrate())
+    assert exact == "Nobody is left out of the time to pass."
+
+
 def test_of_one_group_the_bound_is_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     timed = told_results.durations(learners())

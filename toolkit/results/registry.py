@@ -21,12 +21,12 @@ class Entry:
     Attributes:
         chart: Draws a released result; None if a table says it better.
         words: Says in a sentence or two what a released result found.
-        nothing: What a table without rows says.
+        nothing: What a table without rows says; None where the words are for it too.
     """
 
     chart: str | None
     words: str
-    nothing: str = "There are no learners to count."
+    nothing: str | None = "There are no learners to count."
 
 
 REGISTRY: dict[str, Entry] = {
@@ -44,7 +44,7 @@ REGISTRY: dict[str, Entry] = {
     "comparison_test": Entry(None, "text.comparison_narratives:comparison_test"),
     "match_counts": Entry(None, "text.narratives:match_counts"),
     "change_counts": Entry(None, "text.narratives:change_counts", "No record has changed."),
-    "exclusions": Entry(None, "text.time_narratives:exclusions", "Nobody is left out."),
+    "exclusions": Entry(None, "text.time_narratives:exclusions", None),
     "kaplan_meier": Entry("charts.kaplan_meier:kaplan_meier", "text.time_narratives:kaplan_meier"),
     "survival_summary": Entry(None, "text.time_narratives:survival_summary"),
     "logrank": Entry(None, "text.time_narratives:logrank"),

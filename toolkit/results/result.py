@@ -54,9 +54,10 @@ class _Shown:
     def narrate(self) -> Narrative:
         """Say what was found, from the released figures."""
         safe = self.release()
-        if safe.frame.is_empty():
-            return Narrative(REGISTRY[self.schema.name].nothing)
-        return Narrative(look_up(REGISTRY[self.schema.name].words)(safe), safe.min_n)
+        entry = REGISTRY[self.schema.name]
+        if safe.frame.is_empty() and entry.nothing is not None:
+            return Narrative(entry.nothing)
+        return Narrative(look_up(entry.words)(safe), safe.min_n)
 
     def table(self, columns: Sequence[str] | None = None, *, rows: int = 40) -> Any:
         """Return the released result as a table for reading, each estimate with its interval.
