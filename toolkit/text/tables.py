@@ -42,7 +42,7 @@ _MAIN = {
 # Tables that are read with the groups beside each other.
 _BESIDE_EACH_OTHER = {"table_one": "text.table_one:side_by_side"}
 _LEFT_OUT_IF_EMPTY = {"n_censored", "rate", "rate_change", "days", "days_change"}
-_HIDDEN = {"status", "completed_from", "std_error", "is_total"}
+_HIDDEN = {"status", "completed_from", "std_error", "is_total", "is_well_observed"}
 Row = dict[str, Any]
 
 
