@@ -4,7 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
-PYTEST := $(BIN)/python -m pytest -n auto --durations=15
+# One more than there are processors, as some tests wait for what happens late or never.
+WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+PYTEST := -m pytest -n $(WORKERS) --durations=15
+# Without plugins that take seconds to import, in each process.
+TESTS  := $(PYTEST) -p no:nbmake -p no:schemathesis
 
 .PHONY: help install demo lab test coverage slow fuzz engines lint types supply-chain docs bench bench-scale lowest wheel-check environment lock clean
 
@@ -45,12 +49,9 @@ demo: $(VENV)/.user ## load, check, run the notebooks and write report/, on the 
 lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
-# One more than there are processors, as some tests wait for what happens late or never.
-WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
-UNUSED := -p no:nbmake -p no:schemathesis # plugins that take seconds to import, in each process
 test: $(VENV)/.dev ## the tests, and the notebooks as tests
-	$(PYTEST) -n $(WORKERS) $(UNUSED) -m "not slow and not engines" $(COV)
-	$(PYTEST) -n $(WORKERS) --nbmake --nbmake-timeout=300 $(COV) notebooks
+	$(BIN)/python $(TESTS) -m "not slow and not engines" $(COV)
+	$(BIN)/python $(PYTEST) --nbmake --nbmake-timeout=300 $(COV) notebooks
 
 coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least 95 % of the branches
 	rm -f .coverage .coverage.*
@@ -58,14 +59,14 @@ coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least
 	$(BIN)/coverage report
 
 slow: $(VENV)/.dev ## the slow tests: many seeds, whole reports, writers killed at random
-	$(PYTEST) -m slow --dist loadscope # what a module builds, such as a report, is built once
+	$(BIN)/python $(TESTS) -m slow --dist loadscope # what a module builds, such as a report, is built once
 
 SECONDS ?= 3600
 fuzz: $(VENV)/.dev ## the reader against plain Python, on new bodies for SECONDS (3600)
 	$(BIN)/python tests/loading/test_fuzz.py --seconds $(SECONDS)
 
 engines: $(VENV)/.engines ## the matrix of engines: Ibis, PostgreSQL and, where there is Java, Spark too
-	$(VENV)-engines/bin/python -m pytest -n auto --dist loadgroup tests/analyses/test_engines.py
+	$(VENV)-engines/bin/python $(TESTS) -m engines --dist loadgroup tests/analyses/test_engines.py
 
 lint: $(VENV)/.dev ## ruff; generated files are up to date
 	$(BIN)/ruff check .
@@ -100,7 +101,7 @@ lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml all
 	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --no-deps --no-build-isolation -e .
-	$(VENV)-lowest/bin/python -m pytest -n auto -m "not slow and not browser" tests
+	$(VENV)-lowest/bin/python $(TESTS) -m "not slow and not browser" tests
 
 wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
 	$(BIN)/python scripts/wheel_check.py

@@ -183,12 +183,9 @@ ENGINES: dict[str, Any] = {
 
 
 def marks(engine: str) -> list[pytest.MarkDecorator]:
-    """An engine's tests run in one process.
-
-    DuckDB in one zone is quick; lazy frames are verified by the example of `verify` too.
-    """
-    further = [pytest.mark.engines] if engine.endswith(("lazy", "pandas", *ZONES[1:])) else []
-    return [pytest.mark.xdist_group(engine.partition(" America")[0]), *further]
+    """An engine's tests run in one process; in the quick tests DuckDB in one zone is enough."""
+    group = pytest.mark.xdist_group(engine.partition(" America")[0])
+    return [group] if engine == f"duckdb {ZONES[0]}" else [group, pytest.mark.engines]
 
 
 @pytest.fixture(
@@ -291,7 +288,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.engines
+@pytest.mark.slow
 @pytest.mark.parametrize(("put", "told"), WRONG.values(), ids=WRONG)
 def test_an_engine_with_other_figures_is_refused_by_name_of_figure(put: Put, told: str) -> None:
     with pytest.raises(tk.errors.ArgumentError, match="other figures than Polars") as refused:
@@ -321,7 +318,13 @@ def test_figures_are_equal_to_a_billionth_and_no_further() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [pd.DataFrame, lambda rows: imported("pyarrow", "PyArrow").table(rows)]
+    "kind",
+    [
+        pd.DataFrame,
+        pytest.param(
+            lambda rows: imported("pyarrow", "PyArrow").table(rows), marks=pytest.mark.engines
+        ),
+    ],
 )
 def test_resources_in_memory_become_a_frame_of_polars(kind: Any) -> None:
     seen = {"username": ["u"], "course_id": ["course-v1:Org+CS+R1"], "completion": [0.25]}
@@ -342,6 +345,7 @@ def test_a_frame_of_another_engine_is_refused_by_name() -> None:
             tk.outcomes(nothing)
 
 
+@pytest.mark.engines
 def test_ibis_is_taken_over_the_databases_of_the_matrix_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
