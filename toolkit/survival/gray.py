@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
+TOGETHER = 128
+"""How many times are computed at once, as arrays of groups × times."""
+IN_ONE_THREAD = 4 * 65_536
+"""Up to how many multiplications OpenBLAS takes no further thread for."""
 
 
 @dataclass(frozen=True)
@@ -36,52 +41,230 @@ def grays_score(groups: list[Group], k: int) -> tuple[Floats, Floats]:
     R = Y (1 - F) / S is the risk set of the subdistribution, to which those who came to another
     end still belong. The score of group i is Σ (d_i - d R_i / ΣR), its form for ρ = 0 in Gray
     (1988). Its martingale representation weighs the steps of group j: with h = Y / S,
-    a_ij = h_i (δ_ij - h_j / Σh), dΛ = d / (Σh (1 - F₀)), c_ij(t) = ∫₀ᵗ a_ij dΛ and
-    g_j = (1 - F₀) / S_j after t, a step to the end weighs a_ij + (1 - g_j)(c_ij(∞) - c_ij), one
-    to another end -g_j (c_ij(∞) - c_ij). F₀ is the incidence of all groups together.
+    a_ij = h_i (δ_ij - h_j / Σh), dΛ = d / (Σh (1 - F₀)), D_ij = ∫ₜ a_ij dΛ over what comes after t,
+    and g_j = (1 - F₀) / S_j after t, a step to the end weighs a_ij + (1 - g_j) D_ij, one to
+    another end -g_j D_ij. F₀ is the incidence of all groups together. The covariance of two groups
+    is the sum over all steps of the product of their weights, times the variance of the step.
     """
-    times = np.unique(np.concatenate([group.times for group in groups]))
-    ends, others, at_risk = (np.zeros((k, len(times))) for _ in range(3))
-    for group in groups:
-        place = np.searchsorted(times, group.times)
-        ends[group.number, place] = group.ends
-        others[group.number, place] = group.others
-        leaving = np.zeros(len(times))
-        leaving[place] = group.leaving
-        at_risk[group.number] = np.cumsum(leaving[::-1])[::-1]
-    ended = (ends + others).sum(axis=0) > 0
-    return _score(ends[:, ended], others[:, ended], at_risk[:, ended])
+    counts = _Counts.of(groups, k)
+    before = [_State.at_start(counts.at_risk)]
+    for part in range(counts.n_parts):
+        before.append(_steps(*counts.part(part), before[-1])[1])
+    score, covariance = counts.score, _Covariance.of_nothing(k)
+    for part in reversed(range(counts.n_parts)):
+        steps, _ = _steps(*counts.part(part), before[part])
+        score = score - steps.expected
+        covariance = covariance.preceded_by(steps)
+    return score, covariance.of_scores(int(counts.at_risk.argmax()))
 
 
-def _score(d1: Floats, d2: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """The same from groups × times arrays, at the times at which somebody comes to an end."""
+@dataclass(frozen=True)
+class _Counts:
+    """The counts of all groups, in the order of the times at which somebody comes to an end.
+
+    Attributes:
+        number: The group of each count.
+        place: Its time, or the last one before it at which somebody comes to an end.
+        counted: Who is last seen, comes to the end compared and to another: three rows.
+        edges: Where the counts of each part of the times begin.
+        at_risk: Of each group, who is at risk at the first time.
+        score: Of each group, who comes to the end compared.
+        n_times: How many times there are.
+    """
+
+    number: NDArray[np.intp]
+    place: NDArray[np.intp]
+    counted: Floats
+    edges: NDArray[np.intp]
+    at_risk: Floats
+    score: Floats
+    n_times: int
+
+    @classmethod
+    def of(cls, groups: list[Group], k: int) -> _Counts:
+        ended = [group.times[group.ends + group.others > 0] for group in groups]
+        times = np.unique(np.concatenate(ended))
+        number = np.repeat([group.number for group in groups], [len(g.times) for g in groups])
+        place = np.searchsorted(times, np.concatenate([g.times for g in groups]), side="right") - 1
+        counted = np.concatenate([[g.leaving, g.ends, g.others] for g in groups], axis=1)
+        order = np.argsort(place, kind="stable")[np.count_nonzero(place < 0) :]
+        number, place, counted = number[order], place[order], counted[:, order]
+        edges = np.searchsorted(place, np.arange(0, len(times) + TOGETHER, TOGETHER))
+        at_risk, score = (np.bincount(number, counted[row], k).astype(float) for row in (0, 1))
+        return cls(number, place, counted, edges, at_risk, score, len(times))
+
+    @property
+    def n_parts(self) -> int:
+        return len(self.edges) - 1
+
+    def part(self, part: int) -> tuple[Floats, Floats, Floats]:
+        """Who is last seen, comes to the end compared and to another, by group and time."""
+        rows = slice(self.edges[part], self.edges[part + 1])
+        first, k = part * TOGETHER, len(self.at_risk)
+        width = min(TOGETHER, self.n_times - first)
+        cell = self.number[rows] * width + self.place[rows] - first
+        leaving, ends, others = (
+            np.bincount(cell, counted, k * width).reshape(k, width).astype(float)
+            for counted in self.counted[:, rows]
+        )
+        return leaving, ends, others
+
+
+class _State(NamedTuple):
+    """Each group just before a time.
+
+    Attributes:
+        at_risk: Who is at risk.
+        under_way: The share who have come to no end.
+        incidence: That of the end compared.
+        pooled: That of all groups together.
+        d_d: The variances of the steps so far, as they weigh D twice.
+    """
+
+    at_risk: Floats
+    under_way: Floats
+    incidence: Floats
+    pooled: Floats
+    d_d: Floats
+
+    @classmethod
+    def at_start(cls, at_risk: Floats) -> _State:
+        nothing = np.zeros(len(at_risk))
+        return cls(at_risk, nothing + 1, nothing, np.zeros(1), nothing)
+
+
+class _Steps(NamedTuple):
+    """What the covariance needs to know of consecutive times, by group and time.
+
+    Attributes:
+        h: The risk set for each of the share under way.
+        rate: dΛ at each time.
+        a_a: The variances of the steps, as they weigh a twice, times h².
+        a_d: The same as they weigh a and D, times h.
+        d_d: The same as they weigh D twice.
+        d_d_before: These of all times before, added up.
+        expected: The ends expected in each group, at all of the times.
+    """
+
+    h: Floats
+    rate: Floats
+    a_a: Floats
+    a_d: Floats
+    d_d: Floats
+    d_d_before: Floats
+    expected: Floats
+
+
+def _steps(leaving: Floats, d1: Floats, d2: Floats, before: _State) -> tuple[_Steps, _State]:
+    """The steps at some times, and each group after these."""
+    left, gone = _added_up(leaving, np.zeros(len(leaving)))
+    y = before.at_risk[:, None] - left
     present = y > 0
     safe_y = np.where(present, y, 1)
-    s_after: Floats = np.cumprod(1 - (d1 + d2) / safe_y, axis=1)
-    s_before = _shifted(s_after, 1.0)
-    f_after: Floats = np.cumsum(s_before * d1 / safe_y, axis=1)
-    f_before = _shifted(f_after, 0.0)
+    kept = np.cumprod(1 - (d1 + d2) / safe_y, axis=1)
+    s_after = before.under_way[:, None] * kept
+    s_before = np.column_stack([before.under_way, s_after[:, :-1]])
+    f_before, f_end = _added_up(s_before * d1 / safe_y, before.incidence)
     h = np.where(present, y / np.where(s_before > 0, s_before, 1), 0.0)
     all_h: Floats = h.sum(axis=0)
     total: Floats = d1.sum(axis=0)
-    f0_after: Floats = np.cumsum(total / all_h)
-    f0_before = np.concatenate([[0.0], f0_after[:-1]])
+    [f0_before], f0_end = _added_up(total[None] / all_h, before.pooled)
+    f0_after = np.append(f0_before[1:], f0_end)
     r = h * (1 - f_before)
-    score = (d1 - total * r / r.sum(axis=0)).sum(axis=1)
     rate = np.where(total > 0, total / (all_h * np.where(f0_before < 1, 1 - f0_before, 1)), 0.0)
     g = np.where(s_after > 0, (1 - f0_after) / np.where(s_after > 0, s_after, 1), 0.0)
     to_end, to_other = _step_variances(d2, y, s_before, s_after, all_h, total)
-    k = len(y)
-    variance = np.zeros((k, k))
-    for j in range(k):
-        a = h * ((np.arange(k) == j)[:, None] - h[j] / all_h)
-        a = np.where(present[j], a, 0.0)
-        c = np.cumsum(a * rate, axis=1)
-        ahead = c[:, -1:] - c
-        of_end = a + (1 - g[j]) * ahead
-        of_other = g[j] * ahead
-        variance += (of_end * to_end[j]) @ of_end.T + (of_other * to_other[j]) @ of_other.T
-    return score, variance
+    d_d = to_end * (1 - g) ** 2 + to_other * g**2
+    d_d_before, d_d_end = _added_up(d_d, before.d_d)
+    steps = _Steps(
+        h=h,
+        rate=rate,
+        a_a=to_end * h**2,
+        a_d=to_end * h * (1 - g),
+        d_d=d_d,
+        d_d_before=d_d_before,
+        expected=r @ (total / r.sum(axis=0)),
+    )
+    return steps, _State(before.at_risk - gone, s_after[:, -1].copy(), f_end, f0_end, d_d_end)
+
+
+class _Covariance(NamedTuple):
+    """The covariance from some time on, and D just before.
+
+    D = diag(P) - Q, with P = ∫ h dΛ and Q = ∫ h hᵀ / Σh dΛ over what comes after. A product of
+    two D at each time would take k³ operations. But Q is itself a sum over times, and in the sum
+    of all products h hᵀ of one time meets that of a later one as often as D is weighed before the
+    earlier. So Q times one vector is enough at each time: k² operations.
+
+    Attributes:
+        p: P.
+        q: Q.
+    """
+
+    p: Floats
+    q: Floats
+    half: Floats
+    diagonal: Floats
+
+    @classmethod
+    def of_nothing(cls, k: int) -> _Covariance:
+        return cls(np.zeros(k), np.zeros((k, k)), np.zeros((k, k)), np.zeros(k))
+
+    def preceded_by(self, steps: _Steps) -> _Covariance:
+        """The same from earlier times on."""
+        h, all_h = steps.h, steps.h.sum(axis=0)
+        grows = steps.rate / all_h
+        p = np.cumsum((h * steps.rate)[:, ::-1], axis=1)[:, ::-1]
+        p_after = np.column_stack([p[:, 1:], np.zeros(len(p))]) + self.p[:, None]
+        # The vectors that are multiplied by Q, here of what comes after each time.
+        vectors = steps.a_d / all_h + grows * steps.d_d_before * h
+        of_later = _product(h, np.tril(_product(h.T, vectors), -1) * grows[:, None])
+        of_later += _product(self.q, vectors)
+        on_diagonal, all_on_diagonal = _added_up(steps.a_d + steps.d_d * p_after, 0 * self.p)
+        beside_h = of_later - (steps.a_a + steps.a_d * p_after) / all_h - grows * on_diagonal * h
+        twice = steps.a_a.sum(axis=0) / all_h**2 + grows**2 * (h**2 * steps.d_d_before).sum(axis=0)
+        beside_h += h * twice / 2
+        diagonal = steps.a_a + 2 * steps.a_d * p_after + steps.d_d * p_after**2
+        return _Covariance(
+            p=self.p + p[:, 0],
+            q=self.q + _product(h * grows, h.T),
+            half=self.half + _product(h, beside_h.T) - all_on_diagonal[:, None] * self.q,
+            diagonal=self.diagonal + diagonal.sum(axis=1),
+        )
+
+    def of_scores(self, largest: int) -> Floats:
+        """The covariance of the scores; they sum to 0, as do its rows.
+
+        The row of a group that is far larger than the others is a difference of large numbers,
+        so that of the largest is taken from the others'.
+        """
+        found = self.half + self.half.T + np.diag(self.diagonal)
+        found[largest] = 0.0
+        found[:, largest] = 0.0
+        found[largest] = found[:, largest] = -found.sum(axis=0)
+        found[largest, largest] = -found[largest].sum()
+        return found
+
+
+def _product(a: Floats, b: Floats) -> Floats:
+    """`a @ b`, in pieces so small that OpenBLAS computes each in the calling thread.
+
+    Of larger ones it gives every processor a part and waits for all, which takes a hundred times
+    as long where the processors have other work.
+    """
+    most = max(1, IN_ONE_THREAD // b.size)
+    if len(a) <= most:
+        return a @ b
+    found = np.empty((len(a), b.shape[1]))
+    for first in range(0, len(a), most):
+        np.matmul(a[first : first + most], b, out=found[first : first + most])
+    return found
+
+
+def _added_up(values: Floats, start: Floats) -> tuple[Floats, Floats]:
+    """Sums before each time, from those at the start; and those after all times."""
+    sums = start[:, None] + np.cumsum(values, axis=1)
+    return np.column_stack([start, sums[:, :-1]]), sums[:, -1].copy()
 
 
 def _step_variances(
@@ -100,8 +283,3 @@ def _step_variances(
     tie = np.where(d2 > 1, (y - d2) / np.where(y > 1, y - 1, 1), 1.0)
     to_other = np.where(s_after > 0, tie * s_before**2 * d2 / safe_y**2, 0.0)
     return to_end, to_other
-
-
-def _shifted(after: Floats, start: float) -> Floats:
-    """Values just before each time from those just after the time before."""
-    return np.concatenate([np.full((len(after), 1), start), after[:, :-1]], axis=1)
