@@ -118,6 +118,7 @@ _OF_RECORDS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "time_to_pass": lambda pc: _timed(pc),
     "key_figures": lambda pc: (key_figures(pc),),
 }
+_WITHIN: Any = {"by": "course_id", "strata": "mode"}
 _OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "exclusions": lambda d: (survival.exclusions(d, by="mode"),),
     "kaplan_meier": lambda d: (
@@ -137,6 +138,16 @@ _OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
     "smoothed_hazard": lambda d: (survival.smoothed_hazard(d, by="mode"),),
     "milestone_difference": lambda d: (survival.milestone_difference(d, by="mode", at=30),),
     "rmst_difference": lambda d: (survival.rmst_difference(d, by="mode"),),
+    "kaplan_meier within strata": lambda d: (survival.kaplan_meier(d, **_WITHIN),),
+    "gray_test within strata": lambda d: (survival.gray_test(d, **_WITHIN),),
+    "milestone_difference within strata": lambda d: (
+        survival.milestone_difference(d, at=30, **_WITHIN),
+        survival.milestone_difference(d, at=30, cluster="username", **_WITHIN),
+    ),
+    "rmst_difference within strata": lambda d: (
+        survival.rmst_difference(d, **_WITHIN),
+        survival.rmst_difference(d, cluster="username", **_WITHIN),
+    ),
 }
 
 
