@@ -51,6 +51,7 @@ _DECODER = json.JSONDecoder(
     parse_constant=_refuse_constant,
 )
 _SPACES = re.compile(r"[ \t\n\r]*+")
+_TO_NESTED = re.compile(r'(?:[^"\[{}]++|"(?:[^"\\]|\\.)*+")*+(?=[\[{])', re.DOTALL)
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*+"|(?P<constant>-?Infinity|NaN)', re.DOTALL)
 _LONE_SURROGATE = re.compile(
     r"\\(?:u(?P<high>[dD][89abAB]..)(?P<pair>\\u[dD][c-fC-F]..)?|u(?P<low>[dD][c-fC-F]..)|.)",
@@ -129,12 +130,11 @@ def next_page(end: Piece) -> str | None:
 
 
 class _Field(NamedTuple):
-    """A field of a record, its place in the text, and its value as it was written."""
+    """A field of a record, and its place in the text."""
 
     name: str
     value: object
     at: int
-    source: str
 
 
 class _Reader:
@@ -159,10 +159,16 @@ class _Reader:
         while self.text[at] != "}":
             begin = at = self._space(at + 1 if self.text[at] == "," else at)
             name, at = scanstring(self.text, at + 1)
-            start = self._space(self._space(at) + 1)
-            value, at = _DECODER.raw_decode(self.text, start)
-            yield _Field(name, value, begin, self.text[start:at])
+            value, at = _DECODER.raw_decode(self.text, self._space(self._space(at) + 1))
+            yield _Field(name, value, begin)
             at = self._space(at)
+
+    def nested(self, number: int) -> Iterator[str]:
+        """The lists and objects among the values of a record that was read, as written."""
+        at = self.starts[number] + 1
+        while found := _TO_NESTED.match(self.text, at):
+            at = _DECODER.raw_decode(self.text, found.end())[1]
+            yield self.text[found.end() : at]
 
     def read_records(self) -> str:
         """Read to the end of the records; what follows them, from the `]` on."""
@@ -285,20 +291,21 @@ def _batch(reader: _Reader, table: Table) -> RawBatch:
             elif value is not None:
                 doubtful = True
         if doubtful:
-            batch.problems += _problems(number, list(reader.fields(number)), columns)
+            batch.problems += _problems(reader, number, columns)
     batch.frame = pl.DataFrame(columns, schema=dict.fromkeys(table.names, pl.String))
     return batch
 
 
-def _problems(number: int, fields: list[_Field], known: Container[str]) -> list[Problem]:
+def _problems(reader: _Reader, number: int, known: Container[str]) -> Iterator[Problem]:
     """A problem for each field of the table that comes twice, or is no single value."""
-    last = {field.name: index for index, field in enumerate(fields)}
-    problems: list[Problem] = []
-    for index, field in enumerate(fields):
-        nested = isinstance(field.value, tuple | list)
-        if field.name in known and (index < last[field.name] or nested):
-            plain = None if field.value is None else field.source
-            raw = str(field.value) if isinstance(field.value, str) else plain
-            reason = REPEATED if index < last[field.name] else NESTED
-            problems.append((number, field.name, raw, reason))
-    return problems
+    record, sources = reader.records[number], reader.nested(number)
+    last = {name: index for index, (name, _) in enumerate(record)}
+    for index, (name, value) in enumerate(record):
+        raw = value if isinstance(value, str) else None
+        if isinstance(value, bool):
+            raw = "true" if value else "false"
+        nested = isinstance(value, tuple | list)
+        if nested:
+            raw = next(sources)
+        if name in known and (index < last[name] or nested):
+            yield number, name, raw, REPEATED if index < last[name] else NESTED
