@@ -39,7 +39,7 @@ def rows() -> list[str]:
     """A row of the table for each package that is installed here."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     found = []
-    for name in sorted(set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))):
+    for name in sorted(set(re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock, re.MULTILINE))):
         try:
             found.append(f"| {name} | {licence(name)} |")
         except PackageNotFoundError:  # for another system or version of Python

@@ -19,6 +19,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # Where an extra may be imported; all else must run on the core.
 DOORS = {
     "cli": ("cli",),
+    "cloud": ("snapshots",),
     "compression": ("loading", "sandbox"),
     "engines": (),
     "models": (),
@@ -161,6 +162,7 @@ def run_without(module: str, code: str) -> subprocess.CompletedProcess[str]:
         ("notebooks", "ipykernel", "tk.write_report()"),
         ("notebooks", "nbconvert", "tk.write_report()"),
         ("notebooks", "vl_convert", "tk.write_report()"),
+        ("cloud", "obstore", "tk.open_snapshot('s3://bucket/s')"),
         ("compression", "brotli", "tk.sandbox(learners=1, faults='br')"),
         ("compression", "zstandard", "tk.sandbox(learners=1, faults='zstd')"),
         ("sandbox", "fastapi", "tk.sandbox()"),

@@ -26,6 +26,7 @@ ONE_DOOR = {
     "httpx": {"loading"},
     "nbclient": {"reports"},
     "nbconvert": {"reports"},
+    "obstore": {"snapshots"},
     "typer": {"cli"},
     "uvicorn": {"sandbox"},
 }

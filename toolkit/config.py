@@ -28,7 +28,8 @@ class Settings(BaseSettings):
     base_url: str | None = Field(None, description="The platform's address, https://…")
     token: SecretStr | None = Field(None, description="The bearer token from platform support.")
     snapshot: Path | None = Field(
-        None, description="A snapshot folder to read instead of a platform."
+        None,
+        description="A snapshot to read instead of a platform: its folder, or s3://bucket/path.",
     )
     oulad: Path | None = Field(None, description="OULAD tables for the sandbox to serve.")
     sandbox_learners: int = Field(
@@ -55,7 +56,7 @@ class Settings(BaseSettings):
     retries: int = Field(5, ge=0, le=1000, description="How often a failed request is tried again.")
     allow_http: bool = Field(
         default=False,
-        description="Allow the token over plain http to hosts other than loopback.",
+        description="Allow the token, and snapshots in S3, over plain http beyond this machine.",
     )
 
     @field_validator("base_url")

@@ -18,11 +18,14 @@ A message says what happened, where, and what to do next. None holds the token.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters: one is a Windows drive
 
 
 class ToolkitError(Exception):
@@ -124,6 +127,11 @@ def writing(
         toolkit.errors.ArgumentError: report cannot be written: Permission denied. Free space, or
         name a folder that you may write to.
     """
+    if _ADDRESS.match(path.as_posix()):
+        raise kind(
+            f"{path.as_posix().replace(':/', '://', 1)} is an address, and only snapshots are "
+            "written to one; name a folder on this machine"
+        )
     try:
         yield
     except (OSError, pl.exceptions.ComputeError) as error:

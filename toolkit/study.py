@@ -175,8 +175,8 @@ def load_study(
     """Load grades, enrollments and completion from a platform or a snapshot.
 
     Args:
-        source: A platform, a snapshot, a snapshot's folder, or a platform's address, https://…,
-            with its token in SO2_TOKEN.
+        source: A platform, a snapshot, a snapshot's folder or s3://bucket/path, or a platform's
+            address, https://…, with its token in SO2_TOKEN.
         course_id: One or several courses, else all.
         username: One or several learners, else all.
         days: Only enrollments created in this many days before the platform's present, and

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from object_store import log_in, served
 
 import toolkit as tk
 
@@ -31,19 +32,22 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["sandbox", "address", "folder"])
+@pytest.mark.parametrize("kind", ["sandbox", "address", "folder", "store"])
 def test_a_report_is_made_of_any_source(
     kind: str, notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SO2_SANDBOX_LEARNERS", "7")
-    with tk.sandbox(LEARNERS, SEED) as platform:
+    with tk.sandbox(LEARNERS, SEED) as platform, served() as bucket:
+        log_in(bucket, monkeypatch)
         monkeypatch.setenv("SO2_TOKEN", platform.token)
         before = dict(os.environ)
-        snapshot = tk.take_snapshot(platform, tmp_path / "kept", key=secrets.token_hex(32))
+        folder = f"{bucket.address}/kept" if kind == "store" else tmp_path / "kept"
+        tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
         source, named = {
             "sandbox": (platform, "sandbox: "),
             "address": (platform.base_url, "127.0.0.1"),
-            "folder": (snapshot.folder, "snapshot of "),
+            "folder": (folder, "snapshot of "),
+            "store": (folder, "snapshot of "),
         }[kind]
         report = tk.write_report(tmp_path / "report", source=source, notebooks=[notebook])
 

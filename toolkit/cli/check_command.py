@@ -17,6 +17,7 @@ from toolkit.cli.telling import complain
 from toolkit.config import settings
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName
+from toolkit.snapshots.store_path import place
 from toolkit.text.words import clean
 
 RESOURCES = ("grades", "enrollments", "completion")
@@ -42,7 +43,9 @@ class Severity(StrEnum):
 def check_command(
     data: Annotated[
         Path | None,
-        typer.Argument(help="A snapshot's folder or a saved body; by default, the platform."),
+        typer.Argument(
+            help="A snapshot (its folder or s3://bucket/path) or a saved body; else the platform."
+        ),
     ] = None,
     resource: Annotated[
         str | None, typer.Option(help="What the saved body contains, if not clear from its name.")
@@ -97,22 +100,11 @@ def _checked(
     course_id: list[str] | None,
     suites: list[Path],
 ) -> tk.quality.QualityReport:
-    if data is not None and not data.exists():
-        raise ConfigurationError(f"there is no file or folder {data}")
-    if data is not None and data.is_file():
-        name = cast(
-            "ResourceName", resource or next((name for name in RESOURCES if name in data.stem), "")
-        )
-        if name not in RESOURCES:
-            raise ConfigurationError(f"say what {data} contains: --resource {'|'.join(RESOURCES)}")
-        frame = tk.read(data, name)
-        return tk.check(
-            grades=frame if name == "grades" else None,
-            enrollments=frame if name == "enrollments" else None,
-            completion=frame if name == "completion" else None,
-            as_of=as_of,
-            suites=suites,
-        )
+    if data is not None and isinstance(path := place(data), Path):
+        if not path.exists():
+            raise ConfigurationError(f"there is no file or folder {path}")
+        if path.is_file():
+            return _checked_body(path, resource, as_of, suites)
     if data is not None or settings().snapshot is not None:
         saved = _snapshot(data)
         return tk.check(
@@ -126,6 +118,24 @@ def _checked(
     with tk.connect() as platform:
         study = tk.load_study(platform, course_id=course_id or None)
     return tk.check(study, suites=suites)
+
+
+def _checked_body(
+    path: Path, resource: str | None, as_of: datetime | None, suites: list[Path]
+) -> tk.quality.QualityReport:
+    name = cast(
+        "ResourceName", resource or next((name for name in RESOURCES if name in path.stem), "")
+    )
+    if name not in RESOURCES:
+        raise ConfigurationError(f"say what {path} contains: --resource {'|'.join(RESOURCES)}")
+    frame = tk.read(path, name)
+    return tk.check(
+        grades=frame if name == "grades" else None,
+        enrollments=frame if name == "enrollments" else None,
+        completion=frame if name == "completion" else None,
+        as_of=as_of,
+        suites=suites,
+    )
 
 
 def _snapshot(folder: Path | None) -> tk.Snapshot:

@@ -17,11 +17,14 @@ from toolkit.errors import SnapshotError
 from toolkit.text.words import clean
 
 _SHARES = ("unique", "below_5")
-Folder = Annotated[Path, typer.Argument(help="The snapshot's folder.")]
+Folder = Annotated[str, typer.Argument(help="The snapshot's folder, or s3://bucket/path.")]
 
 
 def fetch_command(
-    folder: Annotated[Path, typer.Argument(help="Where to put it, such as snapshots/2026-01-01.")],
+    folder: Annotated[
+        str,
+        typer.Argument(help="Where to put it, such as snapshots/2026-01-01 or s3://bucket/path."),
+    ],
     course: Annotated[
         list[str] | None, typer.Option(help="Save only this course; repeatable.")
     ] = None,
@@ -47,9 +50,9 @@ def fetch_command(
 
 
 def snapshots_command(
-    folder: Annotated[Path, typer.Argument(help="A folder of snapshots, or one snapshot.")] = Path(
-        "snapshots"
-    ),
+    folder: Annotated[
+        str, typer.Argument(help="A folder of snapshots, or s3://bucket/path, or one snapshot.")
+    ] = "snapshots",
     verify: Annotated[
         bool, typer.Option("--verify", help="Check every file against its checksum.")
     ] = False,
@@ -69,8 +72,8 @@ def snapshots_command(
 
 
 def compare_command(
-    earlier: Annotated[Path, typer.Argument(help="The earlier snapshot's folder.")],
-    later: Annotated[Path, typer.Argument(help="The later snapshot's folder.")],
+    earlier: Annotated[str, typer.Argument(help="The earlier snapshot's folder.")],
+    later: Annotated[str, typer.Argument(help="The later snapshot's folder.")],
     output: Annotated[
         Path | None, typer.Option(help="Write every changed value to this CSV file.")
     ] = None,

@@ -40,7 +40,9 @@ from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.reports.site import Site, write_site
 from toolkit.results.result import Released
 from toolkit.sandbox.start import SandboxPlatform
+from toolkit.snapshots.folder import copy_snapshot
 from toolkit.snapshots.snapshot import Snapshot, opened
+from toolkit.snapshots.store_path import StorePath
 from toolkit.snapshots.writer import take_snapshot
 from toolkit.study import Study, load_study
 from toolkit.text.words import count
@@ -198,12 +200,17 @@ def _read_once(
         if isinstance(source, SandboxPlatform) and source.variables:
             variables |= source.variables
         elif isinstance(source, Platform):
-            folder = until_done.enter_context(TemporaryDirectory(prefix="so2-"))
+            aside = until_done.enter_context(TemporaryDirectory(prefix="so2-"))
             source = take_snapshot(
-                source, Path(folder, "snapshot"), course_id=course_id, times="exact"
+                source, Path(aside, "snapshot"), course_id=course_id, times="exact"
             )
         if isinstance(source, Snapshot):
-            variables["SO2_SNAPSHOT"] = str(source.folder.resolve())
+            folder = source.folder
+            if isinstance(folder, StorePath):  # read once, and no kernel needs its keys
+                here = Path(until_done.enter_context(TemporaryDirectory(prefix="so2-")))
+                copy_snapshot(source.manifest, folder, here)
+                source, folder = Snapshot(here, source.manifest), here
+            variables["SO2_SNAPSHOT"] = str(folder.resolve())
         yield load_study(source, course_id=course_id), before, variables
 
 

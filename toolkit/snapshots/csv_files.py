@@ -33,7 +33,7 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
         The files.
 
     Raises:
-        SnapshotError: The folder is inside the snapshot, or cannot be written to.
+        SnapshotError: The folder is inside the snapshot, is an address, or cannot be written to.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -57,7 +57,10 @@ def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
         SnapshotError: It is inside the snapshot, or cannot be written to.
     """
     target = Path(folder)
-    if snapshot.folder.resolve() in [target.resolve(), *target.resolve().parents]:
+    if isinstance(snapshot.folder, Path) and snapshot.folder.resolve() in [
+        target.resolve(),
+        *target.resolve().parents,
+    ]:
         raise SnapshotError(
             f"{target} is inside the snapshot; name another folder for the CSV files"
         )

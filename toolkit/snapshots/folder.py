@@ -1,4 +1,8 @@
-"""The folder of a snapshot: one writer at once, replaced in one step or left as it was."""
+"""The folder of a snapshot: one writer at once, replaced in one step or left as it was.
+
+In an object store nothing can be locked or renamed. There a snapshot is written once and never
+replaced, and of several writers the first to put the manifest there wins.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
 from toolkit.errors import SnapshotError, writing
 from toolkit.snapshots.manifest import MANIFEST, Manifest, read_manifest, sync_folder
+from toolkit.snapshots.store_path import StorePath
 
 _LOCK = ".lock"
 _OURS = re.compile(
@@ -35,7 +41,7 @@ def replace_snapshot(folder: Path, write: Callable[[Path, str], Manifest]) -> Ma
             be written to.
     """
     with on_disk(folder), _alone(folder):
-        name = f"data-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        name = _new_name()
         aside = folder / f".partial-{name}"
         before = _current(folder)
         aside.mkdir(mode=0o700)
@@ -56,6 +62,109 @@ def replace_snapshot(folder: Path, write: Callable[[Path, str], Manifest]) -> Ma
     return manifest
 
 
+def add_snapshot(folder: StorePath, write: Callable[[Path, str], Manifest]) -> Manifest:
+    """Put a snapshot into an object store; nobody sees it before it is complete.
+
+    The files are written on this machine first, so what is sent is what the checksums are of.
+
+    Args:
+        folder: A prefix without objects.
+        write: As in `replace_snapshot`.
+
+    Raises:
+        SnapshotError: There is a snapshot or another object, or the store refuses.
+    """
+    _require_free(folder)
+    with TemporaryDirectory(prefix="so2-") as aside:
+        here, name = Path(aside), _new_name()
+        with writing(here, SnapshotError, left="TMPDIR names another."):
+            manifest = write(here, name)
+        with _sending(folder):
+            _send(manifest, here, folder, name)
+            with suppress(OSError):  # what killed runs and slower writers left is of no snapshot
+                for path in folder.iterdir():
+                    if path.name not in {name, MANIFEST}:
+                        path.remove()
+    return manifest
+
+
+def _send(manifest: Manifest, here: Path, folder: StorePath, name: str) -> None:
+    """Send the files, then the manifest; if that fails, delete them."""
+    body = manifest.encoded()
+    try:
+        for file in manifest.files():
+            (folder / file.name).upload(here / file.name.rpartition("/")[2])
+        (folder / MANIFEST).create(body)
+    except BaseException as error:
+        with suppress(OSError):  # whose manifest is there is unknown then: the files stay
+            if _body(folder) != body:
+                (folder / name).remove()
+            elif isinstance(error, OSError):
+                return  # it is there, and only the response was lost
+        raise
+
+
+@contextmanager
+def _sending(folder: StorePath) -> Iterator[None]:
+    """Turn a failed request into a `SnapshotError` that says why."""
+    try:
+        yield
+    except FileExistsError:
+        raise _taken(folder) from None
+    except OSError as error:
+        raise SnapshotError(f"{folder} cannot be written: {error}") from None
+
+
+def copy_snapshot(manifest: Manifest, folder: StorePath, here: Path) -> None:
+    """Copy a snapshot from an object store into a folder that is for this user alone.
+
+    Raises:
+        SnapshotError: It cannot be read, or the folder cannot be written to.
+    """
+    try:
+        for file in manifest.files():
+            (here / file.name).parent.mkdir(mode=0o700, exist_ok=True)
+            (here / file.name).touch(mode=0o600)
+            (folder / file.name).download(here / file.name)
+        manifest.write(here)
+    except OSError as error:
+        raise SnapshotError(f"{folder} cannot be copied to {here}: {error}") from None
+
+
+def _require_free(folder: StorePath) -> None:
+    with _sending(folder):
+        names = {path.name for path in folder.iterdir()}
+    if MANIFEST in names:
+        raise _taken(folder)
+    if others := sorted(name for name in names if not _OURS.fullmatch(name)):
+        raise _in_use(folder, others)
+
+
+def _taken(folder: StorePath) -> SnapshotError:
+    return SnapshotError(
+        f"{folder} holds a snapshot, and none is replaced in an object store. Name another "
+        "address, such as one that ends in the date."
+    )
+
+
+def _in_use(folder: Path | StorePath, others: list[str]) -> SnapshotError:
+    return SnapshotError(
+        f"{folder} holds other files ({', '.join(others[:3])}); name a new or empty folder for the "
+        "snapshot"
+    )
+
+
+def _body(folder: StorePath) -> bytes | None:
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _new_name() -> str:
+    return f"data-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+
+
 def on_disk(path: Path) -> AbstractContextManager[None]:
     """Turn a failed write into a `SnapshotError` that says what to do."""
     return writing(path, SnapshotError, left="What was there is as it was.")
@@ -67,10 +176,7 @@ def _alone(folder: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     others = [path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
     if others and not (folder / MANIFEST).exists():
-        raise SnapshotError(
-            f"{folder} holds other files ({', '.join(sorted(others)[:3])}); name a new or empty "
-            "folder for the snapshot"
-        )
+        raise _in_use(folder, sorted(others))
     try:
         with FileLock(folder / _LOCK, timeout=0, mode=0o600):
             # Remove what a killed run was writing.

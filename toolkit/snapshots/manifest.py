@@ -7,6 +7,8 @@ import os
 import platform as machine
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import SnapshotError
+from toolkit.snapshots.store_path import StorePath
 
 MANIFEST = "manifest.json"
 
@@ -127,17 +130,18 @@ class Manifest(_Model):
         """Return all files but the manifest."""
         return [*(resource.file for resource in self.resources.values()), self.problems]
 
-    def write(self, folder: Path) -> None:
-        """Put the manifest in place in one step, safe against a crash at any moment.
-
-        Its first line is the checksum of all others.
-        """
+    def encoded(self) -> bytes:
+        """Return the bytes of the manifest, whose first line is the checksum of all others."""
         body = self.model_dump_json(indent=2).encode() + b"\n"
         digest = hashlib.sha256(body).hexdigest().encode()
+        return body.replace(b"{\n", b'{\n  "sha256": "' + digest + b'",\n', 1)
+
+    def write(self, folder: Path) -> None:
+        """Put the manifest in place in one step, safe against a crash at any moment."""
         handle, aside = tempfile.mkstemp(dir=folder, prefix=f".{MANIFEST}-")  # new, mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(body.replace(b"{\n", b'{\n  "sha256": "' + digest + b'",\n', 1))
+                file.write(self.encoded())
                 file.flush()
                 os.fsync(file.fileno())
             Path(aside).replace(folder / MANIFEST)
@@ -146,22 +150,21 @@ class Manifest(_Model):
         sync_folder(folder)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path | StorePath) -> Manifest:
     """Return the manifest in a folder.
 
     Raises:
         SnapshotError: There is none, it was changed, or another version wrote it.
     """
     path = folder / MANIFEST
-    try:
-        written = path.read_bytes()
-    except FileNotFoundError:
-        raise SnapshotError(
-            f"{folder} holds no snapshot: it has no {MANIFEST}. Take one with "
-            "tk.take_snapshot(platform, folder) or `so2 fetch FOLDER`."
-        ) from None
-    except OSError as error:
-        raise SnapshotError(f"{path} cannot be read: {error}") from None
+    with reading(path):
+        try:
+            written = path.read_bytes()
+        except FileNotFoundError:
+            raise SnapshotError(
+                f"{folder} holds no snapshot: it has no {MANIFEST}. Take one with "
+                "tk.take_snapshot(platform, folder) or `so2 fetch FOLDER`."
+            ) from None
     digest = _DIGEST.match(written)
     body = b"{\n" + written[digest.end() :] if digest else written
     if digest and hashlib.sha256(body).hexdigest().encode() != digest[1]:
@@ -180,7 +183,17 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def damaged(path: Path, how: str) -> SnapshotError:
+@contextmanager
+def reading(path: Path | StorePath) -> Iterator[None]:
+    """Turn a failed read into a `SnapshotError` that says why."""
+    try:
+        with path.asked() if isinstance(path, StorePath) else nullcontext():
+            yield
+    except OSError as error:
+        raise SnapshotError(f"{path} cannot be read: {error}") from None
+
+
+def damaged(path: Path | StorePath, how: str) -> SnapshotError:
     """Return the error for a file that was changed."""
     return SnapshotError(
         f"{path} has changed since the snapshot was written: {how}. Restore it from a copy, or "
@@ -188,26 +201,27 @@ def damaged(path: Path, how: str) -> SnapshotError:
     )
 
 
-def require_as_written(path: Path, file: File) -> None:
+def require_as_written(path: Path | StorePath, file: File) -> None:
     """Check a file against the manifest, reading it once.
 
     Raises:
         SnapshotError: It is missing, or changed.
     """
-    try:
-        size = path.stat().st_size
-        if size != file.bytes:
-            raise damaged(path, f"it has {size:,} bytes instead of {file.bytes:,}")
-        if file_sha256(path) != file.sha256:
-            raise damaged(path, "its checksum differs")
-    except FileNotFoundError:
-        raise damaged(path, "it is missing") from None
-    except OSError as error:
-        raise damaged(path, f"it cannot be read: {error}") from None
+    with reading(path):
+        try:
+            size = path.size() if isinstance(path, StorePath) else path.stat().st_size
+            if size != file.bytes:
+                raise damaged(path, f"it has {size:,} bytes instead of {file.bytes:,}")
+            if file_sha256(path) != file.sha256:
+                raise damaged(path, "its checksum differs")
+        except FileNotFoundError:
+            raise damaged(path, "it is missing") from None
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Path | StorePath) -> str:
     """Return the SHA-256 of a file's bytes."""
+    if isinstance(path, StorePath):
+        return path.sha256()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -34,8 +34,10 @@ from toolkit.snapshots.manifest import (
     Resource,
     day,
     read_manifest,
+    reading,
     require_as_written,
 )
+from toolkit.snapshots.store_path import StorePath, place, scan
 
 _MOST_CHANGES = 10  # of a snapshot while it is opened
 
@@ -45,7 +47,7 @@ class Snapshot:
     """Saved records; replaces a platform in `load_*`, `scan` and `load_study`.
 
     Attributes:
-        folder: Where it is.
+        folder: Where it is, a `Path`; in an object store, an object that can be used like one.
         manifest: Its contents, source and moment.
 
     Examples:
@@ -57,7 +59,7 @@ class Snapshot:
         'snapshot of 2026-01-01, sandbox: 50 simulated learners (seed 7)'
     """
 
-    folder: Path
+    folder: Path | StorePath
     manifest: Manifest
 
     @property
@@ -84,7 +86,7 @@ class Snapshot:
 
     def problems(self) -> pl.DataFrame:
         """What could not be taken as it came, of all three resources."""
-        return pl.read_parquet(self._path(self.manifest.problems), glob=False)
+        return self._collected(self._stored(self.manifest.problems))
 
     def scan(self, resource: str) -> pl.LazyFrame:
         """Return the records of a resource, lazily, with the columns of its schema.
@@ -92,7 +94,7 @@ class Snapshot:
         `email` is null unless identities were kept.
         """
         table = RESOURCES[resource]
-        stored = pl.scan_parquet(self._path(self._resource(resource).file), glob=False)
+        stored = self._stored(self._resource(resource).file)
         if self.manifest.identities == "pseudonymous":
             stored = stored.with_columns(email=pl.lit(None, pl.String))
         return stored.select(table.names)
@@ -101,7 +103,7 @@ class Snapshot:
         """Return a resource as `fetch` does."""
         kept = self._resource(resource)
         return Load(
-            self.scan(resource).collect(),
+            self._collected(self.scan(resource)),
             self.problems().filter(pl.col("resource") == resource),
             Provenance(
                 resource=resource,
@@ -117,14 +119,19 @@ class Snapshot:
             ),
         )
 
-    def _path(self, file: File) -> Path:
+    def _stored(self, file: File) -> pl.LazyFrame:
         path = self.folder / file.name
-        if not path.is_file():
-            raise SnapshotError(
-                f"{self.folder}: newer snapshots have replaced this one since it was opened; open "
-                "it again"
-            )
-        return path
+        with reading(path):
+            if path.is_file():
+                return scan(path)
+        raise SnapshotError(
+            f"{self.folder}: newer snapshots have replaced this one since it was opened; open it "
+            "again"
+        )
+
+    def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        with reading(self.folder):
+            return rows.collect()
 
     def _resource(self, name: str) -> Resource:
         for resource, kept in self.manifest.resources.items():
@@ -137,16 +144,17 @@ class Snapshot:
         return f"<{self.source}: {rows}; identities: {self.manifest.identities}>"
 
 
-def open_snapshot(folder: str | Path) -> Snapshot:
+def open_snapshot(folder: str | Path | StorePath) -> Snapshot:
     """Open a snapshot: check its files against their checksums, without loading records.
 
     A snapshot that is replaced meanwhile is opened as it was before or as it is after.
 
     Args:
-        folder: The folder given to `take_snapshot`.
+        folder: The folder given to `take_snapshot`, or the address s3://bucket/path.
 
     Raises:
         SnapshotError: There is no snapshot, or one of its files is missing, changed or truncated.
+        ConfigurationError: The settings of AWS are incomplete or unsafe.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -155,7 +163,7 @@ def open_snapshot(folder: str | Path) -> Snapshot:
         ...     open_snapshot(folder).as_of == taken.as_of
         True
     """
-    target = Path(folder)
+    target = place(folder)
     manifest = read_manifest(target)
     for _ in range(_MOST_CHANGES):
         try:
@@ -173,8 +181,8 @@ def open_snapshot(folder: str | Path) -> Snapshot:
     )
 
 
-def list_snapshots(folder: str | Path) -> pl.DataFrame:
-    """List the snapshots in a folder and in the folders directly below it.
+def list_snapshots(folder: str | Path | StorePath) -> pl.DataFrame:
+    """List the snapshots in a folder, or at an address, and in the folders directly below it.
 
     One row per snapshot, the oldest first: folder, as_of, source, identities, key_fingerprint,
     the number of records of each resource, problems, bytes on disk.
@@ -189,11 +197,12 @@ def list_snapshots(folder: str | Path) -> pl.DataFrame:
         ...     list_snapshots(folder)["as_of"].item() == taken.as_of
         True
     """
-    top = Path(folder)
-    if not top.is_dir():
-        raise SnapshotError(f"there is no folder {top}")
-    found = [path.parent for path in [top / MANIFEST, *sorted(top.glob(f"*/{MANIFEST}"))]]
-    rows = [_listed(place) for place in found if (place / MANIFEST).exists()]
+    top = place(folder)
+    with reading(top):
+        if not top.is_dir():
+            raise SnapshotError(f"there is no folder {top}")
+        found = [path for path in (top, *top.iterdir()) if (path / MANIFEST).is_file()]
+    rows = [_listed(path) for path in found]
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "folder": pl.String,
         "as_of": pl.Datetime("us", "UTC"),
@@ -205,7 +214,7 @@ def list_snapshots(folder: str | Path) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema).sort("as_of", "folder")
 
 
-def _listed(folder: Path) -> dict[str, object]:
+def _listed(folder: Path | StorePath) -> dict[str, object]:
     manifest = read_manifest(folder)
     return {
         "folder": str(folder),
@@ -226,7 +235,7 @@ def stored_schema(table: Table, identities: Identities) -> pl.Schema:
 
 
 @contextmanager
-def opened(source: Source | str | Path) -> Iterator[Source]:
+def opened(source: Source | str | Path | StorePath) -> Iterator[Source]:
     """A source as it is, or what lies in a folder or at an address, closed at the end.
 
     Raises:
@@ -237,4 +246,4 @@ def opened(source: Source | str | Path) -> Iterator[Source]:
         with Platform(platform_settings(source)) as platform:
             yield platform
     else:
-        yield open_snapshot(source) if isinstance(source, str | Path) else source
+        yield open_snapshot(source) if isinstance(source, str | Path | StorePath) else source

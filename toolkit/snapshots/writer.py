@@ -17,7 +17,7 @@ from toolkit.release.keys import PseudonymKey, pseudonym_key
 from toolkit.release.pseudonyms import pseudonymize
 from toolkit.schemas import RESOURCES, Table
 from toolkit.snapshots.files import Files, coarse_times
-from toolkit.snapshots.folder import replace_snapshot
+from toolkit.snapshots.folder import add_snapshot, replace_snapshot
 from toolkit.snapshots.manifest import (
     File,
     Identities,
@@ -28,6 +28,7 @@ from toolkit.snapshots.manifest import (
     Times,
 )
 from toolkit.snapshots.snapshot import Snapshot, stored_schema
+from toolkit.snapshots.store_path import StorePath, place
 
 _MOST_CHANGES = 3  # responses that changed during the download
 
@@ -46,9 +47,13 @@ def take_snapshot(
     An existing snapshot in the folder is replaced once the new one is complete, not before.
     Records are sorted by learner and course. Only this user can read the folders and files.
 
+    At an address s3://bucket/path there must be no snapshot yet: none is replaced there. The files
+    are written to the temporary folder first. Who can read them is for the bucket to decide.
+
     Args:
         platform: The platform to load from.
-        folder: Where to write; created if missing.
+        folder: Where to write; created if missing. Or an address in an object store,
+            s3://bucket/path (extra `cloud`); gs:// and az:// are untested.
         course_id: Only this course, or these.
         identities: "pseudonymous" drops email addresses and replaces usernames with keyed
             pseudonyms; "keep" writes both to disk.
@@ -60,7 +65,8 @@ def take_snapshot(
     Raises:
         SnapshotError: Another run is writing into the folder, it holds other files, or it cannot
             be written to.
-        ConfigurationError: The pseudonym key is weak, or `identities` or `times` is invalid.
+        ConfigurationError: The pseudonym key is weak, `identities` or `times` is invalid, or the
+            settings of AWS are incomplete or unsafe.
         ToolkitError: Whatever `load_grades` raises. The folder is left as it was.
 
     Examples:
@@ -77,11 +83,13 @@ def take_snapshot(
     secret = None if identities == "keep" else pseudonym_key(key)
     asked = several("course_id", course_id)
     exactness: Times = times or ("exact" if identities == "keep" else "day")
-    target = Path(folder)
+    target = place(folder)
 
     def write(aside: Path, name: str) -> Manifest:
         return _Writer(platform, aside, name, secret, exactness).write(asked or [None])
 
+    if isinstance(target, StorePath):
+        return Snapshot(target, add_snapshot(target, write))
     return Snapshot(target, replace_snapshot(target, write))
 
 

@@ -1,0 +1,253 @@
+"""Paths in an object store, with the part of `pathlib.Path` that snapshots use."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from toolkit.errors import SnapshotError
+from toolkit.extras import extra
+from toolkit.snapshots import aws
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # of two letters: one is a Windows drive
+_ADDRESS = re.compile(r"(s3|gs|az)://([\w.-]+)((?:/[\w .,=@+:()-]+)*)/*")
+_PART = 16 * 2**20  # bytes of a file that are sent or received at once
+_PARTS_AT_ONCE = 4
+
+
+class _RefusedError(OSError):
+    """A request failed; says why."""
+
+
+@dataclass(frozen=True, order=True)
+class StorePath:
+    """An object, or all objects below a prefix, as a path is a file or a folder.
+
+    A failed request raises an `OSError` that says why in the store's own code, such as
+    AccessDenied, and repeats nothing else of its response, which may hold keys.
+
+    Attributes:
+        root: The bucket, such as "s3://bucket".
+        key: The path in it.
+        for_polars: What Polars needs to read it; none of it is a key.
+
+    Examples:
+        >>> import os
+        >>> path = StorePath.of("s3://bucket/snapshots/2026-01-01/") / "manifest.json"
+        >>> str(path), path.name, str(path.parent.parent)
+        ('s3://bucket/snapshots/2026-01-01/manifest.json', 'manifest.json', 's3://bucket/snapshots')
+    """
+
+    root: str
+    key: str
+    _store: ObjectStore = field(repr=False, compare=False)
+    for_polars: dict[str, Any] = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, address: str) -> StorePath:
+        """Return the path at an address, s3://bucket/path; gs:// and az:// as well.
+
+        Raises:
+            SnapshotError: The address is none of these.
+            ConfigurationError: The settings of AWS are incomplete or unsafe.
+        """
+        found = _ADDRESS.fullmatch(address)
+        key = found[3].strip("/") if found else ""
+        if found is None or {".", ".."} & set(key.split("/")):
+            raise SnapshotError(  # without the address: it may hold a key
+                "the address of a snapshot must look like s3://bucket/path (or gs://, az://), with "
+                "no user name and no query; credentials come from the environment"
+            )
+        root = f"{found[1]}://{found[2]}"
+        store, for_polars = aws.s3(root) if found[1] == "s3" else _other(root)
+        return cls(root, key, store, for_polars)
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def parent(self) -> StorePath:
+        """What it is directly below; the bucket is below itself."""
+        return self._at(self.key.rpartition("/")[0])
+
+    def __truediv__(self, below: str) -> StorePath:
+        return self._at(f"{self.key}/{below}".strip("/"))
+
+    def __str__(self) -> str:
+        return f"{self.root}/{self.key}".rstrip("/")
+
+    def _at(self, key: str) -> StorePath:
+        return StorePath(self.root, key, self._store, self.for_polars)
+
+    def is_file(self) -> bool:
+        """Whether there is an object of this name."""
+        try:
+            self.size()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_dir(self) -> bool:
+        """Whether there are objects below it."""
+        return any(True for _ in self._below())
+
+    def exists(self) -> bool:
+        """Whether there is an object of this name, or one below it."""
+        return self.is_file() or self.is_dir()
+
+    def iterdir(self) -> Iterator[StorePath]:
+        """Yield what is directly below it."""
+        import obstore
+
+        with self.asked():
+            found = obstore.list_with_delimiter(self._store, self.key or None)
+        yield from (self._at(key) for key in found["common_prefixes"])
+        yield from (self._at(item["path"]) for item in found["objects"])
+
+    def _below(self) -> Iterator[str]:
+        import obstore
+
+        with self.asked():
+            for chunk in obstore.list(self._store, self.key or None):
+                yield from (item["path"] for item in chunk)
+
+    def size(self) -> int:
+        """Return how many bytes an object has."""
+        import obstore
+
+        with self.asked():
+            return obstore.head(self._store, self.key)["size"]
+
+    def read_bytes(self) -> bytes:
+        """Return a small object."""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield an object in pieces."""
+        import obstore
+
+        with self.asked():
+            for chunk in obstore.get(self._store, self.key).stream(min_chunk_size=_PART):
+                yield bytes(chunk)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of an object's bytes."""
+        digest = hashlib.sha256()
+        for chunk in self.chunks():
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def upload(self, file: Path) -> None:
+        """Make a file an object, piece by piece; it is seen when it is complete."""
+        import obstore
+
+        with self.asked():
+            obstore.put(
+                self._store, self.key, file, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
+            )
+
+    def download(self, file: Path) -> None:
+        """Write an object to a file, piece by piece."""
+        with file.open("wb") as copy:
+            copy.writelines(self.chunks())
+
+    def create(self, body: bytes) -> None:
+        """Make an object in one request.
+
+        Raises:
+            FileExistsError: There is one, and the store can tell while it writes.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
+
+        with self.asked():
+            try:
+                obstore.put(self._store, self.key, body, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                raise FileExistsError(str(self)) from None
+            except BaseError as error:
+                if not isinstance(error, NotSupportedError) and "NotImplemented" not in str(error):
+                    raise
+                obstore.put(self._store, self.key, body, use_multipart=False)
+
+    def remove(self) -> None:
+        """Delete all objects below it."""
+        import obstore
+
+        with self.asked():
+            if found := list(self._below()):
+                obstore.delete(self._store, found)
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Turn what a request, also one of Polars, fails with into an `OSError` without secrets."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (_RefusedError, FileExistsError):
+            raise
+        except (BaseError, OSError, pl.exceptions.ComputeError) as error:
+            if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in str(error):
+                raise FileNotFoundError(str(self)) from None
+            raise _RefusedError(_reason(str(error))) from None
+
+
+def _other(root: str) -> tuple[ObjectStore, dict[str, Any]]:
+    """Leave it to obstore and Polars to find keys."""
+    with extra("cloud"):
+        from obstore.store import from_url
+    return from_url(root), {}
+
+
+def place(given: str | Path | StorePath) -> Path | StorePath:
+    """Return the folder or the prefix that is named; `Path("s3://b")` counts as its address.
+
+    Raises:
+        SnapshotError: It is an address where no snapshot can be.
+
+    Examples:
+        >>> place("snapshots/2026-01-01").name
+        '2026-01-01'
+    """
+    if isinstance(given, StorePath):
+        return given
+    text = str(given)
+    if isinstance(given, Path):
+        text = given.as_posix().replace(":/", "://", 1)
+    return StorePath.of(text) if _SCHEME.match(text) else Path(given)
+
+
+def scan(path: Path | StorePath) -> pl.LazyFrame:
+    """Return the rows of a Parquet file, lazily."""
+    options = path.for_polars if isinstance(path, StorePath) else {}
+    return pl.scan_parquet(str(path), glob=False, **options)
+
+
+def _reason(told: str) -> str:
+    """Say why a request failed; the response itself may hold keys."""
+    known = {
+        "NoSuchBucket": "there is no such bucket",
+        "169.254.": "there are no credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY",
+        "redirect": "the bucket is in another region; set AWS_REGION",
+    }
+    for sign, meaning in known.items():
+        if sign in told:
+            return meaning
+    said = re.search(r"<Code>(\w+)</Code>", told) or re.search(r"status code: (\d+)", told)
+    if said is None:
+        return "the store does not respond"
+    return f"the store {'denies access' if 'code: 403' in told else 'fails'} ({said[1]})"
