@@ -10,7 +10,7 @@ from odd_names import ODD, SITE, odd_snapshot
 from playwright.sync_api import Browser, Page
 
 import toolkit as tk
-from toolkit.text import words
+from toolkit.text import naming
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -99,7 +99,7 @@ def test_each_odd_course_is_named_apart_and_opens_in_the_explorer(
     names = index.locator("#course-table tbody th").all_inner_texts()
     assert len(set(names)) == len(names) == len(ODD)
     for kind, odd in ODD.items():
-        begun = words.name(odd)[:8].strip()
+        begun = naming.name(odd)[:8].strip()
         assert any(name.startswith(begun) for name in names), kind
     anchors = index.locator("#course-table tbody a").evaluate_all("all => all.map(a => a.hash)")
     explorer = opened(browser, folder / "05-course-explorer.html", faults)

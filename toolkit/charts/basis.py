@@ -8,7 +8,7 @@ import polars as pl
 
 from toolkit.results.result import Released
 from toolkit.schemas import Role
-from toolkit.text import words
+from toolkit.text import naming, words
 
 MOST = 30  # rows of a chart; of more, only the highest and the lowest are drawn
 NOTHING = "too few learners to show"
@@ -27,7 +27,7 @@ def labelled(released: Released, *columns: str) -> pl.DataFrame:
         pl.Series(f"text_{name}", [figure(row, name, released) for row in rows], pl.String)
         for name in columns
     ]
-    group = pl.Series("group", words.labels(frame, released.by), pl.String)
+    group = pl.Series("group", naming.labels(frame, released.by), pl.String)
     named = frame.with_columns(*texts)
     return named if "group" in released.schema.names else named.with_columns(group)
 

@@ -10,7 +10,7 @@ from toolkit.charts.basis import NOTHING, labelled, subtitle, with_interval
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
-from toolkit.text import words
+from toolkit.text import naming, words
 
 MOST_PAIRS = 30
 
@@ -32,7 +32,7 @@ def pairs(
     most = seen.sort(pl.col("difference").abs(), descending=True).head(MOST_PAIRS)
     most = most.sort("difference", descending=True)
     told = [_pair(row, released) for row in most.iter_rows(named=True)]
-    names = words.distinct([f"{words.name(a)} − {words.name(b)}" for a, b, *_ in told])
+    names = naming.distinct([f"{naming.name(a)} − {naming.name(b)}" for a, b, *_ in told])
     drawn = most.select(
         value="difference", low="simultaneous_low", high="simultaneous_high"
     ).with_columns(

@@ -7,7 +7,7 @@ import polars as pl
 from toolkit.charts.basis import subtitle
 from toolkit.charts.step_curves import Plot
 from toolkit.results.result import Released
-from toolkit.text import curves, left_out, words
+from toolkit.text import curves, left_out, naming, words
 
 TOGETHER = 7  # more curves than well visible colours stand side by side
 MOST_PANELS = 30
@@ -19,7 +19,7 @@ def in_panels(released: Released, value: str) -> tuple[pl.DataFrame, list[str], 
     Returns:
         The rows of the groups that have a curve; their names, in order; the other names.
     """
-    names = pl.Series("panel", words.labels(released.frame, released.by), pl.String)
+    names = pl.Series("panel", naming.labels(released.frame, released.by), pl.String)
     named = released.frame.with_columns(names)
     known = pl.col(value).is_not_null().any().over("panel")
     drawn = named.filter(known)
@@ -100,7 +100,7 @@ def mixture(rows: pl.DataFrame) -> list[str]:
     """Say to which mixture the groups are standardized, if to any."""
     if "within" not in rows.columns or rows.is_empty():
         return []
-    return [f"Standardized to the same mixture by {words.strata(rows['within'][0])}"]
+    return [f"Standardized to the same mixture by {naming.strata(rows['within'][0])}"]
 
 
 def _reasons(exclusions: Released | None) -> str:

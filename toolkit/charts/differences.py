@@ -12,7 +12,7 @@ from toolkit.charts.curve_tables import mixture
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
-from toolkit.text import words
+from toolkit.text import naming, words
 
 
 def rmst(
@@ -99,7 +99,7 @@ def _differences(
     if notes and hidden.height:
         notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
         hidden = hidden.clear()
-    reference = words.name(_first(released).get("reference"))
+    reference = naming.name(_first(released).get("reference"))
     finding = _finding(seen, reference, ways, released.alpha)
     notes = [f"Reference: {reference}", _note(released), *mixture(named), *notes]
     n, level = int(named["n_learners"].sum() or 0), words.kind_of_interval(released)

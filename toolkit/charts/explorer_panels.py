@@ -12,7 +12,7 @@ from toolkit.charts.basis import MOST, NOTHING, labelled
 from toolkit.charts.theme import MUTED, PALETTE, RULE, WITHHELD
 from toolkit.release.curves import ticks
 from toolkit.results.result import Released
-from toolkit.text import words
+from toolkit.text import naming, words
 from toolkit.text.choices import FEWEST, RATE, UNDATED, Pair
 
 PAIR = ["course", "cohort"]
@@ -263,7 +263,7 @@ def _ranked(released: Released) -> pl.DataFrame:
     slot = pl.when(pl.col("n_courses") <= MOST).then(place).otherwise(slot)
     hidden = pl.when(is_known).then(_HALF).otherwise(MOST + 1)
     names = seen["course"].unique().sort().to_list()
-    told = words.distinct([words.name(name) for name in names], _NAME)
+    told = naming.distinct([naming.name(name) for name in names], _NAME)
     return ranked.with_columns(
         is_shown=is_shown,
         slot=pl.when(is_shown).then(slot).otherwise(hidden),

@@ -19,7 +19,7 @@ from toolkit.charts.curve_tables import (
 from toolkit.charts.step_curves import Plot, many_panels, one_panel
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
-from toolkit.text import curves, words
+from toolkit.text import curves, naming, words
 
 _NO_POINTS = pl.DataFrame(
     schema={"panel": pl.String, "series": pl.String, "duration": pl.Float64, "value": pl.Float64}
@@ -197,12 +197,16 @@ def _ends_reached(rows: pl.DataFrame, unit: str) -> str:
     )
     by = f"By {unit} {words.days(day)}, "
     if last["panel"].n_unique() == 1:
-        shares = (f"{words.percent(share)} {words.name(end)}" for _, end, share in last.iter_rows())
+        shares = (
+            f"{words.percent(share)} {naming.name(end)}" for _, end, share in last.iter_rows()
+        )
         return f"{by}{', '.join(shares)}"
     end = "passed" if "passed" in last["end"] else last["end"][0]
     by_share = last.filter(end=end).sort(value, maintain_order=True)
     (low, _, least), (high, _, most) = by_share.row(0), by_share.row(-1)
-    return f"{by}{words.percent(least)} {words.name(end)} in {low}, {words.percent(most)} in {high}"
+    return (
+        f"{by}{words.percent(least)} {naming.name(end)} in {low}, {words.percent(most)} in {high}"
+    )
 
 
 def _peaks(rows: pl.DataFrame, groups: list[str], unit: str) -> str:

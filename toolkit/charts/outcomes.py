@@ -12,7 +12,7 @@ from toolkit.errors import SchemaError
 from toolkit.results.result import Released
 from toolkit.schemas import Role
 from toolkit.schemas.outcome_results import RATES
-from toolkit.text import words
+from toolkit.text import naming, words
 
 
 def outcomes(
@@ -93,8 +93,8 @@ def _rates(
     ends = released.schema.interval_of(rate) or ("", "")
     named = labelled(released, k, n, rate)
     if "group" in released.schema.names:
-        plain = [words.name(value) for value in named["group"]]
-        named = named.with_columns(group=pl.Series(words.distinct(plain), dtype=pl.String))
+        plain = [naming.name(value) for value in named["group"]]
+        named = named.with_columns(group=pl.Series(naming.distinct(plain), dtype=pl.String))
     is_total = pl.col("is_total") if "is_total" in named.columns else pl.lit(value=False)
     rows = named.filter(~is_total).with_columns(
         value=pl.col(rate), low=pl.col(ends[0]), high=pl.col(ends[1])

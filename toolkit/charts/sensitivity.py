@@ -10,8 +10,8 @@ from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
 from toolkit.schemas.paper_results import AS_REPORTED
+from toolkit.text import naming, words
 from toolkit.text import sensitivity as said
-from toolkit.text import words
 
 
 def sensitivity(
@@ -26,7 +26,7 @@ def sensitivity(
     """
     name = said.figure(released)
     rows = released.frame.rows(named=True)
-    labels = words.distinct([f"{row['choice']}: {words.name(row['value'])}" for row in rows])
+    labels = naming.distinct([f"{row['choice']}: {naming.name(row['value'])}" for row in rows])
     texts = [
         with_interval(said.told(row, name, released), said.between(row, name, released))
         for row in rows

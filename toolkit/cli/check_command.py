@@ -18,7 +18,7 @@ from toolkit.config import settings
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName
 from toolkit.snapshots.store_path import place
-from toolkit.text.words import clean
+from toolkit.text.naming import clean
 
 RESOURCES = ("grades", "enrollments", "completion")
 COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}

@@ -14,7 +14,7 @@ from rich.table import Table
 import toolkit as tk
 from toolkit.cli.telling import complain
 from toolkit.reports.key_figures import as_tiles
-from toolkit.text.words import clean
+from toolkit.text.naming import clean
 
 
 def report_command(

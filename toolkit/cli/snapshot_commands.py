@@ -14,7 +14,7 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.errors import SnapshotError
-from toolkit.text.words import clean
+from toolkit.text.naming import clean
 
 _SHARES = ("unique", "below_5")
 Folder = Annotated[str, typer.Argument(help="The snapshot's folder, or s3://bucket/path.")]

@@ -7,7 +7,7 @@ import warnings
 
 from rich.console import Console
 
-from toolkit.text.words import clean
+from toolkit.text.naming import clean
 
 
 def complain(said: object) -> None:

@@ -22,7 +22,7 @@ from toolkit.study import Study, load_study
 from toolkit.survival.durations import time_to_pass
 from toolkit.survival.kaplan_meier import kaplan_meier
 from toolkit.survival.summary import survival_summary
-from toolkit.text import words
+from toolkit.text import naming, words
 from toolkit.text.choices import RATE
 from toolkit.text.curves import end
 from toolkit.text.losses import Loss, largest_losses
@@ -166,7 +166,7 @@ def read_courses(
     known = rates.sort(
         [RATE, "n_enrolled", "course"], descending=[True, True, False], nulls_last=True
     )
-    names = words.distinct([words.name(name) for name in known.frame["course"]])
+    names = naming.distinct([naming.name(name) for name in known.frame["course"]])
     rows = []
     for row, name in zip(known.frame.iter_rows(named=True), names, strict=True):
         title = row["course"]
@@ -230,7 +230,7 @@ def most_lost(losses: dict[str, Loss]) -> str:
         return ""
     worst, loss = ranked[0]
     interval = f" (95% interval {loss.interval})" if loss.interval else ""
-    course = words.shortened(words.name(worst))
+    course = naming.shortened(naming.name(worst))
     if len(ranked) == 1:
         return f"Most learners are lost in {course}: {loss.words}{interval}."
     alike = sum(other.share == loss.share for _, other in ranked)
@@ -240,7 +240,7 @@ def most_lost(losses: dict[str, Loss]) -> str:
         told = f"{told} {others} as many."
     elif alike < len(ranked):
         second, next_loss = ranked[1]
-        told = f"{told} Next is {words.shortened(words.name(second))}: {next_loss.words}."
+        told = f"{told} Next is {naming.shortened(naming.name(second))}: {next_loss.words}."
     middle = words.percent(_median([one.share for one in losses.values()]) or 0.0)
     return (
         f"{told} The median of the largest losses of {words.plural(len(ranked), 'course')} "

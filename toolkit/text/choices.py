@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from toolkit.results.result import Released
-from toolkit.text import words
+from toolkit.text import naming, words
 from toolkit.text.losses import Loss, largest_losses
 
 ALL = "all"  # the cohort of all learners
@@ -60,7 +60,7 @@ def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[s
     rows = {(row["course"], row["cohort"]): row for row in ranked.iter_rows(named=True)}
     said = []
     for course, cohort in pairs:
-        whom = words.shortened(words.name(course)) + ("" if cohort == ALL else f", {cohort}")
+        whom = naming.shortened(naming.name(course)) + ("" if cohort == ALL else f", {cohort}")
         row = rows.get((course, cohort))
         if row is None or (course, cohort) in missing:
             said.append({"headline": f"{whom}: {missing[(course, cohort)]}", "text": ""})

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from toolkit.results.result import Released
-from toolkit.text import left_out, words
+from toolkit.text import left_out, naming, words
 from toolkit.text.narratives import TOO_FEW, _extremes, _hidden
 from toolkit.text.words import plural
 
@@ -37,7 +37,7 @@ def pairs(released: Released) -> str:
         return _verdicts(seen, released)
     most = seen.sort(pl.col("difference").abs(), descending=True, maintain_order=True)
     row = most.row(0, named=True)
-    a, b = words.name(row["group_a"]), words.name(row["group_b"])
+    a, b = naming.name(row["group_a"]), naming.name(row["group_b"])
     text = (
         f"The largest difference is between {a} and {b}: {_points(row, released)}, "
         f"{words.p_value(row['p_adjusted'])}.{words.for_all(released.frame.height)}"
@@ -61,7 +61,7 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
     ):
         rows = seen.filter(verdict=name)
         named = [
-            f"{words.name(row['group_a'])} and {words.name(row['group_b'])}, "
+            f"{naming.name(row['group_a'])} and {naming.name(row['group_b'])}, "
             f"{_points(row, released)}"
             for row in rows.head(MOST_VERDICTS).iter_rows(named=True)
         ]
@@ -84,13 +84,13 @@ def within_strata(released: Released) -> str:
     clear = pl.col("pooled_p_value") < released.alpha
     turned = clear & (pooled.sign() * pl.col("difference").sign() < 0)
     lost = clear & (p.is_null() | (p >= released.alpha)) & ~turned
-    where = f"Within the same {words.strata(seen['within'][0])}"
+    where = f"Within the same {naming.strata(seen['within'][0])}"
     if "verdict" in seen.columns:
         return f"{where}: {_verdicts(seen, released)}"
     most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)
     row = most.row(0, named=True)
     text = (
-        f"{where}, {words.name(row['group_a'])} and {words.name(row['group_b'])} differ by "
+        f"{where}, {naming.name(row['group_a'])} and {naming.name(row['group_b'])} differ by "
         f"{_points(row, released)}, {words.p_value(row['p_adjusted'])}; "
         f"overall by {words.percentage_points(row['pooled_difference'])}."
         f"{words.for_all(released.frame.height)}"
@@ -111,7 +111,7 @@ def within_strata(released: Released) -> str:
 def _alone(row: Row, released: Released) -> str:
     """Say how many of two groups are in strata without the other."""
     counts = pl.Series([row["n_excluded_a"], row["n_excluded_b"]], dtype=pl.Int64)
-    where = f"of these two in a {words.strata(row['within'])} without the other"
+    where = f"of these two in a {naming.strata(row['within'])} without the other"
     return left_out.told(counts, where, released)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from toolkit.results.result import Released
-from toolkit.text import words
+from toolkit.text import naming, words
 
 NO_TIME = "without a known time"
 
@@ -45,7 +45,7 @@ def why(frame: pl.DataFrame) -> str:
     """
     if "within" not in frame.columns or frame.is_empty():
         return NO_TIME
-    return f"{NO_TIME}, or in a {words.strata(frame['within'][0])} with few learners of a group"
+    return f"{NO_TIME}, or in a {naming.strata(frame['within'][0])} with few learners of a group"
 
 
 def in_groups(released: Released) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 from toolkit.results.result import Released
 from toolkit.schemas import Role
 from toolkit.schemas.outcome_results import PASSED_ASIDE
-from toolkit.text import left_out, words
+from toolkit.text import left_out, naming, words
 from toolkit.text.words import interval, percent, plural, share, told_count
 
 Row = dict[str, Any]
@@ -36,7 +36,7 @@ def outcomes(released: Released) -> str:
 def _one_outcome(row: Row, released: Released) -> str:
     n, min_n = row["n_enrolled"], released.min_n
     by = [name for name in released.by if name != "is_total"]
-    where = " · ".join(words.name(row[name], name) for name in by)
+    where = " · ".join(naming.name(row[name], name) for name in by)
     if n is None:
         return f"{where}: {TOO_FEW[:1].lower()}{TOO_FEW[1:]}" if where else TOO_FEW
     rate = "pass_rate_of_enrolled"
@@ -79,7 +79,7 @@ def _funnels(released: Released, steps: pl.DataFrame, before: dict[str, str]) ->
     )
     stage, n = worst["stage"].value_counts(sort=True).row(0)
     total = released.frame.select(by).n_unique()
-    whom = words.of_groups(n, words.labels(worst, by))
+    whom = words.of_groups(n, naming.labels(worst, by))
     return (
         f"Most learners are lost between {before[stage]} and {stage} in {whom}."
         f"{_hidden(total, worst.height)}"
@@ -126,7 +126,7 @@ def cohort_progress(released: Released) -> str:
     lengths = seen.group_by("days").len().sort("days")
     days = lengths.filter(pl.col("len") >= pl.col("len").max() / 2)["days"][-1]
     ranked = seen.filter(days=days).sort("reach_rate", maintain_order=True)
-    names = words.cohorts(ranked["cohort"])
+    names = naming.cohorts(ranked["cohort"])
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
     at = f"{days} days after enrollment, "
     if ranked.height == 1:
@@ -146,7 +146,7 @@ def cohort_progress(released: Released) -> str:
 
 
 def _cohort(row: Row, names: dict[Any, str], released: Released) -> str:
-    groups = [words.name(row[name], name) for name in released.by]
+    groups = [naming.name(row[name], name) for name in released.by]
     return ", ".join([names[row["cohort"]], *groups])
 
 
@@ -166,7 +166,7 @@ def repeats(released: Released) -> str:
     what = "who enroll again, without a date of it"
     undated = left_out.told(released.frame["n_undated"], what, released, group="course")
     return (
-        f"Most learners enroll again in {words.name(row['course'])}: {row['n_repeaters']:,} of "
+        f"Most learners enroll again in {naming.name(row['course'])}: {row['n_repeaters']:,} of "
         f"{told_count(row['n_learners'], released.min_n)}; {later} of them passed in a later run, "
         f"not in their first.{undated}"
     )
@@ -180,8 +180,8 @@ def transitions(released: Released) -> str:
         return "Too few learners go on from one course to another to show."
     row = seen.sort("move_rate", descending=True, maintain_order=True).row(0, named=True)
     return (
-        f"Of the {row['n_passed']:,} learners who passed {words.name(row['from_course'])}, "
-        f"{_rate(row, 'move_rate', released)} went on to {words.name(row['to_course'])}."
+        f"Of the {row['n_passed']:,} learners who passed {naming.name(row['from_course'])}, "
+        f"{_rate(row, 'move_rate', released)} went on to {naming.name(row['to_course'])}."
     )
 
 
@@ -241,7 +241,7 @@ def _extremes(
     if seen.is_empty():
         return TOO_FEW
     by = [name for name in (released.by if by is None else by) if name != "is_total"]
-    ranked = seen.with_columns(_name=pl.Series(words.labels(seen, by))).sort(
+    ranked = seen.with_columns(_name=pl.Series(naming.labels(seen, by))).sort(
         rate, maintain_order=True
     )
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)

@@ -8,7 +8,7 @@ import polars as pl
 
 from toolkit.results.result import Released
 from toolkit.schemas.paper_results import AS_REPORTED
-from toolkit.text import words
+from toolkit.text import naming, words
 
 Row = dict[str, Any]
 
@@ -45,7 +45,7 @@ def figure(released: Released) -> str:
 
 def described(row: Row) -> str:
     """A choice in words, and whom it leaves out: "as of 2025-10-03, which leaves out 40"."""
-    choice = words.clean(f"{row['choice']} {row['value']}").replace("pass rule", "a pass being")
+    choice = naming.clean(f"{row['choice']} {row['value']}").replace("pass rule", "a pass being")
     return f"{choice}, which leaves out {row['n_left_out']:,}" if row["n_left_out"] else choice
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from toolkit.results.result import Released
 from toolkit.schemas import PERSON_COURSE
 from toolkit.schemas.paper_results import COUNTS, MEDIAN
-from toolkit.text import words
+from toolkit.text import naming, words
 from toolkit.text.tables import ReadingTable, reading_table
 
 INDENT = "\u2003"
@@ -42,7 +42,7 @@ def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
         first, *others = _lines(part, released)
         lines.append([*first, words.ABSENT if apart is None else f"{apart:.2f}"])
         lines += [[*line, ""] for line in others]
-    names = words.distinct(["Characteristic", *columns, "SMD"])
+    names = naming.distinct(["Characteristic", *columns, "SMD"])
     of = f"Grouped by {released.by[-1]}." if released.by else "All who are enrolled."
     meanings = ["What is described.", *([of] * len(columns)), _MEANING]
     if len(groups) < 3:  # all, and at most one group: nothing is apart
@@ -62,7 +62,7 @@ def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
 
 def _by(released: Released) -> str:
     """The column that makes the groups, as a heading."""
-    text = words.clean(released.by[-1].replace("_", " "))
+    text = naming.clean(released.by[-1].replace("_", " "))
     return f"{text[:1].upper()}{text[1:]}"
 
 
@@ -99,7 +99,7 @@ def in_words(released: Released) -> str:
 def _columns(released: Released) -> dict[str, list[Row]]:
     """The rows of each group by its name, in the table's order; those of all first."""
     frame = released.frame
-    labels = pl.Series("_label", words.labels(frame, released.by), pl.String)
+    labels = pl.Series("_label", naming.labels(frame, released.by), pl.String)
     parts = frame.with_columns(labels).partition_by("_label", maintain_order=True)
     named = {part["_label"][0]: part.rows(named=True) for part in parts}
     return named if released.by or not named else {"All": next(iter(named.values()))}
@@ -122,7 +122,10 @@ def _lines(groups: list[list[Row]], released: Released) -> list[list[str]]:
     else:
         lines = [[_head(first), *([""] * len(groups))]]
         lines += [
-            [f"{INDENT}{words.name(level[0]['level'])}", *(_figure(row, released) for row in level)]
+            [
+                f"{INDENT}{naming.name(level[0]['level'])}",
+                *(_figure(row, released) for row in level),
+            ]
             for level in zip(*groups, strict=True)
         ]
     if any(of[0]["n_missing"] for of in groups):
@@ -136,7 +139,7 @@ def _head(row: Row) -> str:
 
 
 def _name(variable: str, *, capital: bool = False) -> str:
-    text = words.clean(variable.replace("_", " "))
+    text = naming.clean(variable.replace("_", " "))
     return text[:1].upper() + text[1:] if capital else text
 
 

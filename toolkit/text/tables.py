@@ -14,7 +14,7 @@ from toolkit.release.rounding import MIN_N
 from toolkit.results.registry import look_up
 from toolkit.results.result import Released, marked
 from toolkit.schemas import Column, Role, require_columns
-from toolkit.text import words
+from toolkit.text import naming, words
 
 _HEADINGS = {
     "df": "df",
@@ -137,7 +137,7 @@ def reading_table(
     shown = frame.head(rows)
     cells = [[cell(row, name, released) for name in wanted] for row in shown.iter_rows(named=True)]
     if "cohort" in wanted and "cohort" in released.schema.names:
-        named = words.cohorts(frame["cohort"])
+        named = naming.cohorts(frame["cohort"])
         for told, cohort in zip(cells, shown["cohort"], strict=True):
             told[wanted.index("cohort")] = named[cohort]
     if released.by and all(name in wanted for name in released.by):
@@ -159,7 +159,7 @@ def cell(row: Row, name: str, released: Released) -> str:
     """Write one figure of a released row, with its interval if it has one."""
     value, column = row[name], _column(released, name)
     if column is None:
-        return "all groups" if row.get("is_total") else words.name(value, _naming(value, name))
+        return "all groups" if row.get("is_total") else naming.name(value, _naming(value, name))
     unit = _unit(row, column)
     if value is None:
         return _missing(row, column, released)
@@ -231,7 +231,7 @@ def _text(
     if isinstance(value, float):
         text = _number(value, unit, row, name, released, is_end=is_end)
         return words.signed(text, value) if _is_signed(unit, name) else text
-    return words.name(value, name)
+    return naming.name(value, name)
 
 
 def _is_signed(unit: str | None, name: str) -> bool:
@@ -283,7 +283,7 @@ def _tell_apart(cells: list[list[str]], wanted: list[str], by: Sequence[str]) ->
     for name in by:
         place = wanted.index(name)
         values = list(dict.fromkeys(row[place] for row in cells))
-        named = dict(zip(values, words.distinct(values), strict=True))
+        named = dict(zip(values, naming.distinct(values), strict=True))
         for row in cells:
             row[place] = named[row[place]]
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from toolkit.release.tables import SHOWN
 from toolkit.results.result import Released
-from toolkit.text import curves, words
+from toolkit.text import curves, naming, words
 from toolkit.text.comparison_narratives import NO_MORE, ONLY_CHANCE, degrees, verdict
 from toolkit.text.left_out import in_groups, in_pairs
 from toolkit.text.narratives import TOO_FEW, _hidden, _listed
@@ -68,7 +68,7 @@ def _mixture(released: Released) -> str:
     """Say to which mixture the groups are standardized, if to any."""
     if "within" not in released.frame.columns or released.frame.is_empty():
         return ""
-    within = words.strata(released.frame["within"][0])
+    within = naming.strata(released.frame["within"][0])
     return f" The groups are standardized to the same mixture by {within}."
 
 
@@ -158,7 +158,7 @@ def logrank_pairs(released: Released) -> str:
         return TOO_FEW
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
-    pair = f"{words.name(row['group'])} and {words.name(row['other'])}"
+    pair = f"{naming.name(row['group'])} and {naming.name(row['other'])}"
     p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
     if differ == 0:
         told = f"The curves {ONLY_CHANCE}"
@@ -186,7 +186,7 @@ def rmst_difference(released: Released) -> str:
     first = seen.row(0, named=True)
     return (
         f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
-        f"{words.name(first['reference'])}: {_of_all(told, seen)}."
+        f"{naming.name(first['reference'])}: {_of_all(told, seen)}."
         f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{_mixture(released)}"
         f"{words.formed_later(released.by)}"
@@ -208,7 +208,7 @@ def milestone_difference(released: Released) -> str:
     first = seen.row(0, named=True)
     return (
         f"By day {words.days(first['at'])}, {_share(first['reference_share'], released)} of "
-        f"{words.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
+        f"{naming.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
         f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{_mixture(released)}"
         f"{words.formed_later(released.by)}"
@@ -232,10 +232,10 @@ def cumulative_incidence(released: Released) -> str:
         least, most = (_bounds(parts[name], day, released, value) for name in (lowest, highest))
         if len(known) == 1:
             where = f" in {lowest}" if released.by else ""
-            told.append(f"{_share(low, released)} end as {words.name(end)}{where}{least}")
+            told.append(f"{_share(low, released)} end as {naming.name(end)}{where}{least}")
         else:
             told.append(
-                f"{words.name(end)} from {_share(low, released)} in {lowest}{least} to "
+                f"{naming.name(end)} from {_share(low, released)} in {lowest}{least} to "
                 f"{_share(high, released)} in {highest}{most}"
             )
     if len(known) == 1:
@@ -301,7 +301,7 @@ def exclusions(released: Released) -> str:
 def _known(released: Released, value: str) -> list[tuple[str, pl.DataFrame]]:
     """The groups whose curves can be shown, with their names."""
     frame = released.frame.with_columns(
-        _name=pl.Series(words.labels(released.frame, released.by), dtype=pl.String)
+        _name=pl.Series(naming.labels(released.frame, released.by), dtype=pl.String)
     )
     return [
         (part["_name"][0], part)
@@ -315,7 +315,7 @@ def _seen(released: Released) -> pl.DataFrame:
 
 
 def _group(row: Row, released: Released) -> str:
-    return " · ".join(words.name(row[name], name) for name in released.by)
+    return " · ".join(naming.name(row[name], name) for name in released.by)
 
 
 def _share(share: float, released: Released) -> str:

@@ -12,8 +12,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from toolkit.results.result import Released
 from toolkit.text.exports import atomically
+from toolkit.text.naming import clean
 from toolkit.text.tables import ReadingTable, reading_table
-from toolkit.text.words import clean
 
 _TYPES = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">

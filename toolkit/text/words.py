@@ -1,12 +1,8 @@
-"""Write percentages, counts, days, dates, p-values and names, the same everywhere."""
+"""Write percentages, counts, days, dates and p-values, the same everywhere."""
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -19,17 +15,7 @@ from toolkit.schemas.outcome_results import PASSED_ASIDE
 from toolkit.schemas.survival_results import UNDATED_SHARE
 
 ABSENT = "–"
-UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
-ALL = "all learners"
-LONGEST = 48  # letters of a name in a chart, of usual width
 _MANY = 5_000  # learners from which a share supports a decimal
-_TOWER = re.compile(
-    r"((?:[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]){2})"
-    r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
-)
-_FLAGS = {chr(code) for code in range(0x1F1E6, 0x1F200)}
-_WIDE, _NARROW = frozenset("MWmw@%"), frozenset("fijlrtI.,:;'|!()[]{}/\\- `\"")
-_RESERVED = {UNKNOWN, ALL, "(none)", ABSENT, ""}
 _SPANS = {"enrolled_month": "%b %Y", "enrolled_year": "%Y"}
 
 
@@ -148,11 +134,6 @@ def formed_later(names: Iterable[str]) -> str:
     )
 
 
-def strata(columns: str) -> str:
-    """Name the columns that make strata: course for `course_id`."""
-    return name(columns.replace("display_name", "course").replace("course_id", "course"))
-
-
 def for_all(comparisons: int) -> str:
     """Say that intervals and p are those of all comparisons of a table together, if several."""
     if comparisons < 2:
@@ -180,152 +161,6 @@ def day(value: date, column: str = "") -> str:
     if column in _SPANS:
         return f"{value:{_SPANS[column]}}"
     return f"{value.day} {value:%b %Y}"
-
-
-def cohorts(firsts: Iterable[date | None]) -> dict[date | None, str]:
-    """Name cohorts by their first day: as months if all begin a month, else as days."""
-    known = {first for first in firsts if first is not None}
-    column = "enrolled_month" if all(first.day == 1 for first in known) else ""
-    return {first: UNKNOWN if first is None else day(first, column) for first in firsts}
-
-
-def name(value: object, column: str = "") -> str:
-    """Write a group's value as one line of plain text; null is "unknown".
-
-    Examples:
-        >>> name(None), name("unknown"), name(True, "is_active")
-        ('unknown', '“unknown”', 'is active: yes')
-    """
-    if value is None:
-        return UNKNOWN if not column else f"{UNKNOWN} {column.replace('_', ' ')}"
-    if isinstance(value, bool):
-        return f"{column.replace('_', ' ')}: {'yes' if value else 'no'}".removeprefix(": ")
-    if isinstance(value, date):
-        return day(value, column)
-    if isinstance(value, float):
-        return f"{value:g}"
-    text = clean(str(value))
-    is_taken = text in _RESERVED or text.startswith((f"{UNKNOWN} ", "“"))
-    text = f"“{text}”" if is_taken else text
-    # Else a figure after a name in Arabic or Hebrew would be read as a part of it.
-    is_rightward = any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in text)
-    return f"{text}\u200e" if is_rightward else text
-
-
-def clean(text: str) -> str:
-    """Write platform text as one visible line, without control or direction characters.
-
-    Of many marks on one letter a few stay: stacked higher, they would cover the lines around.
-    """
-    return _TOWER.sub(r"\1", "".join(_visible(character) for character in text)).strip()
-
-
-def _visible(character: str) -> str:
-    kind = unicodedata.category(character)
-    if kind == "Cc":
-        return " " if character in "\t\n\r" else "�"
-    if kind in {"Zl", "Zp"}:
-        return " "
-    is_joiner = character in "\u200c\u200d"  # parts of words and of emoji
-    return "�" if kind == "Cs" or (kind == "Cf" and not is_joiner) else character
-
-
-def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:
-    """Name each row's group, never two groups alike."""
-    if not by:
-        return [ALL] * frame.height
-    keys = frame.select(by).rows()
-    unique = list(dict.fromkeys(keys))
-    named = distinct([_label(dict(zip(by, key, strict=True))) for key in unique])
-    found = dict(zip(unique, named, strict=True))
-    return [found[key] for key in keys]
-
-
-def _label(values: dict[str, Any]) -> str:
-    if values.pop("is_total", False):
-        return "all groups"
-    return " · ".join(name(value, column) for column, value in values.items())
-
-
-def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:
-    """Shorten long names in the middle, and number those that would look alike.
-
-    Examples:
-        >>> distinct(["Algebra", "Algebra", "Algebra (2)"])
-        ['Algebra', 'Algebra (3)', 'Algebra (2)']
-    """
-    short = [shortened(name, longest) for name in names]
-    taken, seen = set(short), Counter[str]()
-    told = []
-    for name in short:
-        seen[name] += 1
-        numbered = name
-        while seen[name] > 1 and numbered in taken:
-            numbered = f"{name} ({seen[name]})"
-            seen[name] += numbered in taken
-        taken.add(numbered)
-        told.append(numbered)
-    return told
-
-
-def shortened(text: str, longest: int = LONGEST) -> str:
-    """Cut the middle out of a wide text; the end distinguishes the runs of a course.
-
-    Args:
-        text: A name.
-        longest: Its greatest width, in half the height of a letter: what most letters take.
-
-    Examples:
-        >>> shortened("Statistics for the social sciences", 20)
-        'Statistics …l sciences'
-    """
-    letters = _letters(text)
-    widths = [_width_of(letter) for letter in letters]
-    if sum(widths) <= longest:
-        return text
-    half = (longest - _width_of("…")) / 2
-    head = sum(width <= half for width in itertools.accumulate(widths))
-    tail = sum(width <= half for width in itertools.accumulate(reversed(widths)))
-    return f"{''.join(letters[:head])}…{''.join(letters[len(letters) - tail :])}"
-
-
-def _letters(text: str) -> list[str]:
-    """Divide a text where it may be cut: what is seen as one letter or emoji stays whole."""
-    letters: list[str] = []
-    for character in text:
-        before = letters[-1] if letters else ""
-        is_flag = character in _FLAGS and len(before) == 1 and before in _FLAGS
-        if before and (_is_mark(character) or before.endswith("\u200d") or is_flag):
-            letters[-1] += character
-        else:
-            letters.append(character)
-    return letters
-
-
-def _is_mark(character: str) -> bool:
-    is_skin = "\U0001f3fb" <= character <= "\U0001f3ff"
-    return is_skin or character == "\u200d" or unicodedata.category(character)[0] == "M"
-
-
-def width(text: str) -> float:
-    """Estimate how wide a text is in a sans serif, in half the height of a letter.
-
-    Examples:
-        >>> width("unit") < width("Unit") < width("UNIT"), width("統計")
-        (True, 4.0)
-    """
-    return sum(_width_of(letter) for letter in _letters(text))
-
-
-def _width_of(letter: str) -> float:
-    first = letter[0]
-    if unicodedata.east_asian_width(first) in "WF" or unicodedata.category(first) == "So":
-        return 2.0
-    if first in _WIDE:
-        return 1.7
-    if first in _NARROW:
-        return 0.6
-    return 1.35 if first.isupper() else 1.0
 
 
 def share(row: dict[str, Any], rate: str, released: Released) -> str:

@@ -1,0 +1,63 @@
+from datetime import date
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.text import naming
+
+
+def test_the_unknown_group_is_no_group_that_is_called_so() -> None:
+    frame = pl.DataFrame({"g": [None, "unknown", "(none)", "", "“unknown”", "unknown g"]})
+    assert len(set(naming.labels(frame, ["g"]))) == frame.height
+
+
+@given(st.lists(st.text(max_size=80), min_size=1, max_size=12, unique=True))
+def test_no_two_groups_are_named_alike(values: list[str]) -> None:
+    told = naming.labels(pl.DataFrame({"g": values}), ["g"])
+    assert len(set(told)) == len(values)
+    assert all(naming.width(name) <= naming.LONGEST + 5 for name in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("W" * 60, "W" * 13 + "…" + "W" * 13),
+        ("統計" * 40, "統計" * 5 + "統…計" + "統計" * 5),
+        ("👩🏽‍🔬" * 30, None),  # a scientist: four code points
+        ("🇩🇪" * 30, None),  # a flag: two
+        ("é" * 60, None),
+    ],
+)
+def test_a_wide_name_is_cut_between_letters(text: str, told: str | None) -> None:
+    short = naming.shortened(text)
+    assert told in (None, short)
+    head, _, tail = short.partition("…")
+    one = text[: len(text) // (60 if text[0] == "e" else 30)]
+    for part in (head, tail):
+        assert told is not None or part == one * (len(part) // len(one))
+    assert naming.width(short) <= naming.LONGEST
+
+
+def test_a_name_that_looks_numbered_is_told_from_one_that_is() -> None:
+    names = ["Algebra", "Algebra", "Algebra (2)", "Algebra", "Algebra (2)"]
+    assert len(set(naming.distinct(names))) == len(names)
+
+
+def test_marks_do_not_tower_and_a_name_in_arabic_ends_before_its_figure() -> None:
+    assert naming.clean("Z" + "͑" * 20 + "a") == "Z͑͑a"
+    assert naming.name("Tiếng Việt") == "Tiếng Việt"
+    assert naming.name("مقدمة") == "مقدمة‎"
+
+
+@given(st.text(max_size=60))
+def test_a_name_is_one_line_of_visible_text(text: str) -> None:
+    told = naming.clean(text)
+    assert not any(ord(sign) < 32 or 0x7F <= ord(sign) < 0xA0 for sign in told)
+    assert not set(told) & set("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2069")
+
+
+def test_cohorts_of_weeks_are_named_by_their_day() -> None:
+    weeks = [date(2024, 11, 4), date(2024, 12, 2)]
+    assert list(naming.cohorts(weeks).values()) == ["4 Nov 2024", "2 Dec 2024"]
