@@ -120,6 +120,13 @@ def mixed(table: Table) -> Table:
     return Table(table.name, table.grain, (*table.columns, within), table.key)
 
 
+def thinned(table: Table) -> Table:
+    """The table of a curve of too many times for one table, told at some of them."""
+    text = "How many distinct times the row stands for: its own, and those since the row before."
+    n_times = Column("n_times", pl.Int64, text, Role.STATUS)
+    return Table(table.name, table.grain, (*table.columns, n_times), table.key)
+
+
 SURVIVAL_SUMMARY = Table(
     "survival_summary",
     "one row per statistic, by group",

@@ -17,6 +17,7 @@ from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, each_group, refuse_many, sizes
 from toolkit.survival.kaplan_meier import product_limit, with_interval
+from toolkit.survival.long_curves import with_parts_of_mean
 from toolkit.survival.released import only_told, released_sizes, released_table
 from toolkit.survival.standardized import AnyClusters, with_measured_variance
 from toolkit.survival.summary import common_horizon
@@ -59,7 +60,7 @@ def against_reference(
         appended = clusters.appended(curves)
 
         def at_level(level: float) -> pl.DataFrame:
-            known = with_interval(appended, level, "log-log")
+            known = with_parts_of_mean(with_interval(appended, level, "log-log"))
             until = common_horizon(known) if time is None else time
             parts = (part for _, part in each_group(known, groups.keys))
             sides = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,26 +12,25 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import counted_in_slices, flag, lazily
-from toolkit.analyses.grouping import KEY, By, Counted, Groups, groups_of
+from toolkit.analyses.counting import counted, flag, lazily
+from toolkit.analyses.grouping import By, Counted, groups_of
 from toolkit.analyses.intervals import none_of
 from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import release_table, with_status
 from toolkit.results.result import Result
-from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST
+from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST, thinned
 from toolkit.survival.event_table import (
     GROUP,
-    TIMES_TOGETHER,
+    columns_of_ends,
     compared,
+    event_ranges,
     event_table,
     included_only,
-    keys_of,
     layers,
     refuse_many,
     renumbered,
     stratum_keys,
-    with_number,
 )
 from toolkit.survival.gray import Group, grays_score
 from toolkit.survival.incidence_clusters import with_clusters
@@ -38,9 +38,10 @@ from toolkit.survival.kaplan_meier import (
     a_list_of_times,
     ends_at_0,
     normal_quantile,
-    observed_throughout,
     steps_at,
+    throughout,
 )
+from toolkit.survival.long_curves import SO_FAR, Told, before
 from toolkit.survival.released import at_times, only_told, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.score_test import Scores, released_test, score_test, with_test
@@ -101,13 +102,24 @@ def cumulative_incidence(
     wanted = None if times is None else a_list_of_times(times, name="times")
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
-    curves = in_blocks(_end_table(durations, groups), partial(_incidence, each=each))
+    ends = ends_of(durations)
+    most = None if cluster is None else math.inf  # clusters need all times at once
+    ranges = event_ranges(durations, groups, (), ends, most=most)
+    told = Told(
+        ranges,
+        partial(_incidence, each=each),
+        prepare=partial(_of_each_end, ends=ends),
+        each=each,
+        borders=wanted or (),
+    )
+    for rows in ranges:
+        told.add(rows)
+    curves = told.table()
 
     def designed(steps: pl.DataFrame, *, is_released: bool = False) -> pl.DataFrame:
         if cluster is None:
             return steps
-        measured = curves.with_columns(variance=_variance(each).clip(0.0))
-        return with_clusters(steps, measured, durations, groups, cluster, is_released=is_released)
+        return with_clusters(steps, curves, durations, groups, cluster, is_released=is_released)
 
     exact = designed(curves)
 
@@ -126,8 +138,11 @@ def cumulative_incidence(
     exact = in_blocks(exact, partial(_estimates, each=each, level=level))
     if wanted is not None:
         exact = _at_times(exact, [*groups.keys, *each], wanted)
-    frame = exact.select(*groups.keys, *CUMULATIVE_INCIDENCE.names)
-    return Result(CUMULATIVE_INCIDENCE, groups.names, groups.named(frame), protect, level=level)
+    schema = CUMULATIVE_INCIDENCE
+    if "n_times" in exact.columns and wanted is None:
+        schema = thinned(schema)
+    frame = exact.select(*groups.keys, *schema.names)
+    return Result(schema, groups.names, groups.named(frame), protect, level=level)
 
 
 def _at_times(curves: pl.DataFrame, each: list[str], times: Sequence[float]) -> pl.DataFrame:
@@ -149,7 +164,7 @@ def _estimates(steps: pl.DataFrame, each: list[str], level: float) -> pl.DataFra
     """Append error and interval to the incidence; all null where nobody was at risk."""
     anyone = pl.col("n_at_risk").max().over(each) > 0
     estimates = pl.col("cumulative_incidence", "std_error", "ci_low", "ci_high")
-    variance = _variance(each).clip(0.0)
+    variance = pl.col("variance")
     if "design_effect" in steps.columns:
         variance = variance * pl.col("design_effect")
     known = steps.with_columns(std_error=variance.sqrt())
@@ -199,7 +214,12 @@ def gray_test(
     columns, within = groups.keys, stratum_keys(groups, names)
     if not isinstance(end, str):
         raise ArgumentError(f'end must be the name of an end, such as "passed", not {end!r}')
-    steps = _end_table(durations, groups, names, end)
+    there = ends_of(durations)
+    if end not in {*there, PASSED}:
+        raise ArgumentError(
+            f"no duration ends in {end!r}; there is {', '.join(there) or 'no end at all'}"
+        )
+    steps = _of_each_end(event_table(durations, groups, names, [end]), [end])
     steps = steps.with_columns(
         n_other_ends=pl.col("n_any") - pl.col("n_events"),
         n_learners=pl.col("n_any") + pl.col("n_censored"),
@@ -271,10 +291,12 @@ def _groups(layer: pl.DataFrame) -> list[Group]:
     ]
 
 
-def _end_table(
-    durations: IntoFrame, groups: Groups, strata: Sequence[str] = (), end: str | None = None
-) -> pl.DataFrame:
-    """Count one end, or each, by group and time: all times of the group, for each end."""
+def ends_of(durations: IntoFrame) -> list[str]:
+    """The ends there are; nobody may have passed, but no other end is a guess.
+
+    Raises:
+        SchemaError: There is no column of ends.
+    """
     frame: Any = lazily(durations)
     schema = frame.collect_schema()
     if "end" not in schema.names():
@@ -284,81 +306,56 @@ def _end_table(
         )
     if schema["end"] not in (nw.String, nw.Categorical, nw.Enum, nw.Unknown):
         raise SchemaError(f"`end` of durations must be text, it is {schema['end']}")
-    # Not the bare condition: of what is not null Ibis 12 asks wrongly whether it is null.
-    ended = flag(~nw.col("end").is_null()) == 1
-    any_end = event_table(frame, groups, strata, happened=ended)
-    names = (*groups.names, *strata)
-    keys = Groups(names).keys
-    by_key = (nw.col(name).alias(key) for key, name in zip(keys, names, strict=True))
-    of_included = (~nw.col("end").is_null(), *included_only(schema))
-    counts = {"n_of_end": flag(*of_included)}
-    if KEY in schema:
-        counts["key_of_end"] = keys_of(*of_included)
-    rows = frame.select(
-        *by_key,
-        nw.col("end").cast(nw.String),
-        "duration",
-        *(value.alias(name) for name, value in counts.items()),
-    )
-    sums, numbers = [nw.col(name).sum() for name in counts], any_end.select(GROUP, *keys).unique()
-    slices = counted_in_slices(rows, [*keys, "end", "duration"], sums, most=TIMES_TOGETHER)
-    counted = pl.concat(
-        with_number(part.filter(pl.col("n_of_end") > 0), numbers, keys)
-        .drop(keys)
-        .with_columns(pl.col("duration").cast(pl.Float64), pl.col("end").cast(pl.String))
-        for part in slices
-    )
-    ends = pl.DataFrame({"end": _ends(counted["end"], end)}, schema={"end": pl.String})
-    at = [GROUP, "end", "duration"]
-
-    def of_each_end(steps: pl.DataFrame) -> pl.DataFrame:
-        own = counted.filter(pl.col(GROUP).is_between(steps[GROUP].min(), steps[GROUP].max()))
-        summed = own.group_by(at).agg(pl.col(list(counts)).sum())
-        every = steps.join(ends, how="cross").join(summed, on=at, how="left").sort(at)
-        found = {f"{name.partition('_')[0]}_events": pl.col(name).fill_null(0) for name in counts}
-        return every.with_columns(**found).drop(list(counts))
-
-    any_end = any_end.rename({"n_events": "n_any", "key_events": "key_any"}, strict=False)
-    return in_blocks(any_end, of_each_end)
+    included = included_only(schema.names())
+    own = frame.select(nw.col("end").cast(nw.String), n=flag(*included) if included else nw.lit(1))
+    found = counted(own, ["end"], [nw.col("n").sum()]).filter(pl.col("n") > 0)
+    return found["end"].cast(pl.String).drop_nulls().unique().sort().to_list() or [PASSED]
 
 
-def _ends(found: pl.Series, wanted: str | None) -> list[str]:
-    """The end wanted, else those found; nobody may have passed, but no other end is a guess."""
-    there = found.unique().sort().to_list()
-    if wanted is None:
-        return there or [PASSED]
-    if wanted not in {*there, PASSED}:
-        raise ArgumentError(
-            f"no duration ends in {wanted!r}; there is {', '.join(there) or 'no end at all'}"
+def _of_each_end(any_end: pl.DataFrame, ends: Sequence[str]) -> pl.DataFrame:
+    """The event table of any end as one of each end: all times of the group."""
+    each = any_end.select(pl.exclude("^(n|key)_end_.*$"))
+    each = each.rename({"n_events": "n_any", "key_events": "key_any"}, strict=False)
+    kinds = ["n", "key"] if "key_any" in each.columns else ["n"]
+    tables = [
+        each.with_columns(
+            pl.lit(end).alias("end"),
+            *(any_end[f"{kind}_{column}"].alias(f"{kind}_events") for kind in kinds),
         )
-    return [wanted]
+        for column, end in columns_of_ends(ends).items()
+    ]
+    return pl.concat(tables).sort(GROUP, "end", "duration") if tables else each
 
 
 def _incidence(steps: pl.DataFrame, each: list[str]) -> pl.DataFrame:
-    """Append the share under way just before each time, and the incidence."""
-    n, d, dj, before = (pl.col(name) for name in ("n_at_risk", "n_any", "n_events", "before"))
+    """Append the share under way just before each time, and the incidence with its variance.
+
+    That is Σ (F(t) - F(u))² w₁ - 2 Σ (F(t) - F(u)) w₂ + Σ w₃ over the times u ≤ t, multiplied out.
+    """
+    n, d, dj, share = (pl.col(name) for name in ("n_at_risk", "n_any", "n_events", "before"))
     stays = pl.when(d > 0).then((n - d) / n).otherwise(1.0)
-    step = pl.when(dj > 0).then(before * dj / n).otherwise(0.0)
-    return (
-        steps.with_columns(before=stays.cum_prod().over(each))
-        .with_columns(before.shift(fill_value=1.0).over(each))
-        .with_columns(cumulative_incidence=step.cum_sum().over(each))
-    )
-
-
-def _variance(each: list[str]) -> pl.Expr:
-    """Σ (F(t) - F(u))² w₁ - 2 Σ (F(t) - F(u)) w₂ + Σ w₃ over the times u ≤ t, multiplied out."""
-    n, d, dj, before = (pl.col(name) for name in ("n_at_risk", "n_any", "n_events", "before"))
+    step = pl.when(dj > 0).then(share * dj / n).otherwise(0.0)
     f = pl.col("cumulative_incidence")
     # Where all leave (n = d) nothing is left to vary.
     w1 = pl.when((d > 0) & (n > d)).then(d / (n * (n - d))).otherwise(0.0)
-    w2 = pl.when(dj > 0).then(before * dj / n**2).otherwise(0.0)
-    w3 = pl.when(dj > 0).then(before**2 * dj * (n - dj) / n**3).otherwise(0.0)
+    w2 = pl.when(dj > 0).then(share * dj / n**2).otherwise(0.0)
+    w3 = pl.when(dj > 0).then(share**2 * dj * (n - dj) / n**3).otherwise(0.0)
+    sums = {"w1": w1, "w2": f * w1 + w2, "w3": f**2 * w1 + 2 * f * w2 + w3}
+    of_w1, of_w2, of_w3 = (pl.col(name + SO_FAR) for name in sums)
+    variance = f**2 * of_w1 - 2 * f * of_w2 + of_w3
 
-    def summed(expression: pl.Expr) -> pl.Expr:
-        return expression.cum_sum().over(each)
+    def summed(value: pl.Expr, name: str) -> pl.Expr:
+        return (value.cum_sum().over(each) + before(name, steps, 0.0)).alias(name)
 
-    return f**2 * summed(w1) - 2 * f * summed(f * w1 + w2) + summed(f**2 * w1 + 2 * f * w2 + w3)
+    under_way = "under way" + SO_FAR
+    at_first = before(under_way, steps, 1.0)
+    return (
+        steps.with_columns((stays.cum_prod().over(each) * at_first).alias(under_way))
+        .with_columns(before=pl.col(under_way).shift(1).over(each).fill_null(at_first))
+        .with_columns(summed(step, "cumulative_incidence"))
+        .with_columns(summed(value, name + SO_FAR) for name, value in sums.items())
+        .with_columns(variance=variance.clip(0.0))
+    )
 
 
 def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.DataFrame:
@@ -376,7 +373,7 @@ def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.Dat
     steps = steps.with_columns(survival=_others(pl.col("cumulative_incidence")))
     scaled = steps.with_columns(pl.col("n_at_risk", "n_events") * share)
     shift = z * error / (rest * rest.log())
-    none = none_of(share * observed_throughout(each) / pl.col("before"), level=level)
+    none = none_of(share * throughout(steps, each) / pl.col("before"), level=level)
 
     def end(shift: pl.Expr, *, at_0: pl.Expr, at_1: pl.Expr) -> pl.Expr:
         between = 1 - rest ** shift.exp()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.analyses.spread import Distribution, Spread
+from toolkit.survival.long_curves import AREAS, STEPS
 from toolkit.text.curves import FEWEST, FEWEST_SHARE
 
 Floats = NDArray[np.float64]
@@ -31,7 +33,12 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Curve:
-    """One group's Kaplan–Meier table as arrays; unknown bounds are NaN."""
+    """One group's Kaplan–Meier table as arrays; unknown bounds are NaN.
+
+    Attributes:
+        areas: The areas below the curve and below its low end since the row before.
+        steps: The parts of a row in a mean's variance, see `with_parts_of_mean`.
+    """
 
     times: Floats
     at_risk: Floats
@@ -40,16 +47,20 @@ class Curve:
     std_error: Floats
     ci_low: Floats
     ci_high: Floats
+    areas: Sequence[Floats]
+    steps: Sequence[Floats]
 
     @classmethod
     def of(cls, table: pl.DataFrame) -> Curve:
-        """The curve of a table that holds one group."""
-        columns = ["duration", "n_at_risk", "n_events", "survival", "std_error"]
-        arrays = (
-            table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            for name in (*columns, "ci_low", "ci_high")
-        )
-        return cls(*arrays)
+        """The curve of a table that holds one group, with the parts of its mean."""
+
+        def arrays(*names: str) -> list[Floats]:
+            return [table[n].cast(pl.Float64).fill_null(math.nan).to_numpy() for n in names]
+
+        times, at_risk, events = arrays("duration", "n_at_risk", "n_events")
+        survival, error, low, high = arrays("survival", "std_error", "ci_low", "ci_high")
+        parts = arrays(*AREAS), arrays(*STEPS)
+        return cls(times, at_risk, events, survival, error, low, high, *parts)
 
     @property
     def known_until(self) -> float:
@@ -123,17 +134,18 @@ class Curve:
         if horizon > self.known_until:
             return Estimate()
         inside = (self.times < horizon) & ~np.isnan(self.survival)
-        widths = np.diff(np.append(self.times[inside], horizon))
-        areas = self.survival[inside] * widths
-        ahead = np.cumsum(areas[::-1])[::-1]
-        n, d = self.at_risk[inside], self.events[inside]
+        rest = horizon - self.times[inside][-1:]
+        low = np.where(np.isnan(self.ci_low), 1.0, self.ci_low)
+        areas, low_areas = (
+            np.append(area[inside][1:], height[inside][-1:] * rest)
+            for area, height in zip(self.areas, (self.survival, low), strict=True)
+        )
         mean = float(areas.sum())
-        if not d.any():
-            low = np.where(np.isnan(self.ci_low), 1.0, self.ci_low)[inside]
-            return Estimate(mean, 0.0, float(low @ widths), horizon)
-        # Where all at risk pass (n = d) no area is left, and so no variance.
-        use = (d > 0) & (n > d)
-        variance = np.sum(ahead[use] ** 2 * d[use] / (n[use] * (n[use] - d[use])))
+        if not self.events[inside].any():
+            return Estimate(mean, 0.0, float(low_areas.sum()), horizon)
+        ahead = np.cumsum(areas[::-1])[::-1]
+        w, aw, aaw = (step[inside] for step in self.steps)
+        variance = np.sum(ahead**2 * w + 2 * ahead * aw + aaw)
         error = float(np.sqrt(effect * variance)) if std_error is None else std_error
         half = Spread.of([error], [learners], distribution).half_width(level)
         if math.isnan(half):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -25,7 +26,7 @@ from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFEREN
 from toolkit.survival.against_reference import Found, Side, against_reference
 from toolkit.survival.curve_statistics import Estimate
 from toolkit.survival.event_table import compared
-from toolkit.survival.kaplan_meier import curves_of
+from toolkit.survival.kaplan_meier import curves_of, with_interval
 from toolkit.survival.standardized import AnyClusters
 
 
@@ -107,7 +108,9 @@ def rmst_difference(
 
         return {"horizon": tau, **_difference_of_means(mean, base, spread, level)}
 
-    curves, clusters = curves_of(durations, groups, names, cluster)
+    borders = [] if horizon is None else [horizon]
+    interval = partial(with_interval, level=level, ci="log-log")
+    curves, clusters = curves_of(durations, groups, names, cluster, borders, interval)
     table = mixed(RMST_DIFFERENCE) if names else RMST_DIFFERENCE
     return against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=horizon, within=names
@@ -185,7 +188,7 @@ def milestone_difference(
                 found |= {"ci_low": float(low[0]), "ci_high": float(high[0])}
         return {"at": at, **found}
 
-    curves, clusters = curves_of(durations, groups, names, cluster)
+    curves, clusters = curves_of(durations, groups, names, cluster, [at])
     table = mixed(MILESTONE_DIFFERENCE) if names else MILESTONE_DIFFERENCE
     return against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=at, within=names

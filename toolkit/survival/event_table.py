@@ -23,8 +23,9 @@ from toolkit.analyses.grouping import (
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table, require_columns
 from toolkit.schemas.survival_results import UNDATED_SHARE
+from toolkit.survival.ranges import Cutting, EventRanges, between
 from toolkit.survival.risk_sets import GROUP as GROUP
-from toolkit.survival.risk_sets import at_risk, in_order
+from toolkit.survival.risk_sets import in_order
 
 TIMES_TOGETHER = 2_500_000
 """How many rows Polars groups by time at once."""
@@ -108,12 +109,20 @@ def sizes(table: pl.DataFrame, by: list[str]) -> Counted:
 
 
 def event_table(
+    durations: IntoFrame, groups: Groups, strata: Sequence[str] = (), ends: Sequence[str] = ()
+) -> pl.DataFrame:
+    """The event table of all times at once, see `event_ranges`."""
+    return event_ranges(durations, groups, strata, ends, most=math.inf).only
+
+
+def event_ranges(
     durations: IntoFrame,
     groups: Groups,
     strata: Sequence[str] = (),
+    ends: Sequence[str] = (),
     *,
-    happened: nw.Expr | None = None,
-) -> pl.DataFrame:
+    most: float | None = None,
+) -> EventRanges:
     """Count who is at risk, who passes and who is censored at each distinct time.
 
     One row per group and time, sorted, beginning at time 0 in each group. Where there is late
@@ -124,13 +133,16 @@ def event_table(
         durations: `duration`, `event`, optional `entry` and `excluded`, and the group columns.
         groups: The groups.
         strata: Columns to tell apart inside a group.
-        happened: What counts as an event, where it is not `event`.
+        ends: Ends to count at each time, each in a column of `columns_of_ends`. Then any end is
+            an event.
+        most: The most rows of a range; by default `MOST_TIMES`.
 
     Returns:
-        The group columns, called `groups.keys`, the strata, called `stratum_keys`, `_group` (the
-        number of both), `duration`, `n_at_risk`, `n_events`, `n_censored`, and `n_excluded` and
-        `n_undated` (the same in all rows of a group). Where durations have `record_key`, the sums
-        of the keys behind these counts as well, called `key_at_risk` and the like.
+        The table, in ranges of times where it is long. Its columns are the group columns, called
+        `groups.keys`, the strata, called `stratum_keys`, `_group` (the number of both), `duration`,
+        `n_at_risk`, `n_events`, `n_censored`, and `n_excluded` and `n_undated` (the same in all
+        rows of a group). Where durations have `record_key`, the sums of the keys behind these
+        counts as well, called `key_at_risk` and the like.
 
     Raises:
         SchemaError: A column is missing or of a wrong type, a duration, an event or an entry is
@@ -139,27 +151,43 @@ def event_table(
         ArgumentError: The frame is of no supported engine, or holds both bounds of undated passes
             and the groups do not tell them apart.
     """
-    frame = checked(durations, (*groups.names, *strata), happened)
+    frame = checked(durations, (*groups.names, *strata), ends)
     by = Groups((*groups.names, *strata)).keys
     columns = frame.collect_schema().names()
     whole = _of_groups(frame, by, columns)
     _refuse_impossible(whole)
     _refuse_undated(whole, groups)
-    keys, left_out = _numbered(whole, by), whole.select("^(n|key)_(excluded|undated)$")
-    parts = _leaving(frame, keys, columns)
-    if "entry" in columns:
-        entering = with_number(_entering(frame, by, columns), keys, by).drop(by)
-        parts.append(entering)
-    steps = at_risk(in_order(parts, keys))
-    of_group = steps[GROUP]
-    return pl.concat(
-        [
-            keys.select(pl.col(by).gather(of_group)),
-            steps,
-            left_out.select(pl.all().gather(of_group)),
-        ],
-        how="horizontal",
+    keys = _numbered(whole, by)
+
+    def read(low: float, high: float, at: Sequence[float]) -> pl.DataFrame:
+        parts = _leaving(between(frame, "duration", low, high), keys, columns)
+        if "entry" in columns:
+            entering = _entering(between(frame, "entry", low, high), by, columns)
+            parts.append(with_number(entering, keys, by).drop(by))
+        return in_order(parts, keys, at)
+
+    def longest() -> pl.DataFrame:
+        last = _longest(frame, by, columns)
+        return with_number(last, keys, by).select(GROUP, "longest")
+
+    return EventRanges(
+        pl.concat(
+            [keys, whole.select("^(n|key)_(learners|events|excluded|undated|start)$")],
+            how="horizontal",
+        ),
+        read,
+        longest,
+        Cutting(frame, included_only(columns), int(whole["n_learners"].sum()), most),
     )
+
+
+def _longest(frame: nw.LazyFrame[Any], by: list[str], columns: Collection[str]) -> pl.DataFrame:
+    """The last time of each group."""
+    time = nw.col("duration").cast(nw.Float64)
+    included = included_only(columns)
+    own = frame.select(*by, (nw.when(*included).then(time) if included else time).alias("longest"))
+    parts = pl.concat(counted_in_slices(own, by, [nw.col("longest").max()]))
+    return per_group(parts, by, [pl.col("longest").max()])
 
 
 def _numbered(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
@@ -177,7 +205,7 @@ def with_number(rows: pl.DataFrame, keys: pl.DataFrame, by: list[str]) -> pl.Dat
 
 
 def checked(
-    durations: IntoFrame, names: Sequence[str], happened: nw.Expr | None
+    durations: IntoFrame, names: Sequence[str], ends: Sequence[str] = ()
 ) -> nw.LazyFrame[Any]:
     """The columns that are needed, with names and types that are known."""
     frame = lazily(durations)
@@ -192,7 +220,12 @@ def checked(
     refuse_both_bounds(frame, names)
     columns = {key: nw.col(name) for key, name in zip(Groups((*names,)).keys, names, strict=True)}
     columns |= {"duration": nw.col("duration"), "passed": nw.col("event").cast(nw.Boolean)}
-    columns |= {"event": columns["passed"] if happened is None else happened}
+    columns |= {"event": columns["passed"]}
+    if ends:
+        # Not the bare condition: of what is not null Ibis 12 asks wrongly whether it is null.
+        columns |= {"event": flag(~nw.col("end").is_null()) == 1}
+        own = nw.col("end").cast(nw.String)
+        columns |= {name: flag(own == end) for name, end in columns_of_ends(ends).items()}
     columns |= {name: nw.col(name) for name in ("entry", "excluded", KEY) if name in schema}
     return frame.select(*(value.alias(name) for name, value in columns.items()))
 
@@ -213,7 +246,7 @@ def clustered_rows(
     if not isinstance(cluster, str):
         raise ArgumentError(f"cluster must be a column's name, not {cluster!r}")
     names = (*groups.names, *strata, cluster)
-    frame = checked(durations, names, None)
+    frame = checked(durations, names)
     columns = frame.collect_schema().names()
     if "excluded" in columns:
         frame = frame.filter(nw.col("excluded").is_null())
@@ -246,13 +279,18 @@ def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
         )
 
 
+def columns_of_ends(ends: Sequence[str]) -> dict[str, str]:
+    """The columns that count each end at each time: names that no group column has."""
+    return {f"end_{place}": end for place, end in enumerate(ends)}
+
+
 def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
     """Count the learners, the excluded and what is wrong, by group and in its order."""
     event, entry, time = nw.col("event"), nw.col("entry"), nw.col("duration").cast(nw.Float64)
     included = included_only(columns)
     is_time = flag(~time.is_nan(), time >= 0, time < math.inf)
     counts = {
-        "n_known": flag(~event.is_null(), *included),
+        "n_learners": flag(~event.is_null(), *included),
         "n_timeless": flag(time.is_null(), *included),
         "n_no_time": flag(~time.is_null(), is_time == 0, *included),
         "n_passed": flag(nw.col("passed"), *included),
@@ -261,6 +299,7 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
         "n_no_entry": nw.lit(0),
         "n_late": nw.lit(0),
     }
+    at_start = included
     if included:
         counts["n_excluded"] = flag(~nw.col("excluded").is_null())
         counts["n_undated"] = flag(nw.col("excluded") == UNDATED)
@@ -269,7 +308,13 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
         late = (entry > 0) & (entry >= nw.col("duration"))
         counts["n_no_entry"] = flag(flag(known) == 0, *included)  # null is no condition
         counts["n_late"] = flag(known, late, *included)
+        at_start = [*included, entry <= 0]
+    counts["n_events"] = flag(event, *included)
+    counts["n_start"] = flag(*at_start) if at_start else nw.lit(1)
     if KEY in columns:
+        counts["key_learners"] = keys_of(*included)
+        counts["key_events"] = keys_of(event, *included)
+        counts["key_start"] = keys_of(*at_start)
         out, undated = (~one for one in included), nw.col("excluded") == UNDATED
         counts["key_excluded"] = keys_of(*out) if included else nw.lit(0)
         counts["key_undated"] = keys_of(undated) if included else nw.lit(0)
@@ -288,10 +333,12 @@ def _leaving(
     """
     by, included = keys.columns[1:], included_only(columns)
     counts = {"n_left": flag(*included) if included else nw.lit(1)}
-    counts["n_events"] = flag(nw.col("event"), *included)
+    happened = {"events": nw.col("event")}
+    happened |= {name: nw.col(name) == 1 for name in columns if name.startswith("end_")}
+    counts |= {f"n_{name}": flag(it, *included) for name, it in happened.items()}
     if KEY in columns:
         counts["key_left"] = keys_of(*included)
-        counts["key_events"] = keys_of(nw.col("event"), *included)
+        counts |= {f"key_{name}": keys_of(it, *included) for name, it in happened.items()}
     # Columns first, then sums of columns: not every engine sums what it has yet to compute.
     keyed = frame.select(*by, "duration", *(value.alias(name) for name, value in counts.items()))
     slices = counted_in_slices(
@@ -328,7 +375,7 @@ def _entering(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl
 
 
 def _refuse_impossible(counted: pl.DataFrame) -> None:
-    unknown = pl.col("n") - pl.col("n_excluded") - pl.col("n_known")
+    unknown = pl.col("n") - pl.col("n_excluded") - pl.col("n_learners")
     wrong = counted.select(
         pl.col("n_timeless").sum().alias("have no duration"),
         pl.col("n_no_time").sum().alias("have a duration that is negative or no number"),

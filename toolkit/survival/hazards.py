@@ -15,9 +15,16 @@ from toolkit.errors import ArgumentError
 from toolkit.release.tables import SHOWN
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number
-from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD
-from toolkit.survival.event_table import GROUP, each_group, event_table
-from toolkit.survival.kaplan_meier import normal_quantile, observed_throughout, product_limit
+from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD, thinned
+from toolkit.survival.event_table import GROUP, each_group, event_ranges, event_table
+from toolkit.survival.kaplan_meier import (
+    normal_quantile,
+    of_anyone,
+    product_limit,
+    products,
+    throughout,
+)
+from toolkit.survival.long_curves import Told, before
 from toolkit.survival.released import only_told, released_table, shown
 
 Floats = NDArray[np.floating]
@@ -49,20 +56,22 @@ def nelson_aalen(durations: IntoFrame, *, by: By = None, level: float = 0.95) ->
         [0.0, 0.5, 1.5]
     """
     groups = groups_of(by, NELSON_AALEN)
-    steps = event_table(durations, groups)
+    told = Told(ranges := event_ranges(durations, groups), lambda rows: _sums(products(rows)))
+    for rows in ranges:
+        told.add(rows)
+    curve = of_anyone(told.table())
 
     def protect(min_n: int) -> pl.DataFrame:
-        table = released_table(_with_incidence(steps), groups.keys, min_n=min_n)
+        steps = curve.with_columns(incidence=1 - pl.col("survival"))
+        table = released_table(steps, groups.keys, min_n=min_n)
         estimates = ("cumulative_hazard", "std_error", "ci_low", "ci_high")
-        safe = shown(only_told(_cumulative(_as_hazards(table), level), *estimates), min_n)
+        known = _with_interval(_sums(_as_hazards(table)), level)
+        safe = shown(only_told(known, *estimates), min_n)
         return groups.named(safe.select(*groups.keys, *NELSON_AALEN.names, "status"))
 
-    frame = _cumulative(steps, level).select(*groups.keys, *NELSON_AALEN.names)
-    return Result(NELSON_AALEN, groups.names, groups.named(frame), protect, level=level)
-
-
-def _with_incidence(steps: pl.DataFrame) -> pl.DataFrame:
-    return product_limit(steps).with_columns(incidence=1 - pl.col("survival"))
+    schema = thinned(NELSON_AALEN) if "n_times" in curve.columns else NELSON_AALEN
+    frame = _with_interval(curve, level).select(*groups.keys, *schema.names)
+    return Result(schema, groups.names, groups.named(frame), protect, level=level)
 
 
 def _as_hazards(table: pl.DataFrame) -> pl.DataFrame:
@@ -71,24 +80,36 @@ def _as_hazards(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(n_events=pl.when(d < n).then(-n * (1 - d / n).log()).otherwise(d))
 
 
-def _cumulative(rows: pl.DataFrame, level: float) -> pl.DataFrame:
-    """Append the cumulative hazard, its error and interval; null where nobody was at risk."""
+def _sums(rows: pl.DataFrame) -> pl.DataFrame:
+    """Append the cumulative hazard and its variance."""
     d, n = pl.col("n_events"), pl.col("n_at_risk")
+    happens = pl.when(n > 0).then(d > 0)
+    hazard, variance = (
+        pl.when(happens).then(step).otherwise(0.0).cum_sum().over(GROUP)
+        for step in (d / n, d / n**2)
+    )
+    return rows.with_columns(
+        cumulative_hazard=hazard + before("cumulative_hazard", rows, 0.0),
+        variance=variance + before("variance", rows, 0.0),
+    )
+
+
+def _with_interval(curve: pl.DataFrame, level: float) -> pl.DataFrame:
+    """Append error and interval; all null where nobody was at risk."""
     z = normal_quantile(level)
     hazard, error = pl.col("cumulative_hazard"), pl.col("std_error")
     factor = (z * error / hazard).exp()
-    happens = pl.when(n > 0).then(d > 0)
-    anyone = n.max().over(GROUP) > 0
-    steps = rows.with_columns(
-        cumulative_hazard=pl.when(happens).then(d / n).otherwise(0.0).cum_sum().over(GROUP),
-        std_error=pl.when(happens).then(d / n**2).otherwise(0.0).cum_sum().over(GROUP).sqrt(),
-    )
-    none = -(1 - none_of(observed_throughout(), level=level)).log()
-    return steps.with_columns(
-        ci_low=pl.when(hazard > 0).then(hazard / factor).otherwise(0.0),
-        ci_high=pl.when(hazard > 0).then(hazard * factor).otherwise(none),
-    ).with_columns(
-        pl.when(anyone).then(pl.col("cumulative_hazard", "std_error", "ci_low", "ci_high"))
+    anyone = pl.col("n_at_risk").max().over(GROUP) > 0
+    none = -(1 - none_of(throughout(curve), level=level)).log()
+    return (
+        curve.with_columns(std_error=pl.col("variance").sqrt())
+        .with_columns(
+            ci_low=pl.when(hazard > 0).then(hazard / factor).otherwise(0.0),
+            ci_high=pl.when(hazard > 0).then(hazard * factor).otherwise(none),
+        )
+        .with_columns(
+            pl.when(anyone).then(pl.col("cumulative_hazard", "std_error", "ci_low", "ci_high"))
+        )
     )
 
 
@@ -154,7 +175,9 @@ def smoothed_hazard(
 
     def protect(min_n: int) -> pl.DataFrame:
         # Only the steps: what is rounded anew at a tick would look like a peak.
-        table = released_table(_with_incidence(steps), groups.keys, min_n=min_n, times=[0.0])
+        incidence = 1 - pl.col("survival")
+        known = product_limit(steps).with_columns(incidence=incidence)
+        table = released_table(known, groups.keys, min_n=min_n, times=[0.0])
         # How many passed in a stretch is told by the hazard; the learners at risk are released.
         safe = estimated(_as_hazards(table.drop_nulls("n_at_risk")))
         return safe.with_columns(n_events=pl.lit(None, pl.Int64), status=pl.lit(SHOWN))

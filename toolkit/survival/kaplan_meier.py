@@ -17,15 +17,17 @@ from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_level, a_number, one_of
-from toolkit.schemas.survival_results import KAPLAN_MEIER, mixed
+from toolkit.schemas.survival_results import KAPLAN_MEIER, mixed, thinned
 from toolkit.survival.clusters import Clusters
 from toolkit.survival.event_table import (
     GROUP,
     compared,
     each_group,
+    event_ranges,
     event_table,
     stratum_keys,
 )
+from toolkit.survival.long_curves import Estimate, Told, before, observed_throughout, with_history
 from toolkit.survival.released import at_times, only_told, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.standardized import (
@@ -105,7 +107,7 @@ def kaplan_meier(
     wanted = None if times is None else a_list_of_times(times, name="times")
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
-    curve, clusters = curves_of(durations, groups, names, cluster)
+    curve, clusters = curves_of(durations, groups, names, cluster, wanted or ())
     schema = mixed(KAPLAN_MEIER) if names else KAPLAN_MEIER
     about = [pl.lit(" and ".join(names)).alias("within")] if names else []
     exact = with_interval(clusters.appended(curve), level, ci)
@@ -122,14 +124,30 @@ def kaplan_meier(
         safe = shown(safe.with_columns(about), min_n)
         return groups.named(safe.select(*groups.keys, *schema.names, "status"))
 
-    frame = groups.named(exact.with_columns(about).select(*groups.keys, *schema.names))
-    return Result(schema, groups.names, frame, protect, level=level)
+    told = thinned(schema) if "n_times" in exact.columns and wanted is None else schema
+    frame = groups.named(exact.with_columns(about).select(*groups.keys, *told.names))
+    return Result(told, groups.names, frame, protect, level=level)
 
 
 def curves_of(
-    durations: IntoFrame, groups: Groups, strata: Sequence[str], cluster: str | None
+    durations: IntoFrame,
+    groups: Groups,
+    strata: Sequence[str],
+    cluster: str | None,
+    borders: Sequence[float] = (),
+    interval: Estimate | None = None,
 ) -> tuple[pl.DataFrame, AnyClusters]:
-    """The curve of each group, standardized where there are strata, and its clusters."""
+    """The curve of each group, standardized where there are strata, and its clusters.
+
+    Where there are more times than one table holds, it is told at some, see `Told`. Strata and
+    clusters need every time.
+    """
+    if not strata and cluster is None:
+        ranges = event_ranges(durations, groups)
+        told = Told(ranges, products, borders=borders, interval=interval)
+        for rows in ranges:
+            told.add(rows)
+        return of_anyone(told.table()), Clusters({})
     curve = in_blocks(event_table(durations, groups, strata), product_limit)
     if not strata:
         return curve, Clusters.of(durations, groups, curve, cluster)
@@ -139,14 +157,24 @@ def curves_of(
 
 def product_limit(rows: pl.DataFrame) -> pl.DataFrame:
     """Append the product-limit estimate and Greenwood's sum to the counts."""
+    return of_anyone(products(rows))
+
+
+def products(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same, also of groups in which nobody was ever at risk."""
     d, n = pl.col("n_events"), pl.col("n_at_risk")
     stays = pl.when(d > 0).then((n - d) / n).otherwise(1.0)
     step = pl.when(d > 0).then(d / (n * (n - d))).otherwise(0.0)
-    anyone = n.max().over(GROUP) > 0
     return rows.with_columns(
-        survival=pl.when(anyone).then(stays.cum_prod().over(GROUP)),
-        greenwood=pl.when(anyone).then(step.cum_sum().over(GROUP)),
+        survival=stays.cum_prod().over(GROUP) * before("survival", rows, 1.0),
+        greenwood=step.cum_sum().over(GROUP) + before("greenwood", rows, 0.0),
     )
+
+
+def of_anyone(curve: pl.DataFrame) -> pl.DataFrame:
+    """Leave the curve out where nobody was ever at risk."""
+    anyone = pl.col("n_at_risk").max().over(GROUP) > 0
+    return curve.with_columns(pl.when(anyone).then(pl.col("survival", "greenwood")))
 
 
 def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFrame:
@@ -161,7 +189,7 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
 def _with_interval(curve: pl.DataFrame, *, level: float, ci: Interval) -> pl.DataFrame:
     survival, error = pl.col("survival"), pl.col("greenwood").sqrt()
     z: float | pl.Expr = normal_quantile(level)
-    at_risk = observed_throughout()
+    at_risk = throughout(curve)
     if "design_effect" in curve.columns:
         error = (pl.col("greenwood") * pl.col("design_effect")).sqrt()
         z = students(pl.col("n_clusters"), level)
@@ -194,13 +222,10 @@ def _with_interval(curve: pl.DataFrame, *, level: float, ci: Interval) -> pl.Dat
     return bounded.drop("_end_at_0").collect()
 
 
-def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:
-    """How many at least were at risk at each time so far: those who have certainly not passed.
-
-    Without late entry they are those at risk. Null until somebody is. One series for `each`.
-    """
-    n = pl.col("n_at_risk")
-    return pl.when(n > 0).then(n).cum_min().forward_fill().over(each)
+def throughout(curve: pl.DataFrame, each: Sequence[str] = (GROUP,)) -> pl.Expr:
+    """How many at least were at risk at each time so far, see `with_history`."""
+    is_known = "_throughout" in curve.columns
+    return pl.col("_throughout") if is_known else observed_throughout(each)
 
 
 def ends_at_0(curve: pl.DataFrame, level: float, each: Sequence[str] = (GROUP,)) -> pl.LazyFrame:
@@ -211,19 +236,11 @@ def ends_at_0(curve: pl.DataFrame, level: float, each: Sequence[str] = (GROUP,))
     and so its quantile at the level. Without censoring it is the mid-p interval of 0 out of n.
     """
     survival = pl.col("survival")
-    n, d = pl.col("n_at_risk"), pl.col("n_events")
-    moments = (
-        curve.lazy()
-        .filter(survival.min().over(each) == 0, d > 0)
-        .filter(survival.shift(fill_value=1.0).over(each) > 0)
-        .group_by(each)
-        .agg(
-            mean=((n - d + 1) / (n + 1)).product(),
-            square=((n - d + 1) * (n - d + 2) / ((n + 1) * (n + 2))).product(),
-        )
-        .collect()
-    )
-    mean, square = moments["mean"].to_numpy(), moments["square"].to_numpy()
+    reached = curve
+    if "_mean" not in curve.columns:
+        reached = with_history(curve.filter(survival.min().over(each) == 0), each)
+    moments = reached.filter(survival == 0).group_by(each).agg(pl.col("_mean", "_square").first())
+    mean, square = moments["_mean"].to_numpy(), moments["_square"].to_numpy()
     size = (mean - square) / (square - mean**2)
     end = betaincinv(mean * size, (1 - mean) * size, level)
     return moments.lazy().select(*each, pl.Series("_end_at_0", end, pl.Float64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -21,13 +22,13 @@ from toolkit.survival.event_table import (
     GROUP,
     clustered_rows,
     compared,
-    event_table,
+    event_ranges,
     layers,
     refuse_many,
     renumbered,
-    sizes,
     stratum_keys,
 )
+from toolkit.survival.ranges import EventRanges
 from toolkit.survival.score_test import Scores, ScoreTest, released_test, score_test, with_test
 
 Floats = NDArray[np.float64]
@@ -77,23 +78,26 @@ def logrank(
         [('audit', 3, 4.85), ('verified', 3, 1.15)]
     """
     groups, names = compared(by, strata, LOGRANK)
-    table = event_table(durations, groups, names)
-    counted = sizes(table, groups.keys)
+    most = None if cluster is None else math.inf  # clusters need all times at once
+    ranges = event_ranges(durations, groups, names, most=most)
+    counted = ranges.sizes(groups.keys)
     refuse_many(counted.n, groups)
     within = stratum_keys(groups, names)
     learners = None if cluster is None else clustered_rows(durations, groups, names, cluster)
 
-    def scores_of(chosen: pl.Series) -> Scores:
-        return _scores_of(counted.n.filter(chosen), table, learners, groups.keys, within)
+    def scores_of(chosen: pl.DataFrame) -> Scores:
+        return _scores_of([chosen], ranges, learners, groups.keys, within)[0]
 
-    everybody = pl.repeat(value=True, n=counted.n.height, dtype=pl.Boolean, eager=True)
-    exact = groups.named(with_test(counted.n, score_test(scores_of(everybody))))
+    scores = scores_of(counted.n)
+    exact = groups.named(with_test(counted.n, score_test(scores)))
     exact = exact.select(*groups.names, *LOGRANK.names)
 
     def protect(min_n: int) -> pl.DataFrame:
         safe = release_table(counted.n, counted.keys, LOGRANK, groups.keys, min_n=min_n)
-        told = groups.named(released_test(safe, scores_of)).select(exact.columns)
-        return with_status(told, exact, LOGRANK, min_n)
+        test = released_test(
+            safe, lambda told: scores if told.all() else scores_of(counted.n.filter(told))
+        )
+        return with_status(groups.named(test).select(exact.columns), exact, LOGRANK, min_n)
 
     return Result(LOGRANK, groups.names, exact, protect)
 
@@ -134,12 +138,13 @@ def logrank_pairs(
     """
     groups, names = compared(by, strata, None)
     keys, within = groups.keys, stratum_keys(groups, names)
-    table = event_table(durations, groups, names)
-    counted = sizes(table, keys)
+    most = None if cluster is None else math.inf  # clusters need all times at once
+    ranges = event_ranges(durations, groups, names, most=most)
+    counted = ranges.sizes(keys)
     refuse_many(counted.n, groups)
     learners = None if cluster is None else clustered_rows(durations, groups, names, cluster)
     pairs = [list(places) for places in combinations(range(counted.n.height), 2)]
-    scores = [_scores_of(counted.n[pair], table, learners, keys, within) for pair in pairs]
+    scores = _scores_of([counted.n[pair] for pair in pairs], ranges, learners, keys, within)
     tests = [score_test(one) for one in scores]
     exact = _table_of_pairs(counted.n, pairs, tests, keys)
 
@@ -182,26 +187,37 @@ def _table_of_pairs(
 
 
 def _scores_of(
-    chosen: pl.DataFrame,
-    table: pl.DataFrame,
+    chosen: Sequence[pl.DataFrame],
+    ranges: EventRanges,
     learners: pl.DataFrame | None,
     keys: list[str],
     within: list[str],
-) -> Scores:
-    """The scores of some groups alone, whose learners `table` and `learners` hold among others."""
-    groups, k = chosen.select(keys), chosen.height
-    own = table.join(groups, on=keys, nulls_equal=True, how="semi", maintain_order="left")
-    parts = None
+) -> list[Scores]:
+    """The scores of some groups alone, for each choice of them."""
+    sums = [
+        (np.zeros(groups.height), np.zeros(groups.height), np.zeros((groups.height,) * 2))
+        for groups in chosen
+    ]
+    for table in ranges.closed():
+        for groups, own in zip(chosen, sums, strict=True):
+            rows = renumbered(_only(table, groups.select(keys)), keys)
+            for total, added in zip(own, _scores(rows, within, groups.height), strict=True):
+                total += added
+    parts: Sequence[Floats | None] = [None] * len(chosen)
     if learners is not None:
-        rows = learners.join(groups, on=keys, nulls_equal=True, how="semi", maintain_order="left")
-        rows = rows.with_columns(cluster=pl.col("cluster").rank("dense") - 1)
-        parts = _parts(rows, renumbered(own, keys), keys, within, k)
-    return Scores(*_scores(own, keys, within, k), parts)
+        parts = [
+            _parts(_only(learners, own), renumbered(_only(ranges.only, own), keys), keys, within)
+            for own in (groups.select(keys) for groups in chosen)
+        ]
+    return [Scores(*own, part) for own, part in zip(sums, parts, strict=True)]
 
 
-def _parts(
-    rows: pl.DataFrame, table: pl.DataFrame, by: list[str], strata: list[str], k: int
-) -> Floats:
+def _only(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """The rows of these groups."""
+    return rows.join(groups, on=groups.columns, nulls_equal=True, how="semi", maintain_order="left")
+
+
+def _parts(rows: pl.DataFrame, table: pl.DataFrame, by: list[str], strata: list[str]) -> Floats:
     """Each cluster's part in each group's score: a row a cluster.
 
     A learner's part in the score of group j is 1 if in j, less the share of j among those at risk,
@@ -209,7 +225,8 @@ def _parts(
     """
     numbers = table.select(*by, GROUP).unique()
     rows = rows.join(numbers, on=by, nulls_equal=True, maintain_order="left")
-    found = np.zeros((rows["cluster"].n_unique(), k))
+    rows = rows.with_columns(cluster=pl.col("cluster").rank("dense") - 1)
+    found = np.zeros((rows["cluster"].n_unique(), numbers[GROUP].n_unique()))
     for layer in layers(table, strata):
         own = rows
         if strata:
@@ -235,15 +252,13 @@ def _add_parts(found: Floats, rows: pl.DataFrame, sets: _RiskSets) -> None:
         found[:, j] += np.bincount(cluster, part * rows["n"].to_numpy(), minlength=len(found))
 
 
-def _scores(
-    table: pl.DataFrame, by: list[str], strata: list[str], k: int
-) -> tuple[Floats, Floats, Floats]:
+def _scores(table: pl.DataFrame, strata: list[str], k: int) -> tuple[Floats, Floats, Floats]:
     """Add up observed and expected events over the strata, and their covariances.
 
     The variances, on the diagonal, are left to `score_test`.
     """
     observed, expected, covariance = np.zeros(k), np.zeros(k), np.zeros((k, k))
-    for layer in layers(renumbered(table, by), strata):
+    for layer in layers(table, strata):
         sets = _RiskSets.of(layer)
         n, d = sets.n, sets.d
         observed += np.bincount(layer[GROUP], layer["n_events"], minlength=k)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
 GROUP = "_group"  # the group's number in the order of the group columns: quicker than its names
+_TIME = {"duration": pl.Float64}
 BLOCK = 1_000_000
 """How many rows are computed at once."""
 
 
-def in_order(parts: list[pl.DataFrame], keys: pl.DataFrame) -> pl.DataFrame:
-    """The counts of all parts by group and time, each group from time 0; leaves `parts` empty."""
+def in_order(parts: list[pl.DataFrame], keys: pl.DataFrame, at: Sequence[float]) -> pl.DataFrame:
+    """The counts of all parts by group and time, and at some times; leaves `parts` empty."""
     steps = pl.concat(parts, how="diagonal")
     parts.clear()
     if "n_entered" in steps.columns:
         steps = steps.with_columns(pl.col(steps.columns[2:]).fill_null(0))
-    there = steps.filter(pl.col("duration") == 0)
-    lacking = keys.select(GROUP).join(there, on=GROUP, how="anti")
-    nothing = [pl.lit(0, steps.schema[name]).alias(name) for name in steps.columns[1:]]
+    there = steps.filter(pl.col("duration").is_in(at))
+    wanted = keys.select(GROUP).join(pl.DataFrame({"duration": at}, _TIME), how="cross")
+    lacking = wanted.join(there, on=[GROUP, "duration"], how="anti")
+    nothing = [pl.lit(0, steps.schema[name]).alias(name) for name in steps.columns[2:]]
     parts += [steps, lacking.with_columns(nothing)]
     del steps
     return _sorted(parts).with_columns(
@@ -50,20 +52,44 @@ def _each_time_once(steps: pl.DataFrame) -> pl.DataFrame:
     return steps.group_by(at, maintain_order=True).agg(pl.all().sum())
 
 
-def at_risk(steps: pl.DataFrame) -> pl.DataFrame:
-    """Who is at risk at each time, passes, and is censored at it."""
+def at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
+    """Who is at risk at each time, passes, and is censored at it.
+
+    Args:
+        steps: Who leaves, has events and enters, by group and time in order.
+        start: `n_start`, how many of each group are at risk before the first of these times.
+    """
 
     def still_there(what: str) -> pl.Expr:
-        still = pl.col(f"{what}_left").cum_sum(reverse=True).over(GROUP)
+        left = pl.col(f"{what}_left")
+        gone = left.cum_sum().over(GROUP) - left
         if "n_entered" in steps.columns:
-            still -= pl.col(f"{what}_entered").cum_sum(reverse=True).over(GROUP)
-        return still.alias(f"{what}_at_risk")
+            entered = pl.col(f"{what}_entered")
+            gone -= entered.cum_sum().over(GROUP) - entered
+        at_start = start[f"{what}_start"].gather(steps[GROUP])
+        return (at_start - gone).alias(f"{what}_at_risk")
 
     columns = [pl.col(GROUP), pl.col("duration")]
-    for what in ("n", "key") if "key_left" in steps.columns else ("n",):
+    for what in _kinds(steps):
         left, events = pl.col(f"{what}_left"), pl.col(f"{what}_events")
         columns += [still_there(what), events, (left - events).alias(f"{what}_censored")]
-    return steps.select(columns)
+    return steps.select(*columns, pl.col("^(n|key)_end_.*$"))
+
+
+def still_at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
+    """How many of each group are at risk after these times, as `start` for those that follow."""
+    changes = steps.group_by(GROUP).agg(pl.col("^(n|key)_(left|entered)$").sum())
+    both = start.join(changes, on=GROUP, how="left", maintain_order="left").fill_null(0)
+    after = {}
+    for what in _kinds(steps):
+        after[f"{what}_start"] = pl.col(f"{what}_start") - pl.col(f"{what}_left")
+        if "n_entered" in steps.columns:
+            after[f"{what}_start"] += pl.col(f"{what}_entered")
+    return both.select(GROUP, **after)
+
+
+def _kinds(steps: pl.DataFrame) -> list[str]:
+    return ["n", "key"] if "key_left" in steps.columns else ["n"]
 
 
 def in_blocks(steps: pl.DataFrame, compute: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:

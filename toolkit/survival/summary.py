@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import get_args
 
 import polars as pl
@@ -16,13 +18,16 @@ from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.clusters import Clusters
 from toolkit.survival.curve_statistics import Curve
-from toolkit.survival.event_table import GROUP, each_group, event_table, sizes
+from toolkit.survival.event_table import GROUP, each_group, event_ranges, sizes
 from toolkit.survival.kaplan_meier import (
     Interval,
     a_list_of_times,
+    of_anyone,
     product_limit,
+    products,
     with_interval,
 )
+from toolkit.survival.long_curves import Told, common_end, with_parts_of_mean
 from toolkit.survival.released import only_told, released_sizes, released_table
 
 _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}
@@ -88,8 +93,25 @@ def survival_summary(
     if horizon is not None:
         horizon = a_number(horizon, name="horizon", above=0)
     one_of(distribution, get_args(Distribution), name="distribution")
-    table = event_table(durations, asked)
-    curve, followed = product_limit(table), product_limit(_reversed(table))
+    most = None if cluster is None else math.inf  # clusters need all times at once
+    ranges = event_ranges(durations, asked, most=most)
+    borders = [*marks, *([] if horizon is None else [horizon])]
+    interval = partial(with_interval, level=level, ci=ci)
+    told, reverse_told = (
+        Told(
+            ranges,
+            products,
+            prepare=prepare,
+            borders=borders,
+            interval=interval,
+            levels=[1 - share for share in _QUARTILES.values()],
+        )
+        for prepare in (None, _reversed)
+    )
+    for rows in ranges:
+        told.add(rows)
+        reverse_told.add(rows)
+    curve, followed = of_anyone(told.table()), of_anyone(reverse_told.table())
     alike = Clusters.of(durations, asked, curve, cluster)
     reverse = Clusters.of(durations, asked, followed, cluster, is_reverse=True)
 
@@ -97,7 +119,7 @@ def survival_summary(
         curves: Sequence[pl.DataFrame], clusters: Sequence[Clusters], counts: pl.DataFrame
     ) -> pl.DataFrame:
         known, followed = (
-            with_interval(of.appended(curve), level, ci)
+            with_parts_of_mean(with_interval(of.appended(curve), level, ci))
             for curve, of in zip(curves, clusters, strict=True)
         )
         until = common_horizon(known) if horizon is None else horizon
@@ -130,13 +152,12 @@ def survival_summary(
                 }
                 for name, at, estimate, time in statistics
             ]
-        schema = {**table.select(asked.keys).schema, **SURVIVAL_SUMMARY.polars_schema}
+        schema = {**curve.select(asked.keys).schema, **SURVIVAL_SUMMARY.polars_schema}
         return asked.named(pl.DataFrame(rows, schema=schema))
 
-    exact = summed_up([curve, followed], [alike, reverse], sizes(table, asked.keys).n)
+    exact = summed_up([curve, followed], [alike, reverse], sizes(curve, asked.keys).n)
 
     def protect(min_n: int) -> pl.DataFrame:
-        times = [*marks, *([] if horizon is None else [horizon])]
         safe = [
             only_told(
                 product_limit(
@@ -144,14 +165,14 @@ def survival_summary(
                         steps.with_columns(incidence=1 - pl.col("survival")),
                         asked.keys,
                         min_n=min_n,
-                        times=times,
+                        times=borders,
                     )
                 ),
                 "survival",
             )
             for steps in (curve, followed)
         ]
-        counts = released_sizes(table, asked.keys, SURVIVAL_SUMMARY, min_n=min_n)
+        counts = released_sizes(curve, asked.keys, SURVIVAL_SUMMARY, min_n=min_n)
         released = summed_up(safe, [alike.released(), reverse.released()], counts)
         return with_status(released, exact, SURVIVAL_SUMMARY, min_n)
 
@@ -179,5 +200,4 @@ def common_horizon(curve: pl.DataFrame) -> float:
     In released curves a group too small for a step after 0 leaves the horizon to the others.
     """
     observed = curve.filter(pl.col("survival").is_not_null())
-    ends = (float(part["duration"][-1]) for _, part in each_group(observed, []))
-    return min((end for end in ends if end > 0), default=0.0)
+    return common_end(observed.group_by(GROUP).agg(pl.col("duration").max())["duration"])

@@ -1,0 +1,157 @@
+"""Event tables that are read in ranges of times, and curves that are told at some times."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import toolkit as tk
+from toolkit.analyses.grouping import Groups
+from toolkit.survival import long_curves, ranges, risk_sets
+from toolkit.survival.event_table import event_ranges
+
+COUNTS = ("n_events", "n_censored")
+
+
+def durations(seed: int, *, entry: bool = False, n: int = 1_500) -> pl.DataFrame:
+    """Groups of several sizes, one of which ends early, with ties, censoring and two ends."""
+    rng = np.random.default_rng(seed)
+    time = rng.weibull(1.2, n) * rng.choice([4.0, 20.0], n)
+    time = np.where(rng.random(n) < 0.3, np.ceil(time), time)  # ties, and times at the borders
+    end = rng.choice(np.array(["passed", "left", ""]), n, p=[0.5, 0.2, 0.3])
+    mode = rng.choice(
+        ["audit", "honor", "verified", "few", "nobody"], n, p=[0.5, 0.3, 0.185, 0.01, 0.005]
+    )
+    gone = (mode == "nobody") | (rng.random(n) < 0.02)
+    rows = pl.DataFrame(
+        {
+            "mode": mode,
+            "course_id": rng.choice(["a", "b"], n),
+            "duration": time,
+            "event": end == "passed",
+            "end": pl.Series(end).replace({"": None}),
+            "excluded": pl.Series(["not enrolled"] * n).set(pl.Series(~gone), None),
+            "record_key": rng.integers(0, 2**40, n),
+        }
+    )
+    if entry:
+        late = np.where(rng.random(n) < 0.4, time * rng.random(n), 0.0)
+        rows = rows.with_columns(entry=pl.Series(late))
+    return rows
+
+
+CURVES: dict[str, Callable[..., tk.Result]] = {
+    "Kaplan–Meier": lambda rows: tk.survival.kaplan_meier(rows, by="mode"),
+    "Kaplan–Meier of all": tk.survival.kaplan_meier,
+    "Nelson–Aalen": lambda rows: tk.survival.nelson_aalen(rows, by="mode"),
+    "incidence": lambda rows: tk.survival.cumulative_incidence(rows, by="mode"),
+}
+FIGURES: dict[str, Callable[..., tk.Result]] = {
+    "Kaplan–Meier at times": lambda rows: tk.survival.kaplan_meier(
+        rows, by="mode", times=[0.0, 3.0, 7.3, 30.0, 500.0]
+    ),
+    "incidence at times": lambda rows: tk.survival.cumulative_incidence(
+        rows, by="mode", times=[0.0, 3.0, 7.3, 30.0, 500.0]
+    ),
+    "summary": lambda rows: tk.survival_summary(rows, by="mode", milestones=[2, 7.3, 20]),
+    "summary of all": lambda rows: tk.survival_summary(rows, horizon=12.7, ci="plain"),
+    "means": lambda rows: tk.survival.rmst_difference(rows, by="mode", horizon=9.1),
+    "means as far as all are seen": lambda rows: tk.survival.rmst_difference(rows, by="course_id"),
+    "shares": lambda rows: tk.survival.milestone_difference(rows, by="mode", at=7.3),
+    "log-rank": lambda rows: tk.survival.logrank(rows, by="mode"),
+    "log-rank in strata": lambda rows: tk.survival.logrank(rows, by="mode", strata="course_id"),
+    "log-rank of pairs": lambda rows: tk.survival.logrank_pairs(rows, by="mode"),
+}
+
+
+@pytest.fixture
+def in_ranges(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Have tables read 50 rows and computed 30 at a time, and curves told at about 20 times."""
+
+    def start() -> None:
+        monkeypatch.setattr(ranges, "MOST_TIMES", 50)
+        monkeypatch.setattr(risk_sets, "BLOCK", 30)
+        monkeypatch.setattr(long_curves, "MOST_STEPS", 20)
+
+    return start
+
+
+def close(one: pl.DataFrame, other: pl.DataFrame) -> None:
+    assert_frame_equal(one, other, rel_tol=1e-11, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("entry", [False, True], ids=["from 0", "late entry"])
+@pytest.mark.parametrize("name", CURVES)
+def test_a_long_curve_is_told_exactly_at_some_of_its_times(
+    name: str, entry: bool, seed: int, in_ranges: Callable[[], None]
+) -> None:
+    rows = durations(seed, entry=entry)
+    whole = CURVES[name](rows)
+    released = whole.release().frame
+    in_ranges()
+    told = CURVES[name](rows)
+    assert told.frame.height < whole.frame.height / 2
+    curve = [*told.by, *(["end"] if "end" in told.frame.columns else [])]
+    at = [*curve, "duration"]
+    exact = whole.frame.join(told.frame, on=at, how="semi", nulls_equal=True, maintain_order="left")
+    close(told.frame.drop(*COUNTS, "n_times", strict=False), exact.drop(*COUNTS, strict=False))
+    n_times = whole.frame.group_by(curve or [pl.lit(0)]).len(name="n_times")["n_times"].sum()
+    assert told.frame["n_times"].sum() == n_times
+    for counted in set(COUNTS) & set(whole.frame.columns):
+        assert told.frame[counted].sum() == whole.frame[counted].sum()
+    close(told.release().frame, released)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("entry", [False, True], ids=["from 0", "late entry"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_a_long_curve_are_those_of_every_time(
+    name: str, entry: bool, seed: int, in_ranges: Callable[[], None]
+) -> None:
+    rows = durations(seed, entry=entry)
+    whole = FIGURES[name](rows)
+    frame, released = whole.frame, whole.release().frame
+    in_ranges()
+    told = FIGURES[name](rows)
+    close(told.frame, frame)
+    close(told.release().frame, released)
+
+
+@pytest.mark.parametrize("name", ["Kaplan–Meier", "incidence", "summary", "log-rank"])
+@pytest.mark.parametrize("engine", ["Polars, lazy", "DuckDB"])
+def test_every_engine_reads_the_same_ranges(
+    name: str, engine: str, in_ranges: Callable[[], None], tmp_path: Path
+) -> None:
+    rows = durations(7, entry=True)
+    in_ranges()
+    computed = (CURVES | FIGURES)[name]
+    rows.write_parquet(path := tmp_path / "rows.parquet")
+    there = pl.scan_parquet(path) if engine == "Polars, lazy" else duckdb.read_parquet(str(path))
+    close(computed(there).frame, computed(rows).frame)
+
+
+def test_whole_days_are_one_table_however_many_learners_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = durations(1).with_columns(pl.col("duration").ceil())
+    whole = tk.survival.kaplan_meier(rows).frame
+    monkeypatch.setattr(ranges, "MOST_TIMES", 500)
+    assert whole.height < 500 < rows.height
+    assert_frame_equal(tk.survival.kaplan_meier(rows).frame, whole)
+
+
+def test_far_outliers_leave_ranges_as_small_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    rows = pl.DataFrame({"duration": np.append(rng.random(1_000), 1e9), "event": [True] * 1_001})
+    whole = tk.survival_summary(rows).frame
+    monkeypatch.setattr(ranges, "MOST_TIMES", 50)
+    monkeypatch.setattr(ranges, "_CELLS", 16)
+    sizes = [table.height for table in event_ranges(rows, Groups(()))]
+    assert max(sizes) <= 51
+    assert len(sizes) < 60
+    close(tk.survival_summary(rows).frame, whole)

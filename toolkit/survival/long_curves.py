@@ -1,0 +1,237 @@
+"""Curves of more times than one table holds: computed range by range, and told at some times.
+
+Each row that is told has the exact estimate at its time, and counts what happened since the row
+before. Those times are told that the release, milestones and quantiles ask for, so that all these
+are what they would be with every time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from toolkit.survival import risk_sets
+from toolkit.survival.ranges import EventRanges
+from toolkit.survival.risk_sets import GROUP, in_blocks
+
+MOST_STEPS = 1_000_000
+"""About how many rows are told of the curves of a result, where there are too many for one table.
+
+Whole units of time are told however many they are, as a release has its steps there.
+"""
+
+BEFORE = " before"
+SO_FAR = " so far"
+"""How columns are called that an estimate needs only to go on from one range to the next."""
+
+_TOLERANCE = 1e-9  # as in release.curves and curve_statistics
+Estimate = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def before(name: str, rows: pl.DataFrame, start: float) -> pl.Expr:
+    """A column's value in the last of the curve's rows that are computed; `start` without any."""
+    known = pl.col(name + BEFORE) if name + BEFORE in rows.columns else pl.lit(None, pl.Float64)
+    return known.fill_null(start)
+
+
+def with_history(rows: pl.DataFrame, each: Sequence[str] = (GROUP,)) -> pl.DataFrame:
+    """Append what the ends of an interval rest on, which all rows up to each have a part in.
+
+    Returns:
+        `_throughout`, how many at least were at risk at each time so far: those who have certainly
+        not passed. Without late entry they are those at risk; null until somebody is. And the mean
+        and the mean square of Fay's product of betas, see `kaplan_meier.ends_at_0`.
+    """
+    n, d = pl.col("n_at_risk"), pl.col("n_events")
+    mean = pl.when(d > 0).then((n - d + 1) / (n + 1)).otherwise(1.0)
+    square = pl.when(d > 0).then((n - d + 1) * (n - d + 2) / ((n + 1) * (n + 2))).otherwise(1.0)
+    least = observed_throughout(each)
+    if "_throughout" + BEFORE in rows.columns:
+        least = pl.min_horizontal(least, "_throughout" + BEFORE)
+    return rows.with_columns(
+        _throughout=least,
+        _mean=mean.cum_prod().over(each) * before("_mean", rows, 1.0),
+        _square=square.cum_prod().over(each) * before("_square", rows, 1.0),
+    )
+
+
+def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:
+    """How many at least were at risk at each time so far, see `with_history`."""
+    n = pl.col("n_at_risk")
+    return pl.when(n > 0).then(n).cum_min().forward_fill().over(each)
+
+
+class Told:
+    """The curves of an event table: all rows of one table, chosen rows of several ranges.
+
+    Args:
+        ranges: The event table.
+        estimate: Appends the estimates to its rows, beginning from `before`.
+        prepare: What is done to the rows before.
+        each: The columns that tell the curves apart.
+        borders: Times up to which, and from which on, the curve must be told.
+        interval: Appends the interval, where means are to be computed: up to a border, or to the
+            last time of the group whose last is first.
+        levels: Heights whose first times are to be told, those of the interval's ends as well.
+    """
+
+    def __init__(
+        self,
+        ranges: EventRanges,
+        estimate: Estimate,
+        *,
+        prepare: Estimate | None = None,
+        each: Sequence[str] = (GROUP,),
+        borders: Sequence[float] = (),
+        interval: Estimate | None = None,
+        levels: Sequence[float] = (),
+    ) -> None:
+        self._prepare = prepare or (lambda rows: rows)
+        self._estimate, self._interval = estimate, interval
+        self._levels = levels
+        self._each = list(each)
+        self._is_short = not ranges.are_many
+        self._parts: list[pl.DataFrame] = []
+        self._last: pl.DataFrame | None = None
+        if not self._is_short:
+            cells = max(MOST_STEPS / max(ranges.last, 1.0) / ranges.about.height, 1.0)
+            self._fineness = 2.0 ** math.floor(math.log2(cells))  # so whole times are cells' ends
+            if interval is not None:
+                borders = [*borders, common_end(ranges.longest["longest"])]
+        near = (t + away for t in borders for away in (0.0, -1.0, _TOLERANCE, -_TOLERANCE))
+        self._borders = pl.Series(sorted({*near}), dtype=pl.Float64)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Compute the next range."""
+        if self._is_short:
+            self._parts.append(
+                in_blocks(rows, lambda some: _without(SO_FAR, self._estimate(self._prepare(some))))
+            )
+            return
+        for some in rows.iter_slices(risk_sets.BLOCK):  # also of a single group
+            self._parts.append(self._told(self._computed(self._prepare(some))))
+
+    def _computed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The estimates of rows that follow those before, whose last ones are remembered."""
+        own = rows
+        if self._last is not None:
+            own = rows.join(self._last, on=self._each, how="left", maintain_order="left")
+        known = with_history(self._estimate(own), self._each)
+        if self._interval is not None:
+            known = _with_parts(self._interval(known))
+        known = _without(BEFORE, known)
+        estimates = [name for name in known.columns if name not in rows.columns]
+        self._carry(known.select(*self._each, "duration", *estimates))
+        return _without(SO_FAR, known)
+
+    def table(self) -> pl.DataFrame:
+        """The rows that are told, by curve and time."""
+        if self._is_short:
+            return self._parts[0]
+        return pl.concat(self._parts).sort(*self._each, "duration")
+
+    def _carry(self, estimates: pl.DataFrame) -> None:
+        last = estimates.unique(self._each, keep="last").rename(
+            lambda name: name if name in self._each else name + BEFORE
+        )
+        if self._last is not None:
+            last = pl.concat([self._last, last]).unique(self._each, keep="last")
+        self._last = last
+
+    def _told(self, known: pl.DataFrame) -> pl.DataFrame:
+        """Keep the rows that are told, with the counts and the sums since the row before."""
+        is_told = known.select(self._is_told(known)).to_series()
+        counts = pl.col("^(n|key)_(events|censored|any)$")
+        told = (
+            known.with_columns(counts.cum_sum(), n_times=pl.int_range(1, pl.len() + 1))
+            .filter(is_told)
+            .with_columns(
+                column - column.shift(fill_value=0) for column in (counts, pl.col("n_times"))
+            )
+        )
+        if self._interval is None:
+            return told
+        row = is_told.shift(1, fill_value=False).cum_sum()
+        return told.with_columns(_summed(known, row).get_columns())
+
+    def _is_told(self, known: pl.DataFrame) -> pl.Expr:
+        time = pl.col("duration")
+        units = [
+            *map(pl.col, self._each),
+            time.ceil(),
+            (time - _TOLERANCE).ceil(),
+            pl.lit(self._borders.search_sorted(known["duration"], side="left")),
+            pl.lit(self._borders.search_sorted(known["duration"], side="right")),
+        ]
+        cells = [*units, (time * self._fineness).ceil()]
+        events = pl.col("n_any" if "n_any" in known.columns else "n_events")
+        all_end = (events == pl.col("n_at_risk")) & (events > 0)
+        survival, bounds = pl.col("survival"), pl.col("ci_low", "ci_high")
+        between = (survival > 0) & (survival < 1)
+        down = [survival <= level + _TOLERANCE for level in self._levels]
+        down += [between & (bounds <= level + _TOLERANCE) for level in self._levels]
+        return pl.any_horizontal(
+            all_end,
+            *(_differs(one, 1) for one in units),
+            *(_differs(one, -1) for one in cells),
+            *(is_down & ~is_down.shift(1, fill_value=False) for is_down in down),
+        ).fill_null(value=False)
+
+
+def _without(suffix: str, table: pl.DataFrame) -> pl.DataFrame:
+    return table.drop(name for name in table.columns if name.endswith(suffix))
+
+
+def common_end(longest: pl.Series) -> float:
+    """The longest observation of the group whose longest is shortest, of those seen after 0."""
+    return min(longest.filter(longest > 0), default=0.0)
+
+
+def _differs(column: pl.Expr, by: int) -> pl.Expr:
+    return column.ne_missing(column.shift(by))
+
+
+AREAS, STEPS = ["_area", "_low_area"], ["_w", "_aw", "_aaw"]
+
+
+def with_parts_of_mean(curve: pl.DataFrame) -> pl.DataFrame:
+    """Append each row's parts in the mean below the curve, and in its variance, to its interval.
+
+    Returns:
+        `_area` and `_low_area`, below the curve and its low end since the row before. And with
+        w = d / (n (n - d)) of a step and a the area from it to the row that tells of it, Σ w, Σ a w
+        and Σ a² w of the steps that the row tells of: its own alone, unless it tells of others.
+    """
+    return curve if "_area" in curve.columns else in_blocks(curve, _with_parts)
+
+
+def _with_parts(curve: pl.DataFrame) -> pl.DataFrame:
+    is_first, is_known = _differs(pl.col(GROUP), 1), pl.col("survival").is_not_null()
+    n, d = pl.col("n_at_risk"), pl.col("n_events")
+
+    def previous(name: str, start: float) -> pl.Expr:
+        held = pl.when(is_known).then(pl.col(name).fill_null(start)).forward_fill()
+        return pl.when(is_first).then(before(name, curve, start)).otherwise(held.shift(1))
+
+    width = pl.col("duration") - previous("duration", 0.0)
+    return curve.with_columns(
+        _area=previous("survival", 1.0) * width,
+        _low_area=previous("ci_low", 1.0) * width,
+        _w=pl.when((d > 0) & (n > d)).then(d / (n * (n - d))).otherwise(0.0),
+        _aw=pl.lit(0.0),
+        _aaw=pl.lit(0.0),
+    )
+
+
+def _summed(known: pl.DataFrame, row: pl.Series) -> pl.DataFrame:
+    """Sum the parts of the steps that are told of in the same row, given its number."""
+    so_far = pl.col("_area").cum_sum().over(GROUP)
+    to_row, w = pl.col("_a").last() - pl.col("_a"), pl.col("_w")
+    found = (
+        known.select(*AREAS, "_w", so_far.alias("_a"), row.alias("_row"))
+        .group_by("_row", maintain_order=True)
+        .agg(pl.col(*AREAS, "_w").sum(), _aw=(to_row * w).sum(), _aaw=(to_row**2 * w).sum())
+    )
+    return found.drop("_row")

@@ -1,0 +1,185 @@
+"""An event table in ranges of times, one after another, where there are too many for one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from toolkit.analyses.counting import flag, grouped
+from toolkit.analyses.grouping import Counted
+from toolkit.survival.risk_sets import GROUP, at_risk, still_at_risk
+
+MOST_TIMES = 5_000_000
+"""How many rows an event table has at most; a longer one is read in ranges of times."""
+
+_CELLS = 4_096
+_NARROWEST = 1e-9
+
+
+def between(frame: nw.LazyFrame[Any], name: str, low: float, high: float) -> nw.LazyFrame[Any]:
+    """The rows whose time is above `low`, and not above `high`; all where there are no limits."""
+    time = nw.col(name).cast(nw.Float64)
+    if low > -math.inf:
+        frame = frame.filter(time > low)
+    return frame.filter(time <= high) if high < math.inf else frame
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """Where to cut an event table, so that no range has too many rows.
+
+    Attributes:
+        frame: The rows, with `duration` and perhaps `entry`.
+        included: The condition that a row is counted, where some are not.
+        n_rows: How many are.
+        most: The most rows of a range; by default `MOST_TIMES`.
+    """
+
+    frame: nw.LazyFrame[Any]
+    included: Sequence[nw.Expr]
+    n_rows: int
+    most: float | None = None
+
+    @property
+    def limit(self) -> float:
+        """The most rows of a range."""
+        return MOST_TIMES if self.most is None else self.most
+
+    def ends(self, longest: float, n_groups: int) -> list[float]:
+        """The last time of each range; a range begins behind the one before it."""
+        found, filled, end = list[float](), 0, -math.inf
+        for next_end, n_times in self._cells(-math.inf, longest, n_groups):
+            if filled and filled + n_times > self.limit:
+                found.append(end)
+                filled = 0
+            filled, end = filled + n_times, next_end
+        return [*found, math.inf]
+
+    def _cells(self, low: float, high: float, n_groups: int) -> Iterator[tuple[float, int]]:
+        """The ends of cells of times in order, and how many rows of the table each has at most.
+
+        Whole times are at most as many as whole numbers, times the groups: so whole days are
+        read at once, however many learners there are.
+        """
+        start = max(low, 0.0)
+        step = (high - start) / _CELLS
+        counts = pl.concat(
+            self._counted(name, low, high, start, step)
+            for name in ("duration", "entry")
+            if name in self.frame.collect_schema().names()
+        )
+        cells = counts.group_by("cell").agg(pl.col("n", "n_whole").sum()).sort("cell")
+        most_whole = n_groups * (math.floor(step) + 1)
+        for cell, n, n_whole in cells.drop_nulls("cell").rows():
+            n_times = n - n_whole + min(n_whole, most_whole)
+            begins, ends = start + cell * step, min(start + (cell + 1) * step, high)
+            if n_times > self.limit and step > _NARROWEST:
+                yield from self._cells(low if cell <= 0 else begins, ends, n_groups)
+            else:
+                yield ends, n_times
+
+    def _counted(
+        self, name: str, low: float, high: float, start: float, step: float
+    ) -> pl.DataFrame:
+        rows = between(self.frame, name, low, high)
+        time = nw.col("_time")
+        own = nw.col(name).cast(nw.Float64)
+        rows = rows.select(
+            (nw.when(*self.included).then(own) if self.included else own).alias("_time")
+        )
+        cell = ((time - start) / step).floor() if step > 0 else time * 0
+        rows = rows.select(cell.alias("cell"), flag(time == time.floor()).alias("is_whole"))
+        sums = [nw.len().alias("n"), nw.col("is_whole").sum().alias("n_whole")]
+        return grouped(rows, ["cell"], sums)
+
+
+@dataclass(frozen=True)
+class EventRanges:
+    """An event table: one table, or ranges of times that are read one after another.
+
+    Attributes:
+        about: Each group's number and columns, how many learners, events and exclusions it has,
+            and how many are at risk at first, `n_start`.
+        read: Counts who leaves, ends and enters behind one time and up to another; each group has
+            rows at some times besides.
+        longest_of: Finds the last time of each group.
+        cutting: Where the ranges end.
+    """
+
+    about: pl.DataFrame
+    read: Callable[[float, float, Sequence[float]], pl.DataFrame]
+    longest_of: Callable[[], pl.DataFrame]
+    cutting: Cutting
+
+    @cached_property
+    def ends(self) -> list[float]:
+        """The last time of each range."""
+        if self.cutting.n_rows <= self.cutting.limit:
+            return [math.inf]
+        return self.cutting.ends(self.last, self.about.height)
+
+    @cached_property
+    def longest(self) -> pl.DataFrame:
+        """The last time of each group, by its number."""
+        return self.longest_of()
+
+    @property
+    def last(self) -> float:
+        """The last time of all."""
+        return max(self.longest["longest"].drop_nulls(), default=0.0)
+
+    @property
+    def are_many(self) -> bool:
+        """Whether there are several ranges."""
+        return len(self.ends) > 1
+
+    @cached_property
+    def only(self) -> pl.DataFrame:
+        """The table, where it is one."""
+        return self._table(self.read(-math.inf, math.inf, [0.0]), self.about)
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        """The table of each range."""
+        return self._each([])
+
+    def closed(self) -> Iterator[pl.DataFrame]:
+        """The table of each range, in which each group has a row at the last time."""
+        if not self.are_many:
+            return self._each([])
+        return self._each([*self.ends[:-1], self.last])
+
+    def _each(self, also: Sequence[float]) -> Iterator[pl.DataFrame]:
+        if not self.are_many:
+            yield self.only
+            return
+        start = self.about
+        for low, high in pairwise([-math.inf, *self.ends]):
+            at = [time for time in (0.0, *also) if low < time <= high]
+            steps = self.read(low, high, at)
+            yield self._table(steps, start)
+            start = still_at_risk(steps, start)
+
+    def _table(self, steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
+        of_group, table = steps[GROUP], at_risk(steps, start)
+        keys = self.about.select(pl.exclude(GROUP, "^(n|key)_.*$").gather(of_group))
+        left_out = self.about.select(pl.col("^(n|key)_(excluded|undated)$").gather(of_group))
+        return pl.concat([keys, table, left_out], how="horizontal")
+
+    def sizes(self, by: list[str]) -> Counted:
+        """Count each group's learners, events and exclusions, whatever else it is told apart by."""
+
+        def summed(what: str) -> pl.DataFrame:
+            names = ("learners", "events", "excluded", "undated")
+            sums = {f"n_{name}": pl.col(f"{what}_{name}").sum() for name in names}
+            if by:
+                return self.about.group_by(by).agg(**sums).sort(by)
+            return self.about.select(**sums).head(self.about.height)
+
+        return Counted(summed("n"), summed("key") if "key_events" in self.about.columns else None)
