@@ -64,18 +64,27 @@ class Settings(BaseSettings):
     def _clean_base_url(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        try:
-            parts = urlsplit(url)
-            well = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        except ValueError:  # brackets without an address, or an invalid port
-            well = False
-        if not well or not url.isprintable() or " " in url or "\\" in url:
-            raise ValueError("must look like https://platform.example.com")
-        if parts.username or parts.password:
-            raise ValueError("must not contain a user name or password; set the token separately")
-        if parts.query or parts.fragment:
-            raise ValueError("must end before any ? or #")
-        return url.rstrip("/")
+        return clean_url(url)
+
+
+def clean_url(url: str) -> str:
+    """Return an address without its last slash.
+
+    Raises:
+        ValueError: It is none, or holds more than scheme, host, port and path. Never tells it.
+    """
+    try:
+        parts = urlsplit(url)
+        well = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets without an address, or an invalid port
+        well = False
+    if not well or not url.isprintable() or " " in url or "\\" in url:
+        raise ValueError("must look like https://platform.example.com")
+    if parts.username or parts.password:
+        raise ValueError("must not contain a user name or password; set the token separately")
+    if parts.query or parts.fragment:
+        raise ValueError("must end before any ? or #")
+    return url.rstrip("/")
 
 
 def settings(**arguments: object) -> Settings:

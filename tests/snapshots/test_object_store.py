@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -125,7 +126,7 @@ def test_an_object_that_was_changed_is_named(platform, bucket: Bucket, name: str
 
 @pytest.mark.parametrize("n_th", range(5))
 def test_a_take_that_fails_at_any_object_leaves_none(platform, bucket: Bucket, n_th: int) -> None:
-    """Four files and the manifest are put; each of the five in its turn is refused."""
+    """Four files and the manifest are put; each of the five is refused in its turn."""
     puts = []
 
     def refuse(request: Request, serve) -> tuple[str, bytes] | None:
@@ -158,6 +159,24 @@ def test_a_response_that_is_lost_after_the_manifest_is_no_failure(
     taken = tk.take_snapshot(platform, f"{bucket.address}/s", key=KEY)
     assert lost
     assert tk.open_snapshot(f"{bucket.address}/s").manifest == taken.manifest
+
+
+@pytest.mark.parametrize("act", ["upload", "create"])
+def test_an_interrupted_take_leaves_none(platform, bucket: Bucket, monkeypatch, act: str) -> None:
+    real, done = getattr(StorePath, act), []
+
+    def interrupted(self: StorePath, what: object) -> None:
+        done.append(real(self, what))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StorePath, act, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tk.take_snapshot(platform, f"{bucket.address}/s", key=KEY)
+    assert len(done) == 1
+    if act == "upload":
+        assert bucket.objects() == []
+    else:  # the last step was done
+        tk.open_snapshot(f"{bucket.address}/s")
 
 
 WRITER = """
@@ -386,6 +405,40 @@ def test_plain_http_is_for_loopback_alone(bucket: Bucket, monkeypatch) -> None:
         tk.open_snapshot(f"{bucket.address}/s")
     monkeypatch.setenv("SO2_ALLOW_HTTP", "true")
     StorePath.of(f"{bucket.address}/s")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "127.0.0.1:9000",
+        "not a url",
+        "ftp://127.0.0.1",
+        "https://[::1",
+        "https://me:secret@host",
+    ],
+)
+def test_an_endpoint_that_is_none_is_refused_and_not_repeated(
+    bucket: Bucket, monkeypatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(tk.errors.ConfigurationError, match=r"^AWS_ENDPOINT_URL.* must") as caught:
+        tk.open_snapshot(f"{bucket.address}/s")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_store_that_does_not_respond_is_said_not_to(bucket: Bucket, monkeypatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    with pytest.raises(tk.errors.SnapshotError, match=r"manifest\.json cannot be read: .*respond"):
+        tk.open_snapshot(f"{bucket.address}/s")
+
+
+def test_an_address_of_azure_without_an_account_is_refused(monkeypatch) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    with pytest.raises(tk.errors.ConfigurationError, match="az://container cannot be reached"):
+        tk.open_snapshot("az://container/s")
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def served() -> Iterator[Bucket]:
         return moto(environ, start)  # type: ignore[no-any-return]
 
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         bucket.url = f"http://127.0.0.1:{server.server_port}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from toolkit.config import is_loopback, settings
+from toolkit.config import clean_url, is_loopback, settings
 from toolkit.errors import ConfigurationError
 from toolkit.extras import extra
 
@@ -39,13 +39,10 @@ def s3(root: str) -> tuple[ObjectStore, dict[str, Any]]:
         from obstore.store import from_url
     profile = _profile()
     region = _variable("AWS_REGION", "AWS_DEFAULT_REGION") or profile.get("region", "us-east-1")
-    endpoint = _variable("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT") or profile.get(
-        "endpoint_url"
-    )
-    allow_http = _require_safe(endpoint)
+    endpoint, allow_http = _endpoint(profile), False
     config: S3Config = {"region": region}
-    if endpoint:
-        config["endpoint"] = endpoint
+    if endpoint is not None:
+        config["endpoint"], allow_http = endpoint, _is_http(endpoint)
     keys = s3_keys()
     store = from_url(
         root,
@@ -60,9 +57,19 @@ def s3(root: str) -> tuple[ObjectStore, dict[str, Any]]:
     return store, {"storage_options": options, "credential_provider": provider}
 
 
-def _require_safe(endpoint: str | None) -> bool:
-    """Whether an endpoint is one of plain http, which then must be allowed."""
-    parts = urlsplit(endpoint or "")
+def _endpoint(profile: dict[str, str]) -> str | None:
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    found = next((os.environ[name] for name in names if name in os.environ), None)
+    found = profile.get("endpoint_url") if found is None else found
+    try:
+        return None if found is None else clean_url(found)
+    except ValueError as error:
+        raise ConfigurationError(f"AWS_ENDPOINT_URL, or endpoint_url, {error}") from None
+
+
+def _is_http(endpoint: str) -> bool:
+    """Whether an endpoint is of plain http, which then must be allowed."""
+    parts = urlsplit(endpoint)
     if parts.scheme != "http":
         return False
     if not is_loopback(parts.hostname) and not settings().allow_http:

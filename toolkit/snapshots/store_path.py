@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from toolkit.errors import SnapshotError
+from toolkit.errors import ConfigurationError, SnapshotError
 from toolkit.extras import extra
 from toolkit.snapshots import aws
 
@@ -208,8 +208,14 @@ class StorePath:
 def _other(root: str) -> tuple[ObjectStore, dict[str, Any]]:
     """Leave it to obstore and Polars to find keys."""
     with extra("cloud"):
+        from obstore.exceptions import BaseError
         from obstore.store import from_url
-    return from_url(root), {}
+    try:
+        return from_url(root), {}
+    except BaseError:
+        raise ConfigurationError(
+            f"{root} cannot be reached with these settings; gs:// takes GOOGLE_…, az:// AZURE_…"
+        ) from None
 
 
 def place(given: str | Path | StorePath) -> Path | StorePath:
@@ -240,7 +246,7 @@ def _reason(told: str) -> str:
     """Say why a request failed; the response itself may hold keys."""
     known = {
         "NoSuchBucket": "there is no such bucket",
-        "169.254.": "there are no credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+        "169.254.": "there are no credentials; for S3 set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
         "AWS_SECRET_ACCESS_KEY",
         "redirect": "the bucket is in another region; set AWS_REGION",
     }
