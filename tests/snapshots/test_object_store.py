@@ -254,8 +254,26 @@ def test_a_store_that_cannot_put_on_a_condition_is_written_to_without(platform, 
         return None
 
     bucket.meddle = refuse
-    tk.take_snapshot(platform, f"{bucket.address}/s", key=KEY)
+    path = StorePath.of(f"{bucket.address}/s")
+    tk.take_snapshot(platform, path, key=KEY)
     assert conditions
+    tk.open_snapshot(path)
+    with pytest.raises(FileExistsError):
+        (path / "manifest.json").create(b"")
+
+
+def test_the_folder_of_a_console_is_empty_and_others_objects_stay(platform, bucket: Bucket) -> None:
+    """A console makes a folder by an empty object; notes come while the snapshot is taken."""
+    bucket.request("PUT", "s/", b"")
+
+    def note(request: Request, serve) -> None:
+        if request.path.endswith("manifest.json"):
+            bucket.request("PUT", "s/notes.txt", b"mine")
+            bucket.request("PUT", "s/data-of-mine/notes.txt", b"mine")
+
+    bucket.meddle = note
+    tk.take_snapshot(platform, f"{bucket.address}/s", key=KEY)
+    assert {"s/", "s/notes.txt", "s/data-of-mine/notes.txt"} <= set(bucket.objects())
     tk.open_snapshot(f"{bucket.address}/s")
 
 
@@ -324,7 +342,7 @@ def test_nothing_that_is_kept_or_shown_holds_a_key(platform, bucket: Bucket) -> 
     shown = [repr(snapshot), repr(snapshot.folder), repr(study), study.caption, repr(loaded)]
     shown += [snapshot.grades().explain(), repr(snapshot.grades()), repr(loaded.provenance)]
     kept = b"".join(bucket.request("GET", key) for key in bucket.objects())
-    kept += snapshot.grades().serialize() + pickle.dumps(snapshot.grades())
+    kept += snapshot.grades().serialize() + pickle.dumps([snapshot, snapshot.grades()])
     text = "".join(shown) + kept.decode(errors="replace")
     assert not [secret for secret in SECRETS if secret in text]
 
@@ -469,6 +487,10 @@ def test_what_is_missing_is_said(bucket: Bucket, platform) -> None:
         tk.open_snapshot("s3://no-such-bucket/s")
     with pytest.raises(tk.errors.SnapshotError, match="there is no such bucket"):
         tk.take_snapshot(platform, "s3://no-such-bucket/s", key=KEY)
+    bucket.meddle = lambda *_: ("301 Moved Permanently", b"")
+    with pytest.raises(tk.errors.SnapshotError, match="in another region; set AWS_REGION"):
+        tk.open_snapshot(f"{bucket.address}/s")
+    bucket.meddle = None
     with pytest.raises(tk.errors.SnapshotError, match=r"there is no folder s3://\S+/none"):
         tk.snapshots.list_snapshots(f"{bucket.address}/none")
 

@@ -83,7 +83,7 @@ def add_snapshot(folder: StorePath, write: Callable[[Path, str], Manifest]) -> M
             _send(manifest, here, folder, name)
             with suppress(OSError):  # what killed runs and slower writers left is of no snapshot
                 for path in folder.iterdir():
-                    if path.name not in {name, MANIFEST}:
+                    if _OURS.fullmatch(path.name) and path.name not in {name, MANIFEST}:
                         path.remove()
     return manifest
 

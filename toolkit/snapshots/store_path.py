@@ -29,7 +29,7 @@ class _RefusedError(OSError):
     """A request failed; says why."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class StorePath:
     """An object, or all objects below a prefix, as a path is a file or a folder.
 
@@ -42,7 +42,6 @@ class StorePath:
         for_polars: What Polars needs to read it; none of it is a key.
 
     Examples:
-        >>> import os
         >>> path = StorePath.of("s3://bucket/snapshots/2026-01-01/") / "manifest.json"
         >>> str(path), path.name, str(path.parent.parent)
         ('s3://bucket/snapshots/2026-01-01/manifest.json', 'manifest.json', 's3://bucket/snapshots')
@@ -113,8 +112,9 @@ class StorePath:
 
         with self.asked():
             found = obstore.list_with_delimiter(self._store, self.key or None)
-        yield from (self._at(key) for key in found["common_prefixes"])
-        yield from (self._at(item["path"]) for item in found["objects"])
+        keys = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
+        # A console makes a folder by an empty object of its own name.
+        yield from (self._at(key) for key in keys if key != self.key)
 
     def _below(self) -> Iterator[str]:
         import obstore
@@ -180,6 +180,8 @@ class StorePath:
             except BaseError as error:
                 if not isinstance(error, NotSupportedError) and "NotImplemented" not in str(error):
                     raise
+                if self.is_file():
+                    raise FileExistsError(str(self)) from None
                 obstore.put(self._store, self.key, body, use_multipart=False)
 
     def remove(self) -> None:
@@ -248,7 +250,7 @@ def _reason(told: str) -> str:
         "NoSuchBucket": "there is no such bucket",
         "169.254.": "there are no credentials; for S3 set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
         "AWS_SECRET_ACCESS_KEY",
-        "redirect": "the bucket is in another region; set AWS_REGION",
+        "Received redirect": "the bucket is in another region; set AWS_REGION",
     }
     for sign, meaning in known.items():
         if sign in told:

@@ -35,7 +35,7 @@ _MOST_CHANGES = 3  # responses that changed during the download
 
 def take_snapshot(
     platform: Platform,
-    folder: str | Path,
+    folder: str | Path | StorePath,
     *,
     course_id: Many = None,
     identities: Identities = "pseudonymous",
