@@ -290,6 +290,16 @@ def foreign_folder(folder: Path, _: pytest.MonkeyPatch) -> None:
         tk.take_snapshot(source, folder, key=KEY)
 
 
+def refused_by_a_store(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = b"<Error><Code>AccessDenied</Code></Error>"
+    refuse = lambda c: c.answer(denied, b"HTTP/1.1 403 Forbidden\r\n")  # noqa: E731
+    with tk.sandbox(learners=20) as source, serving(refuse) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.base_url)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "throw-away")
+        tk.take_snapshot(source, "s3://bucket/s", key=KEY)
+
+
 def replaced_twice(folder: Path, _: pytest.MonkeyPatch) -> None:
     with tk.sandbox(learners=20) as source:
         held = tk.take_snapshot(source, folder, key=KEY)
@@ -474,6 +484,8 @@ FAULTS = [
           "the files, unread", flipped("grades.parquet")),
     Fault(REST, "one bit of the manifest has flipped", "manifest.json", "SnapshotError",
           "the files, unread", flipped("manifest.json")),
+    Fault(REST, "an object store denies access", "denies access (AccessDenied)",
+          "SnapshotError", NOTHING, refused_by_a_store),
     Fault(REST, "an open snapshot is replaced twice", "open it again",
           "SnapshotError", "the open snapshot, until the second time", replaced_twice),
     Fault(PAGE, "the disk is full while a report is written", "No space left",
