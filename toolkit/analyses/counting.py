@@ -8,7 +8,7 @@ never leave their engine, and the same call gives the same table on each.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import and_
@@ -19,6 +19,7 @@ import polars as pl
 
 from toolkit.analyses.engines import collected, number_of_rows, slice_of
 from toolkit.analyses.engines import lazily as lazily
+from toolkit.analyses.packing import PACKED, Packing
 from toolkit.errors import SchemaError
 from toolkit.schemas import PERSON_COURSE, TIMESTAMP, require_columns
 
@@ -27,6 +28,8 @@ Frame: TypeAlias = Any
 
 MOST_TOGETHER = 10_000_000
 """How many rows Polars groups at once."""
+PACKED_FROM = 100_000
+"""From how many rows on Polars groups by one number; of fewer, finding the values takes longer."""
 
 
 def flag(*conditions: nw.Expr) -> nw.Expr:
@@ -134,9 +137,33 @@ def counted(
     aggregations: Iterable[nw.Expr],
     *,
     need: Sequence[str] = (),
+    n_values: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
-    """What `grouped` gives, in no order: to sort many groups takes longer than to count them."""
-    slices = counted_in_slices(frame, by, aggregations, need=need)
+    """What `grouped` gives, in no order: to sort many groups takes longer than to count them.
+
+    `n_values` says of columns of `by` that they hold whole numbers from 0 to one less, to spare
+    a look at them.
+    """
+    rows, computed = lazily(frame), list(aggregations)
+    require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
+    packing = _packing(rows, by, n_values or {})
+    if packing is None:
+        return _added_up(counted_in_slices(rows, by, computed, need=need), by)
+    packed = nw.from_native(rows.to_native().with_columns(packing.packed())).lazy()
+    return packing.unpacked(_added_up(counted_in_slices(packed, [PACKED], computed), [PACKED]))
+
+
+def _packing(
+    rows: nw.LazyFrame[Any], by: Sequence[str], n_values: Mapping[str, int]
+) -> Packing | None:
+    """How Polars may group by one number; None where it is no faster, or there is none."""
+    schema = rows.collect_schema()
+    if not any(schema[name] == nw.String for name in by) or number_of_rows(rows) < PACKED_FROM:
+        return None
+    return Packing.of(rows.to_native(), by, n_values)
+
+
+def _added_up(slices: Iterable[pl.DataFrame], by: Sequence[str]) -> pl.DataFrame:
     return reduce(lambda one, more: pl.concat([one, more]).group_by(by).agg(pl.all().sum()), slices)
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, TypeAlias
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import counted
+from toolkit.analyses.packing import sorted_by
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table, require_columns
 
@@ -88,27 +91,35 @@ def with_spans(rows: nw.LazyFrame[Any], spans: Mapping[str, str]) -> nw.LazyFram
     Source:
         Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
     """
-    day, era, year = nw.col("enrolled_day").cast(nw.Int64), nw.col(" era"), nw.col(" year")
-    of_era, of_year = nw.col(" day of era"), nw.col(" day of year")
+    day = nw.col("enrolled_day").cast(nw.Float64)
     columns = {}
     if set(spans.values()) - {"1w"}:
         # Step by step, as an expression with all of it would be copied wherever it is named.
-        years = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
+        since, century, year = day + 719_468, nw.col(" century"), nw.col(" year")  # from March
+        of_century, of_year = nw.col(" day of century"), nw.col(" day of year")
+        months = (century * 100 + year) * 12 + _whole(of_year * 5 + 2, 153) + 2
         rows = (
-            rows.with_columns(((day + 719_468) // 146_097).alias(" era"))  # 400 years, from March
-            .with_columns((day + 719_468 - era * 146_097).alias(" day of era"))
-            .with_columns(years.alias(" year"))
-            .with_columns((of_era - year * 365 - year // 4 + year // 100).alias(" day of year"))
+            rows.with_columns(_whole(since * 4 + 3, 146_097).alias(" century"))
+            .with_columns((since - century * 36_524 - _whole(century, 4)).alias(" day of century"))
+            .with_columns(_whole(of_century * 4 + 3, 1_461).alias(" year"))
+            .with_columns((of_century - year * 365 - _whole(year, 4)).alias(" day of year"))
+            .with_columns(months.alias(" month"))  # since January of year 0
         )
-        months = (era * 400 + year) * 12 + (of_year * 5 + 2) // 153 + 2  # since January of year 0
-        rows = rows.with_columns(months.alias(" month"))
     for name, span in spans.items():
         columns[name] = (
-            (day + 3) // 7  # 1970-01-01 was a Thursday, weeks begin on Monday
+            _whole(day + 3, 7)  # 1970-01-01 was a Thursday, weeks begin on Monday
             if span == "1w"
-            else nw.col(" month") // _MONTHS[span]
-        )
+            else _whole(nw.col(" month"), _MONTHS[span])
+        ).cast(nw.Int64)
     return rows.with_columns(**columns) if columns else rows
+
+
+def _whole(number: nw.Expr, by: int) -> nw.Expr:
+    """How often `by` goes into a whole number, by floats: whole numbers divide slowly.
+
+    The half makes the quotient lie so far from a whole number that no error of it matters.
+    """
+    return ((number + 0.5) / by).floor() if by > 1 else number
 
 
 def first_day(number: pl.Expr, span: str) -> pl.Expr:
@@ -140,6 +151,72 @@ class Counted:
         return Counted(build(self.n), None if self.keys is None else build(self.keys))
 
 
+GROUP, FLAGS, N = "group", "flags", "n_alike"
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """How many records there are in each group that are alike in all that is counted.
+
+    Attributes:
+        groups: One row per group, in order: the group columns, and its number as `GROUP`.
+        cells: One row per `GROUP`, combination of what is told apart within it, and `FLAGS`, in
+            order: how many records, `N`, and the sum of their keys, `KEY`, if they have any.
+        counts: What is counted: that of place i where bit i of `FLAGS` is set.
+        within: What is told apart inside a group.
+    """
+
+    groups: pl.DataFrame
+    cells: pl.DataFrame
+    counts: tuple[str, ...]
+    within: tuple[str, ...]
+
+    def per_group(self) -> Counted:
+        """The counts of each group, by its number."""
+        flags = 2 ** len(self.counts)
+        alike = (
+            self.cells.group_by((pl.col(GROUP) * flags + pl.col(FLAGS)).alias(GROUP))
+            .agg(pl.col(_SUMMED).sum())
+            .sort(GROUP)
+            .with_columns(pl.col(GROUP) // flags, (pl.col(GROUP) % flags).alias(FLAGS))
+        )
+        every = self.groups.select(GROUP)
+        return _added_up(alike, self.counts, self.counts, [GROUP]).pipe(
+            lambda found: every.join(found, on=GROUP, how="left", maintain_order="left").fill_null(
+                0
+            )
+        )
+
+    def per_cell(self, counts: Sequence[str]) -> Counted:
+        """Some counts of each combination within each group, by the group's number."""
+        return _added_up(self.cells, self.counts, counts, [GROUP, *self.within])
+
+    def named(self, table: pl.DataFrame) -> pl.DataFrame:
+        """A table by number of group with the group columns in its place."""
+        named = table.join(self.groups, on=GROUP, how="left", maintain_order="left")
+        keys = [name for name in self.groups.columns if name != GROUP]
+        return named.select(*keys, pl.exclude(GROUP, *keys))
+
+
+_SUMMED = f"^({N}|{KEY})$"
+
+
+def _added_up(
+    cells: pl.DataFrame, all_counts: Sequence[str], counts: Sequence[str], by: list[str]
+) -> Counted:
+    """Add up cells that are alike in `by`, beside which they lie."""
+    is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in by)
+    cells = cells.with_columns(is_other.cum_sum().set_sorted().alias("cell"))
+
+    def summed(what: str) -> pl.DataFrame:
+        has = {name: pl.col(FLAGS) & 2 ** all_counts.index(name) for name in counts}
+        each = [pl.when(bit > 0).then(what).otherwise(0).alias(name) for name, bit in has.items()]
+        rows = cells.select("cell", *by, *each).group_by("cell", maintain_order=True)
+        return rows.agg(pl.col(by).first(), pl.col(counts).sum()).drop("cell")
+
+    return Counted(summed(N), summed(KEY) if KEY in cells.columns else None)
+
+
 def count_by(
     rows: nw.LazyFrame[Any],
     groups: Groups,
@@ -161,6 +238,21 @@ def count_by(
     Raises:
         SchemaError: A column does not exist, or has values that make no groups.
     """
+    cells = count_cells(rows, groups, counts, within=within)
+    return (cells.per_cell(list(counts)) if within else cells.per_group()).pipe(cells.named)
+
+
+def count_cells(
+    rows: nw.LazyFrame[Any],
+    groups: Groups,
+    counts: Mapping[str, nw.Expr],
+    *,
+    within: Mapping[str, nw.Expr] | None = None,
+) -> Cells:
+    """What `count_by` adds up, for analyses that add it up in several ways.
+
+    An engine counts records that are alike faster than it sums many columns, and reads them once.
+    """
     schema = rows.collect_schema()
     spans = {
         key: COHORTS[name]
@@ -175,24 +267,32 @@ def count_by(
         key: nw.col(key if key in spans else name)
         for key, name in zip(groups.keys, groups.names, strict=True)
     }
-    keys = {**key_columns, **(within or {})}
-    sums = dict(counts)
-    if KEY in schema:
-        sums |= {
-            f"{KEY} {name}": value * nw.col(KEY).cast(nw.Int64) for name, value in counts.items()
-        }
+    bits = [value * 2**place for place, value in enumerate(counts.values())]
+    keys = {**key_columns, **(within or {}), FLAGS: reduce(add, bits)}
+    record_key = {KEY: nw.col(KEY).cast(nw.Int64)} if KEY in schema else {}
     # Columns first, then sums of columns: not every engine sums what it has yet to compute.
     columns = with_spans(rows, spans).select(
-        *(value.alias(name) for name, value in {**keys, **sums}.items())
+        *(value.alias(name) for name, value in {**keys, **record_key}.items())
     )
-    found = counted(columns, list(keys), [nw.col(name).sum() for name in sums])
+    sums = [nw.len().alias(N), *(nw.col(name).sum() for name in record_key)]
+    found = counted(columns, list(keys), sums, n_values={FLAGS: 2 ** len(counts)})
+    found = sorted_by(found, list(keys))
+    found, of_groups = _numbered(found.with_columns(pl.col(_SUMMED).fill_null(0)), groups.keys)
     dated = [first_day(pl.col(key), span).alias(key) for key, span in spans.items()]
-    found = found.with_columns(*dated, pl.col(list(sums)).fill_null(0))
-    found = found.sort(list(keys)) if keys else found
-    key_sums = [pl.col(f"{KEY} {name}").alias(name) for name in counts]
-    return Counted(
-        found.select(*keys, *counts), found.select(*keys, *key_sums) if KEY in schema else None
-    )
+    return Cells(of_groups.with_columns(dated), found, tuple(counts), tuple(within or ()))
+
+
+def _numbered(found: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The number of its group in place of the group columns, by which it is sorted; and the groups.
+
+    Where there are no group columns, all is one group, also if nobody is in it.
+    """
+    if not keys:
+        return found.with_columns(pl.lit(0, pl.Int64).alias(GROUP)), pl.DataFrame({GROUP: [0]})
+    is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in keys)
+    numbered = found.with_columns(is_other.cum_sum().cast(pl.Int64).alias(GROUP))
+    of_groups = numbered.group_by(GROUP, maintain_order=True).agg(pl.col(keys).first())
+    return numbered.drop(keys), of_groups
 
 
 def refuse_nested(schema: Mapping[str, Any], names: Sequence[str]) -> None:

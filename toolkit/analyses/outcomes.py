@@ -9,7 +9,15 @@ import polars as pl
 
 from toolkit.analyses.clusters import count_clusters, of_clusters, with_effects
 from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import KEY, By, Groups, count_by, groups_of, per_group
+from toolkit.analyses.grouping import (
+    GROUP,
+    By,
+    Groups,
+    count_by,
+    count_cells,
+    groups_of,
+    per_group,
+)
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import (
     ACTIVE,
@@ -99,12 +107,12 @@ def outcomes(
         "n_passed_completed": flag(PASSED, done),
     }
     rows = records(pc, NEEDED)
-    counted = count_by(rows, groups, counts)
-    # Apart, as there are many grades in a group: their counts alone, which give exact quantiles.
+    # The count of each grade gives exact quantiles.
     grade = (nw.col("percent_grade") * ONE + 0.5).floor().cast(nw.Int64)
-    described = {name: counts[name] for name in ("n_graded", "n_graded_active")}
-    grades = count_by(rows.drop(KEY, strict=False), groups, described, within={"grade": grade}).n
-    table = counted.pipe(partial(_per_group, grades=grades, groups=groups, totals=totals))
+    cells = count_cells(rows, groups, counts, within={"grade": grade})
+    grades = cells.per_cell(["n_graded", "n_graded_active"]).n
+    described = partial(_per_group, grades=grades, totals=totals)
+    table = cells.per_group().pipe(described).pipe(cells.named).pipe(groups.named)
     columns = [*(["is_total"] if totals else []), *groups.names]
     n, counted_as = table.n, OUTCOMES
     if cluster is not None:
@@ -134,21 +142,15 @@ def _with_design(table: pl.DataFrame, per_cluster: pl.DataFrame, groups: Groups)
     )
 
 
-def _per_group(
-    counted: pl.DataFrame, *, grades: pl.DataFrame, groups: Groups, totals: bool
-) -> pl.DataFrame:
+def _per_group(counted: pl.DataFrame, *, grades: pl.DataFrame, totals: bool) -> pl.DataFrame:
     """Describe the grades of each group, and add a row over all where it is asked for."""
-    table = _described(counted, grades, groups.keys)
-    if totals:
-        summed = counted.select(pl.exclude(groups.keys).sum())
-        total = _described(summed, grades, []).with_columns(
-            pl.lit(None, dtype=counted.schema[name]).alias(name) for name in groups.keys
-        )
-        flagged = [
-            part.with_columns(is_total=pl.lit(value=part is total)) for part in (table, total)
-        ]
-        table = pl.concat(flagged, how="diagonal")
-    return groups.named(table)
+    table = _described(counted, grades, [GROUP])
+    if not totals:
+        return table
+    summed = counted.select(pl.exclude(GROUP).sum())
+    total = _described(summed, grades, []).with_columns(pl.lit(None, pl.Int64).alias(GROUP))
+    flagged = [part.with_columns(is_total=pl.lit(value=part is total)) for part in (table, total)]
+    return pl.concat(flagged, how="diagonal")
 
 
 def _with_rates(

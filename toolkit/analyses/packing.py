@@ -1,0 +1,130 @@
+"""Several columns as one whole number, by which Polars groups and sorts in half the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+PACKED = " packed"
+"""The column of the numbers; no column of a table is called so."""
+MOST_TEXTS = 1_000_000
+"""Of how many different texts a column may be."""
+
+
+class _Column(NamedTuple):
+    """A column whose values have numbers from 1 on, in their order; 0 is null.
+
+    Attributes:
+        name: What it is called.
+        dtype: Its type.
+        first: The value before that of number 1, where values are whole numbers.
+        texts: The values, in order, where they are texts.
+        n: How many numbers there are.
+    """
+
+    name: str
+    dtype: pl.DataType
+    first: int
+    texts: pl.Series | None
+    n: int
+
+    @classmethod
+    def of(cls, name: str, dtype: pl.DataType, found: dict[str, Any]) -> _Column:
+        if dtype == pl.String:
+            texts = pl.Series(found[f"texts {name}"], dtype=pl.String).drop_nulls().sort()
+            return cls(name, dtype, 0, texts, len(texts) + 1)
+        least, most = found[f"least {name}"], found[f"most {name}"]
+        if least is None:
+            return cls(name, dtype, 0, None, 1)
+        return cls(name, dtype, least - 1, None, most - least + 2)
+
+    def numbers(self) -> pl.Expr:
+        """The numbers of the values."""
+        value = pl.col(self.name)
+        if self.texts is not None:
+            place = value.cast(pl.Enum(self.texts)).to_physical().cast(pl.Int64) + 1
+        else:
+            place = value.cast(pl.Int64) - self.first
+        return place.fill_null(0)
+
+    def values(self, numbers: pl.Expr) -> pl.Expr:
+        """The values of these numbers, whole numbers as Int64."""
+        if self.texts is not None:
+            each = pl.concat([pl.Series([None], dtype=pl.String), self.texts])
+            return pl.lit(each).gather(numbers).alias(self.name)
+        whole = numbers + self.first
+        known = whole if self.dtype.is_integer() else whole.cast(self.dtype)
+        return pl.when(numbers > 0).then(known).alias(self.name)
+
+
+class Packing(NamedTuple):
+    """How columns make up one number, which is in the order of the rows sorted by them."""
+
+    columns: list[_Column]
+
+    @classmethod
+    def of(
+        cls, rows: pl.LazyFrame, by: Sequence[str], n_values: Mapping[str, int] | None = None
+    ) -> Packing | None:
+        """Look through the rows for the values of these columns.
+
+        None where the numbers would be too large, or a column holds neither texts nor whole
+        numbers nor days.
+
+        Args:
+            rows: The rows.
+            by: The columns.
+            n_values: Of columns that hold whole numbers from 0 to one less than this: how many.
+        """
+        known = n_values or {}
+        schema = rows.select(by).collect_schema()
+        if not all(_is_packable(dtype) for dtype in schema.values()):
+            return None
+        asked: list[pl.Expr] = []
+        for name, dtype in schema.items():
+            if name in known:
+                continue
+            if dtype == pl.String:
+                asked.append(pl.col(name).unique().implode().alias(f"texts {name}"))
+            else:
+                whole = pl.col(name).cast(pl.Int64)
+                asked += [whole.min().alias(f"least {name}"), whole.max().alias(f"most {name}")]
+        [found] = rows.select(asked).collect().to_dicts()
+        for name, n in known.items():
+            found |= {f"least {name}": 0, f"most {name}": n - 1}
+        columns = [_Column.of(name, dtype, found) for name, dtype in schema.items()]
+        too_many = any(column.texts is not None and column.n > MOST_TEXTS for column in columns)
+        if too_many or math.prod(column.n for column in columns) >= 2**62:
+            return None
+        return cls(columns)
+
+    def packed(self) -> pl.Expr:
+        """The number of a row."""
+        number = pl.lit(0, dtype=pl.Int64)
+        for column in self.columns:
+            number = number * column.n + column.numbers()
+        return number.alias(PACKED)
+
+    def unpacked(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The columns, in place of the number; whole numbers as Int64."""
+        found, rest = [], pl.col(PACKED)
+        for column in reversed(self.columns):
+            found.append(column.values(rest % column.n))
+            rest = rest // column.n
+        return frame.select(*reversed(found), pl.exclude(PACKED))
+
+
+def sorted_by(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """The frame in the order of these columns, nulls first."""
+    packing = Packing.of(frame.lazy(), by)
+    if packing is None:
+        return frame.sort(by)
+    return frame.with_columns(packing.packed()).sort(PACKED).drop(PACKED)
+
+
+def _is_packable(dtype: pl.DataType) -> bool:
+    whole = dtype.is_integer() and dtype not in (pl.UInt64, pl.Int128, pl.UInt128)
+    return whole or dtype in (pl.String, pl.Boolean, pl.Date)
