@@ -216,6 +216,47 @@ def test_a_writer_killed_before_the_manifest_has_made_no_snapshot(platform, buck
     assert len(bucket.objects()) == 5, "the next writer clears it away"
 
 
+WRITES_ON = """
+import itertools, sys
+import toolkit as tk
+with tk.connect() as platform:
+    for n in itertools.count():
+        tk.take_snapshot(platform, f"{sys.argv[1]}/{n}")
+"""
+
+
+@pytest.mark.slow
+def test_what_is_seen_beside_writers_that_are_killed_is_whole(platform, bucket) -> None:
+    """Each writer is killed when it puts an object, drawn at random, which then is not there."""
+    variables = {"SO2_BASE_URL": platform.base_url, "SO2_TOKEN": platform.token}
+    draws = random.Random(7)  # noqa: S311
+    n_unfinished = 0
+    for n_th in range(12):
+        top, n_puts = f"{bucket.address}/{n_th}", iter(range(draws.randrange(5, 20)))
+        bucket.request("PUT", f"{n_th}/", b"")
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITES_ON, top],
+            env={**os.environ, **variables, "SO2_PSEUDONYM_KEY": KEY},
+        ) as writer:
+
+            def kill(request: Request, serve, n_puts=n_puts, writer=writer) -> object:
+                if request.method == "PUT" and next(n_puts, None) is None:
+                    writer.kill()
+                    return REFUSED, b""
+                return None
+
+            bucket.meddle = kill
+            while writer.poll() is None:
+                for folder in tk.snapshots.list_snapshots(top)["folder"]:
+                    tk.open_snapshot(folder)
+        bucket.meddle = None
+        seen = tk.snapshots.list_snapshots(top)["folder"].to_list()
+        assert all(tk.open_snapshot(folder).grades().collect().height for folder in seen)
+        written = {"/".join(key.split("/")[:2]) for key in bucket.objects() if "data-" in key}
+        n_unfinished += len({key for key in written if key.startswith(f"{n_th}/")}) - len(seen)
+    assert n_unfinished > 0, "some died with objects there and no manifest"
+
+
 def test_of_two_writers_the_first_wins(platform, bucket: Bucket) -> None:
     address, told = f"{bucket.address}/s", []
     both = threading.Barrier(2)
