@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import random
@@ -447,6 +448,34 @@ def test_the_endpoint_comes_from_a_profile_too(bucket: Bucket, profiles, tmp_pat
 def test_a_profile_without_keys_is_refused(bucket, profiles, profile: str, said: str) -> None:
     profiles.setenv("AWS_PROFILE", profile)
     with pytest.raises(tk.errors.ConfigurationError, match=said):
+        tk.open_snapshot(f"{bucket.address}/s")
+
+
+def test_without_keys_a_machine_of_aws_takes_those_of_its_role(bucket, profiles, tmp_path) -> None:
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        (tmp_path / name).unlink()
+    profiles.setenv("AWS_METADATA_ENDPOINT", bucket.url)
+    role = {
+        "AccessKeyId": "AKIAOFROLE",
+        "SecretAccessKey": "d",
+        "Token": "e",
+        "Expiration": "2999-01-01T00:00:00Z",
+    }
+    roles = "/latest/meta-data/iam/security-credentials/"
+    told = {"/latest/api/token": "f", roles: "study", f"{roles}study": json.dumps(role)}
+    bucket.meddle = lambda request, _: (
+        ("200 OK", told[request.path].encode()) if request.path in told else None
+    )
+    assert asks_with(bucket) - {""} == {"AKIAOFROLE"}
+
+
+def test_without_keys_it_is_said_how_to_set_them(bucket: Bucket, profiles, tmp_path) -> None:
+    """The machine is asked for its role, and has none."""
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        (tmp_path / name).unlink()
+    profiles.setenv("AWS_METADATA_ENDPOINT", bucket.url)
+    bucket.meddle = lambda *_: ("404 Not Found", b"")
+    with pytest.raises(tk.errors.SnapshotError, match="no credentials; for S3 set AWS_PROFILE"):
         tk.open_snapshot(f"{bucket.address}/s")
 
 

@@ -23,6 +23,10 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # of two letters: one is a
 _ADDRESS = re.compile(r"(s3|gs|az)://([\w.-]+)((?:/[\w .,=@+:()-]+)*)/*")
 _PART = 16 * 2**20  # bytes of a file that are sent or received at once
 _PARTS_AT_ONCE = 4
+_NO_KEYS = (
+    "there are no credentials; for S3 set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY"
+)
 
 
 class _RefusedError(OSError):
@@ -101,10 +105,6 @@ class StorePath:
     def is_dir(self) -> bool:
         """Whether there are objects below it."""
         return any(True for _ in self._below())
-
-    def exists(self) -> bool:
-        """Whether there is an object of this name, or one below it."""
-        return self.is_file() or self.is_dir()
 
     def iterdir(self) -> Iterator[StorePath]:
         """Yield what is directly below it."""
@@ -248,8 +248,8 @@ def _reason(told: str) -> str:
     """Say why a request failed; the response itself may hold keys."""
     known = {
         "NoSuchBucket": "there is no such bucket",
-        "169.254.": "there are no credentials; for S3 set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY",
+        "latest/api/token": _NO_KEYS,  # where a machine of AWS would tell its role
+        "computeMetadata": _NO_KEYS,  # one of Google
         "Received redirect": "the bucket is in another region; set AWS_REGION",
     }
     for sign, meaning in known.items():
