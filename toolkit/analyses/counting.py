@@ -19,7 +19,7 @@ import polars as pl
 
 from toolkit.analyses.engines import collected, number_of_rows, slice_of
 from toolkit.analyses.engines import lazily as lazily
-from toolkit.analyses.packing import PACKED, Packing
+from toolkit.analyses.packing import PACKED, Packing, sorted_by
 from toolkit.errors import SchemaError
 from toolkit.schemas import PERSON_COURSE, TIMESTAMP, require_columns
 
@@ -105,6 +105,7 @@ def grouped(
     aggregations: Iterable[nw.Expr],
     *,
     need: Sequence[str] = (),
+    n_values: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
     """Aggregate per group in the frame's own engine, and collect.
 
@@ -117,6 +118,8 @@ def grouped(
         aggregations: Narwhals expressions of a sum or a length, with their names: what may be
             added up over slices of the rows.
         need: The columns that the aggregations read.
+        n_values: Of columns of `by` that hold whole numbers from 0 to one less than this: how
+            many, to spare a look at them.
 
     Raises:
         SchemaError: A column does not exist.
@@ -127,8 +130,10 @@ def grouped(
         >>> grouped(people, ["course"], [nw.len().alias("n"), passed]).rows()
         [('a', 2, 1), ('b', 1, 0)]
     """
-    found = counted(frame, by, aggregations, need=need)
-    return found.sort(by) if by else found
+    found, packing = _counted(frame, by, aggregations, need, n_values or {})
+    if packing is not None:
+        return packing.unpacked(found.sort(PACKED))
+    return sorted_by(found, by) if by else found
 
 
 def counted(
@@ -137,20 +142,27 @@ def counted(
     aggregations: Iterable[nw.Expr],
     *,
     need: Sequence[str] = (),
-    n_values: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
-    """What `grouped` gives, in no order: to sort many groups takes longer than to count them.
+    """What `grouped` gives, in no order: to sort many groups takes longer than to count them."""
+    found, packing = _counted(frame, by, aggregations, need, {})
+    return found if packing is None else packing.unpacked(found)
 
-    `n_values` says of columns of `by` that they hold whole numbers from 0 to one less, to spare
-    a look at them.
-    """
+
+def _counted(
+    frame: Frame,
+    by: Sequence[str],
+    aggregations: Iterable[nw.Expr],
+    need: Sequence[str],
+    n_values: Mapping[str, int],
+) -> tuple[pl.DataFrame, Packing | None]:
+    """The counts, and how the columns of `by` are packed in them where they are."""
     rows, computed = lazily(frame), list(aggregations)
     require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
-    packing = _packing(rows, by, n_values or {})
+    packing = _packing(rows, by, n_values)
     if packing is None:
-        return _added_up(counted_in_slices(rows, by, computed, need=need), by)
+        return _added_up(counted_in_slices(rows, by, computed, need=need), by), None
     packed = nw.from_native(rows.to_native().with_columns(packing.packed())).lazy()
-    return packing.unpacked(_added_up(counted_in_slices(packed, [PACKED], computed), [PACKED]))
+    return _added_up(counted_in_slices(packed, [PACKED], computed), [PACKED]), packing
 
 
 def _packing(

@@ -16,8 +16,7 @@ from typing import Any, TypeAlias
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import counted
-from toolkit.analyses.packing import sorted_by
+from toolkit.analyses.counting import grouped
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table, require_columns
 
@@ -275,8 +274,7 @@ def count_cells(
         *(value.alias(name) for name, value in {**keys, **record_key}.items())
     )
     sums = [nw.len().alias(N), *(nw.col(name).sum() for name in record_key)]
-    found = counted(columns, list(keys), sums, n_values={FLAGS: 2 ** len(counts)})
-    found = sorted_by(found, list(keys))
+    found = grouped(columns, list(keys), sums, n_values={FLAGS: 2 ** len(counts)})
     found, of_groups = _numbered(found.with_columns(pl.col(_SUMMED).fill_null(0)), groups.keys)
     dated = [first_day(pl.col(key), span).alias(key) for key, span in spans.items()]
     return Cells(of_groups.with_columns(dated), found, tuple(counts), tuple(within or ()))

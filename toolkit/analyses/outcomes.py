@@ -16,7 +16,6 @@ from toolkit.analyses.grouping import (
     count_by,
     count_cells,
     groups_of,
-    per_group,
 )
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import (
@@ -144,11 +143,13 @@ def _with_design(table: pl.DataFrame, per_cluster: pl.DataFrame, groups: Groups)
 
 def _per_group(counted: pl.DataFrame, *, grades: pl.DataFrame, totals: bool) -> pl.DataFrame:
     """Describe the grades of each group, and add a row over all where it is asked for."""
-    table = _described(counted, grades, [GROUP])
+    table = _described(counted, grades)
     if not totals:
         return table
-    summed = counted.select(pl.exclude(GROUP).sum())
-    total = _described(summed, grades, []).with_columns(pl.lit(None, pl.Int64).alias(GROUP))
+    nobody = pl.lit(None, pl.Int64).alias(GROUP)
+    of_all = grades.group_by("grade").agg(pl.exclude(GROUP).sum()).sort("grade")
+    summed = counted.select(pl.exclude(GROUP).sum()).with_columns(nobody)
+    total = _described(summed, of_all.with_columns(nobody))
     flagged = [part.with_columns(is_total=pl.lit(value=part is total)) for part in (table, total)]
     return pl.concat(flagged, how="diagonal")
 
@@ -164,42 +165,40 @@ def _with_rates(
     return table.with_columns(*rates, completed_from=pl.lit(completed_from))
 
 
-def _described(table: pl.DataFrame, counted: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+def _described(table: pl.DataFrame, grades: pl.DataFrame) -> pl.DataFrame:
     """Append statistics of the grades to the counts of each group."""
-    for whom in ("graded", "active"):
-        weight = "n_graded" if whom == "graded" else "n_graded_active"
-        grades = _grade_statistics(counted, by, weight)
-        named = grades.rename(
-            {name: f"{name}_of_{whom}" for name in grades.columns if name not in by}
-        )
-        table = (
-            table.join(named, on=by, how="left", nulls_equal=True, maintain_order="left")
-            if by
-            else pl.concat([table, named], how="horizontal")
-        )
+    for whom, weight in (("graded", "n_graded"), ("active", "n_graded_active")):
+        statistics = _grade_statistics(grades.filter(pl.col(weight) > 0), weight)
+        named = statistics.select(GROUP, pl.exclude(GROUP).name.suffix(f"_of_{whom}"))
+        table = table.join(named, on=GROUP, how="left", nulls_equal=True, maintain_order="left")
     return table
 
 
-def _grade_statistics(counted: pl.DataFrame, by: list[str], weight: str) -> pl.DataFrame:
-    """Mean and quartiles of the grades, each as often as `weight` says.
+def _grade_statistics(grades: pl.DataFrame, weight: str) -> pl.DataFrame:
+    """Mean and quartiles of the grades of each group, each as often as `weight` says.
 
-    `by` is what the counts are grouped by, or nothing.
+    They are in order of group and grade, so all learners together have one sequence of ranks.
     """
     grade, n = pl.col("grade"), pl.col(weight)
-    values = counted.filter(n > 0).select(*by, "grade", weight)  # in order, each grade once
-    if not by:  # each grade once of each group
-        values = per_group(values, ["grade"], [n.sum()]).sort("grade")
-    values = values.with_columns(up_to=n.cum_sum().over(by) if by else n.cum_sum())
-    total = n.sum()
-    aggregations = [((grade * n).sum() / (total * ONE)).fill_nan(None).alias("grade_mean")]
+    groups = grades.group_by(GROUP, maintain_order=True).agg(
+        total=n.sum(), grade_mean=(grade * n).sum() / (n.sum() * ONE)
+    )
+    up_to, total = grades[weight].cum_sum(), groups["total"]
+    last = total.cum_sum() - 1
+    first = last - total + 1
+
+    def of_rank(rank: pl.Series) -> pl.Series:
+        return grades["grade"].gather(up_to.search_sorted(rank, side="right"))
+
+    found = []
     for quarter, name in ((1, "q1"), (2, "median"), (3, "q3")):
         rank = (total - 1) * quarter  # in quarters of a rank, whole numbers, so exactly
-        below = grade.filter(pl.col("up_to") > rank // 4).min()
-        above = grade.filter(pl.col("up_to") > rank // 4 + 1).min().fill_null(below)
+        below = of_rank(first + rank // 4)
+        above = of_rank(pl.select(pl.min_horizontal(first + rank // 4 + 1, last)).to_series())
         between = below * 4 + (above - below) * (rank % 4)
         # Polars divides by a constant with an error; a quarter of 4 decimals has 6.
-        aggregations.append((between / (4 * ONE)).round(6).alias(f"grade_{name}"))
-    return per_group(values, by, aggregations)
+        found.append((between / (4 * ONE)).round(6).alias(f"grade_{name}"))
+    return groups.drop("total").with_columns(found)
 
 
 def completion_funnel(
