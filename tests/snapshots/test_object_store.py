@@ -602,6 +602,10 @@ def test_a_report_reads_a_store_once_and_finds_the_snapshot_before(platform, buc
     with _read_once(f"{bucket.address}/studies/b", None) as (study, before, variables):
         folder = Path(variables["SO2_SNAPSHOT"])
         assert tk.open_snapshot(folder).manifest == taken.manifest
+        beside = tk.snapshots.list_snapshots(folder.parent)
+        assert beside["as_of"].to_list() == [older.as_of, taken.as_of], (
+            "as notebook 06 looks for it"
+        )
         if os.name == "posix":
             modes = {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
             assert modes == {0o600}

@@ -191,13 +191,17 @@ def read_courses(
 
 
 def study_before(source: object, course_id: str | None = None) -> Study | None:
+    """The next older snapshot beside a snapshot, under the same key; None where there is none."""
+    before = snapshot_before(source) if isinstance(source, Snapshot) else None
+    return None if before is None else load_study(before, course_id=course_id)
+
+
+def snapshot_before(source: Snapshot) -> Snapshot | None:
     """The next older snapshot beside a snapshot, under the same key; None where there is none.
 
     A folder beside it that holds a broken snapshot is no reason for a report to fail: there is
     then nothing to compare with.
     """
-    if not isinstance(source, Snapshot):
-        return None
     try:
         beside = list_snapshots(source.folder.parent)
     except SnapshotError:
@@ -206,9 +210,7 @@ def study_before(source: object, course_id: str | None = None) -> Study | None:
     older = beside.filter(
         pl.col("as_of") < source.as_of, pl.col("key_fingerprint").eq_missing(pl.lit(key))
     )
-    if older.is_empty():
-        return None
-    return load_study(open_snapshot(older["folder"][-1]), course_id=course_id)
+    return None if older.is_empty() else open_snapshot(older["folder"][-1])
 
 
 def most_lost(losses: dict[str, Loss]) -> str:

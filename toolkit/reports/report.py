@@ -23,7 +23,7 @@ from toolkit.loading.load import Source
 from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.release.rounding import MIN_N, release_counts, release_number
-from toolkit.reports.courses import read_courses, study_before
+from toolkit.reports.courses import read_courses, snapshot_before, study_before
 from toolkit.reports.execution import (
     OnCell,
     count_code_cells,
@@ -195,6 +195,9 @@ def _read_once(
             if isinstance(given, Platform):
                 until_done.callback(given.close)
         source = until_done.enter_context(opened(given))
+        if isinstance(source, Snapshot) and isinstance(source.folder, StorePath):
+            here = until_done.enter_context(TemporaryDirectory(prefix="so2-"))
+            source = _copied(source, Path(here))
         before = study_before(source, course_id)
         variables = _environment() | {"SO2_BASE_URL": "", "SO2_SNAPSHOT": ""}
         if isinstance(source, SandboxPlatform) and source.variables:
@@ -205,13 +208,16 @@ def _read_once(
                 source, Path(aside, "snapshot"), course_id=course_id, times="exact"
             )
         if isinstance(source, Snapshot):
-            folder = source.folder
-            if isinstance(folder, StorePath):  # read once, and no kernel needs its keys
-                here = Path(until_done.enter_context(TemporaryDirectory(prefix="so2-")))
-                copy_snapshot(source.manifest, folder, here)
-                source, folder = Snapshot(here, source.manifest), here
-            variables["SO2_SNAPSHOT"] = str(folder.resolve())
+            variables["SO2_SNAPSHOT"] = str(Path(str(source.folder)).resolve())
         yield load_study(source, course_id=course_id), before, variables
+
+
+def _copied(source: Snapshot, here: Path) -> Snapshot:
+    """A copy, and one of the snapshot before it: no kernel then needs the store or its keys."""
+    for name, snapshot in (("before", snapshot_before(source)), ("now", source)):
+        if snapshot is not None and isinstance(snapshot.folder, StorePath):
+            copy_snapshot(snapshot.manifest, snapshot.folder, here / name)
+    return Snapshot(here / "now", source.manifest)
 
 
 def _environment() -> dict[str, str]:

@@ -116,12 +116,13 @@ def _sending(folder: StorePath) -> Iterator[None]:
 
 
 def copy_snapshot(manifest: Manifest, folder: StorePath, here: Path) -> None:
-    """Copy a snapshot from an object store into a folder that is for this user alone.
+    """Copy a snapshot from an object store into a new folder, which is for this user alone.
 
     Raises:
         SnapshotError: It cannot be read, or the folder cannot be written to.
     """
     try:
+        here.mkdir(mode=0o700)
         for file in manifest.files():
             (here / file.name).parent.mkdir(mode=0o700, exist_ok=True)
             (here / file.name).touch(mode=0o600)
