@@ -24,6 +24,8 @@ from werkzeug import Request
 
 import toolkit as tk
 from toolkit.cli.app import app
+from toolkit.config import Settings
+from toolkit.loading.platform import Platform
 from toolkit.sandbox.start import SandboxPlatform
 from toolkit.snapshots import store_path
 from toolkit.snapshots.store_path import StorePath
@@ -125,9 +127,9 @@ def test_an_object_that_was_changed_is_named(platform, bucket: Bucket, name: str
         tk.open_snapshot(address)
 
 
-@pytest.mark.parametrize("n_th", range(5))
+@pytest.mark.parametrize("n_th", range(6))
 def test_a_take_that_fails_at_any_object_leaves_none(platform, bucket: Bucket, n_th: int) -> None:
-    """Four files and the manifest are put; each of the five is refused in its turn."""
+    """A mark, four files and the manifest are put; each of the six is refused in its turn."""
     puts = []
 
     def refuse(request: Request, serve) -> tuple[str, bytes] | None:
@@ -139,7 +141,26 @@ def test_a_take_that_fails_at_any_object_leaves_none(platform, bucket: Bucket, n
     with pytest.raises(tk.errors.SnapshotError, match="cannot be written: the store denies access"):
         tk.take_snapshot(platform, f"{bucket.address}/s", key=KEY)
     assert len(puts) == n_th + 1
-    assert puts[-1].endswith("manifest.json") == (n_th == 4)
+    assert puts[-1].endswith("manifest.json") == (n_th == 5)
+    assert bucket.objects() == []
+
+
+def test_who_may_not_write_learns_it_before_anything_is_loaded(bucket: Bucket) -> None:
+    def refuse(request: Request, serve) -> tuple[str, bytes] | None:
+        return (REFUSED, b"") if request.method == "PUT" else None
+
+    bucket.meddle = refuse
+    nowhere = Platform(Settings(base_url="https://platform.example.com", token="a"))
+    with pytest.raises(tk.errors.SnapshotError, match="cannot be written: the store denies access"):
+        tk.take_snapshot(nowhere, f"{bucket.address}/s", key=KEY)
+
+
+def test_a_platform_that_fails_leaves_nothing(bucket: Bucket) -> None:
+    with (
+        tk.sandbox(learners=20, faults="login-page") as broken,
+        pytest.raises(tk.errors.AuthenticationError),
+    ):
+        tk.take_snapshot(broken, f"{bucket.address}/s", key=KEY)
     assert bucket.objects() == []
 
 
@@ -162,22 +183,24 @@ def test_a_response_that_is_lost_after_the_manifest_is_no_failure(
     assert tk.open_snapshot(f"{bucket.address}/s").manifest == taken.manifest
 
 
-@pytest.mark.parametrize("act", ["upload", "create"])
-def test_an_interrupted_take_leaves_none(platform, bucket: Bucket, monkeypatch, act: str) -> None:
+@pytest.mark.parametrize(("act", "n_th"), [("upload", 1), ("create", 1), ("create", 2)])
+def test_an_interrupted_take_leaves_none(
+    platform, bucket: Bucket, monkeypatch, act: str, n_th: int
+) -> None:
     real, done = getattr(StorePath, act), []
 
     def interrupted(self: StorePath, what: object) -> None:
         done.append(real(self, what))
-        raise KeyboardInterrupt
+        if len(done) == n_th:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(StorePath, act, interrupted)
     with pytest.raises(KeyboardInterrupt):
         tk.take_snapshot(platform, f"{bucket.address}/s", key=KEY)
-    assert len(done) == 1
-    if act == "upload":
-        assert bucket.objects() == []
-    else:  # the last step was done
+    if (act, n_th) == ("create", 2):  # the manifest was there
         tk.open_snapshot(f"{bucket.address}/s")
+    else:
+        assert bucket.objects() == []
 
 
 WRITER = """
@@ -207,7 +230,7 @@ def test_a_writer_killed_before_the_manifest_has_made_no_snapshot(platform, buck
         bucket.meddle = kill
         writer.wait()
     bucket.meddle = None
-    assert len(bucket.objects()) == 4, "what it wrote is there"
+    assert len(bucket.objects()) == 5, "what it wrote is there"
     with pytest.raises(tk.errors.SnapshotError, match="holds no snapshot"):
         tk.open_snapshot(address)
     assert tk.snapshots.list_snapshots(f"{bucket.address}/studies").is_empty()

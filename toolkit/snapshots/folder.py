@@ -75,16 +75,23 @@ def add_snapshot(folder: StorePath, write: Callable[[Path, str], Manifest]) -> M
         SnapshotError: There is a snapshot or another object, or the store refuses.
     """
     _require_free(folder)
-    with TemporaryDirectory(prefix="so2-") as aside:
-        here, name = Path(aside), _new_name()
-        with writing(here, SnapshotError, left="TMPDIR names another."):
-            manifest = write(here, name)
-        with _sending(folder):
-            _send(manifest, here, folder, name)
-            with suppress(OSError):  # what killed runs and slower writers left is of no snapshot
-                for path in folder.iterdir():
-                    if _OURS.fullmatch(path.name) and path.name not in {name, MANIFEST}:
-                        path.remove()
+    name = _new_name()
+    begun = folder / name / "begun"
+    with TemporaryDirectory(prefix="so2-") as aside, _sending(folder):
+        try:
+            begun.create(b"")  # who may not write there learns it before anything is loaded
+            with writing(Path(aside), SnapshotError, left="TMPDIR names another."):
+                manifest = write(Path(aside), name)
+        except BaseException:
+            with suppress(OSError):
+                begun.remove()
+            raise
+        _send(manifest, Path(aside), folder, name)
+        with suppress(OSError):  # what killed runs and slower writers left is of no snapshot
+            begun.remove()
+            for path in folder.iterdir():
+                if _OURS.fullmatch(path.name) and path.name not in {name, MANIFEST}:
+                    path.remove()
     return manifest
 
 

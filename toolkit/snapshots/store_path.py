@@ -185,12 +185,11 @@ class StorePath:
                 obstore.put(self._store, self.key, body, use_multipart=False)
 
     def remove(self) -> None:
-        """Delete all objects below it."""
+        """Delete all objects below it; where there are none, the object itself."""
         import obstore
 
         with self.asked():
-            if found := list(self._below()):
-                obstore.delete(self._store, found)
+            obstore.delete(self._store, list(self._below()) or self.key)
 
     @contextmanager
     def asked(self) -> Iterator[None]:
