@@ -451,7 +451,9 @@ def test_keys_come_from_variables_before_a_profile(bucket: Bucket, profiles) -> 
     profiles.setenv("AWS_PROFILE", "other")
     assert asks_with(bucket) == {"AKIAOFOTHER"}
     profiles.setenv("AWS_ACCESS_KEY_ID", "AKIAOFVARIABLE")
+    profiles.setenv("AWS_SESSION_TOKEN", "of-the-variables")
     assert asks_with(bucket) == {"AKIAOFOTHER"}, "half a pair of keys is none"
+    assert not any("security-token" in text for text in bucket.signed)
     profiles.setenv("AWS_SECRET_ACCESS_KEY", "c")
     assert asks_with(bucket) == {"AKIAOFVARIABLE"}
 
