@@ -23,6 +23,7 @@ import polars as pl
 import pytest
 
 import toolkit as tk
+from toolkit.engines.known_rows import AS_OF, faulty_resources
 from toolkit.engines.verification import CASES, Case, Put, difference, placing
 
 ZONES = ["America/Los_Angeles", "UTC", "Pacific/Auckland"]
@@ -224,6 +225,43 @@ def test_paths_counted_in_parts_of_learners_are_those_of_all(
         assert difference(one.frame, other.frame) is None
 
 
+def named_as_examples(report: tk.quality.QualityReport) -> dict[str, list[tuple[Any, ...]]]:
+    """The keys of the records that Great Expectations names of each failed check."""
+    [found] = report.results
+    named = {}
+    for one in found.results:
+        examples = one.result.get("partial_unexpected_index_list")
+        if examples:
+            keys = [(row["username"], row["course_id"]) for row in examples]
+            named[one.expectation_config.meta["check"]] = keys
+    return named
+
+
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # of Ibis 12
+def test_a_check_names_failing_records_in_their_order_or_by_the_smallest_keys(
+    put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quality = importlib.import_module("toolkit.quality.gx.engine")
+    monkeypatch.setattr(quality.PolarsExecutionEngine, "_hide", lambda _, __, value: value)
+    grades, key = faulty_resources()[0], ["username", "course_id"]
+    here, there = (tk.check(grades=frame, as_of=AS_OF) for frame in (grades, put(grades)))
+    failures = there.failures
+    has_order = failures["record"].null_count() == 0
+    of_check = ["check", *key]
+    for report, found in ((here, here.failures), (there, failures)):
+        assert found.height == sum(o.n_unexpected or 0 for o in report.failed())
+    assert (
+        failures.select(of_check)
+        .sort(of_check)
+        .equals(here.failures.select(of_check).sort(of_check))
+    )
+    by_key = here.failures.sort(key, nulls_last=True, maintain_order=True)
+    assert named_as_examples(there) == {
+        check: keys if has_order else by_key.filter(check=check).select(key).rows()[:5]
+        for check, keys in named_as_examples(here).items()
+    }
+
+
 def analyses_of_frames() -> set[str]:
     """The public functions that count the rows of an engine."""
     rooms: list[ModuleType] = [tk, tk.survival, tk.reports]
@@ -245,7 +283,7 @@ def analyses_of_frames() -> set[str]:
 def test_every_analysis_is_in_the_matrix_on_clean_and_on_nasty_rows() -> None:
     kinds = {(case.analysis.partition(" ")[0], "nasty" in case.kind) for case in CASES}
     polars_alone = {"person_period", "sensitivity", "to_survival"}
-    of_engines = (analyses_of_frames() - polars_alone) | {"person_course"}
+    of_engines = (analyses_of_frames() - polars_alone) | {"person_course", "check"}
     assert {(name, nasty) for name in of_engines for nasty in (0, 1)} == kinds
 
 

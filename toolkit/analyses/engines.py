@@ -41,10 +41,24 @@ class HasPersonCourse(ABC):
 
 
 def lazily(frame: Any) -> nw.LazyFrame[Any]:
-    """The frame for Narwhals, uncollected.
+    """The frame for Narwhals, uncollected, as analyses read it.
 
     What pandas and PyArrow hold in memory is read as Polars, whose nulls are one thing: a NaN of
-    pandas is null.
+    pandas is null. In ClickHouse NaN and infinity are null too.
+
+    Raises:
+        ArgumentError: The frame is of no engine that is tested to give the same figures.
+    """
+    rows = as_stored(frame)
+    if rows.implementation is nw.Implementation.IBIS:
+        native = rows.to_native()
+        if native.get_backend().name == "clickhouse":
+            return _again(_finite(native))
+    return rows
+
+
+def as_stored(frame: Any) -> nw.LazyFrame[Any]:
+    """The frame for Narwhals, with what its engine holds.
 
     Raises:
         ArgumentError: The frame is of no engine that is tested to give the same figures.
@@ -63,8 +77,6 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
         backend = known.to_native().get_backend().name
         if backend not in _BACKENDS_OF_IBIS:
             raise _refused(frame, f" over {backend}")
-        if backend == "clickhouse":
-            known = nw.from_native(_finite(known.to_native()))
     if known.implementation in _COUNTED_IN_PLACE and not isinstance(known, nw.Series):
         rows: nw.LazyFrame[Any] = known.lazy()
         return rows

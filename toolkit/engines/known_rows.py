@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -90,6 +91,52 @@ def nasty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         percent_grade=pl.when(of_key % 10 == 0).then(float("nan")).otherwise("percent_grade"),
     )
     return found[0], found[1], found[2]
+
+
+@cache
+def faulty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Resources in which every check of records fails: nulls, NaN, odd texts, impossible times."""
+    score, at = pl.col("percent_grade"), pl.col("passed_timestamp")
+    early, late = datetime(1970, 1, 1, tzinfo=UTC), AS_OF + timedelta(days=2)
+    odd = datetime(2025, 6, 1, 7, 0, 0, 1, tzinfo=UTC)  # where it comes often, a heap
+    grades, enrollments, completion = resources()
+    passed = at.is_not_null()
+    grades = grades.with_columns(
+        percent_grade=pl.when(passed).then(0.6 + 0.4 * score).otherwise(0.6 * score).round(4),
+        email=pl.col("username") + "@example.com",
+        letter_grade=pl.when(passed).then(pl.lit("Pass")),
+        last_date=pl.min_horizontal("last_date", pl.lit(AS_OF - timedelta(days=40)).cast(pl.Date)),
+    )
+    texts: dict[str, list[Any]] = {
+        "email": ["a b@c.de", "a@b.c\u00a0d", "a@b.cd\n", "a@b"],
+        "course_id": ["Org/CS/2020"],
+    }
+    numbers = [80.0, -0.5, float("nan"), float("inf")]
+    faults: list[dict[str, list[Any]]] = [
+        texts
+        | {"percent_grade": numbers, "letter_grade": ["A", " \u2003", "Failed"]}
+        | {"passed_timestamp": [early, late, odd, odd, odd, odd], "last_date": [early.date()]},
+        {"created": [early, late, odd, odd, odd, odd], "mode": ["audti"], **texts},
+        {"completion": numbers, **texts},
+    ]
+    found: list[pl.DataFrame] = []
+    for frame, of_frame in zip((grades, enrollments, completion), faults, strict=True):
+        kept = frame.filter(pl.int_range(pl.len()) % 29 != len(found))
+        planted = kept.with_columns(_with_faults(kept, of_frame))
+        found.append(pl.concat([planted, planted.head(60)]))
+    return found[0], found[1], found[2]
+
+
+def _with_faults(frame: pl.DataFrame, of_column: dict[str, list[Any]]) -> list[pl.Expr]:
+    """Each column with a null in one of 31 rows, and the faults in others."""
+    planted = []
+    for nth, (name, dtype) in enumerate(frame.schema.items()):
+        place = pl.int_range(pl.len()) + 7 * nth
+        column: pl.Expr = pl.when(place % 31 > 0).then(name)
+        for step, fault in enumerate(of_column.get(name, []), 2):
+            column = pl.when(place % 31 == step).then(pl.lit(fault, dtype)).otherwise(column)
+        planted.append(column.alias(name))
+    return planted
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +14,7 @@ import polars as pl
 
 from toolkit.errors import ArgumentError, QualityError
 from toolkit.quality.checks import Check, checks, read_suite
-from toolkit.quality.frames import AnyFrame, Checked, checked_frames
+from toolkit.quality.frames import AnyFrame, Checked, checked_frames, require_one_engine, taken
 from toolkit.quality.gx.datasource import PolarsDatasource
 from toolkit.quality.gx.library import (
     DataContextConfig,
@@ -26,8 +27,9 @@ from toolkit.quality.gx.library import (
     gx,
     project_manager,
 )
+from toolkit.quality.gx.metrics import countable
 from toolkit.quality.report import QualityReport
-from toolkit.schemas import PROBLEMS
+from toolkit.schemas import PERSON_COURSE, PROBLEMS
 from toolkit.schemas.moments import When, dates, moment_observed
 
 EXAMPLES = 5
@@ -75,13 +77,20 @@ def check(
     """Check each resource, and the resources against each other.
 
     Each given frame is put to the checks listed for it in `quality/checks.toml`, as a Great
-    Expectations suite that Polars computes: a DataFrame in memory, a LazyFrame streamed. Two or
-    more resources are also joined, as in `person_course`. A check whose column or parameter is
-    missing is not run, and the report says so.
+    Expectations suite that is counted where the rows are: a DataFrame in memory, a LazyFrame
+    streamed, a table of another engine by that engine. Two or more resources are also joined, as
+    in `person_course`. A check whose column or parameter is missing is not run, and the report
+    says so.
+
+    Of rows in another engine only counts are read, and for each failed check the keys of at most
+    five records. Such an engine promises no order of rows, so these are the smallest keys, and
+    `failures` has no places; and it computes no record keys, so the counts that are shown are
+    rounded by draws of their own.
 
     Args:
         study: A `Study`; its frames, problems and `as_of` are used unless given separately.
-        grades: The frame of `load_grades`, with or without email; likewise the next two.
+        grades: The frame of `load_grades`, with or without email, or one like it in any engine
+            that `docs/scale.md` lists; likewise the next two, of the same engine.
         enrollments: The frame of `load_enrollments`.
         completion: The frame of `load_completion`.
         as_of: The moment the data describe, usually `provenance.as_of`, as for `person_course`.
@@ -92,8 +101,10 @@ def check(
             named after: grades, enrollments, completion, person_course or problems.
 
     Raises:
-        ArgumentError: No frame was given, or a frame or date is invalid.
-        QualityError: A suite is not named after a checked frame, or its file is not a suite.
+        ArgumentError: No frame was given, a frame or date is invalid, or the frames are of several
+            engines.
+        QualityError: A suite is not named after a checked frame, its file is not a suite, or the
+            engine of its frame cannot count an expectation with the figure of Polars.
 
     Examples:
         >>> grades = pl.DataFrame({"username": ["u1", "u1"], "percent_grade": [0.8, 80.0]})
@@ -115,19 +126,22 @@ def check(
         completion = study.completion if completion is None else completion
         problems = study.problems if problems is None else problems
         as_of = study.as_of if as_of is None else as_of
-    given = {"grades": grades, "enrollments": enrollments, "completion": completion}
-    if all(frame is None for frame in given.values()):
+    named = {"grades": grades, "enrollments": enrollments, "completion": completion}
+    given = {name: taken(name, frame) for name, frame in named.items() if frame is not None}
+    if not given:
         raise ArgumentError("check needs a study or a frame: grades, enrollments or completion")
-    _require_frames({**given, "problems": problems})
+    require_one_engine(given)
     moment = None if as_of is None else moment_observed(as_of)
     starts = None if course_starts is None else dates(course_starts, name="course_starts")
-    frames = checked_frames(given, as_of=moment, course_starts=starts)
-    if problems is not None:
-        frames.append(Checked(PROBLEMS.name, problems, ("resource", "record", "column")))
-    n_records = sum(frame.n_records or 0 for frame in frames)
     if isinstance(suites, str | bytes) or not isinstance(suites, Iterable):
         raise ArgumentError(f"suites must be a list of suites or of file paths, not {suites!r}")
     own = [s if isinstance(s, gx.ExpectationSuite) else read_suite(s) for s in suites]
+    whole = any(suite.name == PERSON_COURSE.name for suite in own)
+    frames = checked_frames(given, as_of=moment, course_starts=starts, whole=whole)
+    if problems is not None:
+        data = taken("problems", problems)
+        frames.append(Checked(PROBLEMS.name, data, ("resource", "record", "column")))
+    n_records = sum(frame.n_records or 0 for frame in frames)
     return run(frames, _parameters(moment, n_records), own)
 
 
@@ -145,6 +159,10 @@ def run(
                 f"{', '.join(by_frame)}"
             )
         by_frame[suite.name].append(suite)
+    for frame in frames:
+        for suite in by_frame[frame.name]:
+            for expectation in suite.expectations:
+                _require_countable(expectation, frame, parameters)
     results, not_run = [], []
     with _context() as context:
         source = context.data_sources.add_polars("toolkit", identities=IDENTITIES)
@@ -152,10 +170,41 @@ def run(
             runnable, left_out = _sorted_out(checks(frame.name), frame, parameters)
             not_run += left_out
             asked = [check.expectation() for check in runnable]
-            asked += [own for suite in by_frame[frame.name] for own in suite.expectations]
+            asked += [copy(own) for suite in by_frame[frame.name] for own in suite.expectations]
             if asked:
                 results.append(_validate(context, source, frame, asked, parameters))
     return QualityReport(results, not_run, frames)
+
+
+def _require_countable(
+    expectation: Expectation, frame: Checked, parameters: Mapping[str, Any]
+) -> None:
+    """Refuse what an engine other than Polars cannot count with the figure of Polars."""
+    if frame.rows.are_of_polars:
+        return
+    kwargs = {
+        name: _known(said, parameters) for name, said in expectation.configuration.kwargs.items()
+    }
+    of_map = getattr(expectation, "map_metric", None)
+    metrics = [of_map] if of_map else getattr(expectation, "metric_dependencies", ())
+    try:
+        if not metrics:
+            raise TypeError("it is more than a count")
+        for metric in metrics:
+            countable(metric, kwargs, frame.rows)
+    except (KeyError, TypeError, ValueError) as error:
+        about = ", ".join(f"{n}={v!r}" for n, v in kwargs.items() if "column" in n and v)
+        raise QualityError(
+            f"suite {frame.name!r}: {expectation.expectation_type} ({about}) cannot be counted in "
+            f"{frame.rows.engine}: {error.args[0]}. Leave it out, or write the rows to Parquet, "
+            "and give polars.scan_parquet(…)"
+        ) from error
+
+
+def _known(said: Any, parameters: Mapping[str, Any]) -> Any:
+    """The value of an argument, looked up where it names a parameter of the run."""
+    name = said.get("$PARAMETER") if isinstance(said, Mapping) else None
+    return said if name is None else parameters.get(name)
 
 
 def _validate(
@@ -173,7 +222,7 @@ def _validate(
         )
     )
     return definition.run(
-        batch_parameters={"dataframe": frame.data},
+        batch_parameters={"dataframe": frame.rows},
         expectation_parameters=dict(parameters),
         result_format={
             "result_format": "SUMMARY",
@@ -209,7 +258,7 @@ def _sorted_out(
 ) -> tuple[list[Check], list[tuple[Check, str]]]:
     """The checks that can be run, and the others with the reason why not."""
     runnable, left_out = [], []
-    there = set(frame.data.lazy().collect_schema())
+    there = frame.rows.schema.keys()
     for check in asked:
         wrong = ["no record"] if frame.n_records == 0 and check.about_records else []
         wrong += [frame.wrong[name] for name in sorted(check.columns & frame.wrong.keys())]
@@ -233,12 +282,3 @@ def _parameters(as_of: datetime | None, n_records: int) -> dict[str, Any]:
             "stale_before": (as_of - STALE_AFTER).date(),
         }
     return parameters
-
-
-def _require_frames(given: Mapping[str, object]) -> None:
-    for name, frame in given.items():
-        if frame is not None and not isinstance(frame, pl.DataFrame | pl.LazyFrame):
-            raise ArgumentError(
-                f"{name} must be a Polars DataFrame or LazyFrame, not {type(frame).__name__}. "
-                "Write a table of another engine to Parquet, and give polars.scan_parquet(…)"
-            )

@@ -1,23 +1,41 @@
 """The frames that are checked: the resources with columns derived for the checks.
 
 A column is derived only if the columns it needs exist, so that a frame that lacks one is still
-checked for everything else. LazyFrames stay lazy; for DataFrames the derivation is computed once.
+checked for everything else. Frames stay where they are; for DataFrames the derivation is computed
+once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from toolkit.analyses.engines import (
+    HasPersonCourse,
+    as_stored,
+    is_in_memory,
+    planned_apart,
+    with_microseconds,
+)
 from toolkit.analyses.person_course import person_course
+from toolkit.errors import ArgumentError
+from toolkit.quality.checks import checks
+from toolkit.quality.gx.rows import MICROSECONDS_A_DAY, Rows, types
 from toolkit.schemas import PERSON_COURSE, RESOURCES
+from toolkit.schemas.moments import EPOCH
 from toolkit.schemas.passes import passes
 
-AnyFrame = pl.DataFrame | pl.LazyFrame
+AnyFrame: TypeAlias = Any
+"""A frame of any engine that `analyses.engines` lists."""
+
+Lazy: TypeAlias = nw.LazyFrame[Any]
+_LARGE = 1e300
 
 # A course has a usual pass mark if at least 20 passes show it and the grade decides the pass for
 # four of five learners; otherwise something else decides it.
@@ -35,6 +53,7 @@ class Checked:
         n_records: How many rows it has; None if counting them would take a further pass.
         wrong: Why a column cannot be checked, such as "`created` is String".
         is_given: Whether its rows are those the caller gave, in their order.
+        plain: The same rows before columns were joined to them; None if they hold the columns.
     """
 
     name: str
@@ -43,16 +62,68 @@ class Checked:
     n_records: int | None = None
     wrong: Mapping[str, str] = field(default_factory=dict)
     is_given: bool = True
+    plain: AnyFrame | None = None
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Its rows, as they are counted."""
+        return Rows.of(self.data, self.plain)
+
+
+def taken(name: str, frame: AnyFrame) -> AnyFrame:
+    """The frame as it is checked: of pandas or PyArrow, one of Polars.
+
+    A column without any value has no type in pandas; it takes the one it should have.
+
+    Raises:
+        ArgumentError: It is of no supported engine.
+    """
+    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        return frame
+    if isinstance(frame, HasPersonCourse):
+        raise ArgumentError(f"{name} must be a frame, not {type(frame).__name__}")
+    try:
+        native = as_stored(frame).to_native()
+    except ArgumentError as error:
+        raise ArgumentError(f"{name}: {error}") from error
+    if not is_in_memory(frame):
+        return native
+    declared = RESOURCES[name].polars_schema if name in RESOURCES else {}
+    read: pl.DataFrame = native.collect()
+    is_untyped = {c for c, dtype in read.schema.items() if dtype == pl.Null or read.is_empty()}
+    return read.cast({c: dtype for c, dtype in declared.items() if c in is_untyped})
+
+
+def require_one_engine(given: Mapping[str, AnyFrame]) -> None:
+    """Refuse frames that cannot be joined where they are.
+
+    Raises:
+        ArgumentError: They are of several engines.
+    """
+    engines = {name: as_stored(frame).implementation.value for name, frame in given.items()}
+    if len(set(engines.values())) > 1:
+        told = ", ".join(f"{name} of {engine}" for name, engine in engines.items())
+        raise ArgumentError(
+            f"frames of one engine are needed, since they are joined where they are, not {told}. "
+            "Write them to Parquet, and give polars.scan_parquet(…) of each"
+        )
 
 
 def checked_frames(
-    resources: Mapping[str, AnyFrame | None],
+    given: Mapping[str, AnyFrame],
     *,
     as_of: datetime | None,
     course_starts: Mapping[str, date] | None,
+    whole: bool = True,
 ) -> list[Checked]:
-    """Return the given resources and, if there are two or more, their join."""
-    given = {name: frame for name, frame in resources.items() if frame is not None}
+    """Return the given resources and, if there are two or more, their join.
+
+    Args:
+        given: The resources by name, of one engine.
+        as_of: The moment the data describe.
+        course_starts: The first day of each course by course_id.
+        whole: Whether all columns of the join are needed, or only those of the toolkit's checks.
+    """
     found = [_resource(name, frame) for name, frame in given.items()]
     broken = [frame.name for frame in found if frame.wrong]
     if len(found) > 1 and broken:
@@ -62,110 +133,152 @@ def checked_frames(
             Checked("person_course", PERSON_COURSE.empty(), PERSON_COURSE.key, wrong=wrong)
         )
     elif len(found) > 1:
-        found.append(_joined(given, as_of, course_starts))
+        joined = _joined(given, as_of, course_starts)
+        if not whole:
+            needed = set().union(*(check.columns for check in checks("person_course")))
+            there = joined.collect_schema().names()
+            joined = joined.select(
+                *(name for name in there if name in {*PERSON_COURSE.key, *needed})
+            )
+        data = _as_given(joined.to_native(), *given.values())
+        found.append(Checked("person_course", data, PERSON_COURSE.key, is_given=False))
     return found
 
 
 def _resource(name: str, frame: AnyFrame) -> Checked:
-    table, schema = RESOURCES[name], frame.lazy().collect_schema()
+    table, rows = RESOURCES[name], as_stored(frame)
+    schema = types(rows)
     wrong = {
         c.name: f"`{c.name}` is {schema[c.name]}" if c.name in schema else f"no column `{c.name}`"
         for c in table
         if schema.get(c.name) != c.dtype and (c.name in schema or c.name != "email")
     }
-    rows = frame.lazy()
-    if name == "grades" and "letter_grade" not in wrong:
-        rows = with_passing_letter(rows)
-        if not wrong.keys() & {"course_id", "percent_grade"}:
-            rows = with_pass_mark(rows)
+    has_letters = name == "grades" and "letter_grade" not in wrong
+    plain = rows = with_passing_letter(rows) if has_letters else rows
+    if has_letters and not wrong.keys() & {"course_id", "percent_grade"}:
+        rows = with_pass_mark(rows)
     moment = {"grades": "passed_timestamp", "enrollments": "created"}.get(name)
     if moment and not wrong.keys() & {"course_id", moment}:
         rows = with_heaps(rows, moment)
-    n_records = frame.lazy().select(pl.len()).collect(engine="streaming").item()
-    return Checked(name, _as_given(rows, frame), table.key, n_records, wrong)
+    given = Rows.of(frame)
+    n_records = given.collect(given.lazy.select(nw.len())).item()
+    found = Checked(name, planned_apart(rows).to_native(), table.key, n_records, wrong)
+    if not isinstance(frame, pl.DataFrame):
+        return replace(found, plain=plain.to_native())
+    further = found.data.select(pl.exclude(frame.columns)).collect()
+    return replace(found, data=frame.hstack(further))
 
 
 def _joined(
     given: Mapping[str, AnyFrame], as_of: datetime | None, course_starts: Mapping[str, date] | None
-) -> Checked:
+) -> Lazy:
     """person_course, without the columns of resources that are not given."""
-    lazy = {name: frame.lazy() for name, frame in given.items()}
-    rows = person_course(
-        lazy.get("grades"),
-        lazy.get("enrollments"),
-        lazy.get("completion"),
+    natives = {name: _without_infinity(as_stored(frame)) for name, frame in given.items()}
+    joined = person_course(
+        natives.get("grades"),
+        natives.get("enrollments"),
+        natives.get("completion"),
         as_of=as_of or datetime.now(UTC),
         duplicates="latest",
     )
-    for name in RESOURCES.keys() - given.keys():
-        rows = rows.drop(f"in_{name}")
-    if course_starts is not None:
-        start = pl.col("course_id").replace_strict(
-            pl.Series(list(course_starts)),
-            pl.Series(list(course_starts.values()), dtype=pl.Date),
-            default=None,
-        )
-        rows = rows.with_columns(course_start=start)
-    data = _as_given(rows, *given.values())
-    return Checked("person_course", data, PERSON_COURSE.key, is_given=False)
+    rows = as_stored(joined).drop(*(f"in_{name}" for name in RESOURCES.keys() - given.keys()))
+    if course_starts is None:
+        return rows
+    courses = nw.concat([as_stored(frame).select("course_id") for frame in given.values()]).unique()
+    return _left_join(rows, courses.with_columns(course_start=_start(course_starts)), "course_id")
 
 
-def _as_given(rows: pl.LazyFrame, *frames: AnyFrame) -> AnyFrame:
-    return rows if any(isinstance(f, pl.LazyFrame) for f in frames) else rows.collect()
+def _without_infinity(rows: Lazy) -> Any:
+    """A completion above all, which `person_course` takes for none in ClickHouse, as a number."""
+    if rows.implementation.is_polars() or "completion" not in rows.collect_schema().names():
+        return rows.to_native()
+    seen = nw.col("completion")
+    finite = nw.when(~seen.is_nan() & (seen > _LARGE)).then(nw.lit(_LARGE)).otherwise(seen)
+    return rows.with_columns(completion=finite).to_native()
 
 
-def with_passing_letter(grades: pl.LazyFrame) -> pl.LazyFrame:
+def _start(course_starts: Mapping[str, date]) -> nw.Expr:
+    of_day: dict[date, list[str]] = {}
+    for course, day in course_starts.items():
+        of_day.setdefault(day, []).append(course)
+    days = [
+        nw.when(nw.col("course_id").is_in(courses)).then(nw.lit(day))
+        for day, courses in of_day.items()
+    ]
+    never = nw.when(nw.lit(False)).then(nw.lit(EPOCH.date()))  # noqa: FBT003
+    return nw.coalesce(*days, never)
+
+
+def _as_given(rows: Any, *frames: AnyFrame) -> AnyFrame:
+    return rows.collect() if all(isinstance(f, pl.DataFrame) for f in frames) else rows
+
+
+def _left_join(rows: Lazy, other: Lazy, *on: str) -> Lazy:
+    """Join each row's match; in Polars the rows stay in their order."""
+    native = rows.to_native()
+    if not isinstance(native, pl.LazyFrame):
+        return rows.join(other, on=list(on), how="left")
+    return nw.from_native(native.join(other.to_native(), on=on, how="left", maintain_order="left"))
+
+
+def with_passing_letter(grades: Lazy) -> Lazy:
     """Add `passing_letter`: the letter grade if it is a pass, see `schemas.passes`."""
     letter = nw.when(passes()).then(nw.col("letter_grade")).alias("passing_letter")
-    with_letter: pl.LazyFrame = nw.from_native(grades).with_columns(letter).to_native()
-    return with_letter
+    return grades.with_columns(letter)
 
 
-def with_pass_mark(grades: pl.LazyFrame) -> pl.LazyFrame:
+def with_pass_mark(grades: Lazy) -> Lazy:
     """Add `usual_pass_mark`: the grade that best separates a course's passes from the others.
 
     That is the lowest grade with the fewest learners on its wrong side: passes below it, or
     learners without a pass at or above it. Null if the course has none.
     """
+    grade, n, n_passed = nw.col("percent_grade"), nw.col("n"), nw.col("n_passed")
+    others = n - n_passed
     levels = (
-        grades.filter(pl.col("percent_grade").is_not_null())
+        grades.filter(~grade.is_null(), ~grade.is_nan())
         .group_by("course_id", "percent_grade")
-        .agg(n=pl.len().cast(pl.Int64), n_passed=pl.col("passing_letter").count().cast(pl.Int64))
-        .sort("course_id", "percent_grade")
+        .agg(n=nw.len(), n_passed=nw.col("passing_letter").count())
+        .with_columns(n.cast(nw.Int64), n_passed.cast(nw.Int64))
     )
-    others = pl.col("n") - pl.col("n_passed")
-    passed_below = pl.col("n_passed").cum_sum() - pl.col("n_passed")
-    others_not_below = others.sum() - others.cum_sum() + others
+    passed_below = n_passed.cum_sum().over("course_id", order_by="percent_grade") - n_passed
+    others_below = others.cum_sum().over("course_id", order_by="percent_grade") - others
+    of_course = (
+        levels.with_columns(
+            wrong=passed_below + others.sum().over("course_id") - others_below,
+            n=n.sum().over("course_id"),
+            n_passed=n_passed.sum().over("course_id"),
+        )
+        .with_columns(nw.col("wrong", "n", "n_passed").cast(nw.Float64))
+        .with_columns(fewest=nw.col("wrong").min().over("course_id"))
+    )
     marks = (
-        levels.with_columns(wrong=(passed_below + others_not_below).over("course_id"))
+        of_course.filter(
+            nw.col("wrong") == nw.col("fewest"),
+            n_passed >= FEWEST_PASSES,
+            nw.col("wrong") <= MOST_ON_THE_WRONG_SIDE * n,
+        )
         .group_by("course_id")
-        .agg(
-            pl.col("percent_grade").sort_by("wrong", "percent_grade").first(),
-            pl.col("wrong").min(),
-            pl.col("n", "n_passed").sum(),
-        )
-        .filter(
-            pl.col("n_passed") >= FEWEST_PASSES,
-            pl.col("wrong") <= MOST_ON_THE_WRONG_SIDE * pl.col("n"),
-        )
-        .select("course_id", pl.col("percent_grade").alias("usual_pass_mark"))
+        .agg(usual_pass_mark=grade.min())
     )
-    return grades.join(marks, on="course_id", how="left", maintain_order="left")
+    return _left_join(grades, marks, "course_id")
 
 
-def with_heaps(frame: pl.LazyFrame, moment: str) -> pl.LazyFrame:
+def with_heaps(rows: Lazy, moment: str) -> Lazy:
     """Add how many of a course's records share the moment, as a number and as a share.
 
     Moments at midnight are left out, because there the platform gave only a day.
     """
+    at, number = nw.col("at"), nw.col("n_at_same_moment")
     sizes = (
-        frame.filter(pl.col(moment).dt.time() != pl.time(0, 0))
+        with_microseconds(rows.select("course_id", moment), {"at": moment})
+        .filter(at % MICROSECONDS_A_DAY != 0)
         .group_by("course_id", moment)
-        .agg(n_at_same_moment=pl.len().cast(pl.Int64))
-        .with_columns(
-            share_at_same_moment=pl.col("n_at_same_moment")
-            / pl.col("n_at_same_moment").sum().over("course_id")
-        )
-        .filter(pl.col("n_at_same_moment") > 1)
+        .agg(n_at_same_moment=nw.len())
+        .with_columns(number.cast(nw.Int64))
+        .with_columns(of_course=number.sum().over("course_id").cast(nw.Float64))
+        .filter(number > 1)
     )
-    return frame.join(sizes, on=["course_id", moment], how="left", maintain_order="left")
+    share = (number / nw.col("of_course")).alias("share_at_same_moment")
+    shared = sizes.select("course_id", moment, number, share)
+    return _left_join(rows, shared, "course_id", moment)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.quality.frames import Checked
 from toolkit.quality.gx.conditions import MapQuestion, map_question
 from toolkit.quality.gx.library import get_expectation_impl
+from toolkit.quality.gx.rows import Rows
 from toolkit.quality.outcome import Outcome, config_of
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
@@ -18,13 +21,13 @@ COUNTS = ("n_unexpected", "n_checked")
 _KEY = "record_key"
 
 
-def question_of(outcome: Outcome, schema: pl.Schema) -> MapQuestion | None:
+def question_of(outcome: Outcome, rows: Rows) -> MapQuestion | None:
     """Return what a check asks of each record; None if it is of the whole frame or was not run."""
     if outcome.result is None:
         return None
     config = config_of(outcome.result)
     metric = getattr(get_expectation_impl(config.type), "map_metric", None)
-    return None if metric is None else map_question(metric, config.kwargs, schema)
+    return None if metric is None else map_question(metric, config.kwargs, rows)
 
 
 def key_sums(outcomes: Sequence[Outcome], frames: Mapping[str, Checked]) -> pl.DataFrame:
@@ -34,29 +37,24 @@ def key_sums(outcomes: Sequence[Outcome], frames: Mapping[str, Checked]) -> pl.D
     that one number is shown alike in every check.
     """
     sums = {name: _by_number(outcomes, name) for name in COUNTS}
-    queries: list[pl.LazyFrame] = []
-    places: list[tuple[str, int]] = []
     rows = {name: keyed for name, frame in frames.items() if (keyed := _keyed(frame)) is not None}
-    schemas = {name: frame.collect_schema() for name, frame in rows.items()}
+    asked: dict[str, list[tuple[str, int, nw.LazyFrame[Any]]]] = {name: [] for name in rows}
     for place, outcome in enumerate(outcomes):
         if outcome.frame not in rows or outcome.n_checked is None:
             continue
-        question = question_of(outcome, schemas[outcome.frame])
+        keyed = rows[outcome.frame]
+        question = question_of(outcome, keyed)
         if question is not None:
-            keyed = rows[outcome.frame]
-            queries.append(question.checked(keyed))
-            places.append(("n_checked", place))
+            found = {"n_checked": question.checked(keyed)}
             if outcome.n_unexpected:
-                queries.append(question.failing(keyed))
-                places.append(("n_unexpected", place))
-    for (name, place), total in zip(places, _sums(queries), strict=True):
-        sums[name][place] = total
+                found["n_unexpected"] = question.failing(keyed)
+            total = nw.col(_KEY).sum()
+            asked[outcome.frame] += [(n, place, f.lazy.select(total)) for n, f in found.items()]
+    for frame, queries in asked.items():
+        collected = rows[frame].collect_all([query for _, _, query in queries])
+        for (name, place, _), sum_of_keys in zip(queries, collected, strict=True):
+            sums[name][place] = sum_of_keys.item()
     return pl.DataFrame(sums, schema=dict.fromkeys(COUNTS, pl.Int64))
-
-
-def _sums(queries: Iterable[pl.LazyFrame]) -> list[int]:
-    found = pl.collect_all([query.select(pl.col(_KEY).sum()) for query in queries])
-    return [frame.item() for frame in found]
 
 
 def _by_number(outcomes: Sequence[Outcome], name: str) -> list[int]:
@@ -65,12 +63,15 @@ def _by_number(outcomes: Sequence[Outcome], name: str) -> list[int]:
     return keys_of_groups(groups, "records").to_list()
 
 
-def _keyed(frame: Checked) -> pl.LazyFrame | None:
-    """Return the frame with the keys of its records; None if it does not say whose they are."""
-    rows = frame.data.lazy()
-    schema = rows.collect_schema()
-    if _KEY in schema:
+def _keyed(frame: Checked) -> Rows | None:
+    """Return the rows with the keys of their records; None if they do not say whose they are.
+
+    The keys are computed in Polars alone; in another engine they are read where they are stored.
+    """
+    rows = frame.rows
+    if _KEY in rows.schema:
         return rows
-    if any(schema.get(name) != pl.String for name in ("username", "course_id")):
+    of_text = all(rows.schema.get(name) == pl.String for name in ("username", "course_id"))
+    if not (of_text and rows.are_of_polars):
         return None
-    return rows.with_columns(record_keys("username", "course_id", release_secret()))
+    return rows.with_native(record_keys("username", "course_id", release_secret()))

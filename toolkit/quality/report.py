@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.errors import QualityError, writing
@@ -14,6 +15,7 @@ from toolkit.quality import data_docs, rendering
 from toolkit.quality.checks import SEVERITIES, Check, Severity
 from toolkit.quality.frames import Checked
 from toolkit.quality.gx.library import ExpectationSuiteValidationResult
+from toolkit.quality.gx.rows import PLACE
 from toolkit.quality.key_sums import key_sums, question_of
 from toolkit.quality.outcome import Outcome, left_out, outcomes_of, worst_first
 from toolkit.release.rounding import MIN_N
@@ -124,37 +126,23 @@ class QualityReport:
     def failures(self) -> pl.DataFrame:
         """Every failing record by check: `frame`, `check`, `severity`, `record`, and its key.
 
-        `record` is its 0-based position in the frame. **The keys are identities as they were
+        `record` is its 0-based position in the frame; null in an engine that promises no order of
+        rows, where they are in the order of their keys. **The keys are identities as they were
         loaded**: use them to look learners up, do not display them. Computed on first use.
         """
-        queries = [
-            query for outcome in self.failed() if (query := self._failing(outcome)) is not None
-        ]
-        return pl.concat([NO_FAILURE, *pl.collect_all(queries)], how="diagonal_relaxed")
-
-    def _failing(self, outcome: Outcome) -> pl.LazyFrame | None:
-        checked = self._frames[outcome.frame]
-        rows = checked.data.lazy()
-        schema = rows.collect_schema()
-        question = question_of(outcome, schema) if outcome.n_unexpected else None
-        if question is None:
-            return None
-        said = [
-            pl.lit(value).alias(name)
-            for name, value in (
-                ("frame", outcome.frame),
-                ("check", outcome.check),
-                ("severity", outcome.severity),
-            )
-        ]
-        position = pl.int_range(pl.len(), dtype=pl.Int64) if checked.is_given else pl.lit(None)
-        position = position.cast(pl.Int64).alias("__row__")
-        failing = question.failing(rows.with_columns(position))
-        return failing.select(
-            *said,
-            pl.col("__row__").alias(RECORD),
-            *(k for k in checked.key if k in schema and k != RECORD),
-        )
+        failed = [outcome for outcome in self.failed() if outcome.n_unexpected]
+        found: dict[int, pl.DataFrame] = {}
+        for name, frame in self._frames.items():
+            queries = {
+                place: query
+                for place, outcome in enumerate(failed)
+                if outcome.frame == name and (query := _failing(outcome, frame)) is not None
+            }
+            collected = frame.rows.collect_all(list(queries.values()))
+            for place, rows in zip(queries, collected, strict=True):
+                found[place] = _with_check(rows, failed[place])
+        in_order = [found[place] for place in sorted(found)]
+        return pl.concat([NO_FAILURE, *in_order], how="diagonal_relaxed")
 
     def __repr__(self) -> str:
         return rendering.text(self.told)
@@ -218,6 +206,26 @@ class QualityReport:
     def to_junit(self) -> str:
         """Return every check as a test case in JUnit XML, for CI systems. No identities."""
         return rendering.junit(self.told)
+
+
+def _failing(outcome: Outcome, frame: Checked) -> nw.LazyFrame[Any] | None:
+    """The places and keys of the rows that break an expectation; None if it is of the frame."""
+    question = question_of(outcome, frame.rows)
+    if question is None:
+        return None
+    key = [name for name in frame.key if name in frame.rows.schema and name != RECORD]
+    rows = frame.rows.reading({*key, *question.reads})
+    if not rows.are_of_polars:
+        return question.failing(rows).lazy.select(*key).sort(*key, nulls_last=True)
+    rows = rows.with_places() if frame.is_given else rows
+    place = nw.col(PLACE).cast(nw.Int64) if frame.is_given else nw.lit(None, nw.Int64)
+    return question.failing(rows).lazy.select(place.alias(RECORD), *key)
+
+
+def _with_check(rows: pl.DataFrame, outcome: Outcome) -> pl.DataFrame:
+    """The rows with the check they break, their places null where the engine has none."""
+    of_check = {"frame": outcome.frame, "check": outcome.check, "severity": outcome.severity}
+    return rows.with_columns(pl.lit(said).alias(name) for name, said in of_check.items())
 
 
 def _table(outcomes: Sequence[Outcome]) -> pl.DataFrame:

@@ -16,7 +16,7 @@ PassRule: TypeAlias = Literal["letter"] | Collection[str] | float | Mapping[str,
 
 FAILING = ("F", "Fail", "Failed", "Not Passing", "Not Passed")
 # Unicode's white space, spelt out: `\s` differs between engines.
-_SPACES = "".join(
+SPACES = "".join(
     map(chr, [9, 10, 11, 12, 13, 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028])
 ) + "".join(map(chr, [0x2029, 0x202F, 0x205F, 0x3000]))
 
@@ -40,7 +40,7 @@ def passes(rule: PassRule = "letter") -> nw.Expr:
         [True, False, False, False]
     """
     checked = _checked(rule)
-    letter = nw.col("letter_grade").str.replace_all(f"[{_SPACES}]+", "").str.to_lowercase()
+    letter = nw.col("letter_grade").str.replace_all(f"[{SPACES}]+", "").str.to_lowercase()
     if checked == "letter":
         passed = ~letter.is_in(["", *map(_folded, FAILING)])
     elif isinstance(checked, frozenset):
@@ -115,7 +115,7 @@ def _mark(mark: object) -> float:
 
 
 def _folded(letter: str) -> str:
-    return "".join(character for character in letter if character not in _SPACES).lower()
+    return "".join(character for character in letter if character not in SPACES).lower()
 
 
 def _reaches(mark: float) -> nw.Expr:

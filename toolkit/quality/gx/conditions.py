@@ -1,20 +1,21 @@
-"""Great Expectations' map expectations as Polars expressions.
+"""Great Expectations' map expectations as Narwhals expressions.
 
 A map metric has a domain (the rows it checks) and marks the unexpected ones among them. Both
-are expressions here, so that any number of metrics is one `select` over the frame. The meaning
-of missing, of `row_condition` and of `ignore_row_if` is that of GX's pandas engine; a NaN is a
-missing value, as there.
+are expressions here, so that any number of metrics is one `select` over the frame, in whichever
+engine it lies. The meaning of missing, of `row_condition` and of `ignore_row_if` is that of GX's
+pandas engine; a NaN is a missing value, as there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from functools import reduce
 from itertools import chain
-from operator import eq, ge, gt, le, lt, ne
+from operator import eq, ge, gt, le, lt, ne, or_
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.quality.gx.library import (
@@ -24,81 +25,75 @@ from toolkit.quality.gx.library import (
     OrCondition,
     deserialize_row_condition,
 )
+from toolkit.quality.gx.rows import MICROSECONDS_A_DAY, Rows, every
 
 Kwargs = Mapping[str, Any]
+_SHARED = "__rows_alike__"
 
 
 @dataclass(frozen=True, slots=True)
 class MapQuestion:
     """A map metric of a frame.
 
-    Whether two rows agree cannot be decided from one row, and is costly to decide. So hashes are
-    compared first, as rows that agree have the same hash. If no two rows share a hash, nothing
-    else is computed; otherwise only rows with a shared hash are compared.
+    Whether two rows agree cannot be decided from one row, and is costly to decide. So in Polars
+    hashes are compared first, as rows that agree have the same hash. If no two rows share a hash,
+    nothing else is computed; otherwise only rows with a shared hash are compared.
 
     Attributes:
         domain: What must be true of a row for it to be checked (`row_condition`, `ignore_row_if`).
-        unexpected: Whether a row is checked and breaks the expectation.
+        unexpected: Whether a row is checked and breaks the expectation; None if the question is
+            whether rows agree in the columns.
         columns: The columns it is about.
-        hashed: The hash of the columns, if the question is whether rows agree.
+        reads: These, and those of the row condition.
         present: What must be true besides, for the row not to count as one with a missing value.
     """
 
-    domain: tuple[pl.Expr, ...]
-    unexpected: pl.Expr
+    domain: tuple[nw.Expr, ...]
+    unexpected: nw.Expr | None
     columns: list[str]
-    hashed: pl.Expr | None = None
-    present: tuple[pl.Expr, ...] = ()
+    reads: frozenset[str]
+    present: tuple[nw.Expr, ...] = ()
 
-    @property
-    def n_rows(self) -> pl.Expr:
-        """The number of rows checked."""
-        return count(self.domain)
-
-    def checked(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+    def checked(self, rows: Rows) -> Rows:
         """Return the rows that are checked and have a value."""
-        return frame.filter(*self.domain, *self.present)
+        return rows.filter(*self.domain, *self.present)
 
-    def failing(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+    def failing(self, rows: Rows) -> Rows:
         """Return the unexpected rows."""
-        if self.hashed is None:
-            return frame.filter(self.unexpected)
-        suspects = frame.filter(*self.domain).filter(self.hashed.is_duplicated())
-        return suspects.filter(self.unexpected)
+        if self.unexpected is not None:
+            return rows.filter(self.unexpected)
+        checked = rows.filter(*self.domain)
+        if rows.are_of_polars:
+            checked = checked.with_shared_hash(self.columns)
+        keys, values = self._keys(rows)
+        alike = nw.len().over(keys).alias(_SHARED)
+        return checked.with_columns(*values).with_columns(alike).filter(nw.col(_SHARED) > 1)
+
+    def n_alike(self, rows: Rows) -> nw.LazyFrame[Any]:
+        """Count the unexpected rows, where the question is whether rows agree."""
+        keys, values = self._keys(rows)
+        checked = rows.filter(*self.domain).lazy.select(*values)
+        sizes = checked.group_by(keys, drop_null_keys=False).agg(nw.len().alias(_SHARED))
+        return sizes.filter(nw.col(_SHARED) > 1).select(nw.col(_SHARED).sum())
+
+    def _keys(self, rows: Rows) -> tuple[list[str], list[nw.Expr]]:
+        keys = [f"__{name}__" for name in self.columns]
+        named = zip(self.columns, keys, strict=True)
+        return keys, [rows.value(name).alias(key) for name, key in named]
 
 
-def count(conditions: tuple[pl.Expr, ...]) -> pl.Expr:
-    """Count the rows for which all conditions are true."""
-    return pl.all_horizontal(conditions).sum() if conditions else pl.len()
+def columns_of(condition: Any) -> frozenset[str]:
+    """Return the columns that a GX row condition reads."""
+    condition = deserialize_row_condition(condition)
+    match condition:
+        case NullityCondition() | ComparisonCondition():
+            return frozenset({condition.column.name})
+        case AndCondition() | OrCondition():
+            return frozenset().union(*map(columns_of, condition.conditions))
+    return frozenset()
 
 
-def value(name: str, schema: pl.Schema) -> pl.Expr:
-    """Return the column with NaN as null.
-
-    Raises:
-        KeyError: The frame has no such column.
-    """
-    if name not in schema:
-        raise KeyError(f"no column `{name}`; the frame has {', '.join(schema)}")
-    column = pl.col(name)
-    return column.fill_nan(None) if schema[name].is_float() else column
-
-
-def like(given: Any, dtype: pl.DataType) -> Any:
-    """Convert a bound from a suite (JSON has no dates) to the column's type."""
-    if isinstance(given, str) and dtype.is_temporal():
-        given = datetime.fromisoformat(given)
-    if isinstance(given, datetime) and dtype == pl.Date:
-        return given.date()
-    if isinstance(given, date) and isinstance(dtype, pl.Datetime):
-        moment = given if isinstance(given, datetime) else datetime(*given.timetuple()[:3])
-        if dtype.time_zone is None:
-            return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return given
-
-
-def row_condition(condition: Any, schema: pl.Schema) -> tuple[pl.Expr, ...]:
+def row_condition(condition: Any, rows: Rows) -> tuple[nw.Expr, ...]:
     """Return a GX row condition as expressions that must all be true; never null.
 
     Raises:
@@ -109,71 +104,86 @@ def row_condition(condition: Any, schema: pl.Schema) -> tuple[pl.Expr, ...]:
         case None | "":
             return ()
         case NullityCondition():
-            column = value(condition.column.name, schema)
-            return (column.is_null() if condition.is_null else column.is_not_null(),)
+            column = rows.value(condition.column.name)
+            return (column.is_null() if condition.is_null else ~column.is_null(),)
         case ComparisonCondition():
-            return (_comparison(condition, schema),)
+            return (_comparison(condition, rows),)
         case AndCondition():
-            parts = [row_condition(part, schema) for part in condition.conditions]
+            parts = [row_condition(part, rows) for part in condition.conditions]
             return tuple(chain.from_iterable(parts))
         case OrCondition():
-            parts = [row_condition(part, schema) for part in condition.conditions]
-            return (pl.any_horizontal([pl.all_horizontal(part) for part in parts]),)
+            parts = [row_condition(part, rows) for part in condition.conditions]
+            return (reduce(or_, [every(part) for part in parts]),)
     raise TypeError(
         f"row_condition {condition!r} is a query in another engine's language; build it from "
         "great_expectations.expectations.row_conditions.Column"
     )
 
 
-def _comparison(condition: ComparisonCondition, schema: pl.Schema) -> pl.Expr:
-    column, dtype = value(condition.column.name, schema), schema[condition.column.name]
-    operator, bound = str(condition.operator), condition.parameter
+def _comparison(condition: ComparisonCondition, rows: Rows) -> nw.Expr:
+    name, operator = condition.column.name, str(condition.operator)
     if operator in {"IN", "NOT_IN"}:
-        among = column.is_in([like(item, dtype) for item in bound], nulls_equal=False)
+        among = _among(rows, name, condition.parameter)
         return (among if operator == "IN" else ~among).fill_null(operator != "IN")
     compare = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}[operator]
+    column = rows.operand(name) if operator in {"==", "!="} else rows.orderly(name)
     missing = operator == "!="  # in pandas, NaN differs from all and is never above or below
-    result: pl.Expr = compare(column, like(bound, dtype)).fill_null(missing)
+    result: nw.Expr = compare(column, rows.bound(name, condition.parameter)).fill_null(missing)
     return result
 
 
-Condition = Callable[[pl.Expr, pl.DataType, Kwargs], pl.Expr]
+Condition = Callable[[Rows, str, Kwargs], nw.Expr]
 
 
-def _between(column: pl.Expr, dtype: pl.DataType, kwargs: Kwargs) -> pl.Expr:
-    low, high = like(kwargs.get("min_value"), dtype), like(kwargs.get("max_value"), dtype)
+def _between(rows: Rows, name: str, kwargs: Kwargs) -> nw.Expr:
+    low, high = (
+        None if kwargs.get(side) is None else rows.bound(name, kwargs[side])
+        for side in ("min_value", "max_value")
+    )
+    return _within(rows.orderly(name), low, high, kwargs)
+
+
+def _within(column: nw.Expr, low: Any, high: Any, kwargs: Kwargs) -> nw.Expr:
     sides = []
     if low is not None:
         sides.append(column > low if kwargs.get("strict_min") else column >= low)
     if high is not None:
         sides.append(column < high if kwargs.get("strict_max") else column <= high)
-    return pl.all_horizontal(sides)
+    return every(sides)
 
 
-def _in_set(column: pl.Expr, dtype: pl.DataType, kwargs: Kwargs) -> pl.Expr:
+def _among(rows: Rows, name: str, values: Sequence[Any]) -> nw.Expr:
+    known = [rows.bound(name, value) for value in values if value is not None]
+    return rows.operand(name).is_in(known)
+
+
+def _in_set(rows: Rows, name: str, kwargs: Kwargs) -> nw.Expr:
     if kwargs.get("value_set") is None:
-        return pl.lit(value=True)
-    return column.is_in([like(item, dtype) for item in kwargs["value_set"]])
+        return nw.lit(True)  # noqa: FBT003
+    return _among(rows, name, kwargs["value_set"])
+
+
+def _matches(rows: Rows, name: str, kwargs: Kwargs) -> nw.Expr:
+    return rows.text(name).str.contains(rows.pattern(kwargs["regex"]))
+
+
+def _length_between(rows: Rows, name: str, kwargs: Kwargs) -> nw.Expr:
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    return _within(rows.text(name).str.len_chars(), low, high, kwargs)
 
 
 # GX's name of the metric → what is expected of a value that is not missing.
 COLUMN_CONDITIONS: dict[str, Condition] = {
-    "column_values.nonnull": lambda column, _, __: column.is_not_null(),
-    "column_values.null": lambda column, _, __: column.is_null(),
+    "column_values.nonnull": lambda rows, name, _: ~rows.value(name).is_null(),
+    "column_values.null": lambda rows, name, _: rows.value(name).is_null(),
     "column_values.between": _between,
     "column_values.in_set": _in_set,
-    "column_values.not_in_set": lambda column, dtype, kwargs: ~_in_set(column, dtype, kwargs),
-    "column_values.match_regex": lambda column, _, kwargs: column.cast(pl.String).str.contains(
-        kwargs["regex"]
-    ),
-    "column_values.not_match_regex": lambda column, _, kwargs: (
-        ~column.cast(pl.String).str.contains(kwargs["regex"])
-    ),
-    "column_values.value_length.between": lambda column, _, kwargs: _between(
-        column.str.len_chars(), pl.UInt32(), kwargs
-    ),
-    "column_values.value_length.equals": lambda column, _, kwargs: (
-        column.str.len_chars() == kwargs["value"]
+    "column_values.not_in_set": lambda *asked: ~_in_set(*asked),
+    "column_values.match_regex": _matches,
+    "column_values.not_match_regex": lambda *asked: ~_matches(*asked),
+    "column_values.value_length.between": _length_between,
+    "column_values.value_length.equals": lambda rows, name, kwargs: (
+        rows.text(name).str.len_chars() == kwargs["value"]
     ),
 }
 NULLS_COUNT = {"column_values.nonnull", "column_values.null"}
@@ -182,53 +192,59 @@ DISTINCT_METRICS = {"column_values.unique", "compound_columns.unique"}
 MAP_METRICS = [*COLUMN_CONDITIONS, *PAIR_METRICS, *DISTINCT_METRICS]
 
 
-def map_question(metric: str, kwargs: Kwargs, schema: pl.Schema) -> MapQuestion:
-    """Return what the metric checks, given an expectation's kwargs and the frame's schema.
+def map_question(metric: str, kwargs: Kwargs, rows: Rows) -> MapQuestion:
+    """Return what the metric checks, given an expectation's kwargs and the rows it is asked of.
 
     Raises:
         KeyError: A column is missing, or the metric is not known here.
-        TypeError: The row condition is written for another engine.
+        TypeError: The row condition is written for another engine, or the engine of the rows may
+            count otherwise than Polars.
     """
-    rows = row_condition(kwargs.get("row_condition"), schema)
+    asked = row_condition(kwargs.get("row_condition"), rows)
+    read = columns_of(kwargs.get("row_condition"))
     if metric in PAIR_METRICS:
-        return _pair(metric, kwargs, schema, rows)
+        return _pair(metric, kwargs, rows, asked, read)
     if metric in DISTINCT_METRICS:
-        return _distinct(kwargs, schema, rows)
+        return _distinct(kwargs, rows, asked, read)
     name = kwargs["column"]
-    column = value(name, schema)
-    expected = COLUMN_CONDITIONS[metric](column, schema[name], kwargs)
-    present = () if metric in NULLS_COUNT else (column.is_not_null(),)
-    unexpected = pl.all_horizontal(*rows, *present, ~expected)
-    return MapQuestion(rows, unexpected, [name], present=present)
+    expected = COLUMN_CONDITIONS[metric](rows, name, kwargs)
+    present = () if metric in NULLS_COUNT else (~rows.value(name).is_null(),)
+    unexpected = every([*asked, *present, ~expected])
+    return MapQuestion(asked, unexpected, [name], read | {name}, present)
 
 
-def _pair(metric: str, kwargs: Kwargs, schema: pl.Schema, rows: tuple[pl.Expr, ...]) -> MapQuestion:
+def _pair(
+    metric: str, kwargs: Kwargs, rows: Rows, asked: tuple[nw.Expr, ...], read: frozenset[str]
+) -> MapQuestion:
     names = [kwargs["column_A"], kwargs["column_B"]]
-    first, second = (value(name, schema) for name in names)
-    domain = (*rows, *_kept([first, second], kwargs.get("ignore_row_if")))
-    if schema[names[0]] != schema[names[1]] and pl.Date in (schema[names[0]], schema[names[1]]):
-        first, second = first.cast(pl.Date), second.cast(pl.Date)
+    kept = _kept([rows.value(name) for name in names], kwargs.get("ignore_row_if"))
+    domain = (*asked, *kept)
+    rows.require_alike(*names)
+    side = rows.operand if metric == "column_pair_values.equal" else rows.orderly
+    first, second = (side(name) for name in names)
+    if [rows.dtype(name) == pl.Date for name in names].count(True) == 1:
+        first, second = first // MICROSECONDS_A_DAY, second // MICROSECONDS_A_DAY
     if metric == "column_pair_values.equal":
         expected = first == second
     else:
         expected = first >= second if kwargs.get("or_equal") else first > second
-    unexpected = pl.all_horizontal(*domain, ~expected.fill_null(value=False))
-    return MapQuestion(domain, unexpected, names)
+    unexpected = every([*domain, ~expected.fill_null(value=False)])
+    return MapQuestion(domain, unexpected, names, read.union(names))
 
 
-def _distinct(kwargs: Kwargs, schema: pl.Schema, rows: tuple[pl.Expr, ...]) -> MapQuestion:
+def _distinct(
+    kwargs: Kwargs, rows: Rows, asked: tuple[nw.Expr, ...], read: frozenset[str]
+) -> MapQuestion:
     names = kwargs["column_list"] if "column_list" in kwargs else [kwargs["column"]]
-    columns = [value(name, schema) for name in names]
-    domain = (*rows, *_kept(columns, kwargs.get("ignore_row_if") or "all_values_are_missing"))
-    shared = count(domain).over(columns) > 1
-    hashed = pl.sum_horizontal(column.hash(seed) for seed, column in enumerate(columns))
-    return MapQuestion(domain, pl.all_horizontal(*domain, shared), list(names), hashed)
+    ignored = kwargs.get("ignore_row_if") or "all_values_are_missing"
+    domain = (*asked, *_kept([rows.value(name) for name in names], ignored))
+    return MapQuestion(domain, None, list(names), read.union(names))
 
 
-def _kept(columns: list[pl.Expr], ignore_row_if: str | None) -> tuple[pl.Expr, ...]:
-    there = [column.is_not_null() for column in columns]
+def _kept(columns: list[nw.Expr], ignore_row_if: str | None) -> tuple[nw.Expr, ...]:
+    there = [~column.is_null() for column in columns]
     if ignore_row_if in {"both_values_are_missing", "all_values_are_missing"}:
-        return (pl.any_horizontal(there),)
+        return (reduce(or_, there),)
     if ignore_row_if in {"either_value_is_missing", "any_value_is_missing"}:
         return tuple(there)
     return ()

@@ -22,6 +22,7 @@ from toolkit.quality.gx.library import (
     RuntimeDataBatchSpec,
     make_batch_identifier,
 )
+from toolkit.quality.gx.rows import Rows
 
 
 class PolarsFrameAsset(DataAsset[Any, Any]):
@@ -49,7 +50,7 @@ class PolarsFrameAsset(DataAsset[Any, Any]):
             BuildBatchRequestError: It is not a Polars frame, or a part of it is requested.
         """
         frame = (options or {}).get("dataframe")
-        if not isinstance(frame, pl.DataFrame | pl.LazyFrame) or len(options) != 1:
+        if not isinstance(frame, pl.DataFrame | pl.LazyFrame | Rows) or len(options) != 1:
             raise BuildBatchRequestError(message="options must be {'dataframe': a Polars frame}")
         if batch_slice is not None or partitioner is not None:
             raise BuildBatchRequestError(message="a Polars frame is validated as a whole")

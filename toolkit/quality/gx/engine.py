@@ -1,9 +1,9 @@
-"""The Polars execution engine of Great Expectations.
+"""The execution engine of Great Expectations that counts where the rows are.
 
 GX asks an engine for metrics: a count of unexpected rows, examples of them, a column's maximum.
 All that a suite asks for arrives together, since no metric registered here waits for another.
-The counts become one pass over the frame; whether keys repeat is seen in a pass over their
-hashes; and only where some counts are not zero another pass fetches examples. A LazyFrame is
+The counts become one pass over the frame; whether keys repeat is seen in another (in Polars, over
+their hashes); and only where some counts are not zero further ones fetch examples. A LazyFrame is
 streamed; nothing is converted to pandas.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.quality.gx.conditions import MAP_METRICS, row_condition
@@ -43,6 +44,7 @@ from toolkit.quality.gx.metrics import (
     Request,
     answer,
 )
+from toolkit.quality.gx.rows import Rows, every
 from toolkit.release.keys import PseudonymKey
 from toolkit.release.pseudonyms import pseudonyms
 
@@ -50,17 +52,15 @@ PSEUDONYM = re.compile(r"p_[0-9a-f]{32}")
 
 
 class PolarsBatchData(BatchData):
-    """A Polars frame as GX passes it around."""
+    """A frame as GX passes it around."""
 
-    def __init__(self, execution_engine: ExecutionEngine[Any], frame: pl.DataFrame | pl.LazyFrame):
+    def __init__(self, execution_engine: ExecutionEngine[Any], frame: Any) -> None:
         super().__init__(execution_engine)
-        self.streamed = isinstance(frame, pl.LazyFrame)
-        self.frame = frame.lazy()
-        self.schema = self.frame.collect_schema()
+        self.rows = frame if isinstance(frame, Rows) else Rows.of(frame)
 
 
-class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
-    """Computes GX's metrics on Polars frames.
+class PolarsExecutionEngine(ExecutionEngine[nw.Expr]):
+    """Computes GX's metrics on Polars frames, and on rows of other engines.
 
     Args:
         identities: Columns that name a person; their values appear in results as pseudonyms.
@@ -75,7 +75,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
 
     def load_batch_data(self, batch_id: str, batch_data: Any) -> None:
         """Take a frame under the batch's id."""
-        if isinstance(batch_data, pl.DataFrame | pl.LazyFrame):
+        if isinstance(batch_data, pl.DataFrame | pl.LazyFrame | Rows):
             batch_data = PolarsBatchData(self, batch_data)
         self._answers = {}  # the id of a dataframe batch does not distinguish frames
         super().load_batch_data(batch_id=batch_id, batch_data=batch_data)
@@ -107,9 +107,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         for batch_id, of_batch in by_batch.items():
             batch = self._batch(batch_id)
             requests = [Request.of(metric) for metric in of_batch]
-            answers = answer(
-                batch.frame, batch.schema, requests, streamed=batch.streamed, hide=self._hide
-            )
+            answers = answer(batch.rows, requests, hide=self._hide)
             for metric, found in zip(of_batch, answers, strict=True):
                 if isinstance(found, Exception):
                     failed[metric] = str(found)
@@ -132,8 +130,8 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
             raise ExecutionEngineError(f"no Polars frame is loaded as batch {batch_id!r}")
         return batch
 
-    def _clause(self, condition: Condition) -> pl.Expr:
-        return pl.all_horizontal(row_condition(condition, self._batch(None).schema))
+    def _clause(self, condition: Condition) -> nw.Expr:
+        return every(row_condition(condition, self._batch(None).rows))
 
     _comparison_condition_to_filter_clause = _clause
     _nullity_condition_to_filter_clause = _clause

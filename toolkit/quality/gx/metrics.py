@@ -1,4 +1,4 @@
-"""Great Expectations' metrics, computed by Polars.
+"""Great Expectations' metrics, computed where the rows are.
 
 `answer` takes all metrics that were asked of a frame and returns their values in order. It knows
 nothing of GX but the names: `column_values.between.unexpected_count` is the count of the map
@@ -9,36 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
-from toolkit.quality.gx.conditions import MapQuestion, count, map_question, row_condition, value
+from toolkit.analyses.counting import flag
+from toolkit.quality.gx.conditions import MAP_METRICS, MapQuestion, map_question, row_condition
 from toolkit.quality.gx.library import (
     MAX_RESULT_RECORDS,
     MetricConfiguration,
 )
+from toolkit.quality.gx.rows import PLACE, Rows, every
 
 # GX's column metrics that are a single number computed from a column.
-COLUMN_METRICS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
-    "column.max": pl.Expr.max,
-    "column.min": pl.Expr.min,
-    "column.mean": pl.Expr.mean,
-    "column.median": pl.Expr.median,
-    "column.sum": pl.Expr.sum,
-    "column.standard_deviation": pl.Expr.std,
-    "column.distinct_values.count": pl.Expr.n_unique,
+COLUMN_METRICS: dict[str, Callable[[nw.Expr], nw.Expr]] = {
+    "column.max": nw.Expr.max,
+    "column.min": nw.Expr.min,
+    "column.mean": nw.Expr.mean,
+    "column.median": nw.Expr.median,
+    "column.sum": nw.Expr.sum,
+    "column.standard_deviation": nw.Expr.std,
+    "column.distinct_values.count": nw.Expr.n_unique,
 }
 TABLE_METRICS = ("table.columns", "table.column_count", "table.column_types", "table.row_count")
 COUNTS = ("unexpected_count", "filtered_row_count")
 LISTS = ("unexpected_values", "unexpected_index_list")
 NOT_OFFERED = ("unexpected_index_query",)  # GX asks for it, and accepts None for "none"
 
-_ROW = "__row__"
 _PORTION = 1 << 16  # rows
 Hide = Callable[[str, Any], Any]
-Engine = Literal["streaming", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,157 +88,189 @@ class Request:
         return list(self.result_format.get("unexpected_index_column_names") or [])
 
 
-def answer(
-    frame: pl.LazyFrame,
-    schema: pl.Schema,
-    requests: Sequence[Request],
-    *,
-    streamed: bool,
-    hide: Hide,
-) -> list[Any]:
+def answer(rows: Rows, requests: Sequence[Request], *, hide: Hide) -> list[Any]:
     """Return the values of the metrics, in order; an exception in place of one that failed.
 
     Args:
-        frame: The frame they are asked of.
-        schema: Its schema.
+        rows: The rows they are asked of.
         requests: The metrics.
-        streamed: Whether to compute in bounded memory rather than at once.
         hide: Replaces a value of a column by what may be shown of it.
     """
-    engine: Engine = "streaming" if streamed else "auto"
-    planned = {request.number: _plan(request, schema) for request in requests}
-    counted = _values(frame, planned, engine)
-    counted |= {
-        number: _n_alike(frame, question.hashed, streamed=streamed)
-        for number, question in planned.items()
-        if isinstance(question, MapQuestion) and question.hashed is not None
-    }
+    planned = {request.number: _plan(request, rows) for request in requests}
+    counted = _values(rows, planned)
+    distinct = {n: plan for n, plan in planned.items() if _is_about_agreement(plan)}
+    counted |= {number: _n_alike(rows, question) for number, question in distinct.items()}
+    # In Polars these are counts of hashes as yet.
     repeated = {
-        number: question.failing(frame).select(pl.len())
-        for number, question in planned.items()
-        if isinstance(question, MapQuestion)
-        and question.hashed is not None
-        and isinstance(counted[number], int)
-        and counted[number] > 0
+        number: question.failing(rows.reading(question.reads)).lazy.select(nw.len())
+        for number, question in distinct.items()
+        if rows.are_of_polars and _is_positive(counted[number])
     }
     wanted = {
-        place: _examples(frame, schema, request)
-        for place, request in enumerate(requests)
-        if request.part in LISTS
-        and isinstance(counted[request.number], int)
-        and counted[request.number] > 0
+        request.number: request
+        for request in requests
+        if request.part in LISTS and _is_positive(counted[request.number])
     }
-    collected = pl.collect_all([*repeated.values(), *wanted.values()], engine=engine)
-    for number, found in zip(repeated, collected[: len(repeated)], strict=True):
+    examples = [_examples(rows, planned[number], asked) for number, asked in wanted.items()]
+    collected = rows.collect_all([*repeated.values(), *examples])
+    for number, found in zip(repeated, collected, strict=False):
         counted[number] = found.item()
-    answers = [
-        [] if request.part in LISTS and counted[request.number] == 0 else counted[request.number]
+    shown = dict(zip(wanted, collected[len(repeated) :], strict=True))
+    return [
+        _shown(shown.get(request.number), request, hide)
+        if request.part in LISTS and isinstance(counted[request.number], int)
+        else counted[request.number]
         for request in requests
     ]
-    for place, rows in zip(wanted, collected[len(repeated) :], strict=True):
-        answers[place] = _shown(rows, requests[place], hide)
-    return answers
 
 
-def _plan(request: Request, schema: pl.Schema) -> Any:
+def countable(metric: str, kwargs: Mapping[str, Any], rows: Rows) -> None:
+    """Refuse a metric that cannot be counted where the rows are, with the figure of Polars.
+
+    Args:
+        metric: GX's name of the metric; of a map metric without its last part.
+        kwargs: The expectation's.
+        rows: The rows it is asked of.
+
+    Raises:
+        TypeError: It cannot.
+        KeyError: A column is missing.
+    """
+    if metric in MAP_METRICS:
+        map_question(metric, kwargs, rows)
+    elif metric in COLUMN_METRICS:
+        _column_metric(metric, kwargs, rows)
+    elif metric not in TABLE_METRICS:
+        raise TypeError(f"it needs {metric}, which is more than a count")
+
+
+def _plan(request: Request, rows: Rows) -> Any:
     """Return a question, an expression, a known value, or the reason why there is none."""
     try:
-        return _planned(request, schema)
+        return _planned(request, rows)
     except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         return error
 
 
-def _planned(request: Request, schema: pl.Schema) -> Any:
+def _planned(request: Request, rows: Rows) -> Any:
     subject, part, kwargs = request.subject, request.part, request.kwargs
     if part in NOT_OFFERED:
         return None
     if part:
-        question = map_question(subject, kwargs, schema)
-        return question.n_rows if part == "filtered_row_count" else question
+        question = map_question(subject, kwargs, rows)
+        return rows.count(question.domain) if part == "filtered_row_count" else question
     if subject == "table.columns":
-        return schema.names()
+        return list(rows.schema)
     if subject == "table.column_count":
-        return len(schema)
+        return len(rows.schema)
     if subject == "table.column_types":
-        return [{"name": name, "type": dtype} for name, dtype in schema.items()]
-    rows = row_condition(kwargs.get("row_condition"), schema)
+        return [{"name": name, "type": dtype} for name, dtype in rows.schema.items()]
     if subject == "table.row_count":
-        return count(rows)
-    column = value(kwargs["column"], schema)
-    return COLUMN_METRICS[subject](column.filter(*rows, column.is_not_null()))
+        return rows.count(row_condition(kwargs.get("row_condition"), rows))
+    return _column_metric(subject, kwargs, rows)
 
 
-def _values(
-    frame: pl.LazyFrame, planned: Mapping[Hashable, Any], engine: Engine
-) -> dict[Hashable, Any]:
-    """Compute the plans in one pass; return an exception for one that cannot be computed.
+def _column_metric(metric: str, kwargs: Mapping[str, Any], rows: Rows) -> nw.Expr:
+    name = kwargs["column"]
+    column = rows.value(name)
+    if metric in {"column.max", "column.min"}:
+        rows.orderly(name)
+    elif metric != "column.distinct_values.count":
+        rows.require_number(name)
+    if metric == "column.median" and rows.may_estimate:
+        raise TypeError(f"a median is an estimate in some databases of {rows.engine}")
+    asked = [*row_condition(kwargs.get("row_condition"), rows), ~column.is_null()]
+    value = nw.when(every(asked)).then(column)
+    if metric == "column.distinct_values.count":
+        return value.n_unique() - flag(value.is_null()).max().fill_null(0)
+    return COLUMN_METRICS[metric](value)
+
+
+def _is_positive(found: Any) -> bool:
+    return isinstance(found, int) and found > 0
+
+
+def _is_about_agreement(plan: Any) -> bool:
+    return isinstance(plan, MapQuestion) and plan.unexpected is None
+
+
+def _values(rows: Rows, planned: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    """Compute the plans in one pass; return an exception for one that Polars cannot compute.
 
     Whether rows agree with one another needs more than single rows, so it is left out here.
     """
     values = dict(planned)
     numbers = {
-        number: plan.unexpected.sum() if isinstance(plan, MapQuestion) else plan
+        number: rows.count([marked])
         for number, plan in planned.items()
-        if isinstance(plan, pl.Expr) or (isinstance(plan, MapQuestion) and plan.hashed is None)
+        if isinstance(plan, MapQuestion) and (marked := plan.unexpected) is not None
     }
+    numbers |= {number: plan for number, plan in planned.items() if isinstance(plan, nw.Expr)}
     try:
-        values |= _select(frame, numbers, engine)
+        values |= _select(rows, numbers)
     except pl.exceptions.PolarsError:  # find out which
         for number, expression in numbers.items():
             try:
-                values |= _select(frame, {number: expression}, engine)
+                values |= _select(rows, {number: expression})
             except pl.exceptions.PolarsError as error:
                 values[number] = error
     return values
 
 
-def _select(
-    frame: pl.LazyFrame, numbers: Mapping[Hashable, pl.Expr], engine: Engine
-) -> dict[Hashable, Any]:
+def _select(rows: Rows, numbers: Mapping[Hashable, nw.Expr]) -> dict[Hashable, Any]:
     named = [expression.alias(str(i)) for i, expression in enumerate(numbers.values())]
-    row = frame.select(named).collect(engine=engine).row(0) if named else ()
-    return dict(zip(numbers, row, strict=True))
+    found = rows.collect(rows.lazy.select(*named)).row(0) if named else ()
+    return dict(zip(numbers, found, strict=True))
 
 
-def _n_alike(
-    frame: pl.LazyFrame, hashed: pl.Expr, *, streamed: bool
-) -> int | pl.exceptions.PolarsError:
-    """Count the rows that share a hash with another: 0 only if no two rows agree.
+def _n_alike(rows: Rows, question: MapQuestion) -> int | pl.exceptions.PolarsError:
+    """Count the rows that agree with another; in Polars those whose hashes do, which are more."""
+    rows = rows.reading(question.reads)
+    try:
+        if rows.are_of_polars:
+            return _n_alike_hashes(rows, question.columns)
+        return int(rows.collect(question.n_alike(rows)).item() or 0)
+    except pl.exceptions.PolarsError as error:
+        return error
+
+
+def _n_alike_hashes(rows: Rows, columns: Sequence[str]) -> int:
+    """Count the rows of Polars that share a hash with another: 0 only if no two rows agree.
 
     Hashes take most of the memory of a check, so they are sorted in place, and for a frame in
     memory they are computed in portions.
     """
-    try:
-        if streamed:
-            hashes = np.array(frame.select(hashed).collect(engine="streaming").to_series())
-        else:
-            n_rows = frame.select(pl.len()).collect().item()
-            hashes = np.empty(n_rows, np.uint64)
-            for start in range(0, n_rows, _PORTION):
-                part = frame.slice(start, _PORTION).select(hashed).collect().to_series()
-                hashes[start : start + _PORTION] = part.to_numpy()
-    except pl.exceptions.PolarsError as error:
-        return error
+    frame, hashed = rows.lazy.to_native(), rows.hash_of(columns)
+    if rows.streamed:
+        hashes = np.array(frame.select(hashed).collect(engine="streaming").to_series())
+    else:
+        n_rows = frame.select(pl.len()).collect().item()
+        hashes = np.empty(n_rows, np.uint64)
+        for start in range(0, n_rows, _PORTION):
+            part = frame.slice(start, _PORTION).select(hashed).collect().to_series()
+            hashes[start : start + _PORTION] = part.to_numpy()
     hashes.sort()
     return int(np.count_nonzero(hashes[1:] == hashes[:-1]))
 
 
-def _examples(frame: pl.LazyFrame, schema: pl.Schema, request: Request) -> pl.LazyFrame:
-    question = map_question(request.subject, request.kwargs, schema)
-    index = [name for name in request.index_columns if name in schema]
-    names = dict.fromkeys([*index, *question.columns])
-    rows = question.failing(frame.with_row_index(_ROW)).select(_ROW, *names)
-    return rows.head(request.limit)
+def _examples(rows: Rows, question: MapQuestion, request: Request) -> nw.LazyFrame[Any]:
+    index = [name for name in request.index_columns if name in rows.schema]
+    names = list(dict.fromkeys([*index, *question.columns]))
+    there = rows.reading({*names, *question.reads}).with_places()
+    return question.failing(there).first(request.limit, names)
 
 
-def _shown(rows: pl.DataFrame, request: Request, hide: Hide) -> list[Any]:
+def _shown(rows: pl.DataFrame | None, request: Request, hide: Hide) -> list[Any]:
     """Return examples in the format of GX's pandas engine, without identities."""
-    columns = [name for name in rows.columns if name != _ROW]
+    if rows is None:
+        return []
+    columns = [name for name in rows.columns if name != PLACE]
     temporal = pl.selectors.temporal()
     said = rows.with_columns(temporal.cast(pl.String)).to_dicts()
     shown = [{name: hide(name, row[name]) for name in columns} for row in said]
     if request.part == "unexpected_index_list":
-        return shown if request.index_columns else rows.get_column(_ROW).to_list()
+        by_key = request.index_columns or PLACE not in rows.columns
+        return shown if by_key else rows.get_column(PLACE).to_list()
     if "column" in request.kwargs:
         return [row[request.kwargs["column"]] for row in shown]
     if "column_list" in request.kwargs:

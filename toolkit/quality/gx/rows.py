@@ -1,0 +1,300 @@
+"""The rows of a frame where they lie, as the metrics read them.
+
+One set of Narwhals expressions counts in every engine. Engines differ in what they make of a
+moment (by the session's time zone), of a NaN, of the order of texts and of a Boolean's sum; so a
+column is read here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import reduce
+from operator import and_
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from toolkit.analyses.counting import flag
+from toolkit.analyses.engines import as_stored, collected, is_in_memory, with_microseconds
+from toolkit.quality.gx.patterns import portable
+from toolkit.schemas import TIMESTAMP
+from toolkit.schemas.moments import in_microseconds
+
+MICROSECONDS_A_DAY = 86_400_000_000
+_OF_SPARK = {nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT}
+_TIME = "time"
+_MICROSECONDS = "__microseconds_of_"
+PLACE = "__row__"
+
+
+class Rows:
+    """The rows of a frame of any engine that `analyses.engines` lists.
+
+    Attributes:
+        lazy: The rows, with the microseconds since 1970 of each date and moment.
+        schema: The frame's columns, in Polars' types. A moment of another engine is in UTC, since
+            the zone that such an engine names is the session's.
+        streamed: Whether Polars computes in bounded memory rather than at once.
+        plain: The same rows before further columns were joined to them, if they were.
+    """
+
+    def __init__(
+        self,
+        lazy: nw.LazyFrame[Any],
+        schema: Mapping[str, pl.DataType],
+        *,
+        streamed: bool,
+        timed: frozenset[str] = frozenset(),
+        plain: Rows | None = None,
+    ) -> None:
+        self.lazy, self.schema, self.streamed = lazy, schema, streamed
+        self._timed, self.plain = timed, plain
+
+    @classmethod
+    def of(cls, frame: Any, plain: Any = None) -> Rows:
+        """Read a frame.
+
+        Args:
+            frame: A frame.
+            plain: The same rows in the same order, with columns that take less to compute.
+
+        Raises:
+            ArgumentError: It is of no supported engine.
+        """
+        rows = as_stored(frame)
+        schema, in_polars = types(rows), rows.implementation.is_polars()
+        timed = [
+            name
+            for name, dtype in schema.items()
+            if dtype == pl.Date
+            or (isinstance(dtype, pl.Datetime) and (dtype.time_zone or in_polars))
+        ]
+        moments = {_MICROSECONDS + name: name for name in timed}
+        with_times = with_microseconds(rows, moments) if moments else rows
+        streamed = not is_in_memory(frame)
+        before = None if plain is None else cls.of(plain)
+        return cls(with_times, schema, streamed=streamed, timed=frozenset(timed), plain=before)
+
+    def reading(self, names: Iterable[str]) -> Rows:
+        """The rows with these columns, by way of no join that has no part in them."""
+        if self.plain is not None and self.plain.schema.keys() >= set(names):
+            return self.plain
+        return self
+
+    @property
+    def are_of_polars(self) -> bool:
+        """Whether Polars computes: then the rows have an order."""
+        return self.lazy.implementation is nw.Implementation.POLARS
+
+    @property
+    def engine(self) -> str:
+        """What the engine is called in messages."""
+        return str(self.lazy.implementation.value)
+
+    @property
+    def may_estimate(self) -> bool:
+        """Whether a median may be an estimate, as it is in ClickHouse."""
+        return self.lazy.implementation is nw.Implementation.IBIS
+
+    def filter(self, *conditions: nw.Expr) -> Rows:
+        """Keep the rows for which all conditions are true."""
+        return self._with(self.lazy.filter(*conditions) if conditions else self.lazy)
+
+    def with_columns(self, *columns: nw.Expr) -> Rows:
+        """Append columns that are only computed with."""
+        return self._with(self.lazy.with_columns(*columns))
+
+    def with_places(self, name: str = PLACE) -> Rows:
+        """Append each row's 0-based place in the frame, in Polars."""
+        if not self.are_of_polars:
+            return self
+        return self._with(nw.from_native(self.lazy.to_native().with_row_index(name)))
+
+    def with_shared_hash(self, columns: Sequence[str]) -> Rows:
+        """Keep the rows of Polars whose hash of the columns another row has too."""
+        shared = self.hash_of(columns).is_duplicated()
+        return self._with(nw.from_native(self.lazy.to_native().filter(shared)))
+
+    def hash_of(self, columns: Sequence[str]) -> pl.Expr:
+        """A number that is the same for rows of Polars that agree in the columns."""
+        values = (
+            pl.col(name).fill_nan(None) if self.dtype(name).is_float() else pl.col(name)
+            for name in columns
+        )
+        return pl.sum_horizontal(value.hash(seed) for seed, value in enumerate(values))
+
+    def with_native(self, column: pl.Expr) -> Rows:
+        """Append a column of Polars."""
+        return self._with(nw.from_native(self.lazy.to_native().with_columns(column)))
+
+    def first(self, n: int, names: Sequence[str], place: str = PLACE) -> nw.LazyFrame[Any]:
+        """The first rows: in their order, or in an engine without one by the columns named."""
+        if self.are_of_polars:
+            return self.lazy.select(place, *names).head(n)
+        return self.lazy.select(*names).sort(*names, nulls_last=True).head(n)
+
+    def _with(self, lazy: nw.LazyFrame[Any]) -> Rows:
+        return Rows(lazy, self.schema, streamed=self.streamed, timed=self._timed)
+
+    def value(self, name: str) -> nw.Expr:
+        """The column, with NaN as null.
+
+        Raises:
+            KeyError: The frame has no such column.
+        """
+        column = nw.col(name)
+        return column.fill_nan(None) if self.dtype(name).is_float() else column
+
+    def dtype(self, name: str) -> pl.DataType:
+        """The column's type.
+
+        Raises:
+            KeyError: The frame has no such column.
+        """
+        if name not in self.schema:
+            raise KeyError(f"no column `{name}`; the frame has {', '.join(self.schema)}")
+        return self.schema[name]
+
+    def operand(self, name: str) -> nw.Expr:
+        """The column as what it is compared as: a date or moment as microseconds."""
+        return nw.col(_MICROSECONDS + name) if name in self._timed else self.value(name)
+
+    def orderly(self, name: str) -> nw.Expr:
+        """The same, to be compared by greater and less.
+
+        Raises:
+            TypeError: The engine may order such values otherwise than Polars.
+        """
+        dtype = self.dtype(name)
+        if not (self.are_of_polars or dtype.is_numeric() or name in self._timed):
+            raise TypeError(f"`{name}` is {dtype}, which each engine puts in an order of its own")
+        return self.operand(name)
+
+    def require_number(self, name: str) -> None:
+        """Refuse to compute with what is no number, in an engine other than Polars.
+
+        Raises:
+            TypeError: It is none.
+        """
+        if not (self.are_of_polars or self.dtype(name).is_numeric()):
+            raise TypeError(f"`{name}` is {self.dtype(name)}, no number")
+
+    def text(self, name: str) -> nw.Expr:
+        """The column as text.
+
+        Raises:
+            TypeError: It is another type, which each engine writes in its own way.
+        """
+        dtype = self.dtype(name)
+        if dtype == pl.String:
+            return nw.col(name)
+        if not self.are_of_polars:
+            raise TypeError(f"`{name}` is {dtype}, not text")
+        return nw.col(name).cast(nw.String)
+
+    def bound(self, name: str, given: Any) -> Any:
+        """A value that the column is compared with, as `operand` is; JSON has no dates.
+
+        Raises:
+            TypeError: It is of another kind than the column.
+        """
+        dtype = self.dtype(name)
+        if name in self._timed:
+            return in_microseconds(_moment(name, given, dtype))
+        kinds = next((kinds for is_it, kinds in _KINDS if is_it(dtype)), None)
+        is_like = isinstance(given, kinds or object) and isinstance(given, bool) == (kinds is bool)
+        if not is_like and (kinds or not self.are_of_polars):
+            raise TypeError(f"`{name}` is {dtype}, which is not compared with {given!r}")
+        return given
+
+    def require_alike(self, one: str, other: str) -> None:
+        """Refuse to compare two columns of different kinds.
+
+        Raises:
+            TypeError: They are, such as text and a number.
+        """
+        kinds = [self._kind(name) for name in (one, other)]
+        if kinds[0] != kinds[1] and (not self.are_of_polars or _TIME in kinds):
+            told = " and ".join(f"`{name}` is {self.dtype(name)}" for name in (one, other))
+            raise TypeError(f"{told}, which are not compared")
+
+    def _kind(self, name: str) -> Any:
+        dtype = self.dtype(name)
+        if name in self._timed:
+            return _TIME
+        return next((kinds for is_it, kinds in _KINDS if is_it(dtype)), dtype)
+
+    def pattern(self, regex: str) -> str:
+        """A regular expression of Polars as the engine writes it.
+
+        Raises:
+            TypeError: It may mean something else there.
+        """
+        if self.are_of_polars:
+            return regex
+        return portable(regex, end=r"\z" if self.lazy.implementation in _OF_SPARK else "$")
+
+    def count(self, conditions: Iterable[nw.Expr]) -> nw.Expr:
+        """Count the rows for which all conditions are true."""
+        asked = list(conditions)
+        if not asked:
+            return nw.len()
+        return every(asked).sum() if self.are_of_polars else flag(*asked).sum()
+
+    def collect(self, rows: nw.LazyFrame[Any]) -> pl.DataFrame:
+        """Compute a few rows, in the types of the frame."""
+        [found] = self.collect_all([rows])
+        return found
+
+    def collect_all(self, queries: Sequence[nw.LazyFrame[Any]]) -> list[pl.DataFrame]:
+        """Compute several, in one go where the engine can."""
+        if self.are_of_polars:
+            natives = [query.to_native() for query in queries]
+            return pl.collect_all(natives, engine="streaming" if self.streamed else "auto")
+        return [self._typed(collected(query)) for query in queries]
+
+    def _typed(self, found: pl.DataFrame) -> pl.DataFrame:
+        in_utc = found.with_columns(
+            pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC").cast(TIMESTAMP)
+        )
+        known = {name: self.schema[name] for name in found.columns if name in self.schema}
+        return in_utc.cast(known)  # type: ignore[arg-type]
+
+
+def every(conditions: Sequence[nw.Expr]) -> nw.Expr:
+    """All of the conditions; null where none is false and one is unknown."""
+    return reduce(and_, conditions) if conditions else nw.lit(True)  # noqa: FBT003
+
+
+def types(rows: nw.LazyFrame[Any]) -> dict[str, pl.DataType]:
+    """The columns of rows of any engine in Polars' types, moments of other engines in UTC."""
+    native = rows.to_native()
+    if isinstance(native, pl.LazyFrame):
+        return dict(native.collect_schema())
+    found = rows.collect_schema().to_polars()
+    return {
+        name: TIMESTAMP if isinstance(dtype, pl.Datetime) and dtype.time_zone else dtype
+        for name, dtype in found.items()
+    }
+
+
+_KINDS: list[tuple[Any, Any]] = [
+    (lambda dtype: dtype == pl.String, str),
+    (lambda dtype: dtype == pl.Boolean, bool),
+    (lambda dtype: dtype.is_numeric(), (int, float, Decimal)),
+]
+
+
+def _moment(name: str, given: Any, dtype: pl.DataType) -> datetime:
+    if isinstance(given, str):
+        given = datetime.fromisoformat(given)
+    if not isinstance(given, date):
+        raise TypeError(f"`{name}` is {dtype}, which is not compared with {given!r}")
+    if not isinstance(given, datetime):
+        return datetime(given.year, given.month, given.day, tzinfo=UTC)
+    if dtype == pl.Date:
+        return datetime(given.year, given.month, given.day, tzinfo=UTC)
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
