@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -32,12 +32,15 @@ class _Column(NamedTuple):
     n: int
 
     @classmethod
-    def of(cls, name: str, dtype: pl.DataType, found: dict[str, Any]) -> _Column:
-        if dtype == pl.String:
-            texts = pl.Series(found[f"texts {name}"], dtype=pl.String).drop_nulls().sort()
-            return cls(name, dtype, 0, texts, len(texts) + 1)
-        least, most = found[f"least {name}"], found[f"most {name}"]
-        if least is None:
+    def of_texts(cls, name: str, texts: pl.Series) -> _Column:
+        texts = texts.drop_nulls().sort()
+        return cls(name, pl.String(), 0, texts, len(texts) + 1)
+
+    @classmethod
+    def of_whole(
+        cls, name: str, dtype: pl.DataType, least: int | None, most: int | None
+    ) -> _Column:
+        if least is None or most is None:
             return cls(name, dtype, 0, None, 1)
         return cls(name, dtype, least - 1, None, most - least + 2)
 
@@ -79,27 +82,30 @@ class Packing(NamedTuple):
             by: The columns.
             n_values: Of columns that hold whole numbers from 0 to one less than this: how many.
         """
-        known = n_values or {}
         schema = rows.select(by).collect_schema()
         if not all(_is_packable(dtype) for dtype in schema.values()):
             return None
-        asked: list[pl.Expr] = []
+        known = {name: (0, n - 1) for name, n in (n_values or {}).items()}
+        asked = [
+            name for name, dtype in schema.items() if not (dtype == pl.String or name in known)
+        ]
+        ends = {f"{name} least": pl.col(name).cast(pl.Int64).min() for name in asked}
+        ends |= {f"{name} most": pl.col(name).cast(pl.Int64).max() for name in asked}
+        found = rows.select(**ends).collect()
+        known |= {
+            name: (found[f"{name} least"].item(), found[f"{name} most"].item()) for name in asked
+        }
+        columns = []
         for name, dtype in schema.items():
-            if name in known:
+            if dtype != pl.String:
+                columns.append(_Column.of_whole(name, dtype, *known[name]))
                 continue
-            if dtype == pl.String:
-                asked.append(pl.col(name).unique().implode().alias(f"texts {name}"))
-            else:
-                whole = pl.col(name).cast(pl.Int64)
-                asked += [whole.min().alias(f"least {name}"), whole.max().alias(f"most {name}")]
-        [found] = rows.select(asked).collect().to_dicts()
-        for name, n in known.items():
-            found |= {f"least {name}": 0, f"most {name}": n - 1}
-        columns = [_Column.of(name, dtype, found) for name, dtype in schema.items()]
-        too_many = any(column.texts is not None and column.n > MOST_TEXTS for column in columns)
-        if too_many or math.prod(column.n for column in columns) >= 2**62:
-            return None
-        return cls(columns)
+            # `unique` within a selection holds all rows, a column alone none.
+            texts = rows.select(name).unique().head(MOST_TEXTS + 1).collect()[name]
+            if len(texts) > MOST_TEXTS:
+                return None
+            columns.append(_Column.of_texts(name, texts))
+        return cls(columns) if math.prod(column.n for column in columns) < 2**62 else None
 
     def packed(self) -> pl.Expr:
         """The number of a row."""
