@@ -1,12 +1,14 @@
 """What must never change a p-value, whatever the learners."""
 
 from collections.abc import Callable
+from importlib import import_module
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 import toolkit as tk
 
@@ -149,3 +151,26 @@ def test_groups_that_meet_only_within_strata_lose_a_degree_for_each_set() -> Non
     parts = [tk.logrank(rows.filter(stratum=s), by="group").frame.row(0, named=True) for s in "st"]
     assert both["df"] == sum(part["df"] for part in parts) == 2
     assert both["statistic"] == pytest.approx(sum(part["statistic"] for part in parts))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_groups_meet_where_each_pair_does(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    n, k = 4_000, 30
+    rows = pl.DataFrame(
+        {
+            "group": rng.integers(0, k, n),
+            "duration": np.where(
+                rng.random(n) < 0.5, rng.integers(1, 9, n), rng.exponential(5, n) + 0.1
+            ),
+            "event": rng.random(n) < 0.6,
+        }
+    ).with_columns(
+        duration=pl.when(pl.col("group") == 3).then(0.0).otherwise("duration"),
+        event=pl.col("event") & (pl.col("group") != 3),
+    )
+    in_blocks = tk.logrank(rows, by="group").frame
+    module = import_module("toolkit.survival.logrank")  # the name is the function's as well
+    monkeypatch.setattr(module, "_FEW_GROUPS", k + 1)
+    assert not in_blocks["is_compared"][3]
+    assert_frame_equal(tk.logrank(rows, by="group").frame, in_blocks, rel_tol=1e-9)

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 import toolkit as tk
 from toolkit.analyses.grouping import Groups
-from toolkit.survival import long_curves, ranges, risk_sets
+from toolkit.survival import long_curves, ranges
 from toolkit.survival.event_table import event_ranges
 
 COUNTS = ("n_events", "n_censored")
@@ -74,7 +74,7 @@ def in_ranges(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def start() -> None:
         monkeypatch.setattr(ranges, "MOST_TIMES", 50)
-        monkeypatch.setattr(risk_sets, "BLOCK", 30)
+        monkeypatch.setattr(long_curves, "TOGETHER", 30)
         monkeypatch.setattr(long_curves, "MOST_STEPS", 20)
 
     return start
@@ -155,3 +155,15 @@ def test_far_outliers_leave_ranges_as_small_as_others(monkeypatch: pytest.Monkey
     assert max(sizes) <= 51
     assert len(sizes) < 60
     close(tk.survival_summary(rows).frame, whole)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_a_long_curve_is_shown_like_any_other(name: str, in_ranges: Callable[[], None]) -> None:
+    whole = CURVES[name](durations(4))
+    in_ranges()
+    told = CURVES[name](durations(4))
+    assert "n_times" in told.release(min_n=None).frame.columns
+    assert "n_times" in repr(told.describe())
+    assert str(told.narrate()) == str(whole.narrate())
+    assert told.chart().to_dict() == whole.chart().to_dict()
+    assert repr(told.table()) == repr(whole.table())

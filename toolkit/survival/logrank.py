@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -264,17 +264,19 @@ def _scores(table: pl.DataFrame, strata: list[str], k: int) -> tuple[Floats, Flo
         observed += np.bincount(layer[GROUP], layer["n_events"], minlength=k)
         expected += sets.summed(d / n, k)
         weight = d * (n - d) / np.maximum(n - 1, 1) / n**2
-        for j in range(k):
-            covariance[j] -= sets.summed(weight * sets.of_group(j), k)
+        covariance -= sets.products(weight, k)
     return observed, expected, covariance
+
+
+_FEW_GROUPS = 20
+_PAIRS_TOGETHER = 300_000
 
 
 class _RiskSets(NamedTuple):
     """Who is at risk at the times of a stratum at which somebody passes.
 
     A row of the event table tells who is at risk behind the time of the row before, up to its own.
-    Matrices of groups × times would take more memory, and their product, in threads of a busy
-    machine, ten times as long.
+    Matrices of groups × times would take more memory, and their product longer.
 
     Attributes:
         times: The times.
@@ -320,3 +322,55 @@ class _RiskSets(NamedTuple):
         so_far = np.append(0, np.cumsum(weight))
         parts = self.at_risk * (so_far[self.stop] - so_far[self.start])
         return np.bincount(self.group, parts, k).astype(np.float64)
+
+    def products(self, weight: Floats, k: int) -> Floats:
+        """Sum the weights of all times, each times those at risk in one group and in another.
+
+        It is exactly 0 where two groups are never at risk together. So with late entry, whose terms
+        in blocks would cancel, it is summed group by group; so it is of few groups, being quicker.
+        """
+        follows = np.append(np.diff(self.group) == 0, [False])
+        drops = self.at_risk - np.where(follows, np.roll(self.at_risk, -1), 0)
+        if k < _FEW_GROUPS or (drops < 0).any():
+            return np.array([self.summed(weight * self.of_group(j), k) for j in range(k)])
+        return self._in_blocks(drops, weight, k)
+
+    def _in_blocks(self, drops: Floats, weight: Floats, k: int) -> Floats:
+        """The same in blocks of rows, in the order in which their learners leave.
+
+        Within a block, those at risk in a group are those who are there after it, and those of its
+        rows that have yet to leave. So the products are those of the former, of both, and of pairs
+        of rows, which are both at risk until the first of them leaves.
+        """
+        size = k // 3
+        padding = -len(self.stop) % size
+        order = np.argsort(self.stop, kind="stable")
+        so_far = np.append(0, np.cumsum(weight))
+
+        def blocks(values: NDArray[Any], last: float) -> NDArray[Any]:
+            return np.pad(values[order], (0, padding), constant_values=last).reshape(-1, size)
+
+        group, leave = blocks(self.group, 0), blocks(drops, 0)
+        until = blocks(so_far[self.stop], so_far[-1])
+        begin = np.append(0, until[1:, 0])
+        whole = np.diff(begin, append=so_far[-1])
+        until -= begin[:, None]
+        there = np.bincount(self.group, drops, k)
+        found = np.zeros((k, k))
+        step = max(1, _PAIRS_TOGETHER // size**2)
+        for first in range(0, len(group), step):
+            some = slice(first, first + step)
+            g, d, w = group[some], leave[some], until[some]
+            n = len(g)
+            place = (g + k * np.arange(n)[:, None]).ravel()
+            gone = np.bincount(place, d.ravel(), n * k).reshape(n, k)
+            after = there - np.cumsum(gone, axis=0)
+            there = after[-1]
+            part = np.bincount(place, (d * w).ravel(), n * k).reshape(n, k)
+            # Not by @, whose threads wait for each other on a busy machine.
+            half = np.einsum("bi,bj->ij", after, after * whole[some, None] / 2 + part)
+            pairs = np.minimum(w[:, :, None], w[:, None]) * d[:, :, None] * d[:, None]
+            of_pair = g[:, :, None] * k + g[:, None]
+            found += half + half.T
+            found += np.bincount(of_pair.ravel(), pairs.ravel(), k * k).reshape(k, k)
+        return found

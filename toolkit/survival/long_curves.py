@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from toolkit.survival import risk_sets
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.risk_sets import GROUP, in_blocks
 
@@ -21,6 +20,9 @@ MOST_STEPS = 1_000_000
 
 Whole units of time are told however many they are, as a release has its steps there.
 """
+
+TOGETHER = 250_000
+"""How many rows of a range are computed at once."""
 
 BEFORE = " before"
 SO_FAR = " so far"
@@ -92,7 +94,7 @@ class Told:
         self._estimate, self._interval = estimate, interval
         self._levels = levels
         self._each = list(each)
-        self._is_short = not ranges.are_many
+        self._ranges, self._is_short = ranges, not ranges.are_many
         self._parts: list[pl.DataFrame] = []
         self._last: pl.DataFrame | None = None
         if not self._is_short:
@@ -110,7 +112,7 @@ class Told:
                 in_blocks(rows, lambda some: _without(SO_FAR, self._estimate(self._prepare(some))))
             )
             return
-        for some in rows.iter_slices(risk_sets.BLOCK):  # also of a single group
+        for some in rows.iter_slices(TOGETHER):
             self._parts.append(self._told(self._computed(self._prepare(some))))
 
     def _computed(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -128,9 +130,10 @@ class Told:
 
     def table(self) -> pl.DataFrame:
         """The rows that are told, by curve and time."""
-        if self._is_short:
-            return self._parts[0]
-        return pl.concat(self._parts).sort(*self._each, "duration")
+        table = pl.concat(self._parts)
+        if not self._is_short:
+            table = table.sort(*self._each, "duration")
+        return self._ranges.with_groups(table)
 
     def _carry(self, estimates: pl.DataFrame) -> None:
         last = estimates.unique(self._each, keep="last").rename(

@@ -140,37 +140,41 @@ class EventRanges:
         """Whether there are several ranges."""
         return len(self.ends) > 1
 
-    @cached_property
+    @property
     def only(self) -> pl.DataFrame:
         """The table, where it is one."""
-        return self._table(self.read(-math.inf, math.inf, [0.0]), self.about)
+        return self.with_groups(self._only)
+
+    @cached_property
+    def _only(self) -> pl.DataFrame:
+        return at_risk(self.read(-math.inf, math.inf, [0.0]), self.about)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        """The table of each range."""
+        """The table of each range, without what `with_groups` adds."""
         return self._each([])
 
     def closed(self) -> Iterator[pl.DataFrame]:
         """The table of each range, in which each group has a row at the last time."""
-        if not self.are_many:
-            return self._each([])
-        return self._each([*self.ends[:-1], self.last])
+        at = [*self.ends[:-1], self.last] if self.are_many else []
+        return map(self.with_groups, self._each(at))
+
+    def with_groups(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Append the group columns and the exclusions to rows with the number of the group."""
+        of_group, left_out = table[GROUP], "^(n|key)_(excluded|undated)$"
+        keys = self.about.select(pl.exclude(GROUP, "^(n|key)_.*$").gather(of_group))
+        exclusions = self.about.select(pl.col(left_out).gather(of_group))
+        return pl.concat([keys, table, exclusions], how="horizontal")
 
     def _each(self, also: Sequence[float]) -> Iterator[pl.DataFrame]:
         if not self.are_many:
-            yield self.only
+            yield self._only
             return
         start = self.about
         for low, high in pairwise([-math.inf, *self.ends]):
             at = [time for time in (0.0, *also) if low < time <= high]
             steps = self.read(low, high, at)
-            yield self._table(steps, start)
+            yield at_risk(steps, start)
             start = still_at_risk(steps, start)
-
-    def _table(self, steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
-        of_group, table = steps[GROUP], at_risk(steps, start)
-        keys = self.about.select(pl.exclude(GROUP, "^(n|key)_.*$").gather(of_group))
-        left_out = self.about.select(pl.col("^(n|key)_(excluded|undated)$").gather(of_group))
-        return pl.concat([keys, table, left_out], how="horizontal")
 
     def sizes(self, by: list[str]) -> Counted:
         """Count each group's learners, events and exclusions, whatever else it is told apart by."""
