@@ -212,12 +212,14 @@ with tk.connect() as platform:
 """
 
 
-def test_a_writer_killed_before_the_manifest_has_made_no_snapshot(platform, bucket) -> None:
+def test_a_writer_killed_before_the_manifest_has_made_no_snapshot(
+    platform, bucket: Bucket, tmp_path: Path
+) -> None:
     address = f"{bucket.address}/studies/s"
     variables = {"SO2_BASE_URL": platform.base_url, "SO2_TOKEN": platform.token}
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, address],
-        env={**os.environ, **variables, "SO2_PSEUDONYM_KEY": KEY},
+        env={**os.environ, **variables, "SO2_PSEUDONYM_KEY": KEY, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
     ) as writer:
 
@@ -250,7 +252,9 @@ with tk.connect() as platform:
 
 
 @pytest.mark.slow
-def test_what_is_seen_beside_writers_that_are_killed_is_whole(platform, bucket) -> None:
+def test_what_is_seen_beside_writers_that_are_killed_is_whole(
+    platform, bucket: Bucket, tmp_path: Path
+) -> None:
     """Each writer is killed when it puts an object, drawn at random, which then is not there."""
     variables = {"SO2_BASE_URL": platform.base_url, "SO2_TOKEN": platform.token}
     draws = random.Random(7)  # noqa: S311
@@ -260,7 +264,7 @@ def test_what_is_seen_beside_writers_that_are_killed_is_whole(platform, bucket) 
         bucket.request("PUT", f"{n_th}/", b"")
         with subprocess.Popen(
             [sys.executable, "-c", WRITES_ON, top],
-            env={**os.environ, **variables, "SO2_PSEUDONYM_KEY": KEY},
+            env={**os.environ, **variables, "SO2_PSEUDONYM_KEY": KEY, "TMPDIR": str(tmp_path)},
         ) as writer:
 
             def kill(request: Request, serve, n_puts=n_puts, writer=writer) -> object:
