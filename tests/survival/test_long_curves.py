@@ -57,6 +57,8 @@ FIGURES: dict[str, Callable[..., tk.Result]] = {
     "incidence at times": lambda rows: tk.survival.cumulative_incidence(
         rows, by="mode", times=[0.0, 3.0, 7.3, 30.0, 500.0]
     ),
+    "hazard": lambda rows: tk.survival.smoothed_hazard(rows, by="mode", every=2),
+    "hazard of all": lambda rows: tk.survival.smoothed_hazard(rows, every=0.7, bandwidth=3),
     "summary": lambda rows: tk.survival_summary(rows, by="mode", milestones=[2, 7.3, 20]),
     "summary of all": lambda rows: tk.survival_summary(rows, horizon=12.7, ci="plain"),
     "means": lambda rows: tk.survival.rmst_difference(rows, by="mode", horizon=9.1),

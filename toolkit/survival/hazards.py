@@ -16,11 +16,10 @@ from toolkit.release.tables import SHOWN
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number
 from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD, thinned
-from toolkit.survival.event_table import GROUP, each_group, event_ranges, event_table
+from toolkit.survival.event_table import GROUP, event_ranges
 from toolkit.survival.kaplan_meier import (
     normal_quantile,
     of_anyone,
-    product_limit,
     products,
     throughout,
 )
@@ -154,74 +153,121 @@ def smoothed_hazard(
     every = a_number(every, name="every", above=0)
     width = 2 * every if bandwidth is None else a_number(bandwidth, name="bandwidth", above=0)
     groups = groups_of(by, SMOOTHED_HAZARD)
-    steps = event_table(durations, groups)
-    longest = steps["duration"].max()
-    if isinstance(longest, float) and longest / every > MOST_STRETCHES:
+    ranges = event_ranges(durations, groups)
+    if ranges.last / every > MOST_STRETCHES:
         raise ArgumentError(
-            f"every = {every:g} cuts {longest:g} into more than {MOST_STRETCHES:,} stretches"
+            f"every = {every:g} cuts {ranges.last:g} into more than {MOST_STRETCHES:,} stretches"
         )
-    z = normal_quantile(level)
-
-    def estimated(table: pl.DataFrame) -> pl.DataFrame:
-        parts = [
-            _smoothed(part, every, width, z, level).with_columns(
-                pl.lit(value, dtype=table.schema[name]).alias(name) for name, value in key.items()
-            )
-            for key, part in each_group(table, groups.keys)
-        ]
-        schema = {**table.select(groups.keys).schema, **SMOOTHED_HAZARD.polars_schema}
-        rows = pl.concat([pl.DataFrame(schema=schema), *(part.select(*schema) for part in parts)])
-        return groups.named(rows)
+    told, exact = Told(ranges, products), _Hazards(ranges.longest, every, width)
+    for rows in ranges:
+        told.add(rows)
+        exact.add(rows)
+    curve = of_anyone(told.table())
+    frame = groups.named(exact.table(ranges.about.select(GROUP, *groups.keys, *_LEFT_OUT), level))
 
     def protect(min_n: int) -> pl.DataFrame:
         # Only the steps: what is rounded anew at a tick would look like a peak.
-        incidence = 1 - pl.col("survival")
-        known = product_limit(steps).with_columns(incidence=incidence)
+        known = curve.with_columns(incidence=1 - pl.col("survival"))
         table = released_table(known, groups.keys, min_n=min_n, times=[0.0])
         # How many passed in a stretch is told by the hazard; the learners at risk are released.
-        safe = estimated(_as_hazards(table.drop_nulls("n_at_risk")))
-        return safe.with_columns(n_events=pl.lit(None, pl.Int64), status=pl.lit(SHOWN))
+        steps = _as_hazards(table.drop_nulls("n_at_risk"))
+        each = steps.group_by(GROUP, maintain_order=True)
+        found = _Hazards(each.agg(pl.col("duration").max().alias("longest")), every, width)
+        found.add(steps)
+        safe = found.table(each.first().select(GROUP, *groups.keys, *_LEFT_OUT), level)
+        return groups.named(safe).with_columns(
+            n_events=pl.lit(None, pl.Int64), status=pl.lit(SHOWN)
+        )
 
-    return Result(SMOOTHED_HAZARD, groups.names, estimated(steps), protect, level=level)
+    return Result(
+        SMOOTHED_HAZARD,
+        groups.names,
+        frame.select(*groups.names, *SMOOTHED_HAZARD.names),
+        protect,
+        level=level,
+    )
 
 
-def _smoothed(
-    part: pl.DataFrame, every: float, width: float, z: float, level: float
-) -> pl.DataFrame:
+_LEFT_OUT = ("n_excluded", "n_undated")
+
+
+class _Hazards:
+    """The hazards of all groups, to which an event table is added, or its ranges in order."""
+
+    def __init__(self, longest: pl.DataFrame, every: float, width: float) -> None:
+        ends = longest.fill_null(0.0).sort(GROUP).select(GROUP, "longest").rows()
+        self._of_group = {number: _Stretches(end, every, width) for number, end in ends}
+
+    def add(self, steps: pl.DataFrame) -> None:
+        for (number,), part in steps.partition_by(GROUP, as_dict=True).items():
+            self._of_group[number].add(part)
+
+    def table(self, about: pl.DataFrame, level: float) -> pl.DataFrame:
+        """One row per group and stretch, with what is told about the groups."""
+        rows = [
+            of.table(level).select(pl.lit(number, pl.UInt32).alias(GROUP), pl.all())
+            for number, of in self._of_group.items()
+        ]
+        columns = pl.col(about.columns[1:]).exclude(*_LEFT_OUT)
+        nothing = pl.DataFrame(schema={GROUP: pl.UInt32, **SMOOTHED_HAZARD.polars_schema})
+        found = pl.concat([nothing.drop(_LEFT_OUT), *rows])
+        told = found.join(about, on=GROUP, maintain_order="left")
+        return told.select(columns, *SMOOTHED_HAZARD.names)
+
+
+class _Stretches:
     """One group's hazard in the middle of each stretch."""
-    times, n, d = (
-        part[name].cast(pl.Float64).to_numpy() for name in ("duration", "n_at_risk", "n_events")
-    )
-    end = float(times[-1])
-    starts: Floats = np.arange(int(end // every)) * every
-    borders = np.searchsorted(times, np.append(starts, end // every * every))
-    events = np.diff(np.append(0, np.cumsum(d))[borders])
-    happened = d > 0
-    middles: Floats = starts + every / 2
-    reach = min(width, end / 2)
-    hazard, variance = _kernel_sums(middles, times[happened], d[happened], n[happened], reach, end)
-    # Where nobody passes within reach: the mid-p limit for the time that was watched there.
-    watched = np.append(0, np.cumsum(n[1:] * np.diff(times)))
-    seen = np.interp(np.minimum(middles + reach, end), times, watched) - np.interp(
-        np.maximum(middles - reach, 0), times, watched
-    )
-    none = -math.log(1 - level) / np.where(seen > 0, seen, np.nan)
-    error = np.sqrt(variance)
-    factor = np.exp(z * error / np.where(hazard > 0, hazard, 1))
-    return pl.DataFrame(
-        {
-            "duration": middles,
-            "n_at_risk": n[borders[:-1]].astype(np.int64),
-            "n_events": events.astype(np.int64),
-            "hazard": hazard * every,
-            "std_error": error * every,
-            "ci_low": hazard / factor * every,
-            "ci_high": np.where(variance > 0, hazard * factor, none) * every,
-        }
-    ).with_columns(
-        pl.col("ci_high").fill_nan(None),
-        *(pl.lit(part[name][0], pl.Int64).alias(name) for name in ("n_excluded", "n_undated")),
-    )
+
+    def __init__(self, end: float, every: float, width: float) -> None:
+        n = int(end // every)
+        self._every, self._end, self._reach = every, end, min(width, end / 2)
+        self._borders: Floats = np.append(np.arange(n) * every, end // every * every)
+        self._middles: Floats = self._borders[:-1] + every / 2
+        self._events, self._at_risk = np.zeros(n + 1), np.full(n, np.nan)
+        self._hazard, self._variance, self._watched = (np.zeros(n) for _ in range(3))
+        self._last = 0.0
+
+    def add(self, part: pl.DataFrame) -> None:
+        """Add what happens at the next times of the group."""
+        times, n, d = (
+            part[name].cast(pl.Float64).to_numpy() for name in ("duration", "n_at_risk", "n_events")
+        )
+        borders = np.searchsorted(times, self._borders)
+        self._events += np.append(0, np.cumsum(d))[borders]
+        first = np.append(n, np.nan)[borders[:-1]]
+        self._at_risk = np.where(np.isnan(self._at_risk), first, self._at_risk)
+        happened, reach, end = d > 0, self._reach, self._end
+        sums = _kernel_sums(self._middles, times[happened], d[happened], n[happened], reach, end)
+        self._hazard += sums[0]
+        self._variance += sums[1]
+        since = np.append(self._last, times)
+        watched = np.append(0, np.cumsum(n * np.diff(since)))
+        for at, sign in (
+            (np.minimum(self._middles + reach, end), 1),
+            (np.maximum(self._middles - reach, 0), -1),
+        ):
+            self._watched += sign * np.interp(at, since, watched)
+        self._last = float(times[-1])
+
+    def table(self, level: float) -> pl.DataFrame:
+        """One row per stretch."""
+        every, hazard, variance = self._every, np.maximum(self._hazard, 0.0), self._variance
+        # Where nobody passes within reach: the mid-p limit for the time that was watched there.
+        seen = self._watched
+        none = -math.log(1 - level) / np.where(seen > 0, seen, np.nan)
+        error = np.sqrt(variance)
+        factor = np.exp(normal_quantile(level) * error / np.where(hazard > 0, hazard, 1))
+        return pl.DataFrame(
+            {
+                "duration": self._middles,
+                "n_at_risk": self._at_risk.astype(np.int64),
+                "n_events": np.diff(self._events).astype(np.int64),
+                "hazard": hazard * every,
+                "std_error": error * every,
+                "ci_low": hazard / factor * every,
+                "ci_high": np.where(variance > 0, hazard * factor, none) * every,
+            }
+        ).with_columns(pl.col("ci_high").fill_nan(None))
 
 
 def _kernel_sums(
@@ -238,7 +284,7 @@ def _kernel_sums(
             weight = _boundary_kernel(-x, (end - t) / b)
         else:
             weight = 0.75 * (1 - x**2)
-        hazard[i] = max(0.0, float(np.sum(weight * d[near] / n[near])) / b)
+        hazard[i] = np.sum(weight * d[near] / n[near]) / b
         variance[i] = np.sum(weight**2 * d[near] / n[near] ** 2) / b**2
     return hazard, variance
 

@@ -128,7 +128,9 @@ class EventRanges:
     @cached_property
     def longest(self) -> pl.DataFrame:
         """The last time of each group, by its number."""
-        return self.longest_of()
+        if self.cutting.n_rows > self.cutting.limit:
+            return self.longest_of()
+        return self._only.group_by(GROUP).agg(pl.col("duration").max().alias("longest"))
 
     @property
     def last(self) -> float:
