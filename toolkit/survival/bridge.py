@@ -13,7 +13,7 @@ from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
 from toolkit.survival.durations import exclusions
-from toolkit.survival.event_table import refuse_both_bounds
+from toolkit.survival.included import refuse_both_bounds
 from toolkit.survival.periods import checked
 
 _OWN = ("duration", "entry", "event")

@@ -22,11 +22,9 @@ from toolkit.results.result import Result
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST, thinned
 from toolkit.survival.event_table import (
     GROUP,
-    columns_of_ends,
     compared,
     event_ranges,
     event_table,
-    included_only,
     layers,
     refuse_many,
     renumbered,
@@ -34,6 +32,7 @@ from toolkit.survival.event_table import (
 )
 from toolkit.survival.gray import Group, grays_score
 from toolkit.survival.incidence_clusters import with_clusters
+from toolkit.survival.included import columns_of_ends, included_only
 from toolkit.survival.kaplan_meier import (
     a_list_of_times,
     ends_at_0,

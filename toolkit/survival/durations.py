@@ -25,7 +25,7 @@ from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment, moment_observed
 from toolkit.schemas.survival_results import EXCLUSIONS, UNDATED_SHARE
-from toolkit.survival.event_table import BOUND, UNDATED, refuse_both_bounds
+from toolkit.survival.included import BOUND, UNDATED, refuse_both_bounds
 
 F = TypeVar("F")
 Rows = nw.LazyFrame[Any]

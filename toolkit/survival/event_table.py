@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import counted, counted_in_slices, flag, grouped, lazily
+from toolkit.analyses.counting import counted, counted_in_slices, flag, grouped
 from toolkit.analyses.grouping import (
     KEY,
     By,
@@ -18,11 +18,16 @@ from toolkit.analyses.grouping import (
     Groups,
     groups_of,
     per_group,
-    refuse_nested,
 )
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.schemas import Table, require_columns
-from toolkit.schemas.survival_results import UNDATED_SHARE
+from toolkit.schemas import Table
+from toolkit.survival.included import (
+    UNDATED,
+    checked,
+    included_only,
+    refuse_impossible,
+    refuse_undated,
+)
 from toolkit.survival.ranges import Cutting, EventRanges, between
 from toolkit.survival.risk_sets import GROUP as GROUP
 from toolkit.survival.risk_sets import in_order
@@ -31,10 +36,6 @@ TIMES_TOGETHER = 2_500_000
 """How many rows Polars groups by time at once."""
 
 MOST_GROUPS = 300
-
-UNDATED = "passed without a pass time"
-BOUND = "bound"
-"""The column that tells the two bounds apart where every learner comes twice."""
 
 
 def compared(by: By, strata: By, result: Table | None) -> tuple[Groups, list[str]]:
@@ -155,8 +156,8 @@ def event_ranges(
     by = Groups((*groups.names, *strata)).keys
     columns = frame.collect_schema().names()
     whole = _of_groups(frame, by, columns)
-    _refuse_impossible(whole)
-    _refuse_undated(whole, groups)
+    refuse_impossible(whole)
+    refuse_undated(whole, groups)
     keys = _numbered(whole, by)
 
     def read(low: float, high: float, at: Sequence[float]) -> pl.DataFrame:
@@ -204,32 +205,6 @@ def with_number(rows: pl.DataFrame, keys: pl.DataFrame, by: list[str]) -> pl.Dat
     return rows.with_columns(pl.lit(0, pl.UInt32).alias(GROUP))
 
 
-def checked(
-    durations: IntoFrame, names: Sequence[str], ends: Sequence[str] = ()
-) -> nw.LazyFrame[Any]:
-    """The columns that are needed, with names and types that are known."""
-    frame = lazily(durations)
-    schema = frame.collect_schema()
-    require_columns(schema.names(), ["duration", "event", *names], what="durations")
-    if schema["event"] not in (nw.Boolean, nw.Unknown):
-        raise SchemaError(f"`event` of durations must be Boolean, it is {schema['event']}")
-    for name in ("duration", "entry"):
-        if name in schema and not (schema[name].is_numeric() or schema[name] == nw.Unknown):
-            raise SchemaError(f"`{name}` of durations must be a number, it is {schema[name]}")
-    refuse_nested(schema, names)
-    refuse_both_bounds(frame, names)
-    columns = {key: nw.col(name) for key, name in zip(Groups((*names,)).keys, names, strict=True)}
-    columns |= {"duration": nw.col("duration"), "passed": nw.col("event").cast(nw.Boolean)}
-    columns |= {"event": columns["passed"]}
-    if ends:
-        # Not the bare condition: of what is not null Ibis 12 asks wrongly whether it is null.
-        columns |= {"event": flag(~nw.col("end").is_null()) == 1}
-        own = nw.col("end").cast(nw.String)
-        columns |= {name: flag(own == end) for name, end in columns_of_ends(ends).items()}
-    columns |= {name: nw.col(name) for name in ("entry", "excluded", KEY) if name in schema}
-    return frame.select(*(value.alias(name) for name, value in columns.items()))
-
-
 def clustered_rows(
     durations: IntoFrame, groups: Groups, strata: Sequence[str], cluster: str
 ) -> pl.DataFrame:
@@ -266,22 +241,6 @@ def clustered_rows(
         pl.when(start > 0).then(start).otherwise(-1.0).cast(pl.Float64).alias("entry"),
         "n",
     )
-
-
-def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
-    """Raise where every learner comes twice and the groups do not say which time is meant."""
-    if BOUND not in frame.collect_schema().names() or BOUND in names:
-        return
-    if counted(frame, [BOUND], [nw.len().alias("n")]).height > 1:
-        raise ArgumentError(
-            f"these durations hold every learner twice, once for each bound of the undated passes: "
-            f'add "{BOUND}" to `by`, or keep one of the two'
-        )
-
-
-def columns_of_ends(ends: Sequence[str]) -> dict[str, str]:
-    """The columns that count each end at each time: names that no group column has."""
-    return {f"end_{place}": end for place, end in enumerate(ends)}
 
 
 def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
@@ -352,11 +311,6 @@ def _leaving(
     ]
 
 
-def included_only(columns: Collection[str]) -> list[nw.Expr]:
-    """The condition that a learner is not excluded, where any may be."""
-    return [nw.col("excluded").is_null()] if "excluded" in columns else []
-
-
 def keys_of(*conditions: nw.Expr) -> nw.Expr:
     """The record's key where all conditions hold, 0 where one does not or is unknown."""
     key = nw.col(KEY).cast(nw.Int64)
@@ -372,46 +326,3 @@ def _entering(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl
     sums = [nw.len().alias("n_entered"), *(nw.col(name).sum().alias("key_entered") for name in key)]
     found = counted(late, [*by, "duration"], sums)
     return found.with_columns(pl.col("duration").cast(pl.Float64))
-
-
-def _refuse_impossible(counted: pl.DataFrame) -> None:
-    unknown = pl.col("n") - pl.col("n_excluded") - pl.col("n_learners")
-    wrong = counted.select(
-        pl.col("n_timeless").sum().alias("have no duration"),
-        pl.col("n_no_time").sum().alias("have a duration that is negative or no number"),
-        unknown.sum().alias("have neither event nor censoring in `event`"),
-        pl.col("n_no_entry").sum().alias("have an entry that is missing, negative or no number"),
-        pl.col("n_late").sum().alias("have an entry that is not before their duration"),
-    ).row(0, named=True)
-    faults = [f"{count:,} {what}" for what, count in wrong.items() if count]
-    if faults:
-        raise SchemaError(
-            f"in durations, rows: {'; '.join(faults)}. "
-            "Leave them out, or tell why in a column `excluded`"
-        )
-
-
-def _refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
-    """Raise where the passes of a group lack dates so often that its curve would mislead."""
-    undated, dated = pl.col("n_undated"), pl.col("n_passed")
-    found = (
-        per_group(rows, groups.keys, [undated.sum(), dated.sum()])
-        .filter(undated > UNDATED_SHARE * (undated + dated))
-        .with_columns(share=undated / (undated + dated))
-        .sort("share", *groups.keys, descending=[True, *(False for _ in groups.keys)])
-    )
-    if found.is_empty():
-        return
-    told = [
-        f"{', '.join(map(str, row[:-3])) or 'all learners'} ({row[-1]:.1%})"
-        for row in found.head(5).rows()
-    ]
-    if found.height > len(told):
-        told.append(f"{found.height - len(told)} more")
-    whose = f" by {', '.join(groups.names)}" if groups.names else ""
-    raise SchemaError(
-        f"no curve{whose} of: {'; '.join(told)}. So many of the passers have no date of the pass, "
-        f"and without them the curve would lie too low (up to {UNDATED_SHARE:.0%} may lack one). "
-        'Leave their courses out: time_to_pass(…, undated="leave_out"); or take both bounds: '
-        f'time_to_pass(…, undated="bounds"), with "{BOUND}" in `by`'
-    )
