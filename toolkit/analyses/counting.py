@@ -168,9 +168,13 @@ def _counted(
 def _packing(
     rows: nw.LazyFrame[Any], by: Sequence[str], n_values: Mapping[str, int]
 ) -> Packing | None:
-    """How Polars may group by one number; None where it is no faster, or there is none."""
+    """How Polars may group by one number; None where it is no faster, or there is none.
+
+    It is faster where a text is one of several columns: Polars then groups by their encoded rows.
+    """
     schema = rows.collect_schema()
-    if not any(schema[name] == nw.String for name in by) or number_of_rows(rows) < PACKED_FROM:
+    is_slow = len(by) > 1 and any(schema[name] == nw.String for name in by)
+    if not is_slow or number_of_rows(rows) < PACKED_FROM:
         return None
     return Packing.of(rows.to_native(), by, n_values)
 
