@@ -27,7 +27,7 @@ $(VENV)/.user: requirements.lock pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.user requirements-dev.lock
 	@echo "Installing what tests, checks and documentation need into $(VENV)."
-	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock # see tool.uv in pyproject.toml
+	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
 $(VENV)/.engines: $(VENV)/.dev requirements-engines.lock

@@ -162,6 +162,7 @@ def run_without(module: str, code: str) -> subprocess.CompletedProcess[str]:
         ("notebooks", "ipykernel", "tk.write_report()"),
         ("notebooks", "nbconvert", "tk.write_report()"),
         ("notebooks", "vl_convert", "tk.write_report()"),
+        ("cloud", "boto3", "tk.open_snapshot('s3://bucket/s')"),
         ("cloud", "obstore", "tk.open_snapshot('s3://bucket/s')"),
         ("compression", "brotli", "tk.sandbox(learners=1, faults='br')"),
         ("compression", "zstandard", "tk.sandbox(learners=1, faults='zstd')"),

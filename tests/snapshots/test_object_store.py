@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,17 +35,31 @@ RESOURCES = ("grades", "enrollments", "completion")
 REFUSED = "403 Forbidden"
 
 
+def slow(*cases: object) -> list[object]:
+    """Cases that are like one that the quick tests have."""
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
 @pytest.fixture(scope="module")
 def platform() -> Iterator[SandboxPlatform]:
-    with tk.sandbox(learners=100) as served:
+    with tk.sandbox(learners=40) as served:
         yield served
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Bucket]:
     with served() as bucket:
-        log_in(bucket, monkeypatch)
         yield bucket
+
+
+@pytest.fixture
+def bucket(server: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    server.renew()
+    log_in(server, monkeypatch)
+    return server
 
 
 def test_a_snapshot_in_a_store_is_that_in_a_folder(platform, bucket: Bucket, tmp_path) -> None:
@@ -83,6 +97,7 @@ def test_the_copy_of_a_store_is_a_snapshot_in_a_folder(platform, bucket, tmp_pat
     assert tk.open_snapshot(tmp_path / "s").manifest == taken.manifest
 
 
+@pytest.mark.slow
 def test_two_in_a_store_are_listed_compared_and_checked(platform, bucket, tmp_path) -> None:
     with platform.earlier(datetime(2025, 7, 1, tzinfo=UTC)) as before:
         for where in (tmp_path, bucket.address):
@@ -110,7 +125,7 @@ def test_nothing_in_a_store_is_replaced(platform, bucket: Bucket) -> None:
     assert tk.open_snapshot(f"{bucket.address}/s").manifest == before.manifest
 
 
-@pytest.mark.parametrize("name", ["grades", "enrollments", "completion", "problems"])
+@pytest.mark.parametrize("name", ["grades", *slow("enrollments", "completion", "problems")])
 def test_an_object_that_was_changed_is_named(platform, bucket: Bucket, name: str) -> None:
     address = f"{bucket.address}/s"
     tk.take_snapshot(platform, address, key=KEY)
@@ -127,7 +142,7 @@ def test_an_object_that_was_changed_is_named(platform, bucket: Bucket, name: str
         tk.open_snapshot(address)
 
 
-@pytest.mark.parametrize("n_th", range(6))
+@pytest.mark.parametrize("n_th", [1, 5, *slow(0, 2, 3, 4)])
 def test_a_take_that_fails_at_any_object_leaves_none(platform, bucket: Bucket, n_th: int) -> None:
     """A mark, four files and the manifest are put; each of the six is refused in its turn."""
     puts = []
@@ -164,7 +179,7 @@ def test_a_platform_that_fails_leaves_nothing(bucket: Bucket) -> None:
     assert bucket.objects() == []
 
 
-@pytest.mark.parametrize("status", [REFUSED, "500 Internal Server Error"])
+@pytest.mark.parametrize("status", [REFUSED, *slow("500 Internal Server Error")])
 def test_a_response_that_is_lost_after_the_manifest_is_no_failure(
     platform, bucket: Bucket, status: str
 ) -> None:
@@ -183,7 +198,7 @@ def test_a_response_that_is_lost_after_the_manifest_is_no_failure(
     assert tk.open_snapshot(f"{bucket.address}/s").manifest == taken.manifest
 
 
-@pytest.mark.parametrize(("act", "n_th"), [("upload", 1), ("create", 1), ("create", 2)])
+@pytest.mark.parametrize(("act", "n_th"), [("create", 2), *slow(("upload", 1), ("create", 1))])
 def test_an_interrupted_take_leaves_none(
     platform, bucket: Bucket, monkeypatch, act: str, n_th: int
 ) -> None:
@@ -212,6 +227,7 @@ with tk.connect() as platform:
 """
 
 
+@pytest.mark.slow
 def test_a_writer_killed_before_the_manifest_has_made_no_snapshot(
     platform, bucket: Bucket, tmp_path: Path
 ) -> None:
@@ -285,6 +301,7 @@ def test_what_is_seen_beside_writers_that_are_killed_is_whole(
     assert n_unfinished > 0, "some died with objects there and no manifest"
 
 
+@pytest.mark.slow
 def test_of_two_writers_the_first_wins(platform, bucket: Bucket) -> None:
     address, told = f"{bucket.address}/s", []
     both = threading.Barrier(2)
@@ -374,7 +391,8 @@ TELLING = f"""<?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code>
 SECRETS = (KEY_ID, SECRET, TOKEN)
 
 
-def test_no_error_repeats_a_key(platform, bucket: Bucket) -> None:
+@pytest.mark.parametrize("counts", [range(1, 2), *slow(range(8))])
+def test_no_error_repeats_a_key(platform, bucket: Bucket, counts: range) -> None:
     """All requests from the first, the second, … on are refused, whatever is done."""
     address = f"{bucket.address}/s"
     tk.take_snapshot(platform, address, key=KEY)
@@ -388,7 +406,7 @@ def test_no_error_repeats_a_key(platform, bucket: Bucket) -> None:
     }
     told = {}
     for name, attempt in attempts.items():
-        for n_granted in range(8):
+        for n_granted in counts:
             granted = iter(range(n_granted))
 
             def refuse(request: Request, serve, granted=granted) -> tuple[str, bytes] | None:
@@ -416,13 +434,17 @@ def test_nothing_that_is_kept_or_shown_holds_a_key(platform, bucket: Bucket) -> 
     assert not [secret for secret in SECRETS if secret in text]
 
 
-def asks_with(bucket: Bucket) -> set[str]:
+@pytest.fixture
+def asks_with(platform: SandboxPlatform) -> Callable[[Bucket], set[str]]:
     """The ids of the keys with which a snapshot is taken, opened and read."""
-    bucket.signed.clear()
-    with tk.sandbox(learners=5) as platform:
-        address = f"{bucket.address}/{len(bucket.objects())}"
-        tk.load_study(tk.take_snapshot(platform, address, key=KEY))
-    return {text.partition("Credential=")[2].partition("/")[0] for text in bucket.signed}
+
+    def ids(bucket: Bucket) -> set[str]:
+        bucket.signed.clear()
+        taken = tk.take_snapshot(platform, f"{bucket.address}/{len(bucket.objects())}", key=KEY)
+        assert taken.grades().collect().height > 0
+        return {text.partition("Credential=")[2].partition("/")[0] for text in bucket.signed}
+
+    return ids
 
 
 PROFILES = """
@@ -449,20 +471,23 @@ def profiles(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return monkeypatch
 
 
-def test_keys_come_from_variables_before_a_profile(bucket: Bucket, profiles) -> None:
+def test_keys_come_from_variables_before_a_profile(bucket: Bucket, profiles, asks_with) -> None:
     assert asks_with(bucket) == {"AKIAOFDEFAULT"}
     assert all("/eu-west-1/s3/" in text for text in bucket.signed)
     profiles.setenv("AWS_PROFILE", "other")
     assert asks_with(bucket) == {"AKIAOFOTHER"}
+    assert not any("security-token" in text for text in bucket.signed)
     profiles.setenv("AWS_ACCESS_KEY_ID", "AKIAOFVARIABLE")
     profiles.setenv("AWS_SESSION_TOKEN", "of-the-variables")
-    assert asks_with(bucket) == {"AKIAOFOTHER"}, "half a pair of keys is none"
-    assert not any("security-token" in text for text in bucket.signed)
+    with pytest.raises(tk.errors.ConfigurationError, match="missing: AWS_SECRET_ACCESS_KEY"):
+        asks_with(bucket)
     profiles.setenv("AWS_SECRET_ACCESS_KEY", "c")
     assert asks_with(bucket) == {"AKIAOFVARIABLE"}
 
 
-def test_the_endpoint_comes_from_a_profile_too(bucket: Bucket, profiles, tmp_path) -> None:
+def test_the_endpoint_comes_from_a_profile_too(
+    bucket: Bucket, profiles, tmp_path, asks_with
+) -> None:
     profiles.delenv("AWS_ENDPOINT_URL")
     path = tmp_path / "AWS_CONFIG_FILE"
     path.write_text(f"[profile other]\nendpoint_url = {bucket.url}\n")
@@ -470,20 +495,84 @@ def test_the_endpoint_comes_from_a_profile_too(bucket: Bucket, profiles, tmp_pat
     assert asks_with(bucket) == {"AKIAOFOTHER"}
 
 
-@pytest.mark.parametrize(
-    ("profile", "said"),
-    [("sso", "signs in through another program.*aws configure export"), ("none", "such a profile")],
-)
-def test_a_profile_without_keys_is_refused(bucket, profiles, profile: str, said: str) -> None:
-    profiles.setenv("AWS_PROFILE", profile)
-    with pytest.raises(tk.errors.ConfigurationError, match=said):
+def test_a_profile_that_is_not_there_is_named(bucket: Bucket, profiles) -> None:
+    profiles.setenv("AWS_PROFILE", "none")
+    with pytest.raises(tk.errors.ConfigurationError, match=r"\(none\) could not be found"):
         tk.open_snapshot(f"{bucket.address}/s")
 
 
-def test_without_keys_a_machine_of_aws_takes_those_of_its_role(bucket, profiles, tmp_path) -> None:
+def gets_keys_of(profiles: pytest.MonkeyPatch, tmp_path: Path, code: str) -> None:
+    """Let the default profile ask a script for keys."""
+    script = tmp_path / "keys.py"
+    script.write_text(f"from datetime import *; import json, pathlib, sys\n{code}\n")
+    command = f"{Path(sys.executable).as_posix()} {script.as_posix()}"
+    (tmp_path / "AWS_CONFIG_FILE").write_text(f"[default]\ncredential_process = {command}\n")
+    (tmp_path / "AWS_SHARED_CREDENTIALS_FILE").write_text("[other]\naws_access_key_id = a\n")
+
+
+PRINTS = """
+ends = datetime.now(timezone.utc) + timedelta(minutes={minutes})
+print(json.dumps({{"Version": 1, "AccessKeyId": "AKIAOFPROCESS", "SecretAccessKey": "{secret}",
+                  "SessionToken": "of-the-process", "Expiration": ends.isoformat()}}))
+"""
+
+
+def test_a_program_named_in_a_profile_gives_keys(
+    bucket: Bucket, profiles, tmp_path, asks_with
+) -> None:
+    gets_keys_of(profiles, tmp_path, PRINTS.format(minutes=60, secret=SECRET))
+    assert asks_with(bucket) == {"AKIAOFPROCESS"}
+    assert all("security-token" in text for text in bucket.signed)
+    opened = tk.open_snapshot(f"{bucket.address}/0")
+    kept = pickle.dumps([opened, opened.grades()]) + opened.grades().serialize()
+    assert not [name for name in (b"AKIAOF", SECRET.encode(), b"of-the-process") if name in kept]
+    again = pickle.loads(pickle.dumps(opened))  # noqa: S301
+    assert_frame_equal(again.grades().collect(), opened.grades().collect())
+
+
+@pytest.mark.parametrize("code", [f"print({SECRET!r})", f"sys.exit({SECRET!r})", "print('{}')"])
+def test_a_program_that_fails_is_not_quoted(bucket, profiles, tmp_path, code: str) -> None:
+    gets_keys_of(profiles, tmp_path, code)
+    with pytest.raises(tk.errors.ConfigurationError, match="credentials cannot be read") as caught:
+        tk.open_snapshot(f"{bucket.address}/s")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_keys_that_cannot_be_renewed_are_said_not_to(bucket, profiles, tmp_path) -> None:
+    """The program works twice, and its keys end too soon to be used for long."""
+    works = f"""
+asked = pathlib.Path({str(tmp_path / "asked")!r})
+n = len(asked.read_text()) if asked.exists() else 0
+if n == 2: sys.exit({SECRET!r})
+asked.write_text("." * (n + 1))
+"""
+    gets_keys_of(profiles, tmp_path, works + PRINTS.format(minutes=5, secret=SECRET))
+    path = StorePath.of(f"{bucket.address}/s")
+    for read in (path.size, lambda: store_path.scan(path).collect()):
+        with pytest.raises((OSError, tk.ToolkitError), match="credentials cannot be") as caught:
+            read()
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_role_is_assumed(bucket: Bucket, profiles, tmp_path, asks_with) -> None:
+    """Moto gives the keys of a role; they begin with ASIA."""
+    (tmp_path / "AWS_CONFIG_FILE").write_text(
+        "[profile study]\nrole_arn = arn:aws:iam::123456789012:role/study\n"
+        "source_profile = other\nregion = eu-west-1\n"
+    )
+    profiles.setenv("AWS_PROFILE", "study")
+    with_keys = asks_with(bucket)
+    assert "AKIAOFOTHER" in with_keys, "which asks for the role"
+    assert {name[:4] for name in with_keys - {"AKIAOFOTHER"}} == {"ASIA"}
+    assert all("/sts/" in text for text in bucket.signed if "AKIAOFOTHER" in text)
+
+
+def test_without_keys_a_machine_of_aws_takes_those_of_its_role(
+    bucket, profiles, tmp_path, asks_with
+) -> None:
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         (tmp_path / name).unlink()
-    profiles.setenv("AWS_METADATA_ENDPOINT", bucket.url)
+    profiles.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", bucket.url)
     role = {
         "AccessKeyId": "AKIAOFROLE",
         "SecretAccessKey": "d",
@@ -502,9 +591,9 @@ def test_without_keys_it_is_said_how_to_set_them(bucket: Bucket, profiles, tmp_p
     """The machine is asked for its role, and has none."""
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         (tmp_path / name).unlink()
-    profiles.setenv("AWS_METADATA_ENDPOINT", bucket.url)
+    profiles.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", bucket.url)
     bucket.meddle = lambda *_: ("404 Not Found", b"")
-    with pytest.raises(tk.errors.SnapshotError, match="no credentials; for S3 set AWS_PROFILE"):
+    with pytest.raises(tk.errors.ConfigurationError, match="no credentials; for S3 set AWS_PROF"):
         tk.open_snapshot(f"{bucket.address}/s")
 
 
@@ -608,17 +697,16 @@ def test_csv_files_are_written_on_this_machine(platform, bucket: Bucket, tmp_pat
     assert all(key.startswith("s/") for key in bucket.objects())
 
 
-def test_nothing_but_a_snapshot_is_written_to_an_address(tmp_path, monkeypatch) -> None:
+def test_nothing_but_a_snapshot_is_written_to_an_address(platform, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with tk.sandbox(learners=20) as platform:
-        study = tk.load_study(platform)
-        for write in (
-            lambda: tk.outcomes(study).to_csv("s3://bucket/a.csv"),
-            lambda: tk.check(study).to_html("s3://bucket/docs"),
-            lambda: tk.write_report("s3://bucket/report", source=platform),
-        ):
-            with pytest.raises(tk.ToolkitError, match=r"s3://bucket/\S+ is an address"):
-                write()
+    study = tk.load_study(platform)
+    for write in (
+        lambda: tk.outcomes(study).to_csv("s3://bucket/a.csv"),
+        lambda: tk.check(study).to_html("s3://bucket/docs"),
+        lambda: tk.write_report("s3://bucket/report", source=platform),
+    ):
+        with pytest.raises(tk.ToolkitError, match=r"s3://bucket/\S+ is an address"):
+            write()
     assert not list(tmp_path.iterdir())
 
 
@@ -662,7 +750,6 @@ def test_the_commands_take_addresses(platform, bucket: Bucket, tmp_path, monkeyp
     assert "checksum" not in so2("snapshots", bucket.address, "--verify")
     assert f"Changes from {a} to {b}" in " ".join(so2("compare", a, b).split())
     assert "grades.csv" in so2("export", a, str(tmp_path / "csv"))
-    so2("check", a)
     so2("check", b, "--since", a)
     monkeypatch.setenv("SO2_SNAPSHOT", b)
     so2("check")

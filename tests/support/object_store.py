@@ -41,7 +41,7 @@ class Bucket:
         signed: The headers of all requests that name keys.
     """
 
-    name: str
+    name: str = ""
     url: str = ""
     meddle: Meddler | None = None
     signed: list[str] = field(default_factory=list)
@@ -49,6 +49,13 @@ class Bucket:
     @property
     def address(self) -> str:
         return f"s3://{self.name}"
+
+    def renew(self) -> None:
+        """Become a new bucket on the same server, of which no request is known."""
+        self.name = f"bucket-{next(_NUMBERS)}"  # moto's buckets outlive its servers
+        self.meddle = None
+        self.signed.clear()
+        self.request("PUT")
 
     def objects(self) -> list[str]:
         """The keys of all objects, as the server lists them."""
@@ -75,7 +82,7 @@ class _Quiet(WSGIRequestHandler):
 @contextmanager
 def served() -> Iterator[Bucket]:
     """A new bucket on a server of its own, which ends with the context."""
-    bucket = Bucket(name=f"bucket-{next(_NUMBERS)}")  # moto's buckets outlive its servers
+    bucket = Bucket()
     moto = DomainDispatcherApplication(create_backend_app)
 
     def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -98,7 +105,7 @@ def served() -> Iterator[Bucket]:
     thread.start()
     try:
         bucket.url = f"http://127.0.0.1:{server.server_port}"
-        bucket.request("PUT")
+        bucket.renew()
         yield bucket
     finally:
         server.shutdown()

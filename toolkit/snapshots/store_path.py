@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +23,6 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # of two letters: one is a
 _ADDRESS = re.compile(r"(s3|gs|az)://([\w.-]+)((?:/[\w .,=@+:()-]+)*)/*")
 _PART = 16 * 2**20  # bytes of a file that are sent or received at once
 _PARTS_AT_ONCE = 4
-_NO_KEYS = (
-    "there are no credentials; for S3 set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY"
-)
 
 
 class _RefusedError(OSError):
@@ -62,7 +58,7 @@ class StorePath:
 
         Raises:
             SnapshotError: The address is none of these.
-            ConfigurationError: The settings of AWS are incomplete or unsafe.
+            ConfigurationError: The settings of AWS are incomplete or unsafe, or give no keys.
         """
         found = _ADDRESS.fullmatch(address)
         key = found[3].strip("/") if found else ""
@@ -90,6 +86,10 @@ class StorePath:
 
     def __str__(self) -> str:
         return f"{self.root}/{self.key}".rstrip("/")
+
+    def __reduce__(self) -> tuple[Callable[[str], StorePath], tuple[str]]:
+        """Pickle the address alone: whoever unpickles it comes with keys of their own."""
+        return StorePath.of, (str(self),)
 
     def _at(self, key: str) -> StorePath:
         return StorePath(self.root, key, self._store, self.for_polars)
@@ -247,8 +247,8 @@ def _reason(told: str) -> str:
     """Say why a request failed; the response itself may hold keys."""
     known = {
         "NoSuchBucket": "there is no such bucket",
-        "latest/api/token": _NO_KEYS,  # where a machine of AWS would tell its role
-        "computeMetadata": _NO_KEYS,  # one of Google
+        "computeMetadata": "there are no credentials",  # where one of Google would tell its role
+        "credential provider": "the credentials cannot be renewed; sign in again",
         "Received redirect": "the bucket is in another region; set AWS_REGION",
     }
     for sign, meaning in known.items():
