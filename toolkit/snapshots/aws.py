@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,12 +30,13 @@ def s3(root: str) -> tuple[ObjectStore, dict[str, Any]]:
         ConfigurationError: There are no keys, or records would travel unencrypted.
     """
     with extra("cloud"):
-        import boto3
+        import boto3  # noqa: F401  (obstore's provider of keys needs it)
         from obstore.store import from_url
     with _without_secrets():
-        session = boto3.Session()
+        session = _session()
         keys = _keys(session)
-        region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
+        region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+        region = region or "us-east-1"
         endpoint = _endpoint(session, region)
         allow_http = _is_http(endpoint)
         frozen = keys.credentials.get_frozen_credentials()  # asks for a role, at the endpoint
@@ -59,10 +60,8 @@ def keys_for_polars(_fingerprint: str) -> tuple[dict[str, str], int]:
     Polars takes the keys that it once got for those of any provider pickled to the same bytes, so
     the fingerprint is part of it.
     """
-    import boto3
-
     with _without_secrets():
-        keys = _keys(boto3.Session())()
+        keys = _keys(_session())()
     named = {
         "aws_access_key_id": keys["access_key_id"],
         "aws_secret_access_key": keys["secret_access_key"],
@@ -70,6 +69,22 @@ def keys_for_polars(_fingerprint: str) -> tuple[dict[str, str], int]:
     if token := keys.get("token"):
         named["aws_session_token"] = token
     return named, int((datetime.now(UTC) + _FRESH).timestamp())
+
+
+@cache
+def _services() -> Any:
+    """What botocore knows of services, which takes a tenth of a second to read."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+def _session() -> Any:
+    from botocore.session import get_session
+
+    session = get_session()
+    session.register_component("data_loader", _services())
+    return session
 
 
 def _keys(session: Any) -> Boto3CredentialProvider:
@@ -100,7 +115,7 @@ def _endpoint(session: Any, region: str) -> str:
     try:
         if "" in map(os.environ.get, ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")):
             raise ValueError  # boto3 would go to AWS
-        return clean_url(session.client("s3", region_name=region).meta.endpoint_url)
+        return clean_url(session.create_client("s3", region_name=region).meta.endpoint_url)
     except ValueError:  # what it says may hold a password
         raise ConfigurationError(
             "AWS_ENDPOINT_URL and AWS_REGION, or those of the profile, must look like "
