@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import narwhals.stable.v2 as nw
@@ -24,7 +24,7 @@ from toolkit.analyses.engines import (
     with_microseconds,
 )
 from toolkit.analyses.person_course import person_course
-from toolkit.errors import ArgumentError
+from toolkit.errors import ArgumentError, SchemaError
 from toolkit.quality.checks import checks
 from toolkit.quality.gx.rows import MICROSECONDS_A_DAY, Rows, types
 from toolkit.schemas import PERSON_COURSE, RESOURCES
@@ -159,7 +159,7 @@ def _resource(name: str, frame: AnyFrame) -> Checked:
         rows = with_pass_mark(rows)
     moment = {"grades": "passed_timestamp", "enrollments": "created"}.get(name)
     if moment and not wrong.keys() & {"course_id", moment}:
-        rows = with_heaps(rows, moment)
+        rows = with_heaps(rows, plain, moment)
     given = Rows.of(frame)
     n_records = given.collect(given.lazy.select(nw.len())).item()
     found = Checked(name, planned_apart(rows).to_native(), table.key, n_records, wrong)
@@ -174,13 +174,17 @@ def _joined(
 ) -> Lazy:
     """person_course, without the columns of resources that are not given."""
     natives = {name: _without_infinity(as_stored(frame)) for name, frame in given.items()}
-    joined = person_course(
+    join = partial(
+        person_course,
         natives.get("grades"),
         natives.get("enrollments"),
         natives.get("completion"),
         as_of=as_of or datetime.now(UTC),
-        duplicates="latest",
     )
+    try:
+        joined = join()
+    except SchemaError:  # a key comes twice; to look for it takes far less than to take the latest
+        joined = join(duplicates="latest")
     rows = as_stored(joined).drop(*(f"in_{name}" for name in RESOURCES.keys() - given.keys()))
     if course_starts is None:
         return rows
@@ -234,44 +238,45 @@ def with_pass_mark(grades: Lazy) -> Lazy:
     learners without a pass at or above it. Null if the course has none.
     """
     grade, n, n_passed = nw.col("percent_grade"), nw.col("n"), nw.col("n_passed")
-    others = n - n_passed
     levels = (
         grades.filter(~grade.is_null(), ~grade.is_nan())
         .group_by("course_id", "percent_grade")
         .agg(n=nw.len(), n_passed=nw.col("passing_letter").count())
         .with_columns(n.cast(nw.Int64), n_passed.cast(nw.Int64))
     )
-    passed_below = n_passed.cum_sum().over("course_id", order_by="percent_grade") - n_passed
-    others_below = others.cum_sum().over("course_id", order_by="percent_grade") - others
-    of_course = (
-        levels.with_columns(
-            wrong=passed_below + others.sum().over("course_id") - others_below,
+    # Wrong with a mark: the others of the course, but for those below it, and the passes below it.
+    excess = nw.col("excess")
+    wrong = (
+        levels.with_columns(excess=n_passed + n_passed - n)
+        .with_columns(
+            below=excess.cum_sum().over("course_id", order_by="percent_grade") - excess,
             n=n.sum().over("course_id"),
             n_passed=n_passed.sum().over("course_id"),
         )
-        .with_columns(nw.col("wrong", "n", "n_passed").cast(nw.Float64))
-        .with_columns(fewest=nw.col("wrong").min().over("course_id"))
+        .with_columns(wrong=(nw.col("below") + n - n_passed).cast(nw.Float64))
+        .filter(
+            n_passed >= FEWEST_PASSES,
+            nw.col("wrong") <= MOST_ON_THE_WRONG_SIDE * n.cast(nw.Float64),
+        )
     )
     marks = (
-        of_course.filter(
-            nw.col("wrong") == nw.col("fewest"),
-            n_passed >= FEWEST_PASSES,
-            nw.col("wrong") <= MOST_ON_THE_WRONG_SIDE * n,
-        )
+        wrong.with_columns(fewest=nw.col("wrong").min().over("course_id"))
+        .filter(nw.col("wrong") == nw.col("fewest"))
         .group_by("course_id")
         .agg(usual_pass_mark=grade.min())
     )
     return _left_join(grades, marks, "course_id")
 
 
-def with_heaps(rows: Lazy, moment: str) -> Lazy:
+def with_heaps(rows: Lazy, plain: Lazy, moment: str) -> Lazy:
     """Add how many of a course's records share the moment, as a number and as a share.
 
-    Moments at midnight are left out, because there the platform gave only a day.
+    Moments at midnight are left out, because there the platform gave only a day. They are counted
+    of `plain`: the same rows, without a join before.
     """
     at, number = nw.col("at"), nw.col("n_at_same_moment")
     sizes = (
-        with_microseconds(rows.select("course_id", moment), {"at": moment})
+        with_microseconds(plain.select("course_id", moment), {"at": moment})
         .filter(at % MICROSECONDS_A_DAY != 0)
         .group_by("course_id", moment)
         .agg(n_at_same_moment=nw.len())
