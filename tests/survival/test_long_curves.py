@@ -147,6 +147,16 @@ def test_whole_days_are_one_table_however_many_learners_there_are(
     assert_frame_equal(tk.survival.kaplan_meier(rows).frame, whole)
 
 
+def test_one_table_of_many_times_is_told_at_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = durations(5, entry=True)
+    whole = tk.survival_summary(rows, by="mode").frame
+    monkeypatch.setattr(ranges, "MOST_IN_FULL", 500)
+    monkeypatch.setattr(long_curves, "MOST_STEPS", 100)
+    curve = tk.survival.kaplan_meier(rows, by="mode").frame
+    assert curve["n_times"].sum() > 2 * curve.height
+    close(tk.survival_summary(rows, by="mode").frame, whole)
+
+
 def test_far_outliers_leave_ranges_as_small_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     rows = pl.DataFrame({"duration": np.append(rng.random(1_000), 1e9), "event": [True] * 1_001})

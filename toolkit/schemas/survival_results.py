@@ -121,7 +121,7 @@ def mixed(table: Table) -> Table:
 
 
 def thinned(table: Table) -> Table:
-    """The table of a curve of too many times for one table, told at some of them."""
+    """The table of a curve of too many times to tell it at each of them."""
     text = "How many distinct times the row stands for: its own, and those since the row before."
     n_times = Column("n_times", pl.Int64, text, Role.STATUS)
     return Table(table.name, table.grain, (*table.columns, n_times), table.key)

@@ -74,10 +74,10 @@ def kaplan_meier(
 
     Returns:
         The group columns, then those of `schemas.survival_results.KAPLAN_MEIER`; with `strata`,
-        `within` names them. More than about 5 million distinct times are told at some of them, each
-        exactly: `n_times` then says how many a row stands for. Before the first event and where S
-        is 0 the interval is that of the mid-p, whatever `ci` is; where S is 0, Greenwood's error
-        does not exist and is null.
+        `within` names them. More than a million distinct times, in all groups, are told at some of
+        them, each exactly: `n_times` then says how many a row stands for. Before the first event
+        and where S is 0 the interval is that of the mid-p, whatever `ci` is; where S is 0,
+        Greenwood's error does not exist and is null.
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.

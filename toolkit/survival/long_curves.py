@@ -1,4 +1,4 @@
-"""Curves of more times than one table holds: computed range by range, and told at some times.
+"""Curves of more times than anybody reads: computed range by range, and told at some times.
 
 Each row that is told has the exact estimate at its time, and counts what happened since the row
 before. Those times are told that the release, milestones and quantiles ask for, so that all these
@@ -16,7 +16,7 @@ from toolkit.survival.ranges import EventRanges
 from toolkit.survival.risk_sets import GROUP, in_blocks
 
 MOST_STEPS = 1_000_000
-"""About how many rows are told of the curves of a result, where there are too many for one table.
+"""About how many rows are told of the curves of a result, where there are too many times.
 
 Whole units of time are told however many they are, as a release has its steps there.
 """
@@ -94,7 +94,7 @@ class Told:
         self._estimate, self._interval = estimate, interval
         self._levels = levels
         self._each = list(each)
-        self._ranges, self._is_short = ranges, not ranges.are_many
+        self._ranges, self._is_short = ranges, not ranges.is_long
         self._parts: list[pl.DataFrame] = []
         self._last: pl.DataFrame | None = None
         if not self._is_short:

@@ -17,7 +17,10 @@ from toolkit.analyses.grouping import Counted
 from toolkit.survival.risk_sets import GROUP, at_risk, still_at_risk
 
 MOST_TIMES = 5_000_000
-"""How many rows an event table has at most; a longer one is read in ranges of times."""
+"""How many rows of an event table are read at once; a longer one is read in ranges of times."""
+
+MOST_IN_FULL = 1_000_000
+"""How many rows an event table has at most whose curves are told at every time."""
 
 _CELLS = 4_096
 _NARROWEST = 1e-9
@@ -141,6 +144,13 @@ class EventRanges:
     def are_many(self) -> bool:
         """Whether there are several ranges."""
         return len(self.ends) > 1
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are too many times to tell a curve at each of them."""
+        if self.are_many:
+            return True
+        return self.cutting.limit < math.inf and self._only.height > MOST_IN_FULL
 
     @property
     def only(self) -> pl.DataFrame:
