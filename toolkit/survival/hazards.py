@@ -14,7 +14,7 @@ from toolkit.analyses.intervals import none_of
 from toolkit.errors import ArgumentError
 from toolkit.release.tables import SHOWN
 from toolkit.results.result import Result
-from toolkit.schemas.arguments import a_number
+from toolkit.schemas.arguments import a_level, a_number
 from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD, thinned
 from toolkit.survival.event_table import GROUP, event_ranges
 from toolkit.survival.kaplan_meier import (
@@ -153,6 +153,7 @@ def smoothed_hazard(
     every = a_number(every, name="every", above=0)
     width = 2 * every if bandwidth is None else a_number(bandwidth, name="bandwidth", above=0)
     groups = groups_of(by, SMOOTHED_HAZARD)
+    level = a_level(level)
     ranges = event_ranges(durations, groups)
     if ranges.last / every > MOST_STRETCHES:
         raise ArgumentError(
