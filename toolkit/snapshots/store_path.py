@@ -40,11 +40,6 @@ class StorePath:
         root: The bucket, such as "s3://bucket".
         key: The path in it.
         for_polars: What Polars needs to read it; none of it is a key.
-
-    Examples:
-        >>> path = StorePath.of("s3://bucket/snapshots/2026-01-01/") / "manifest.json"
-        >>> str(path), path.name, str(path.parent.parent)
-        ('s3://bucket/snapshots/2026-01-01/manifest.json', 'manifest.json', 's3://bucket/snapshots')
     """
 
     root: str

@@ -253,10 +253,7 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
         "n_timeless": flag(time.is_null(), *included),
         "n_no_time": flag(~time.is_null(), is_time == 0, *included),
         "n_passed": flag(nw.col("passed"), *included),
-        "n_excluded": nw.lit(0),
-        "n_undated": nw.lit(0),
-        "n_no_entry": nw.lit(0),
-        "n_late": nw.lit(0),
+        "n_events": flag(event, *included),
     }
     at_start = included
     if included:
@@ -268,8 +265,8 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
         counts["n_no_entry"] = flag(flag(known) == 0, *included)  # null is no condition
         counts["n_late"] = flag(known, late, *included)
         at_start = [*included, entry <= 0]
-    counts["n_events"] = flag(event, *included)
-    counts["n_start"] = flag(*at_start) if at_start else nw.lit(1)
+    if at_start:
+        counts["n_start"] = flag(*at_start)
     if KEY in columns:
         counts["key_learners"] = keys_of(*included)
         counts["key_events"] = keys_of(event, *included)
@@ -280,7 +277,11 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
     keyed = frame.select(*by, *(value.alias(name) for name, value in counts.items()))
     sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in counts)]
     found = grouped(keyed, by, sums).with_columns(pl.col(list(counts)).fill_null(0))
-    return found.filter(pl.col("n") > 0)
+    none = pl.lit(0, pl.Int64)
+    absent = dict.fromkeys(("n_excluded", "n_undated", "n_no_entry", "n_late"), none)
+    absent |= {"n_start": pl.col("n")}
+    absent = {name: value for name, value in absent.items() if name not in counts}
+    return found.filter(pl.col("n") > 0).with_columns(**absent)
 
 
 def _leaving(

@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import flag, grouped
+from toolkit.analyses.engines import collected
 from toolkit.analyses.grouping import Counted
 from toolkit.survival.risk_sets import GROUP, at_risk, still_at_risk
 
@@ -55,8 +56,27 @@ class Cutting:
         """The most rows of a range."""
         return MOST_TIMES if self.most is None else self.most
 
-    def ends(self, longest: float, n_groups: int) -> list[float]:
+    @property
+    def last(self) -> float:
+        """The last time."""
+        return self._last_and_parted[0]
+
+    @cached_property
+    def _last_and_parted(self) -> tuple[float, int]:
+        """The last time, and how many times are no whole numbers."""
+        time = nw.col("_time")
+        found = []
+        for rows in self._times(-math.inf, math.inf):
+            parted = rows.select("_time", flag(time != time.floor()).alias("parted"))
+            found.append(collected(parted.select(time.max(), nw.col("parted").sum())))
+        times = pl.concat(found)
+        return max(times["_time"].drop_nulls(), default=0.0), int(times["parted"].sum())
+
+    def ends(self, n_groups: int) -> list[float]:
         """The last time of each range; a range begins behind the one before it."""
+        longest, n_parted = self._last_and_parted
+        if n_parted + n_groups * (math.floor(longest) + 1) <= self.limit:
+            return [math.inf]
         found, filled, end = list[float](), 0, -math.inf
         for next_end, n_times in self._cells(-math.inf, longest, n_groups):
             if filled and filled + n_times > self.limit:
@@ -73,11 +93,7 @@ class Cutting:
         """
         start = max(low, 0.0)
         step = (high - start) / _CELLS
-        counts = pl.concat(
-            self._counted(name, low, high, start, step)
-            for name in ("duration", "entry")
-            if name in self.frame.collect_schema().names()
-        )
+        counts = pl.concat(_counted(rows, start, step) for rows in self._times(low, high))
         cells = counts.group_by("cell").agg(pl.col("n", "n_whole").sum()).sort("cell")
         most_whole = n_groups * (math.floor(step) + 1)
         for cell, n, n_whole in cells.drop_nulls("cell").rows():
@@ -88,19 +104,22 @@ class Cutting:
             else:
                 yield ends, n_times
 
-    def _counted(
-        self, name: str, low: float, high: float, start: float, step: float
-    ) -> pl.DataFrame:
-        rows = between(self.frame, name, low, high)
-        time = nw.col("_time")
-        own = nw.col(name).cast(nw.Float64)
-        rows = rows.select(
-            (nw.when(*self.included).then(own) if self.included else own).alias("_time")
-        )
-        cell = ((time - start) / step).floor() if step > 0 else time * 0
-        rows = rows.select(cell.alias("cell"), flag(time == time.floor()).alias("is_whole"))
-        sums = [nw.len().alias("n"), nw.col("is_whole").sum().alias("n_whole")]
-        return grouped(rows, ["cell"], sums)
+    def _times(self, low: float, high: float) -> Iterator[nw.LazyFrame[Any]]:
+        """The durations, and the entries if there are any, as `_time`; null where not counted."""
+        for name in ("duration", "entry"):
+            if name in self.frame.collect_schema().names():
+                time = nw.col(name).cast(nw.Float64)
+                time = nw.when(*self.included).then(time) if self.included else time
+                yield between(self.frame, name, low, high).select(time.alias("_time"))
+
+
+def _counted(rows: nw.LazyFrame[Any], start: float, step: float) -> pl.DataFrame:
+    """How many times lie in each cell, and how many of them are whole numbers."""
+    time = nw.col("_time")
+    cell = ((time - start) / step).floor() if step > 0 else time * 0
+    rows = rows.select(cell.alias("cell"), flag(time == time.floor()).alias("is_whole"))
+    sums = [nw.len().alias("n"), nw.col("is_whole").sum().alias("n_whole")]
+    return grouped(rows, ["cell"], sums)
 
 
 @dataclass(frozen=True)
@@ -126,7 +145,7 @@ class EventRanges:
         """The last time of each range."""
         if self.cutting.n_rows <= self.cutting.limit:
             return [math.inf]
-        return self.cutting.ends(self.last, self.about.height)
+        return self.cutting.ends(self.about.height)
 
     @cached_property
     def longest(self) -> pl.DataFrame:
@@ -138,7 +157,7 @@ class EventRanges:
     @property
     def last(self) -> float:
         """The last time of all."""
-        return max(self.longest["longest"].drop_nulls(), default=0.0)
+        return self.cutting.last
 
     @property
     def are_many(self) -> bool:
