@@ -184,9 +184,8 @@ ENGINES: dict[str, Any] = {
 
 
 def marks(engine: str) -> list[pytest.MarkDecorator]:
-    """An engine's tests run in one process; in the quick tests DuckDB in one zone is enough."""
-    group = pytest.mark.xdist_group(engine.partition(" America")[0])
-    return [group] if engine == f"duckdb {ZONES[0]}" else [group, pytest.mark.engines]
+    """An engine's tests run in one process; the quick ones have the example of `verify`."""
+    return [pytest.mark.xdist_group(engine.partition(" America")[0]), pytest.mark.engines]
 
 
 @pytest.fixture(

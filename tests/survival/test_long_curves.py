@@ -70,6 +70,9 @@ FIGURES: dict[str, Callable[..., tk.Result]] = {
 }
 
 
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+
+
 @pytest.fixture
 def in_ranges(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Have tables read 50 rows and computed 30 at a time, and curves told at about 20 times."""
@@ -86,7 +89,7 @@ def close(one: pl.DataFrame, other: pl.DataFrame) -> None:
     assert_frame_equal(one, other, rel_tol=1e-11, abs_tol=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("entry", [False, True], ids=["from 0", "late entry"])
 @pytest.mark.parametrize("name", CURVES)
 def test_a_long_curve_is_told_exactly_at_some_of_its_times(
@@ -109,7 +112,7 @@ def test_a_long_curve_is_told_exactly_at_some_of_its_times(
     close(told.release().frame, released)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("entry", [False, True], ids=["from 0", "late entry"])
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_of_a_long_curve_are_those_of_every_time(
@@ -125,7 +128,7 @@ def test_figures_of_a_long_curve_are_those_of_every_time(
 
 
 @pytest.mark.parametrize("name", ["Kaplan–Meier", "incidence", "summary", "log-rank"])
-@pytest.mark.parametrize("engine", ["Polars, lazy", "DuckDB"])
+@pytest.mark.parametrize("engine", ["Polars, lazy", pytest.param("DuckDB", marks=pytest.mark.slow)])
 def test_every_engine_reads_the_same_ranges(
     name: str, engine: str, in_ranges: Callable[[], None], tmp_path: Path
 ) -> None:
