@@ -10,7 +10,7 @@ PYTEST := -m pytest -n $(WORKERS) --durations=15
 # Without plugins that take seconds to import, in each process.
 TESTS  := $(PYTEST) -p no:nbmake -p no:schemathesis
 
-.PHONY: help install demo lab test coverage slow fuzz engines lint types supply-chain docs bench bench-scale lowest wheel-check environment lock clean
+.PHONY: help install demo lab test coverage slow nights fuzz engines lint types supply-chain docs bench bench-scale lowest wheel-check environment lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -61,6 +61,9 @@ coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least
 slow: $(VENV)/.dev ## the slow tests: many seeds, whole reports, writers killed at random
 	$(BIN)/python $(TESTS) -m slow --dist loadscope # what a module builds, such as a report, is built once
 
+nights: $(VENV)/.dev ## thirty nightly reports against the attacker, some minutes
+	SO2_NIGHTS=30 $(BIN)/python $(PYTEST) tests/reports/test_printed.py -k nightly
+
 SECONDS ?= 3600
 fuzz: $(VENV)/.dev ## the reader against plain Python, on new bodies for SECONDS (3600)
 	$(BIN)/python tests/loading/test_fuzz.py --seconds $(SECONDS)
@@ -101,7 +104,7 @@ lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml all
 	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --no-deps --no-build-isolation -e .
-	$(VENV)-lowest/bin/python $(TESTS) -m "not slow and not browser" tests
+	SO2_EXAMPLES=20 $(VENV)-lowest/bin/python $(TESTS) -m "not slow and not engines and not browser" tests
 
 wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
 	$(BIN)/python scripts/wheel_check.py

@@ -8,8 +8,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("without a clock", deadline=None)  # of a busy machine
-hypothesis.settings.load_profile("without a clock")
+hypothesis.settings.register_profile(
+    "of this project",
+    deadline=None,  # no law is held to the clock of a busy machine
+    max_examples=int(os.environ.get("SO2_EXAMPLES", "100")),
+)
+hypothesis.settings.load_profile("of this project")
 
 
 @pytest.fixture(scope="session")

@@ -291,6 +291,21 @@ def test_a_kernel_gets_neither_token_nor_key(
     assert done.notebook.cells[0].outputs[0].data["text/plain"] == "[]"
 
 
+def test_a_long_download_shows_no_progress_in_a_report(tmp_path: Path) -> None:
+    path = write_notebook(
+        tmp_path,
+        "01-a",
+        "import toolkit as tk\n"
+        "from toolkit.loading import progress\n"
+        "progress._SECONDS_BEFORE = 0.0\n"
+        "with tk.sandbox(learners=50) as platform:\n"
+        "    tk.load_grades(platform)",
+    )
+    [done] = execute_notebooks([path])
+    assert done.failure is None
+    assert done.notebook.cells[0].outputs == []
+
+
 def test_parameters_reach_the_names_that_the_parameters_cell_assigns(tmp_path: Path) -> None:
     path = write_notebook(tmp_path, "01-a", "course = None  # one course", "print(course)")
     notebook = nbformat.read(path, 4)

@@ -35,6 +35,7 @@ def reports(top: Path, source: str, oulad: Path | None, n: int = 2) -> None:
         patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
         patch.setattr("toolkit.reports.site.chart_script", cache(chart_script))
         patch.setenv("SO2_BASE_URL", "")
+        patch.setenv("TQDM_DISABLE", "1")
         for night in range(1, n + 1):
             patch.setenv("SO2_SNAPSHOT", str(snapshots / f"{night}"))
             report = tk.write_report(top / f"{night}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -48,5 +49,9 @@ class Progress:
 
 
 def _somebody_watches() -> bool:
-    """Whether standard error is a terminal, or this is a notebook's kernel."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    """Whether standard error is a terminal, or this is a notebook's kernel.
+
+    None does where TQDM_DISABLE is set, which tqdm heeds on terminals alone.
+    """
+    is_shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return is_shown and not os.environ.get("TQDM_DISABLE")

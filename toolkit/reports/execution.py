@@ -162,8 +162,10 @@ def _execute(
         if on_cell is not None and cell.id != INJECTED:
             on_cell(path.stem)
 
-    # A kernel's debugger would warn about frozen modules on each start.
-    variables = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"} | environment
+    # A kernel's debugger would warn about frozen modules on each start. And nobody watches a
+    # download's progress, whose bar would be an output with figures that are not released.
+    settings = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "TQDM_DISABLE": "1"}
+    variables = os.environ | settings | environment
     variables = {name: text for name, text in variables.items() if name.upper() not in _NOT_PASSED}
     with (
         tempfile.TemporaryDirectory(prefix="so2-") as folder,

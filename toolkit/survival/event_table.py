@@ -33,7 +33,7 @@ from toolkit.survival.risk_sets import GROUP as GROUP
 from toolkit.survival.risk_sets import in_order
 
 TIMES_TOGETHER = 2_500_000
-"""How many rows Polars groups by time at once."""
+"""How many rows Polars groups by time at once, where nearly each may have a time of its own."""
 
 MOST_GROUPS = 300
 
@@ -159,9 +159,12 @@ def event_ranges(
     refuse_impossible(whole)
     refuse_undated(whole, groups)
     keys = _numbered(whole, by)
+    cutting = Cutting(frame, included_only(columns), int(whole["n_learners"].sum()), most)
 
     def read(low: float, high: float, at: Sequence[float]) -> pl.DataFrame:
-        parts = _leaving(between(frame, "duration", low, high), keys, columns)
+        is_short = cutting.n_rows > cutting.limit and (low, high) == (-math.inf, math.inf)
+        together = None if is_short else TIMES_TOGETHER
+        parts = _leaving(between(frame, "duration", low, high), keys, columns, together)
         if "entry" in columns:
             entering = _entering(between(frame, "entry", low, high), by, columns)
             parts.append(with_number(entering, keys, by).drop(by))
@@ -178,7 +181,7 @@ def event_ranges(
         ),
         read,
         longest,
-        Cutting(frame, included_only(columns), int(whole["n_learners"].sum()), most),
+        cutting,
     )
 
 
@@ -285,7 +288,7 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
 
 
 def _leaving(
-    frame: nw.LazyFrame[Any], keys: pl.DataFrame, columns: list[str]
+    frame: nw.LazyFrame[Any], keys: pl.DataFrame, columns: list[str], most: int | None
 ) -> list[pl.DataFrame]:
     """Count the learners and the events among them, by the group's number and duration.
 
@@ -302,7 +305,7 @@ def _leaving(
     # Columns first, then sums of columns: not every engine sums what it has yet to compute.
     keyed = frame.select(*by, "duration", *(value.alias(name) for name, value in counts.items()))
     slices = counted_in_slices(
-        keyed, [*by, "duration"], [nw.col(name).sum() for name in counts], most=TIMES_TOGETHER
+        keyed, [*by, "duration"], [nw.col(name).sum() for name in counts], most=most
     )
     return [
         with_number(part.filter(pl.col("n_left") > 0), keys, by).select(
