@@ -183,13 +183,8 @@ ENGINES: dict[str, Any] = {
 }
 
 
-def marks(engine: str) -> list[pytest.MarkDecorator]:
-    """An engine's tests run in one process; the quick ones have the example of `verify`."""
-    return [pytest.mark.xdist_group(engine.partition(" America")[0]), pytest.mark.engines]
-
-
 @pytest.fixture(
-    params=[pytest.param(name, marks=marks(name)) for name in ENGINES],
+    params=[pytest.param(name, marks=pytest.mark.engines) for name in ENGINES],
     scope="module",
 )
 def put(request: pytest.FixtureRequest) -> Iterator[Put]:

@@ -275,7 +275,7 @@ def test_what_is_seen_beside_writers_that_are_killed_is_whole(
     variables = {"SO2_BASE_URL": platform.base_url, "SO2_TOKEN": platform.token}
     draws = random.Random(7)  # noqa: S311
     n_unfinished = 0
-    for n_th in range(12):
+    for n_th in range(6):
         top, n_puts = f"{bucket.address}/{n_th}", iter(range(draws.randrange(5, 20)))
         bucket.request("PUT", f"{n_th}/", b"")
         with subprocess.Popen(

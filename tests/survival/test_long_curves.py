@@ -70,9 +70,6 @@ FIGURES: dict[str, Callable[..., tk.Result]] = {
 }
 
 
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
-
-
 @pytest.fixture
 def in_ranges(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Have tables read 50 rows and computed 30 at a time, and curves told at about 20 times."""
@@ -89,8 +86,7 @@ def close(one: pl.DataFrame, other: pl.DataFrame) -> None:
     assert_frame_equal(one, other, rel_tol=1e-11, abs_tol=1e-12)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("entry", [False, True], ids=["from 0", "late entry"])
+@pytest.mark.parametrize(("seed", "entry"), [(0, False), (1, True)], ids=["from 0", "late entry"])
 @pytest.mark.parametrize("name", CURVES)
 def test_a_long_curve_is_told_exactly_at_some_of_its_times(
     name: str, entry: bool, seed: int, in_ranges: Callable[[], None]
@@ -112,8 +108,7 @@ def test_a_long_curve_is_told_exactly_at_some_of_its_times(
     close(told.release().frame, released)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("entry", [False, True], ids=["from 0", "late entry"])
+@pytest.mark.parametrize(("seed", "entry"), [(0, False), (1, True)], ids=["from 0", "late entry"])
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_of_a_long_curve_are_those_of_every_time(
     name: str, entry: bool, seed: int, in_ranges: Callable[[], None]
