@@ -199,6 +199,8 @@ class _Covariance(NamedTuple):
     Attributes:
         p: P.
         q: Q.
+        half: Added to its transpose, the covariance but for `diagonal`.
+        diagonal: What the variance of each score has besides.
     """
 
     p: Floats
