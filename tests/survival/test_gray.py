@@ -2,6 +2,7 @@
 
 import tracemalloc
 from decimal import Decimal, localcontext
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,10 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toolkit as tk
+from toolkit.analyses.grouping import Groups
 from toolkit.survival import gray
-from toolkit.survival.gray import Group, grays_score
+from toolkit.survival.event_table import event_ranges
+from toolkit.survival.gray import Compared, grays_score
 
 NONE, ONE = Decimal(0), Decimal(1)
+
+
+class Group(NamedTuple):
+    """How many of one group are last seen at each of its times, at the end and at another."""
+
+    number: int
+    times: np.ndarray
+    leaving: np.ndarray
+    ends: np.ndarray
+    others: np.ndarray
 
 
 def one_group(
@@ -130,25 +143,47 @@ def test_the_statistic_is_that_of_the_formula(
         assert found == pytest.approx(right, rel=1e-10, abs=1e-12)
 
 
+def score_of(rows: pl.DataFrame, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The score and its covariance, of groups in one stratum."""
+    table = event_ranges(rows, Groups(("group",)), (), ["passed"])
+    score, covariance, _ = grays_score(table, Compared(np.arange(k), np.zeros(k, int), k))
+    return score, covariance
+
+
 def test_a_small_group_beside_one_of_a_million_costs_no_digits() -> None:
     small = Group(0, np.array([1.0, 2, 5]), *np.array([[1.0, 1, 1], [1, 0, 0], [0, 1, 0]]))
     leaving = np.array([5e5, 2.5e5, 1.25e5, 1.25e5])
     ends, others = leaving * [0.5, 0.25, 0.5, 0], leaving * [0.25, 0.25, 0, 0.5]
     large = Group(1, np.array([1.0, 2, 3, 4]), leaving, ends, others)
-    score, covariance = grays_score([small, large], 2)
+    score, covariance = score_of(pl.concat(map(rows_of, [small, large])), 2)
     with localcontext(prec=50):
         right = plainly([small, large], 2)
     np.testing.assert_allclose(score[0], right[0][0], rtol=1e-12)
     np.testing.assert_allclose(covariance, right[1], rtol=1e-12)
 
 
+def rows_of(group: Group) -> pl.DataFrame:
+    """A row for each learner of a group."""
+    kinds = {"passed": group.ends, "left": group.others}
+    kinds[""] = group.leaving - group.ends - group.others
+    times = [np.repeat(group.times, n.astype(int)) for n in kinds.values()]
+    end = np.repeat([*kinds], [*map(len, times)])
+    return pl.DataFrame({"duration": np.concatenate(times), "end": end}).select(
+        "duration",
+        pl.col("end").replace({"": None}),
+        group=pl.lit(group.number),
+        event=pl.col("end") == "passed",
+    )
+
+
 def test_memory_holds_no_matrix_of_groups_and_times() -> None:
     k, n = 100, 30_000
     rng = np.random.default_rng(0)
-    one = np.ones(n // k)
-    groups = [Group(j, np.sort(rng.random(n // k)), one, one, 0 * one) for j in range(k)]
+    rows = pl.DataFrame(
+        {"group": np.arange(n) % k, "duration": rng.random(n), "end": "passed", "event": True}
+    )
     tracemalloc.start()
-    grays_score(groups, k)
+    score_of(rows, k)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < k * n * 8 / 2

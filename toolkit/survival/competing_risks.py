@@ -11,6 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
+from numpy.typing import NDArray
 
 from toolkit.analyses.counting import counted, flag, lazily
 from toolkit.analyses.grouping import By, Counted, groups_of
@@ -24,13 +25,10 @@ from toolkit.survival.event_table import (
     GROUP,
     compared,
     event_ranges,
-    event_table,
-    layers,
     refuse_many,
-    renumbered,
     stratum_keys,
 )
-from toolkit.survival.gray import Group, grays_score
+from toolkit.survival.gray import Compared, grays_score
 from toolkit.survival.incidence_clusters import with_clusters
 from toolkit.survival.included import columns_of_ends, included_only
 from toolkit.survival.kaplan_meier import (
@@ -41,6 +39,7 @@ from toolkit.survival.kaplan_meier import (
     throughout,
 )
 from toolkit.survival.long_curves import SO_FAR, Told, before
+from toolkit.survival.ranges import EventRanges
 from toolkit.survival.released import at_times, only_told, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.score_test import Scores, released_test, score_test, with_test
@@ -218,31 +217,24 @@ def gray_test(
         raise ArgumentError(
             f"no duration ends in {end!r}; there is {', '.join(there) or 'no end at all'}"
         )
-    steps = _of_each_end(event_table(durations, groups, names, [end]), [end])
-    steps = steps.with_columns(
-        n_other_ends=pl.col("n_any") - pl.col("n_events"),
-        n_learners=pl.col("n_any") + pl.col("n_censored"),
-    )
-    counted = _sizes(steps, columns)
+    ranges = event_ranges(durations, groups, names, [end])
+    sizes = ranges.sizes(columns)
+    refuse_many(sizes.n, groups)
+    score, covariance, ended = grays_score(ranges, _compared(ranges, sizes.n, columns, within))
+    counted = _with_ends(sizes, ranges, ended, columns)
     per_group = counted.n
-    refuse_many(per_group, groups)
+    observed = per_group["n_events"].to_numpy().astype(float)
+    scores = Scores(observed, observed - score, covariance)
 
     def scores_of(chosen: pl.Series) -> Scores:
-        own = per_group.filter(chosen)
-        k = own.height
-        score, covariance = np.zeros(k), np.zeros((k, k))
-        rows = steps.join(
-            own.select(columns), on=columns, nulls_equal=True, how="semi", maintain_order="left"
-        )
-        for layer in layers(renumbered(rows, columns), within):
-            own_score, own_covariance = grays_score(_groups(layer), k)
-            score += own_score
-            covariance += own_covariance
-        observed = own["n_events"].to_numpy().astype(float)
-        return Scores(observed, observed - score, covariance)
+        if chosen.all():
+            return scores
+        own = _compared(ranges, per_group.filter(chosen), columns, within)
+        score, covariance, _ = grays_score(ranges, own)
+        events = observed[chosen.to_numpy()]
+        return Scores(events, events - score, covariance)
 
-    everybody = pl.repeat(value=True, n=per_group.height, dtype=pl.Boolean, eager=True)
-    exact = groups.named(with_test(per_group, score_test(scores_of(everybody))))
+    exact = groups.named(with_test(per_group, score_test(scores)))
     exact = exact.select(*groups.names, *GRAY_TEST.names)
 
     def protect(min_n: int) -> pl.DataFrame:
@@ -253,41 +245,36 @@ def gray_test(
     return Result(GRAY_TEST, groups.names, exact, protect)
 
 
-def _sizes(steps: pl.DataFrame, by: list[str]) -> Counted:
-    """Count each group's learners by where they came to, and the exclusions."""
+def _compared(
+    ranges: EventRanges, chosen: pl.DataFrame, by: list[str], strata: list[str]
+) -> Compared:
+    """The places of the chosen groups, and the numbers of the strata, in the event table."""
 
-    def summed(what: str) -> pl.DataFrame:
-        events, any_end, censored, excluded, undated = (
-            pl.col(f"{what}_{name}")
-            for name in ("events", "any", "censored", "excluded", "undated")
+    def numbers(values: pl.DataFrame) -> NDArray[np.intp]:
+        numbered = ranges.about.join(
+            values.with_row_index("_place"),
+            on=values.columns,
+            how="left",
+            nulls_equal=True,
+            maintain_order="left",
         )
-        once = pl.col("duration") == 0
-        return (
-            steps.group_by(by)
-            .agg(
-                n_learners=(any_end + censored).sum(),
-                n_events=events.sum(),
-                n_other_ends=(any_end - events).sum(),
-                n_excluded=excluded.filter(once).sum(),
-                n_undated=undated.filter(once).sum(),
-            )
-            .sort(by)
-        )
+        return numbered["_place"].cast(pl.Int64).fill_null(-1).to_numpy()
 
-    return Counted(summed("n"), summed("key") if "key_events" in steps.columns else None)
+    all_strata = ranges.about.select(strata).unique(maintain_order=True)
+    stratum = numbers(all_strata) if strata else np.zeros(ranges.about.height, np.intp)
+    return Compared(numbers(chosen.select(by)), stratum, chosen.height)
 
 
-def _groups(layer: pl.DataFrame) -> list[Group]:
-    return [
-        Group(
-            number=int(part[GROUP][0]),
-            times=part["duration"].to_numpy(),
-            leaving=part["n_learners"].to_numpy().astype(float),
-            ends=part["n_events"].to_numpy().astype(float),
-            others=part["n_other_ends"].to_numpy().astype(float),
-        )
-        for part in layer.partition_by(GROUP)
-    ]
+def _with_ends(sizes: Counted, ranges: EventRanges, ended: pl.DataFrame, by: list[str]) -> Counted:
+    """Tell the end compared apart from the others, in the counts of each group."""
+    of_ends = ranges.about.select(GROUP, *by).join(ended, on=GROUP).group_by(by).sum().sort(by)
+
+    def told_apart(counts: pl.DataFrame, what: str) -> pl.DataFrame:
+        of_end = of_ends[f"{what}_end_0"]
+        return counts.with_columns(n_events=of_end, n_other_ends=pl.col("n_events") - of_end)
+
+    keyed = None if sizes.keys is None else told_apart(sizes.keys, "key")
+    return Counted(told_apart(sizes.n, "n"), keyed)
 
 
 def ends_of(durations: IntoFrame) -> list[str]:

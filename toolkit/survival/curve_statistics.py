@@ -133,24 +133,36 @@ class Curve:
         """
         if horizon > self.known_until:
             return Estimate()
-        inside = (self.times < horizon) & ~np.isnan(self.survival)
-        rest = horizon - self.times[inside][-1:]
         low = np.where(np.isnan(self.ci_low), 1.0, self.ci_low)
-        areas, low_areas = (
-            np.append(area[inside][1:], height[inside][-1:] * rest)
+        mean, low_mean = (
+            float(self._areas_until(horizon, area, height).sum())
             for area, height in zip(self.areas, (self.survival, low), strict=True)
         )
-        mean = float(areas.sum())
-        if not self.events[inside].any():
-            return Estimate(mean, 0.0, float(low_areas.sum()), horizon)
-        ahead = np.cumsum(areas[::-1])[::-1]
-        w, aw, aaw = (step[inside] for step in self.steps)
-        variance = np.sum(ahead**2 * w + 2 * ahead * aw + aaw)
-        error = float(np.sqrt(effect * variance)) if std_error is None else std_error
+        if not self.events[self._inside(horizon)].any():
+            return Estimate(mean, 0.0, low_mean, horizon)
+        error = std_error
+        if error is None:
+            error = math.sqrt(effect * self.variance_of_mean(horizon))
         half = Spread.of([error], [learners], distribution).half_width(level)
         if math.isnan(half):
             return Estimate(mean, error)
         return Estimate(mean, error, mean - half, mean + half)
+
+    def variance_of_mean(self, horizon: float) -> float:
+        """The variance of the restricted mean, of independent learners."""
+        areas = self._areas_until(horizon, self.areas[0], self.survival)
+        ahead = np.cumsum(areas[::-1])[::-1]
+        w, aw, aaw = (step[self._inside(horizon)] for step in self.steps)
+        return float(np.sum(ahead**2 * w + 2 * ahead * aw + aaw))
+
+    def _inside(self, horizon: float) -> NDArray[np.bool_]:
+        return (self.times < horizon) & ~np.isnan(self.survival)
+
+    def _areas_until(self, horizon: float, areas: Floats, heights: Floats) -> Floats:
+        """The areas from each time to the next, or to the horizon."""
+        inside = self._inside(horizon)
+        rest = horizon - self.times[inside][-1:]
+        return np.append(areas[inside][1:], heights[inside][-1:] * rest)
 
     def _first_at(self, values: Floats, level: float) -> float | None:
         reached = np.flatnonzero(values <= level + _TOLERANCE)

@@ -109,13 +109,6 @@ def sizes(table: pl.DataFrame, by: list[str]) -> Counted:
     return Counted(summed("n"), summed("key") if "key_events" in table.columns else None)
 
 
-def event_table(
-    durations: IntoFrame, groups: Groups, strata: Sequence[str] = (), ends: Sequence[str] = ()
-) -> pl.DataFrame:
-    """The event table of all times at once, see `event_ranges`."""
-    return event_ranges(durations, groups, strata, ends, most=math.inf).only
-
-
 def event_ranges(
     durations: IntoFrame,
     groups: Groups,
@@ -214,7 +207,7 @@ def clustered_rows(
     """Count the rows that are alike in each cluster.
 
     Returns:
-        The group columns and the strata as in `event_table`, `cluster` (its number), `duration`,
+        The group columns and the strata as in `event_ranges`, `cluster` (its number), `duration`,
         `event`, `entry` (-1 where there is none: who enters at 0 is at risk at 0), and `n`.
 
     Raises:

@@ -1,12 +1,19 @@
-"""The score of Gray's test and its covariance, from counts by group and time."""
+"""The score of Gray's test and its covariance, from an event table."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
+
+from toolkit.survival.ranges import EventRanges
+from toolkit.survival.risk_sets import GROUP
 
 Floats = NDArray[np.floating]
 TOGETHER = 128
@@ -15,27 +22,22 @@ IN_ONE_THREAD = 4 * 65_536
 """Up to how many multiplications OpenBLAS takes no further thread for."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """One group's counts at its own times, in order.
+class Compared(NamedTuple):
+    """Which groups of an event table are compared, in the order of their numbers there.
 
     Attributes:
-        number: Its place among the groups.
-        times: The distinct times.
-        leaving: Who is last seen at the time, whatever the reason.
-        ends: Who comes to the end that is compared.
-        others: Who comes to another end.
+        place: The place of each among those compared; -1 where it is left out.
+        stratum: The number of its stratum.
+        k: How many are compared.
     """
 
-    number: int
-    times: Floats
-    leaving: Floats
-    ends: Floats
-    others: Floats
+    place: NDArray[np.intp]
+    stratum: NDArray[np.intp]
+    k: int
 
 
-def grays_score(groups: list[Group], k: int) -> tuple[Floats, Floats]:
-    """Score of each of `k` groups and the covariance of the scores, for one stratum.
+def grays_score(ranges: EventRanges, compared: Compared) -> tuple[Floats, Floats, pl.DataFrame]:
+    """Score of each of `k` groups, the covariance of the scores, and who comes to the end.
 
     With S the share under way, F the incidence and Y the risk set, all of a group just before t,
     R = Y (1 - F) / S is the risk set of the subdistribution, to which those who came to another
@@ -45,17 +47,72 @@ def grays_score(groups: list[Group], k: int) -> tuple[Floats, Floats]:
     and g_j = (1 - F₀) / S_j after t, a step to the end weighs a_ij + (1 - g_j) D_ij, one to
     another end -g_j D_ij. F₀ is the incidence of all groups together. The covariance of two groups
     is the sum over all steps of the product of their weights, times the variance of the step.
+
+    The groups' states go on from time to time, and D comes from the times that follow: so the
+    ranges are read in order but for the last, and then from the last to the first.
+
+    Args:
+        ranges: Counts by group and stratum, with one end.
+        compared: Which groups are compared, within which strata.
     """
-    counts = _Counts.of(groups, k)
-    before = [_State.at_start(counts.at_risk)]
-    for part in range(counts.n_parts):
-        before.append(_steps(*counts.part(part), before[-1])[1])
-    score, covariance = counts.score, _Covariance.of_nothing(k)
+    k = compared.k
+    states = _at_start(ranges, compared)
+    largest = [int(state.at_risk.argmax()) for state in states]
+    before = [states]
+    for table in islice(ranges, len(ranges.ends) - 1):
+        of_strata = zip(_by_stratum(table, compared), before[-1], strict=True)
+        before.append([deque(_states(*own), maxlen=1).pop() for own in of_strata])
+    score, covariances, ended = np.zeros(k), [_Covariance.of_nothing(k) for _ in states], []
+    for table, states in zip(ranges.backwards(), reversed(before), strict=True):
+        ended.append(table.group_by(GROUP).agg(pl.col("^(n|key)_end_0$").sum()))
+        for stratum, counts in enumerate(_by_stratum(table, compared)):
+            own, covariances[stratum] = _preceded(covariances[stratum], counts, states[stratum])
+            score += own
+    covariance = np.zeros((k, k))
+    for of_stratum, place in zip(covariances, largest, strict=True):
+        covariance += of_stratum.of_scores(place)
+    return score, covariance, pl.concat(ended).group_by(GROUP).sum().sort(GROUP)
+
+
+def _preceded(after: _Covariance, counts: _Counts, before: _State) -> tuple[Floats, _Covariance]:
+    """The score of a range, and the covariance from its first time on, of one stratum."""
+    states = list(_states(counts, before))
+    score = counts.ended
     for part in reversed(range(counts.n_parts)):
-        steps, _ = _steps(*counts.part(part), before[part])
+        steps, _ = _steps(*counts.part(part), states[part])
         score = score - steps.expected
-        covariance = covariance.preceded_by(steps)
-    return score, covariance.of_scores(int(counts.at_risk.argmax()))
+        after = after.preceded_by(steps)
+    return score, after
+
+
+def _at_start(ranges: EventRanges, compared: Compared) -> list[_State]:
+    """The groups of each stratum before the first time."""
+    of_stratum = np.zeros((compared.stratum.max(initial=-1) + 1, compared.k))
+    chosen = compared.place >= 0
+    own = compared.stratum[chosen], compared.place[chosen]
+    of_stratum[own] = ranges.about["n_learners"].to_numpy()[chosen]
+    return [_State.at_start(at_risk) for at_risk in of_stratum]
+
+
+def _by_stratum(table: pl.DataFrame, compared: Compared) -> list[_Counts]:
+    """The counts of the groups compared, stratum by stratum."""
+    number = table[GROUP].to_numpy()
+    stratum = np.where(compared.place >= 0, compared.stratum, -1)[number]
+    order = np.argsort(stratum, kind="stable")
+    edges = np.searchsorted(stratum, np.arange(compared.stratum.max(initial=-1) + 2), sorter=order)
+    leaving, ends, others = (
+        table.select(value.cast(pl.Float64)).to_series().to_numpy()
+        for value in (
+            pl.col("n_events") + pl.col("n_censored"),
+            pl.col("n_end_0"),
+            pl.col("n_events") - pl.col("n_end_0"),
+        )
+    )
+    counted, times = np.stack([leaving, ends, others]), table["duration"].to_numpy()
+    return [
+        _Counts.of(compared.place[number[own]], times[own], counted[:, own], compared.k)
+        for own in (order[slice(*both)] for both in pairwise(edges))
+    ]
 
 
 @dataclass(frozen=True)
@@ -67,8 +124,8 @@ class _Counts:
         place: Its time, or the last one before it at which somebody comes to an end.
         counted: Who is last seen, comes to the end compared and to another: three rows.
         edges: Where the counts of each part of the times begin.
-        at_risk: Of each group, who is at risk at the first time.
-        score: Of each group, who comes to the end compared.
+        left: Of each group, who is last seen before the first of these times.
+        ended: Of each group, who comes to the end compared.
         n_times: How many times there are.
     """
 
@@ -76,22 +133,23 @@ class _Counts:
     place: NDArray[np.intp]
     counted: Floats
     edges: NDArray[np.intp]
-    at_risk: Floats
-    score: Floats
+    left: Floats
+    ended: Floats
     n_times: int
 
     @classmethod
-    def of(cls, groups: list[Group], k: int) -> _Counts:
-        ended = [group.times[group.ends + group.others > 0] for group in groups]
-        times = np.unique(np.concatenate(ended))
-        number = np.repeat([group.number for group in groups], [len(g.times) for g in groups])
-        place = np.searchsorted(times, np.concatenate([g.times for g in groups]), side="right") - 1
-        counted = np.concatenate([[g.leaving, g.ends, g.others] for g in groups], axis=1)
-        order = np.argsort(place, kind="stable")[np.count_nonzero(place < 0) :]
+    def of(cls, number: NDArray[np.intp], at: Floats, counted: Floats, k: int) -> _Counts:
+        leaving, ends, others = counted
+        times = np.unique(at[ends + others > 0])
+        place = np.searchsorted(times, at, side="right") - 1
+        order = np.argsort(place, kind="stable")
+        first = np.count_nonzero(place < 0)
+        early, order = order[:first], order[first:]
+        left = np.bincount(number[early], leaving[early], k).astype(float)
+        ended = np.bincount(number, ends, k).astype(float)
         number, place, counted = number[order], place[order], counted[:, order]
         edges = np.searchsorted(place, np.arange(0, len(times) + TOGETHER, TOGETHER))
-        at_risk, score = (np.bincount(number, counted[row], k).astype(float) for row in (0, 1))
-        return cls(number, place, counted, edges, at_risk, score, len(times))
+        return cls(number, place, counted, edges, left, ended, len(times))
 
     @property
     def n_parts(self) -> int:
@@ -100,7 +158,7 @@ class _Counts:
     def part(self, part: int) -> tuple[Floats, Floats, Floats]:
         """Who is last seen, comes to the end compared and to another, by group and time."""
         rows = slice(self.edges[part], self.edges[part + 1])
-        first, k = part * TOGETHER, len(self.at_risk)
+        first, k = part * TOGETHER, len(self.left)
         width = min(TOGETHER, self.n_times - first)
         cell = self.number[rows] * width + self.place[rows] - first
         leaving, ends, others = (
@@ -108,6 +166,15 @@ class _Counts:
             for counted in self.counted[:, rows]
         )
         return leaving, ends, others
+
+
+def _states(counts: _Counts, before: _State) -> Iterator[_State]:
+    """Each group before each part of the times, and after the last."""
+    state = before._replace(at_risk=before.at_risk - counts.left)
+    yield state
+    for part in range(counts.n_parts):
+        _, state = _steps(*counts.part(part), state)
+        yield state
 
 
 class _State(NamedTuple):

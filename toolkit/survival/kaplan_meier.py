@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from statistics import NormalDist
@@ -24,18 +25,21 @@ from toolkit.survival.event_table import (
     compared,
     each_group,
     event_ranges,
-    event_table,
     stratum_keys,
 )
-from toolkit.survival.long_curves import Estimate, Told, before, observed_throughout, with_history
+from toolkit.survival.long_curves import (
+    Estimate,
+    Told,
+    before,
+    observed_throughout,
+    with_history,
+    with_parts_of_mean,
+)
+from toolkit.survival.mixing import Mixing, named
+from toolkit.survival.ranges import EventRanges
 from toolkit.survival.released import at_times, only_told, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
-from toolkit.survival.standardized import (
-    AnyClusters,
-    MixedClusters,
-    standardized,
-    with_measured_variance,
-)
+from toolkit.survival.standardized import AnyClusters, MixedClusters, with_measured_variance
 
 Interval = Literal["log-log", "log", "plain"]
 
@@ -140,20 +144,49 @@ def curves_of(
 ) -> tuple[pl.DataFrame, AnyClusters]:
     """The curve of each group, standardized where there are strata, and its clusters.
 
-    Where there are more times than one table holds, it is told at some, see `Told`. Strata and
-    clusters need every time.
+    Where there are more times than one table holds, it is told at some, see `Told`. Clusters need
+    every time.
     """
-    if not strata and cluster is None:
-        ranges = event_ranges(durations, groups)
-        told = Told(ranges, products, borders=borders, interval=interval)
-        for rows in ranges:
-            told.add(rows)
-        return of_anyone(told.table()), Clusters({})
-    curve = in_blocks(event_table(durations, groups, strata), product_limit)
-    if not strata:
-        return curve, Clusters.of(durations, groups, curve, cluster)
-    clusters = MixedClusters.of(durations, groups, strata, curve, cluster)
-    return standardized(curve, groups.keys, stratum_keys(groups, strata)), clusters
+    most = None if cluster is None else math.inf
+    ranges = event_ranges(durations, groups, strata, most=most)
+    if strata:
+        return _standardized(ranges, durations, groups, strata, cluster, borders, interval)
+    told = Told(ranges, products, borders=borders, interval=interval)
+    for rows in ranges:
+        told.add(rows)
+    curve = of_anyone(told.table())
+    return curve, Clusters.of(durations, groups, curve, cluster)
+
+
+def _standardized(
+    ranges: EventRanges,
+    durations: IntoFrame,
+    groups: Groups,
+    strata: Sequence[str],
+    cluster: str | None,
+    borders: Sequence[float],
+    interval: Estimate | None,
+) -> tuple[pl.DataFrame, MixedClusters]:
+    """The mixtures of the groups; the curves of the strata as well where means or clusters are."""
+    mixing = Mixing(ranges, groups.keys, stratum_keys(groups, strata), products)
+    told = Told(mixing, named, borders=borders, interval=interval)
+    if interval is None and cluster is None:
+        for both in ranges.with_rest():
+            told.add(mixing.mixed(*both))
+        return told.table(), MixedClusters.of_curves(mixing.weights)
+    if interval is not None and ranges.is_long:
+        borders = [*borders, *mixing.ends_of_means]
+    of_strata = Told(ranges, products, borders=borders, interval=interval)
+    for rows, rest in ranges.with_rest():
+        told.add(mixing.mixed(rows, rest))
+        of_strata.add(rows)
+    curves = of_anyone(of_strata.table())
+    if interval is not None:
+        curves = with_parts_of_mean(interval(curves))
+    behind = MixedClusters.of_curves(mixing.weights, curves)
+    if cluster is not None:
+        behind = behind.with_clusters(durations, groups, strata, curves, cluster)
+    return told.table(), behind
 
 
 def product_limit(rows: pl.DataFrame) -> pl.DataFrame:

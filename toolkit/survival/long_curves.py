@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import polars as pl
 
-from toolkit.survival.ranges import EventRanges
+from toolkit.survival.ranges import with_groups
 from toolkit.survival.risk_sets import GROUP, in_blocks
 
 MOST_STEPS = 1_000_000
@@ -65,6 +66,61 @@ def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:
     return pl.when(n > 0).then(n).cum_min().forward_fill().over(each)
 
 
+class Ranges(Protocol):
+    """What is to be known of the curves before they are computed, range by range."""
+
+    @property
+    def about(self) -> pl.DataFrame:
+        """Each curve's group and exclusions."""
+        ...
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are too many times to tell the curves at each of them."""
+        ...
+
+    @property
+    def last(self) -> float:
+        """The last time."""
+        ...
+
+    @property
+    def ends_of_means(self) -> list[float]:
+        """How far means may have to go."""
+        ...
+
+
+class Onward:
+    """An estimate that goes on from the rows before: those of each curve come in order.
+
+    Args:
+        estimate: Appends columns, beginning from `before`.
+        each: The columns that tell the curves apart.
+    """
+
+    def __init__(self, estimate: Estimate, each: Sequence[str] = (GROUP,)) -> None:
+        self._estimate, self._each = estimate, list(each)
+        self._last: pl.DataFrame | None = None
+
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Append the estimates to the rows that follow."""
+        own = rows
+        if self._last is not None:
+            own = rows.join(self._last, on=self._each, how="left", maintain_order="left")
+        known = _without(BEFORE, self._estimate(own))
+        estimates = [name for name in known.columns if name not in rows.columns]
+        self._carry(known.select(*self._each, "duration", *estimates))
+        return _without(SO_FAR, known)
+
+    def _carry(self, estimates: pl.DataFrame) -> None:
+        last = estimates.unique(self._each, keep="last").rename(
+            lambda name: name if name in self._each else name + BEFORE
+        )
+        if self._last is not None:
+            last = pl.concat([self._last, last]).unique(self._each, keep="last")
+        self._last = last
+
+
 class Told:
     """The curves of an event table: all rows of one table, chosen rows of several ranges.
 
@@ -81,7 +137,7 @@ class Told:
 
     def __init__(
         self,
-        ranges: EventRanges,
+        ranges: Ranges,
         estimate: Estimate,
         *,
         prepare: Estimate | None = None,
@@ -96,12 +152,12 @@ class Told:
         self._each = list(each)
         self._ranges, self._is_short = ranges, not ranges.is_long
         self._parts: list[pl.DataFrame] = []
-        self._last: pl.DataFrame | None = None
+        self._onward = Onward(self._with_all, each)
         if not self._is_short:
             cells = max(MOST_STEPS / max(ranges.last, 1.0) / ranges.about.height, 1.0)
             self._fineness = 2.0 ** math.floor(math.log2(cells))  # so whole times are cells' ends
             if interval is not None:
-                borders = [*borders, common_end(ranges.longest["longest"])]
+                borders = [*borders, *ranges.ends_of_means]
         near = (t + away for t in borders for away in (0.0, -1.0, _TOLERANCE, -_TOLERANCE))
         self._borders = pl.Series(sorted({*near}), dtype=pl.Float64)
 
@@ -113,35 +169,18 @@ class Told:
             )
             return
         for some in rows.iter_slices(TOGETHER):
-            self._parts.append(self._told(self._computed(self._prepare(some))))
+            self._parts.append(self._told(self._onward(self._prepare(some))))
 
-    def _computed(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The estimates of rows that follow those before, whose last ones are remembered."""
-        own = rows
-        if self._last is not None:
-            own = rows.join(self._last, on=self._each, how="left", maintain_order="left")
-        known = with_history(self._estimate(own), self._each)
-        if self._interval is not None:
-            known = _with_parts(self._interval(known))
-        known = _without(BEFORE, known)
-        estimates = [name for name in known.columns if name not in rows.columns]
-        self._carry(known.select(*self._each, "duration", *estimates))
-        return _without(SO_FAR, known)
+    def _with_all(self, rows: pl.DataFrame) -> pl.DataFrame:
+        known = with_history(self._estimate(rows), self._each)
+        return known if self._interval is None else _with_parts(self._interval(known))
 
     def table(self) -> pl.DataFrame:
         """The rows that are told, by curve and time."""
         table = pl.concat(self._parts)
         if not self._is_short:
             table = table.sort(*self._each, "duration")
-        return self._ranges.with_groups(table)
-
-    def _carry(self, estimates: pl.DataFrame) -> None:
-        last = estimates.unique(self._each, keep="last").rename(
-            lambda name: name if name in self._each else name + BEFORE
-        )
-        if self._last is not None:
-            last = pl.concat([self._last, last]).unique(self._each, keep="last")
-        self._last = last
+        return with_groups(table, self._ranges.about)
 
     def _told(self, known: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows that are told, with the counts and the sums since the row before."""
@@ -185,11 +224,6 @@ class Told:
 
 def _without(suffix: str, table: pl.DataFrame) -> pl.DataFrame:
     return table.drop(name for name in table.columns if name.endswith(suffix))
-
-
-def common_end(longest: pl.Series) -> float:
-    """The longest observation of the group whose longest is shortest, of those seen after 0."""
-    return min(longest.filter(longest > 0), default=0.0)
 
 
 def _differs(column: pl.Expr, by: int) -> pl.Expr:

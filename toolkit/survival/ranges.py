@@ -15,7 +15,7 @@ import polars as pl
 from toolkit.analyses.counting import flag, grouped
 from toolkit.analyses.engines import collected
 from toolkit.analyses.grouping import Counted
-from toolkit.survival.risk_sets import GROUP, at_risk, still_at_risk
+from toolkit.survival.risk_sets import GROUP, at_risk, before_at_risk, still_at_risk
 
 MOST_TIMES = 5_000_000
 """How many rows of an event table are read at once; a longer one is read in ranges of times."""
@@ -33,6 +33,19 @@ def between(frame: nw.LazyFrame[Any], name: str, low: float, high: float) -> nw.
     if low > -math.inf:
         frame = frame.filter(time > low)
     return frame.filter(time <= high) if high < math.inf else frame
+
+
+def with_groups(table: pl.DataFrame, about: pl.DataFrame) -> pl.DataFrame:
+    """Append what is known about the groups to rows with their numbers."""
+    of_group, left_out = table[GROUP], "^(n|key)_(excluded|undated)$"
+    keys = about.select(pl.exclude(GROUP, "^(n|key)_.*$").gather(of_group))
+    exclusions = about.select(pl.col(left_out).gather(of_group))
+    return pl.concat([keys, table, exclusions], how="horizontal")
+
+
+def common_end(longest: pl.Series) -> float:
+    """The longest observation of the group whose longest is shortest, of those seen after 0."""
+    return min(longest.filter(longest > 0), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -182,30 +195,51 @@ class EventRanges:
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         """The table of each range, without what `with_groups` adds."""
-        return self._each([])
+        return (table for table, _ in self.with_rest())
 
     def closed(self) -> Iterator[pl.DataFrame]:
         """The table of each range, in which each group has a row at the last time."""
         at = [*self.ends[:-1], self.last] if self.are_many else []
-        return map(self.with_groups, self._each(at))
+        return (self.with_groups(table) for table, _ in self.with_rest(at))
+
+    def backwards(self) -> Iterator[pl.DataFrame]:
+        """The table of each range as in `__iter__`, from the last to the first."""
+        if not self.are_many:
+            yield self._only
+            return
+        after = self._nobody
+        for low, high in reversed([*pairwise([-math.inf, *self.ends])]):
+            steps = self.read(low, high, [0.0] if low < 0 else [])
+            after = before_at_risk(steps, after)
+            yield at_risk(steps, after)
 
     def with_groups(self, table: pl.DataFrame) -> pl.DataFrame:
         """Append the group columns and the exclusions to rows with the number of the group."""
-        of_group, left_out = table[GROUP], "^(n|key)_(excluded|undated)$"
-        keys = self.about.select(pl.exclude(GROUP, "^(n|key)_.*$").gather(of_group))
-        exclusions = self.about.select(pl.col(left_out).gather(of_group))
-        return pl.concat([keys, table, exclusions], how="horizontal")
+        return with_groups(table, self.about)
 
-    def _each(self, also: Sequence[float]) -> Iterator[pl.DataFrame]:
+    def with_rest(self, also: Sequence[float] = ()) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        """The table of each range, and how many of each group are at risk after it, `n_start`."""
         if not self.are_many:
-            yield self._only
+            yield self._only, self._nobody
             return
         start = self.about
         for low, high in pairwise([-math.inf, *self.ends]):
             at = [time for time in (0.0, *also) if low < time <= high]
             steps = self.read(low, high, at)
-            yield at_risk(steps, start)
-            start = still_at_risk(steps, start)
+            both = at_risk(steps, start), still_at_risk(steps, start)
+            start = both[1]
+            del steps  # and what is yielded, so that no range is held beside the next
+            yield both
+            del both
+
+    @property
+    def _nobody(self) -> pl.DataFrame:
+        return self.about.with_columns(pl.col("^(n|key)_start$") * 0)
+
+    @property
+    def ends_of_means(self) -> list[float]:
+        """How far the means of all groups can be compared."""
+        return [common_end(self.longest["longest"])]
 
     def sizes(self, by: list[str]) -> Counted:
         """Count each group's learners, events and exclusions, whatever else it is told apart by."""

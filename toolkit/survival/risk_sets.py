@@ -78,14 +78,24 @@ def at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
 
 def still_at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
     """How many of each group are at risk after these times, as `start` for those that follow."""
+    return _moved(steps, start, 1)
+
+
+def before_at_risk(steps: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """How many of each group are at risk before these times, from how many are after them."""
+    return _moved(steps, after, -1)
+
+
+def _moved(steps: pl.DataFrame, there: pl.DataFrame, sign: int) -> pl.DataFrame:
     changes = steps.group_by(GROUP).agg(pl.col("^(n|key)_(left|entered)$").sum())
-    both = start.join(changes, on=GROUP, how="left", maintain_order="left").fill_null(0)
-    after = {}
+    both = there.join(changes, on=GROUP, how="left", maintain_order="left").fill_null(0)
+    moved = {}
     for what in _kinds(steps):
-        after[f"{what}_start"] = pl.col(f"{what}_start") - pl.col(f"{what}_left")
+        gone = pl.col(f"{what}_left")
         if "n_entered" in steps.columns:
-            after[f"{what}_start"] += pl.col(f"{what}_entered")
-    return both.select(GROUP, **after)
+            gone -= pl.col(f"{what}_entered")
+        moved[f"{what}_start"] = pl.col(f"{what}_start") - sign * gone
+    return both.select(GROUP, **moved)
 
 
 def _kinds(steps: pl.DataFrame) -> list[str]:

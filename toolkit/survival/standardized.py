@@ -1,4 +1,4 @@
-"""Curves of groups that are standardized to the same mixture of strata."""
+"""What is behind standardized curves: the variances of their strata, and their clusters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
 from toolkit.analyses.grouping import Groups
-from toolkit.errors import ArgumentError
 from toolkit.release.rounding import DIGITS
 from toolkit.survival.clusters import (
     NO_ROWS,
@@ -21,116 +20,11 @@ from toolkit.survival.clusters import (
     together,
     with_effects,
 )
+from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
+from toolkit.survival.mixing import EDGE
 
 Floats = NDArray[np.float64]
-FEWEST = 10  # learners of each group that make a stratum count: a curve of fewer soon ends
-_EDGE = 1e-9
-
-
-def standardized(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
-    """One curve per group: the mean of its curves in the strata, weighed alike in all groups.
-
-    Args:
-        curves: The curves by group and stratum, with `survival` and `greenwood`.
-        by: The group columns.
-        strata: The columns of the strata.
-
-    Returns:
-        One curve per group, its counts added up over the strata; `greenwood` is the variance over
-        the square of `survival`. It ends where that of a stratum does, and who is at risk after it
-        is censored there. The learners of strata that do not count are among the excluded.
-
-    Raises:
-        ArgumentError: No stratum counts.
-
-    Source: the weights are the strata's shares of the learners of all groups, and taken as fixed:
-    Gail & Byar (1986), Variance calculations for direct adjusted survival curves, Biometrical
-    Journal 28:587. A stratum in which all have passed adds nothing to the variance.
-    """
-    if curves.is_empty():
-        return curves.drop(strata)
-    parts = _weighed(curves, by, strata).partition_by("_number", as_dict=True)
-    return pl.concat(_mixed(parts[key], by, strata) for key in sorted(parts)).with_columns(
-        pl.col(GROUP).cast(curves.schema[GROUP])
-    )
-
-
-def _weighed(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
-    """Append each stratum's weight, null where it does not count, and the number of the group."""
-    learners = pl.col("n_events") + pl.col("n_censored")
-    sizes = curves.group_by([*by, *strata]).agg(n=learners.sum())
-    groups = sizes.select(by).unique().sort(by).with_row_index("_number")
-    weights = (
-        sizes.group_by(strata)
-        .agg(pl.col("n").sum(), n_large=(pl.col("n") >= FEWEST).sum())
-        .filter(n_large=groups.height)
-        .select(*strata, weight=pl.col("n") / pl.col("n").sum())
-    )
-    if weights.is_empty():
-        raise ArgumentError(
-            f"no stratum has at least {FEWEST} learners of each group; compare fewer groups, or "
-            "name fewer columns in strata"
-        )
-    weighed = curves.join(weights, on=strata, how="left", nulls_equal=True, maintain_order="left")
-    return weighed.join(groups, on=by, nulls_equal=True, maintain_order="left")
-
-
-def _mixed(curves: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
-    """Add up one group's curves over the strata that count."""
-    counted = curves.filter(pl.col("weight").is_not_null())
-    each = counted.partition_by(strata, maintain_order=True)
-    until = min(_known_until(part) for part in each)
-    times = counted["duration"].unique().sort().to_numpy()
-    times = times[times <= until]
-    survival, variance = np.zeros(len(times)), np.zeros(len(times))
-    kinds = ["n", "key"] if "key_events" in curves.columns else ["n"]
-    counts = {f"{what}_{of}": np.zeros(len(times), np.int64) for what in kinds for of in _OF}
-    for part in each:
-        own, weight = part["duration"].to_numpy(), part["weight"][0]
-        last = np.searchsorted(own, times, side="right") - 1
-        height = part["survival"].to_numpy()[last]
-        survival += weight * height
-        # Greenwood's sum is infinite where all have passed.
-        sums = np.where(height > 0, part["greenwood"].to_numpy()[last], 0.0)
-        variance += weight**2 * height**2 * sums
-        ahead = np.searchsorted(own, times, side="left")
-        is_own = np.append(own, np.nan)[ahead] == times
-        for name, total in counts.items():
-            values = np.append(part[name].to_numpy(), 0)[ahead]
-            total += values if name.endswith("at_risk") else np.where(is_own, values, 0)
-    survival[survival < _EDGE] = 0.0
-    for what in kinds:
-        left = counts[f"{what}_at_risk"][-1] - counts[f"{what}_events"][-1]
-        counts[f"{what}_censored"][-1] = left
-    excluded = _excluded(curves, strata, kinds)
-    about = {**curves.select(*by).row(0, named=True), GROUP: curves["_number"][0]}
-    return pl.DataFrame({"duration": times, **counts}).select(
-        *(pl.lit(value, curves.schema.get(name)).alias(name) for name, value in about.items()),
-        pl.all(),
-        *(pl.lit(value, pl.Int64).alias(name) for name, value in excluded.items()),
-        pl.Series("survival", survival),
-        pl.Series("greenwood", variance / np.where(survival > 0, survival, np.inf) ** 2),
-    )
-
-
-_OF = ("at_risk", "events", "censored")
-
-
-def _known_until(curve: pl.DataFrame) -> float:
-    return float("inf") if curve["survival"][-1] == 0 else float(curve["duration"][-1])
-
-
-def _excluded(curves: pl.DataFrame, strata: list[str], kinds: list[str]) -> dict[str, int]:
-    """How many have no duration, or are in a stratum that does not count."""
-    once = curves.unique(strata)
-    lost = curves.filter(pl.col("weight").is_null())
-    found = {}
-    for what in kinds:
-        left_out = lost.select(pl.col(f"{what}_events", f"{what}_censored").sum()).row(0)
-        found[f"{what}_excluded"] = int(once[f"{what}_excluded"].sum()) + sum(left_out)
-        found[f"{what}_undated"] = int(once[f"{what}_undated"].sum())
-    return found
 
 
 @dataclass(frozen=True)
@@ -139,10 +33,18 @@ class Mixture:
 
     A cluster's influence on the standardized curve is the sum of its influences on the curves of
     the strata, each times its weight; the weights are taken as fixed.
+
+    Attributes:
+        weights: Of each stratum.
+        strata: Their numbers.
+        curves: Where means are compared.
+        parts: Where rows belong to clusters.
     """
 
-    parts: Sequence[Part]
     weights: Sequence[float]
+    strata: Sequence[int]
+    curves: Sequence[Curve] = ()
+    parts: Sequence[Part] = ()
 
     @property
     def n_clusters(self) -> float:
@@ -180,8 +82,8 @@ class Mixture:
 
     def error_of_mean(self, horizon: float, total: int) -> float:
         """The standard error of the mean below the standardized curve; `total` as above or 0."""
-        each = zip(self.parts, self.weights, strict=True)
-        variance = sum(weight**2 * part.variance_of_mean(horizon) for part, weight in each)
+        each = zip(self.curves, self.weights, strict=True)
+        variance = sum(weight**2 * curve.variance_of_mean(horizon) for curve, weight in each)
         if total == 0:
             return float(np.sqrt(variance))
         of_clusters = np.array([np.sum(self.influences_on_mean(horizon, total) ** 2)])
@@ -210,36 +112,43 @@ class MixedClusters:
     is_released: bool = False
 
     @classmethod
-    def of(
-        cls,
+    def of_curves(
+        cls, weights: Mapping[int, Mapping[int, float]], curves: pl.DataFrame | None = None
+    ) -> MixedClusters:
+        """What is behind mixtures of independent rows.
+
+        Args:
+            weights: Of each group, the weights of its strata, as `Mixing` has them.
+            curves: Those of the strata, with the parts of their means where these are compared.
+        """
+        own = {} if curves is None or "_area" not in curves.columns else _by_number(curves)
+        known = {number: Curve.of(curve) for number, curve in own.items()}
+        return cls(
+            {
+                group: Mixture([*of.values()], [*of], [known[i] for i in of if i in known])
+                for group, of in weights.items()
+            }
+        )
+
+    def with_clusters(
+        self,
         durations: IntoFrame,
         groups: Groups,
         strata: Sequence[str],
         curves: pl.DataFrame,
-        cluster: str | None,
+        cluster: str,
     ) -> MixedClusters:
-        """Find the clusters of the rows from which these curves by stratum were estimated."""
-        if curves.is_empty():
-            return cls({})
-        keys = stratum_keys(groups, strata)
-        weighed = _weighed(curves, groups.keys, keys).filter(pl.col("weight").is_not_null())
-        numbers = weighed.select(*groups.keys, *keys, GROUP).unique()
-        of_stratum, total = {}, 0
-        if cluster is not None:
-            rows = clustered_rows(durations, groups, strata, cluster)
-            numbered = rows.join(numbers, on=[*groups.keys, *keys], nulls_equal=True)
-            of_stratum, total = (
-                numbered.partition_by(GROUP, as_dict=True),
-                rows["cluster"].n_unique(),
-            )
+        """The same with the clusters of the rows from which these curves were estimated."""
+        rows = clustered_rows(durations, groups, strata, cluster)
+        keys = [*groups.keys, *stratum_keys(groups, strata)]
+        numbers = curves.select(*keys, GROUP).unique()
+        of_stratum = _by_number(rows.join(numbers, on=keys, nulls_equal=True))
+        curve_of = _by_number(curves)
         found = {}
-        for (number,), curves_of in weighed.partition_by("_number", as_dict=True).items():
-            parts = curves_of.partition_by(GROUP, as_dict=True)
-            found[number] = Mixture(
-                [Part.of(curve, of_stratum.get(key, NO_ROWS)) for key, curve in parts.items()],
-                [curve["weight"][0] for curve in parts.values()],
-            )
-        return cls(found, total)
+        for group, of in self.groups.items():
+            parts = [Part.of(curve_of[i], of_stratum.get(i, NO_ROWS)) for i in of.strata]
+            found[group] = replace(of, parts=parts)
+        return replace(self, groups=found, total=rows["cluster"].n_unique())
 
     @property
     def are_there(self) -> bool:
@@ -290,10 +199,16 @@ class MixedClusters:
 AnyClusters = Clusters | MixedClusters
 
 
+def _by_number(table: pl.DataFrame) -> dict[int, pl.DataFrame]:
+    """The rows of each group or stratum, by its number."""
+    parts = table.partition_by(GROUP, as_dict=True)
+    return {number: part for (number,), part in parts.items()}
+
+
 def with_measured_variance(told: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFrame:
     """Put the variance measured on the records, in two digits, to a curve that is released."""
     measured = curve.select(
-        GROUP, (pl.col("duration") - _EDGE).alias("_at"), _measured="greenwood"
+        GROUP, (pl.col("duration") - EDGE).alias("_at"), _measured="greenwood"
     ).sort("_at")
     joined = (
         told.with_row_index("_row")

@@ -27,7 +27,8 @@ from toolkit.survival.kaplan_meier import (
     products,
     with_interval,
 )
-from toolkit.survival.long_curves import Told, common_end, with_parts_of_mean
+from toolkit.survival.long_curves import Told, with_parts_of_mean
+from toolkit.survival.ranges import common_end
 from toolkit.survival.released import only_told, released_sizes, released_table
 
 _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}

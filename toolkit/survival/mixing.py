@@ -1,0 +1,184 @@
+"""Curves of groups that are standardized to the same mixture of strata."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from toolkit.errors import ArgumentError
+from toolkit.survival.long_curves import Estimate, Onward
+from toolkit.survival.ranges import EventRanges
+from toolkit.survival.risk_sets import GROUP
+
+Floats = NDArray[np.float64]
+FEWEST = 10  # learners of each group that make a stratum count: a curve of fewer soon ends
+EDGE = 1e-9
+_ESTIMATES = {"_survival": "survival", "_greenwood": "greenwood"}
+
+
+class Mixing:
+    """One curve per group: the mean of its curves in the strata, weighed alike in all groups.
+
+    The counts are added up over the strata. A curve ends where that of a stratum does, and who is
+    at risk after it is censored there. The learners of strata that do not count are among the
+    excluded.
+
+    Args:
+        ranges: The event table by group and stratum.
+        by: The group columns.
+        strata: The columns of the strata.
+        products: Appends the product-limit estimate and Greenwood's sum.
+
+    Attributes:
+        about: Each group's number, columns and exclusions.
+        weights: Of each group, the weights of the strata that count, by their numbers in `ranges`.
+
+    Raises:
+        ArgumentError: No stratum counts.
+
+    Source: the weights are the strata's shares of the learners of all groups, and taken as fixed:
+    Gail & Byar (1986), Variance calculations for direct adjusted survival curves, Biometrical
+    Journal 28:587. A stratum in which all have passed adds nothing to the variance.
+    """
+
+    def __init__(
+        self, ranges: EventRanges, by: list[str], strata: list[str], products: Estimate
+    ) -> None:
+        self._ranges, self._products = ranges, Onward(products)
+        both = _weighed(ranges.about, by, strata)
+        self.about = _of_groups(both, by)
+        counted = both.drop_nulls("weight").join(ranges.longest, on=GROUP, maintain_order="left")
+        self.weights = {
+            number: dict(part.select(GROUP, "weight").rows())
+            for (number,), part in counted.partition_by("_number", as_dict=True).items()
+        }
+        self._ends = counted["longest"]
+        self._strata = counted.select(GROUP, "_number", "weight", "longest")
+        self._until = np.full(self.about.height, np.inf)
+        # What each stratum makes of its group's curve, and of the variance, so far.
+        self._height, self._variance = np.zeros((2, both.height))
+        self._height[counted[GROUP].to_numpy()] = counted["weight"].to_numpy()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are too many times to tell the curves at each of them."""
+        return self._ranges.is_long
+
+    @property
+    def last(self) -> float:
+        """The last time."""
+        return self._ranges.last
+
+    @property
+    def ends_of_means(self) -> list[float]:
+        """Where the curves of the strata end, and so those of the groups."""
+        return self._ends.unique().to_list()
+
+    def mixed(self, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
+        """The next range as an event table of the groups, with the estimates that `named` names.
+
+        Args:
+            rows: The rows of the groups and strata.
+            rest: How many of each are at risk after them, `n_start`.
+        """
+        counts = [name for name in rows.columns if name.endswith(("_events", "_censored"))]
+        counts += [name for name in rows.columns if name.endswith("_at_risk")]
+        names = [GROUP, "duration", *counts, *_ESTIMATES]
+        found = [pl.DataFrame(schema={name: rows.schema.get(name, pl.Float64) for name in names})]
+        own = rows.join(self._strata, on=GROUP, maintain_order="left")
+        for (number,), part in own.partition_by("_number", as_dict=True).items():
+            found.append(self._mixed(number, part, rest).select(names))
+        return pl.concat(found)
+
+    def _mixed(self, number: int, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
+        """The rows of one group, in which each stratum's are in order."""
+        known = self._products(rows)
+        stratum, time = rows[GROUP].to_numpy(), rows["duration"].to_numpy()
+        survival, greenwood = known["survival"].to_numpy(), known["greenwood"].to_numpy()
+        height = rows["weight"].to_numpy() * survival
+        # Greenwood's sum is infinite where all have passed.
+        variance = height**2 * np.where(survival > 0, greenwood, 0.0)
+        is_end = (survival > 0) & (time == rows["longest"].to_numpy())
+        until = self._until[number] = min(self._until[number], time[is_end].min(initial=np.inf))
+        order = np.argsort(time, kind="stable")
+        times, first = np.unique(time[order], return_index=True)
+        last = np.append(first[1:], len(time)) - 1
+        curve, spread = (
+            self._added_up(number, so_far, stratum, values, order)[last]
+            for so_far, values in ((self._height, height), (self._variance, variance))
+        )
+        curve[curve < EDGE] = 0.0
+        counts = {
+            name: np.add.reduceat(rows[name].to_numpy()[order], first)
+            for name in rows.columns
+            if name.endswith(("_events", "_censored"))
+        }
+        for what in ("n", "key") if "key_events" in rows.columns else ("n",):
+            at_risk, left = rows[f"{what}_at_risk"].to_numpy(), rest[f"{what}_start"].to_numpy()
+            still = np.where(_is_last(stratum), left[stratum], np.roll(at_risk, -1))
+            gone = np.cumsum((at_risk - still)[order])
+            there = left[[*self.weights[number]]].sum() + gone[-1] - np.append(0, gone)[first]
+            counts[f"{what}_at_risk"] = there
+            censored, ended = counts[f"{what}_censored"], there - counts[f"{what}_events"]
+            counts[f"{what}_censored"] = np.where(times == until, ended, censored)
+        table = pl.DataFrame({"duration": times, **counts}).with_columns(
+            pl.lit(number, pl.UInt32).alias(GROUP),
+            _survival=curve,
+            _greenwood=spread / np.where(curve > 0, curve, np.inf) ** 2,
+        )
+        return table.filter(pl.col("duration") <= until)
+
+    def _added_up(
+        self,
+        number: int,
+        so_far: Floats,
+        stratum: NDArray[np.uint32],
+        values: Floats,
+        order: NDArray[np.intp],
+    ) -> Floats:
+        """The sum over the strata after each row, in this order; `so_far` goes on with it."""
+        is_last = _is_last(stratum)
+        before = np.where(np.roll(is_last, 1), so_far[stratum], np.roll(values, 1))
+        sums = so_far[[*self.weights[number]]].sum() + np.cumsum((values - before)[order])
+        so_far[stratum[is_last]] = values[is_last]
+        return np.asarray(sums, np.float64)
+
+
+def named(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `Mixing.mixed` with their estimates."""
+    return rows.rename(_ESTIMATES)
+
+
+def _is_last(stratum: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Whether a row is the last of its stratum."""
+    return np.append(stratum[1:] != stratum[:-1], [True])
+
+
+def _weighed(about: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
+    """Append each stratum's weight, null where it does not count, and the number of the group."""
+    n = pl.col("n_learners")
+    groups = about.select(by).unique().sort(by).with_row_index("_number")
+    weights = (
+        about.group_by(strata)
+        .agg(n.sum(), n_large=(n >= FEWEST).sum())
+        .filter(n_large=groups.height)
+        .select(*strata, weight=n / n.sum())
+    )
+    if weights.is_empty() and not about.is_empty():
+        raise ArgumentError(
+            f"no stratum has at least {FEWEST} learners of each group; compare fewer groups, or "
+            "name fewer columns in strata"
+        )
+    weighed = about.join(weights, on=strata, how="left", nulls_equal=True, maintain_order="left")
+    return weighed.join(groups, on=by, nulls_equal=True, maintain_order="left")
+
+
+def _of_groups(weighed: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Each group's columns and exclusions, among them who is in a stratum that does not count."""
+    sums = [pl.col("^(n|key)_undated$").sum()]
+    for what in ("n", "key") if "key_learners" in weighed.columns else ("n",):
+        lost = pl.when(pl.col("weight").is_null()).then(f"{what}_learners").otherwise(0)
+        sums.append((pl.col(f"{what}_excluded") + lost).sum())
+    groups = weighed.group_by("_number").agg(pl.col(by).first(), *sums).sort("_number")
+    return groups.rename({"_number": GROUP})
