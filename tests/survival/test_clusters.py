@@ -1,5 +1,7 @@
 """Learners in several courses beside the robust tests of R; see `references/clustered.R`."""
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import toolkit as tk
+from toolkit.survival import event_table, ranges
 
 FOLDER = Path(__file__).parents[1] / "references"
 TESTS = pl.read_csv(FOLDER / "clustered_logrank.csv").rows(named=True)
@@ -292,6 +295,41 @@ def test_a_row_without_a_cluster_is_refused() -> None:
     rows = learners().with_columns(pl.when(pl.col("id") > 1).then("id").alias("id"))
     with pytest.raises(tk.errors.SchemaError, match="rows have no `id`"):
         tk.logrank(rows, by="mode", cluster="id")
+
+
+def test_blocks_of_clusters_give_what_all_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = learners("continuous")
+    options = {"by": "mode", "strata": "stratum", "cluster": "id"}
+    whole = tk.logrank(rows, **options).frame["statistic"][0]
+    monkeypatch.setattr(import_module("toolkit.survival.logrank"), "PARTS_TOGETHER", 40)
+    assert tk.logrank(rows, **options).frame["statistic"][0] == pytest.approx(whole, rel=1e-12)
+
+
+CLUSTERED: dict[str, Callable[..., tk.Result]] = {
+    "curves": lambda rows: tk.kaplan_meier(rows, by="mode", cluster="id"),
+    "curves in strata": lambda rows: tk.kaplan_meier(
+        rows, by="mode", strata="stratum", cluster="id"
+    ),
+    "summary": lambda rows: tk.survival_summary(rows, cluster="id"),
+    "means": lambda rows: tk.survival.rmst_difference(rows, by="mode", cluster="id"),
+    "shares": lambda rows: tk.survival.milestone_difference(rows, by="mode", at=9, cluster="id"),
+    "incidence": lambda rows: tk.survival.cumulative_incidence(rows, cluster="id"),
+    "log-rank": lambda rows: tk.logrank(rows, by="mode", cluster="id"),
+    "log-rank of pairs": lambda rows: tk.survival.logrank_pairs(rows, by="mode", cluster="id"),
+}
+
+
+@pytest.mark.parametrize("name", CLUSTERED)
+def test_more_rows_than_can_be_held_with_their_clusters_are_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = learners().with_columns(end=pl.when("event").then(pl.lit("passed")))
+    monkeypatch.setattr(ranges, "MOST_TIMES", 100)
+    with pytest.raises(tk.errors.ArgumentError, match=r"cluster='id'.*whole=True"):
+        CLUSTERED[name](rows.with_columns(pl.col("duration") + pl.int_range(pl.len()) / 1e6))
+    monkeypatch.setattr(event_table, "MOST_CLUSTERED", rows.height - 1)
+    with pytest.raises(tk.errors.ArgumentError, match=r"cluster='id'.*drawn at random"):
+        CLUSTERED[name](rows)
 
 
 @pytest.mark.slow

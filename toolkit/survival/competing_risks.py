@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -25,6 +24,7 @@ from toolkit.survival.event_table import (
     GROUP,
     compared,
     event_ranges,
+    ranges_of,
     refuse_many,
     stratum_keys,
 )
@@ -101,8 +101,7 @@ def cumulative_incidence(
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
     ends = ends_of(durations)
-    most = None if cluster is None else math.inf  # clusters need all times at once
-    ranges = event_ranges(durations, groups, (), ends, most=most)
+    ranges = ranges_of(durations, groups, (), ends, cluster=cluster)
     told = Told(
         ranges,
         partial(_incidence, each=each),

@@ -28,7 +28,7 @@ from toolkit.survival.included import (
     refuse_impossible,
     refuse_undated,
 )
-from toolkit.survival.ranges import Cutting, EventRanges, between
+from toolkit.survival.ranges import MOST_TIMES, Cutting, EventRanges, between
 from toolkit.survival.risk_sets import GROUP as GROUP
 from toolkit.survival.risk_sets import in_order
 
@@ -36,6 +36,9 @@ TIMES_TOGETHER = 2_500_000
 """How many rows Polars groups by time at once, where nearly each may have a time of its own."""
 
 MOST_GROUPS = 300
+
+MOST_CLUSTERED = 20_000_000
+"""How many rows are held at once with the clusters they belong to."""
 
 
 def compared(by: By, strata: By, result: Table | None) -> tuple[Groups, list[str]]:
@@ -114,8 +117,6 @@ def event_ranges(
     groups: Groups,
     strata: Sequence[str] = (),
     ends: Sequence[str] = (),
-    *,
-    most: float | None = None,
 ) -> EventRanges:
     """Count who is at risk, who passes and who is censored at each distinct time.
 
@@ -129,7 +130,6 @@ def event_ranges(
         strata: Columns to tell apart inside a group.
         ends: Ends to count at each time, each in a column of `columns_of_ends`. Then any end is
             an event.
-        most: The most rows of a range; by default `MOST_TIMES`.
 
     Returns:
         The table, in ranges of times where it is long. Its columns are the group columns, called
@@ -152,7 +152,7 @@ def event_ranges(
     refuse_impossible(whole)
     refuse_undated(whole, groups)
     keys = _numbered(whole, by)
-    cutting = Cutting(frame, included_only(columns), int(whole["n_learners"].sum()), most)
+    cutting = Cutting(frame, included_only(columns), int(whole["n_learners"].sum()))
 
     def read(low: float, high: float, at: Sequence[float]) -> pl.DataFrame:
         is_short = cutting.n_rows > cutting.limit and (low, high) == (-math.inf, math.inf)
@@ -176,6 +176,37 @@ def event_ranges(
         longest,
         cutting,
     )
+
+
+def ranges_of(
+    durations: IntoFrame,
+    groups: Groups,
+    strata: Sequence[str] = (),
+    ends: Sequence[str] = (),
+    *,
+    cluster: str | None,
+) -> EventRanges:
+    """The event table, as one of all times at once where rows belong to clusters.
+
+    Raises:
+        ArgumentError: There are too many times, or rows, to hold them with their clusters.
+    """
+    ranges = event_ranges(durations, groups, strata, ends)
+    if cluster is None:
+        return ranges
+    n = ranges.cutting.n_rows
+    if n > MOST_CLUSTERED:
+        raise ArgumentError(
+            f"cluster={cluster!r} holds all rows in memory, {MOST_CLUSTERED:,} at most, and there "
+            f"are {n:,}. Give it the rows of some clusters, such as learners drawn at random, or "
+            "some groups, or leave it out: intervals are then those of independent rows"
+        )
+    if ranges.are_many:
+        raise ArgumentError(
+            f"cluster={cluster!r} holds all times in memory, {MOST_TIMES:,} at most, and {n:,} "
+            "rows have more. Round them up to whole days: time_to_pass(…, whole=True)"
+        )
+    return ranges.at_once()
 
 
 def _longest(frame: nw.LazyFrame[Any], by: list[str], columns: Collection[str]) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from statistics import NormalDist
@@ -24,7 +23,7 @@ from toolkit.survival.event_table import (
     GROUP,
     compared,
     each_group,
-    event_ranges,
+    ranges_of,
     stratum_keys,
 )
 from toolkit.survival.long_curves import (
@@ -147,8 +146,7 @@ def curves_of(
     Where there are more times than one table holds, it is told at some, see `Told`. Clusters need
     every time.
     """
-    most = None if cluster is None else math.inf
-    ranges = event_ranges(durations, groups, strata, most=most)
+    ranges = ranges_of(durations, groups, strata, cluster=cluster)
     if strata:
         return _standardized(ranges, durations, groups, strata, cluster, borders, interval)
     told = Told(ranges, products, borders=borders, interval=interval)

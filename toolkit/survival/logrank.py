@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -22,14 +21,21 @@ from toolkit.survival.event_table import (
     GROUP,
     clustered_rows,
     compared,
-    event_ranges,
     layers,
+    ranges_of,
     refuse_many,
     renumbered,
     stratum_keys,
 )
 from toolkit.survival.ranges import EventRanges
-from toolkit.survival.score_test import Scores, ScoreTest, released_test, score_test, with_test
+from toolkit.survival.score_test import (
+    OfClusters,
+    Scores,
+    ScoreTest,
+    released_test,
+    score_test,
+    with_test,
+)
 
 Floats = NDArray[np.float64]
 
@@ -78,8 +84,7 @@ def logrank(
         [('audit', 3, 4.85), ('verified', 3, 1.15)]
     """
     groups, names = compared(by, strata, LOGRANK)
-    most = None if cluster is None else math.inf  # clusters need all times at once
-    ranges = event_ranges(durations, groups, names, most=most)
+    ranges = ranges_of(durations, groups, names, cluster=cluster)
     counted = ranges.sizes(groups.keys)
     refuse_many(counted.n, groups)
     within = stratum_keys(groups, names)
@@ -138,8 +143,7 @@ def logrank_pairs(
     """
     groups, names = compared(by, strata, None)
     keys, within = groups.keys, stratum_keys(groups, names)
-    most = None if cluster is None else math.inf  # clusters need all times at once
-    ranges = event_ranges(durations, groups, names, most=most)
+    ranges = ranges_of(durations, groups, names, cluster=cluster)
     counted = ranges.sizes(keys)
     refuse_many(counted.n, groups)
     learners = None if cluster is None else clustered_rows(durations, groups, names, cluster)
@@ -203,13 +207,14 @@ def _scores_of(
             rows = renumbered(_only(table, groups.select(keys)), keys)
             for total, added in zip(own, _scores(rows, within, groups.height), strict=True):
                 total += added
-    parts: Sequence[Floats | None] = [None] * len(chosen)
-    if learners is not None:
-        parts = [
-            _parts(_only(learners, own), renumbered(_only(ranges.only, own), keys), keys, within)
-            for own in (groups.select(keys) for groups in chosen)
-        ]
-    return [Scores(*own, part) for own, part in zip(sums, parts, strict=True)]
+    if learners is None:
+        return [Scores(*own) for own in sums]
+    found = []
+    for groups, own in zip(chosen, sums, strict=True):
+        told = groups.select(keys)
+        table = renumbered(_only(ranges.only, told), keys)
+        found.append(Scores(*own, _of_clusters(_only(learners, told), table, keys, within)))
+    return found
 
 
 def _only(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
@@ -217,22 +222,30 @@ def _only(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     return rows.join(groups, on=groups.columns, nulls_equal=True, how="semi", maintain_order="left")
 
 
-def _parts(rows: pl.DataFrame, table: pl.DataFrame, by: list[str], strata: list[str]) -> Floats:
-    """Each cluster's part in each group's score: a row a cluster.
+def _of_clusters(
+    rows: pl.DataFrame, table: pl.DataFrame, by: list[str], strata: list[str]
+) -> OfClusters:
+    """How each group's score varies from cluster to cluster.
 
     A learner's part in the score of group j is 1 if in j, less the share of j among those at risk,
     where the learner passes; less the same difference at each time at risk, weighed by d / n.
     """
     numbers = table.select(*by, GROUP).unique()
-    rows = rows.join(numbers, on=by, nulls_equal=True, maintain_order="left")
-    rows = rows.with_columns(cluster=pl.col("cluster").rank("dense") - 1)
-    found = np.zeros((rows["cluster"].n_unique(), numbers[GROUP].n_unique()))
-    for layer in layers(table, strata):
-        own = rows
-        if strata:
-            own = rows.join(layer.select(strata).head(1), on=strata, how="semi", nulls_equal=True)
-        _add_parts(found, own, _RiskSets.of(layer))
-    return found
+    k = numbers.height
+    rows = rows.join(numbers, on=by, nulls_equal=True).with_columns(pl.col("cluster").rank("dense"))
+    n, together = rows["cluster"].n_unique(), max(1, PARTS_TOGETHER // max(k, 1))
+    parted = layers(table, strata)
+    sets = [(layer.select(strata).head(1), _RiskSets.of(layer)) for layer in parted]
+    covariance = np.zeros((k, k))
+    for first in range(1, n + 1, together):
+        some = rows.filter(pl.col("cluster").is_between(first, first + together - 1))
+        some = some.with_columns(pl.col("cluster") - first)
+        found = np.zeros((min(together, n + 1 - first), k))
+        for stratum, of_stratum in sets:
+            own = some.join(stratum, on=strata, how="semi", nulls_equal=True) if strata else some
+            _add_parts(found, own, of_stratum)
+        covariance += found.T @ found
+    return OfClusters(n, covariance)
 
 
 def _add_parts(found: Floats, rows: pl.DataFrame, sets: _RiskSets) -> None:
@@ -268,6 +281,8 @@ def _scores(table: pl.DataFrame, strata: list[str], k: int) -> tuple[Floats, Flo
     return observed, expected, covariance
 
 
+PARTS_TOGETHER = 50_000_000
+"""How many parts, of clusters in groups' scores, are held at once."""
 _FEW_GROUPS = 20
 _PAIRS_TOGETHER = 300_000
 

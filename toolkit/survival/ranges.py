@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -176,6 +176,10 @@ class EventRanges:
     def are_many(self) -> bool:
         """Whether there are several ranges."""
         return len(self.ends) > 1
+
+    def at_once(self) -> EventRanges:
+        """The same as one table that is told at every time."""
+        return replace(self, cutting=replace(self.cutting, most=math.inf))
 
     @property
     def is_long(self) -> bool:

@@ -16,6 +16,18 @@ from toolkit.release.rounding import DIGITS, ROUNDING
 Floats = NDArray[np.floating]
 
 
+class OfClusters(NamedTuple):
+    """How the scores vary from cluster to cluster.
+
+    Attributes:
+        n: How many clusters there are.
+        covariance: The products of each cluster's parts in two scores, added up over the clusters.
+    """
+
+    n: int
+    covariance: Floats
+
+
 class Scores(NamedTuple):
     """What a test of some groups is made of.
 
@@ -23,13 +35,13 @@ class Scores(NamedTuple):
         observed: The events of each group.
         expected: Those expected were the groups alike.
         covariance: Of observed less expected; the diagonal is left to `score_test`.
-        by_cluster: Where learners come in clusters, each cluster's part in each score.
+        of_clusters: Where learners come in clusters.
     """
 
     observed: Floats
     expected: Floats
     covariance: Floats
-    by_cluster: Floats | None = None
+    of_clusters: OfClusters | None = None
 
 
 class ScoreTest(NamedTuple):
@@ -58,11 +70,10 @@ def score_test(scores: Scores, told: Sequence[int] | None = None) -> ScoreTest:
     the variance of the rounding. So the test rejects no more often than it should, and its figures
     say no more of the numbers of events than the released do.
 
-    Where learners come in clusters, `by_cluster` holds each cluster's part in each score, a row a
-    cluster, and the covariance of the clusters takes the place of that of independent learners. A
-    few clusters vary less about their own mean than they do in truth: as in the intervals, the
-    variance is taken G / (G - 1) times, and p from F with G - 1 degrees (Cameron & Miller 2015,
-    Journal of Human Resources 50:317, section VI).
+    Where learners come in clusters, the covariance of these takes the place of that of independent
+    learners. A few clusters vary less about their own mean than they do in truth: as in the
+    intervals, the variance is taken G / (G - 1) times, and p from F with G - 1 degrees (Cameron &
+    Miller 2015, Journal of Human Resources 50:317, section VI).
 
     The scores of groups that are at risk beside one another sum to 0, so one of the groups says
     nothing that the others do not: the degrees are one less than there are groups. A group that
@@ -72,7 +83,7 @@ def score_test(scores: Scores, told: Sequence[int] | None = None) -> ScoreTest:
     not 0, never from a numeric rank; the variances are taken as minus their sums, because the
     difference of large numbers that defines them cancels in a large group beside small ones.
     """
-    observed, expected, covariance, by_cluster = scores
+    observed, expected, covariance, of_clusters = scores
     between = covariance.copy()
     np.fill_diagonal(between, 0.0)
     n_sets, of_set = connected_components(between != 0, directed=False)
@@ -80,22 +91,20 @@ def score_test(scores: Scores, told: Sequence[int] | None = None) -> ScoreTest:
     largest = [max(np.flatnonzero(of_set == i), key=variances.__getitem__) for i in range(n_sets)]
     kept = np.setdiff1d(np.arange(len(observed)), largest)
     is_compared = (between != 0).any(axis=1).tolist()
-    full = between + np.diag(variances)
-    if by_cluster is not None:
-        full = by_cluster.T @ by_cluster
+    full = between + np.diag(variances) if of_clusters is None else of_clusters.covariance
     if told is not None:
         observed, expected, full = _as_told(scores, full, np.array(told, float), of_set)
     found = is_compared, expected.tolist()
     # Too few clusters do not tell how they vary.
-    if not len(kept) or (by_cluster is not None and len(by_cluster) <= len(kept)):
+    if not len(kept) or (of_clusters is not None and of_clusters.n <= len(kept)):
         return ScoreTest(None, len(kept), None, *found)
     score, within = (observed - expected)[kept], full[np.ix_(kept, kept)]
     chi_squared = float(score @ np.linalg.solve(within, score))
-    if by_cluster is None:
+    if of_clusters is None:
         p_value = chdtrc(len(kept), chi_squared)
     else:
-        others = len(by_cluster) - 1
-        ratio = chi_squared / len(kept) * others / len(by_cluster)
+        others = of_clusters.n - 1
+        ratio = chi_squared / len(kept) * others / of_clusters.n
         p_value = fdtrc(len(kept), others, ratio)
     return ScoreTest(chi_squared, len(kept), float(p_value), *found)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import get_args
@@ -18,7 +17,7 @@ from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.clusters import Clusters
 from toolkit.survival.curve_statistics import Curve
-from toolkit.survival.event_table import GROUP, each_group, event_ranges, sizes
+from toolkit.survival.event_table import GROUP, each_group, ranges_of, sizes
 from toolkit.survival.kaplan_meier import (
     Interval,
     a_list_of_times,
@@ -94,8 +93,7 @@ def survival_summary(
     if horizon is not None:
         horizon = a_number(horizon, name="horizon", above=0)
     one_of(distribution, get_args(Distribution), name="distribution")
-    most = None if cluster is None else math.inf  # clusters need all times at once
-    ranges = event_ranges(durations, asked, most=most)
+    ranges = ranges_of(durations, asked, cluster=cluster)
     borders = [*marks, *([] if horizon is None else [horizon])]
     interval = partial(with_interval, level=level, ci=ci)
     told, reverse_told = (
