@@ -97,19 +97,22 @@ def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
 
 
 def number_of_rows(rows: nw.LazyFrame[Any]) -> int:
-    """How many rows there are, where Polars can read a slice of them without all before; else 0.
+    """How many rows there are, where Polars can read a slice of them without all before; else 0."""
+    native = rows.to_native()
+    return int(native.select(pl.len()).collect().item()) if is_read_by_row(native) else 0
+
+
+def is_read_by_row(native: Any) -> bool:
+    """Whether Polars can read some of these rows without the others.
 
     That is so of files and of frames in memory, of which columns are computed row by row: there
     the plan has no step but these. A join would be computed anew for each slice.
     """
-    native = rows.to_native()
     if not isinstance(native, pl.LazyFrame):
-        return 0
+        return False
     plan = native.slice(1, 1).explain()
     steps = {line.strip().partition(" ")[0] for line in plan.splitlines()} - {""}
-    if any(step[0].isupper() and step not in _ROW_BY_ROW for step in steps):
-        return 0
-    return int(native.select(pl.len()).collect().item())
+    return not any(step[0].isupper() and step not in _ROW_BY_ROW for step in steps)
 
 
 def slice_of(rows: nw.LazyFrame[Any], start: int, length: int) -> nw.LazyFrame[Any]:

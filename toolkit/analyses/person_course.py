@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
 from typing import Any, Literal, TypeVar
@@ -11,8 +11,9 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import Frame, counted, flag, lazily
-from toolkit.analyses.engines import is_in_memory, planned_apart, with_microseconds
+from toolkit.analyses.engines import collected, is_in_memory, planned_apart, with_microseconds
 from toolkit.analyses.grouping import Groups, count_by
+from toolkit.analyses.ranges import ranges, read_in_parts
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
@@ -46,6 +47,8 @@ PARTS = {
 MICROSECONDS_A_DAY = 86_400_000_000
 MOMENTS = {"_created": "created", "_passed": "passed_timestamp"}
 OF_RIGHT = "_of_right"
+MOST_JOINED = 1_500_000
+"""How many records of all resources together Polars joins at once, where it reads files."""
 
 # The record that counts as the latest of several: the greatest in the first column, then in the
 # next. Completion has no date; content once completed stays so, hence the highest is the latest.
@@ -70,7 +73,8 @@ def person_course(
 
     The join keeps every record of each; `in_grades`, `in_enrollments` and `in_completion` say
     which had it (`match_counts` counts them). Rows come in the order of grades, then of what only
-    enrollments had, then of what only completion had. A course's name is filled in where only
+    enrollments had, then of what only completion had; more than a million of a LazyFrame so for
+    each range of usernames, the ranges in order. A course's name is filled in where only
     other learners' records carry it.
 
     Who passed is decided here, by `pass_rule`, for every analysis. By default a pass is any letter
@@ -83,6 +87,10 @@ def person_course(
     duplicates; with `duplicates="latest"` nothing, but for the courses if each has a mark. Engines
     other than Polars promise no order of rows, and cannot compute `record_key`: their frames lack
     it, and the rounding of what is released is drawn by the group.
+
+    Of many rows in files, Polars joins a range of learners at a time, in memory that does not grow
+    with the rows. Learners and courses are then read beforehand, and each range is looked for in
+    the files: quickly where they are sorted by username, as a snapshot's are.
 
     Args:
         grades: The frame of `load_grades`, or None; likewise the next two. Email is not needed.
@@ -129,21 +137,21 @@ def person_course(
             "person_course needs frames of one kind, one at least; got "
             + (", ".join(kinds) or "none")
         )
-    resources = {
-        name: _resource(frame, RESOURCES[name], duplicates) for name, frame in given.items()
-    }
-    if GRADES.name in resources:
-        if isinstance(pass_rule, Mapping):
-            _require_marks(resources[GRADES.name], pass_rule)
-        resources[GRADES.name] = resources[GRADES.name].with_columns(passed=passed)
-    joined = reduce(_full_join, resources.values())
+    wanted = {name: _wanted(frame, RESOURCES[name]) for name, frame in given.items()}
+    parts = list(_by_learners(wanted))
+    if duplicates is None:
+        for name in wanted:
+            _refuse_duplicates([part[name] for part in parts], name)
+    if GRADES.name in wanted and isinstance(pass_rule, Mapping):
+        _require_marks(wanted[GRADES.name], pass_rule)
+    resources = [
+        {name: _resource(rows, name, passed, duplicates) for name, rows in part.items()}
+        for part in parts
+    ]
+    courses = _courses(resources)
     rule, seen = nw.lit(pass_rule_in_words(pass_rule)), nw.lit(moment)
-    rows = joined.with_columns(*_absent(joined), as_of=seen, pass_rule=rule)
-    rows = rows.join(_courses(resources), on="course_id", how="left")
-    rows = _derived(_in_order(rows), in_microseconds(moment))
-    there = rows.collect_schema().names()
-    rows = planned_apart(rows.select(name for name in PERSON_COURSE.names if name in there))
-    native = rows.to_native()
+    joined = [_joined(part, courses, rule, seen, in_microseconds(moment)) for part in resources]
+    native = joined[0] if len(joined) == 1 else read_in_parts(joined)
     made: F = native.collect() if is_in_memory(next(iter(given.values()))) else native
     return made
 
@@ -181,40 +189,72 @@ def match_counts(pc: Frame) -> Result:
     return result.sort("n_records", *by, descending=[True, False, False, False], nulls_last=True)
 
 
-def _resource(frame: Any, table: Table, duplicates: Literal["latest"] | None) -> Rows:
-    """The resource: without email, one row a key, flagged as present, in Polars numbered."""
+def _wanted(frame: Any, table: Table) -> Rows:
+    """The resource without email, which is not needed."""
     rows = lazily(frame)
     wanted = [name for name in table.names if name != "email"]
     require_columns(rows.collect_schema().names(), wanted, what=table.name)
-    rows = rows.select(*wanted, nw.lit(True).alias(f"in_{table.name}"))  # noqa: FBT003
+    return rows.select(*wanted)
+
+
+def _by_learners(wanted: dict[str, Rows]) -> Iterator[dict[str, Rows]]:
+    """The resources as they are, or many rows of files in ranges of learners."""
+    natives = {name: rows.to_native() for name, rows in wanted.items()}
+    learners = ranges([*natives.values()], "username", most=MOST_JOINED)
+    if len(learners) < 2:
+        yield wanted
+        return
+    for those in learners:
+        yield {name: nw.from_native(native.filter(those)) for name, native in natives.items()}
+
+
+def _resource(rows: Rows, name: str, passed: nw.Expr, duplicates: Literal["latest"] | None) -> Rows:
+    """The resource, one row a key, flagged as present, in Polars numbered."""
+    rows = rows.with_columns(nw.lit(True).alias(f"in_{name}"))  # noqa: FBT003
     if rows.implementation.is_polars():
-        place = pl.int_range(pl.len(), dtype=pl.UInt32).alias(f"place_in_{table.name}")
+        place = pl.int_range(pl.len(), dtype=pl.UInt32).alias(f"place_in_{name}")
         rows = nw.from_native(rows.to_native().with_columns(place))
     if duplicates == "latest":
-        return rows.unique(KEY, keep="last", order_by=LATEST[table.name])
-    _refuse_duplicates(rows, table)
-    return rows
+        rows = rows.unique(KEY, keep="last", order_by=LATEST[name])
+    return rows.with_columns(passed=passed) if name == GRADES.name else rows
 
 
-def _refuse_duplicates(rows: Rows, table: Table) -> None:
+def _refuse_duplicates(parts: Sequence[Rows], name: str) -> None:
     """Raise where a key comes twice; names no learner."""
+    found = pl.concat([_repeated(rows) for rows in parts])
+    if found.height:
+        raise SchemaError(
+            f"{name} has {found['n'].sum():,} records where {found['keys'].sum():,} would do (the "
+            f"same learner and course twice), in courses: {found['course_id'].n_unique():,}. Find "
+            'out why, or take the latest of each: person_course(…, duplicates="latest")'
+        )
+
+
+def _repeated(rows: Rows) -> pl.DataFrame:
+    """Of each course how many keys come twice, and in how many records."""
     native = rows.to_native()
+    twice = (
+        rows.group_by(KEY, drop_null_keys=False).agg(nw.len().alias("n")).filter(nw.col("n") > 1)
+    )
     if isinstance(native, pl.LazyFrame):
         # Distinct hashes prove distinct keys, quickly; only where two are alike the keys count.
         hashed = native.select(pl.struct(KEY).hash().alias("key"))
         total, distinct = hashed.select(pl.len(), pl.col("key").n_unique()).collect().row(0)
         if total == distinct:
-            return
-    twice = (
-        rows.group_by(KEY, drop_null_keys=False).agg(nw.len().alias("n")).filter(nw.col("n") > 1)
-    )
-    found = counted(twice, ["course_id"], [nw.len().alias("keys"), nw.col("n").sum()])
-    if found.height:
-        raise SchemaError(
-            f"{table.name} has {found['n'].sum():,} records where {found['keys'].sum():,} would do "
-            f"(the same learner and course twice), in courses: {found.height:,}. Find out why, or "
-            'take the latest of each: person_course(…, duplicates="latest")'
-        )
+            twice = twice.head(0)
+    return counted(twice, ["course_id"], [nw.len().alias("keys"), nw.col("n").sum()])
+
+
+def _joined(
+    resources: Mapping[str, Rows], courses: Rows, rule: nw.Expr, seen: nw.Expr, as_of: int
+) -> Any:
+    """The rows of the resources, as a frame of their engine."""
+    joined = reduce(_full_join, resources.values())
+    rows = joined.with_columns(*_absent(joined), as_of=seen, pass_rule=rule)
+    rows = _derived(_in_order(rows.join(courses, on="course_id", how="left")), as_of)
+    there = rows.collect_schema().names()
+    rows = rows.select(name for name in PERSON_COURSE.names if name in there)
+    return planned_apart(rows).to_native()
 
 
 def _full_join(left: Rows, right: Rows) -> Rows:
@@ -244,8 +284,23 @@ def _absent(joined: Rows) -> list[nw.Expr]:
     ]
 
 
-def _courses(resources: Mapping[str, Rows]) -> Rows:
+def _courses(parts: Sequence[Mapping[str, Rows]]) -> Rows:
     """Each course once, with what its id and any of its records say of it."""
+    found = [_names_of_courses(resources) for resources in parts]
+    if len(found) > 1:
+        read = pl.concat([collected(names) for names in found])
+        found = [nw.from_native(read.lazy().group_by("course_id").agg(pl.col("course_name").min()))]
+    is_whole, course = nw.col("course_id").str.contains(COURSE_ID), nw.col("course_id")
+    parts_of_id = (
+        nw.when(is_whole)
+        .then(reduce(lambda text, gone: text.str.replace_all(gone, ""), taken, course))
+        .alias(name)
+        for name, taken in PARTS.items()
+    )
+    return found[0].with_columns(*parts_of_id)
+
+
+def _names_of_courses(resources: Mapping[str, Rows]) -> Rows:
     unnamed = nw.when(nw.lit(False)).then(nw.lit("")).alias("course_name")  # noqa: FBT003
     records = [
         rows.select("course_id", nw.col("display_name").cast(nw.String).alias("course_name"))
@@ -253,15 +308,7 @@ def _courses(resources: Mapping[str, Rows]) -> Rows:
         else rows.select("course_id", unnamed)
         for name, rows in resources.items()
     ]
-    courses = nw.concat(records).group_by("course_id").agg(nw.col("course_name").min())
-    is_whole, course = nw.col("course_id").str.contains(COURSE_ID), nw.col("course_id")
-    parts = (
-        nw.when(is_whole)
-        .then(reduce(lambda text, gone: text.str.replace_all(gone, ""), taken, course))
-        .alias(name)
-        for name, taken in PARTS.items()
-    )
-    return courses.with_columns(*parts)
+    return nw.concat(records).group_by("course_id").agg(nw.col("course_name").min())
 
 
 def _require_marks(scores: Rows, marks: Mapping[str, float]) -> None:

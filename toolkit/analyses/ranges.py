@@ -1,0 +1,76 @@
+"""Many rows in Polars, range by range of a text, so that a join needs memory for one range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from toolkit.analyses.engines import is_read_by_row
+
+_MARKS = 64  # rows a range that are looked at to see how the values are distributed
+
+
+def ranges(frames: Sequence[Any], column: str, *, most: int) -> list[pl.Expr]:
+    """Return conditions that each row of the frames meets exactly one of, by its text.
+
+    There are none where the rows are few, or cannot be read a part at a time. The ranges are
+    about equal, and the rows without a text are in the first.
+
+    Args:
+        frames: LazyFrames of Polars that have the column; of others there are no ranges.
+        column: A text.
+        most: How many rows of all frames together a range has, about.
+
+    Examples:
+        >>> names = pl.DataFrame({"name": ["a", "b", None, "c", "d"]}).lazy()
+        >>> [names.filter(each).collect()["name"].to_list() for each in
+        ...     ranges([names], "name", most=3)]
+        [['a', 'b', None], ['c', 'd']]
+    """
+    if not all(is_read_by_row(frame) for frame in frames):
+        return []
+    if any(frame.collect_schema()[column] != pl.String for frame in frames):
+        return []
+    n_rows = sum(frame.select(pl.len()).collect().item() for frame in frames)
+    n_ranges = -(-n_rows // most)
+    if n_ranges < 2:
+        return []
+    step = max(1, n_rows // (n_ranges * _MARKS))
+    text, place = pl.col(column), pl.col("place")
+    seen = pl.concat(
+        frame.select(column).with_row_index("place").filter(place % step == 0).select(column)
+        for frame in frames
+    )
+    marks = seen.drop_nulls().sort(column).collect()[column]
+    if marks.is_empty():
+        return []
+    cuts = marks.gather([marks.len() * i // n_ranges for i in range(1, n_ranges)]).unique().sort()
+    between = [(text >= low) & (text < high) for low, high in pairwise(cuts)]
+    return [(text < cuts[0]) | text.is_null(), *between, text >= cuts[-1]]
+
+
+def read_in_parts(parts: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+    """Return the rows of all parts, each of which is computed when it is its turn.
+
+    Columns that are not asked for and rows that do not pass are left out within each part.
+    """
+
+    def read(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        left = n_rows
+        for part in parts:
+            rows = part if predicate is None else part.filter(predicate)
+            rows = rows if columns is None else rows.select(columns)
+            frame = (rows if left is None else rows.head(left)).collect()
+            yield frame
+            if left is not None:
+                left -= frame.height
+                if left <= 0:
+                    return
+
+    return register_io_source(read, schema=parts[0].collect_schema(), explain_name="parts")
