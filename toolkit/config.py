@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     release_secret: SecretStr | None = Field(
         None, description="Secret that keys the rounding of counts."
     )
+    joins: Path | None = Field(
+        None,
+        description="A folder to keep joined snapshots in, for the next run; holds personal data.",
+    )
     language: str = Field("en", description="The language of a report's frame: en or es.")
     ca_file: Path | None = Field(
         None, description="A PEM file of certificates to trust besides the public authorities."

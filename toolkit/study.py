@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self, TypeVar
 
 import polars as pl
 
 from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.person_course import person_course
 from toolkit.analyses.user import result
-from toolkit.errors import ArgumentError, SchemaError
-from toolkit.loading.load import Many, Source, about, fetch
-from toolkit.release.keys import PseudonymKey, pseudonym_key
+from toolkit.config import settings
+from toolkit.errors import ArgumentError, SchemaError, writing
+from toolkit.loading.load import Many, Source, about, fetch, several, unmatched
+from toolkit.release.keys import PseudonymKey, pseudonym_key, release_secret
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result
-from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, require_columns
-from toolkit.snapshots.snapshot import opened
+from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, RESOURCES, require_columns
+from toolkit.snapshots.snapshot import Snapshot, opened
+
+F = TypeVar("F", bound=pl.DataFrame | pl.LazyFrame)
 
 
 @dataclass(frozen=True, repr=False)
-class Study(HasPersonCourse):
-    """A platform's grades, enrollments and completion at one moment.
+class AnyStudy(HasPersonCourse[F]):
+    """What `Study` and `LazyStudy` have in common."""
 
-    Analyses take a study in place of a person_course frame: `tk.outcomes(study)`,
-    `tk.time_to_pass(study)`.
-
-    Attributes:
-        grades: One row per learner per course.
-        enrollments: One row per learner per course.
-        completion: One row per learner per course.
-        problems: One row per value that could not be read as it came.
-        as_of: The platform's clock when the records were loaded (UTC).
-        source: Where they come from, such as "sandbox: 5,000 simulated learners (seed 7)".
-        learners: Columns of your own, see `with_learners`; None if there are none.
-        learners_key: The columns by which these are joined.
-
-    Examples:
-        >>> import toolkit as tk
-        >>> with tk.sandbox(learners=50) as platform:
-        ...     study = tk.load_study(platform)
-        >>> study.caption
-        'sandbox: 50 simulated learners (seed 7); as of 2026-01-01'
-    """
-
-    grades: pl.DataFrame
-    enrollments: pl.DataFrame
-    completion: pl.DataFrame
+    grades: F
+    enrollments: F
+    completion: F
     problems: pl.DataFrame
     as_of: datetime
     source: str
@@ -60,7 +48,7 @@ class Study(HasPersonCourse):
     def __repr__(self) -> str:
         """One line, which names nobody."""
         counted = [
-            f"{about(frame.height)} {name}"
+            f"{about(frame.lazy().select(pl.len()).collect().item())} {name}"
             for name, frame in (
                 ("grades", self.grades),
                 ("enrollments", self.enrollments),
@@ -73,14 +61,6 @@ class Study(HasPersonCourse):
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self)[1:-1])}</p>"
 
-    @cached_property
-    def person_course(self) -> pl.DataFrame:
-        """The three resources joined, with columns of your own; see `tk.person_course`."""
-        pc = person_course(self.grades, self.enrollments, self.completion, as_of=self.as_of)
-        if self.learners is None:
-            return pc
-        return pc.join(self.learners, on=self.learners_key, how="left", maintain_order="left")
-
     @property
     def coverage(self) -> Result:
         """How many of the enrolled are among your own learners.
@@ -90,14 +70,18 @@ class Study(HasPersonCourse):
         """
         if self.learners is None:
             raise ArgumentError("this study has no learners of your own; see `with_learners`")
-        enrolled = self.person_course.filter("in_enrollments")
-        known = enrolled.join(self.learners, on=self.learners_key, how="semi")
-        counted = {"n_enrolled": enrolled, "n_matched": known}
-        sums = {f"key_{name}": rows["record_key"].sum() for name, rows in counted.items()}
+        enrolled = self.person_course.lazy().filter("in_enrollments")
+        known = enrolled.join(self.learners.lazy(), on=self.learners_key, how="semi")
+        counted = [
+            rows.select(
+                pl.len().cast(pl.Int64).alias(name), pl.sum("record_key").alias(f"key_{name}")
+            )
+            for name, rows in (("n_enrolled", enrolled), ("n_matched", known))
+        ]
         return result(
-            pl.DataFrame({**{name: rows.height for name, rows in counted.items()}, **sums}),
+            pl.concat(pl.collect_all(counted), how="horizontal"),
             counts={"n_enrolled": None, "n_matched": "n_enrolled"},
-            keys={name: f"key_{name}" for name in counted},
+            keys={name: f"key_{name}" for name in ("n_enrolled", "n_matched")},
             caption=self.caption,
         )
 
@@ -107,7 +91,7 @@ class Study(HasPersonCourse):
         *,
         on: str | Sequence[str] = "username",
         key: PseudonymKey | str | None = None,
-    ) -> Study:
+    ) -> Self:
         """Return the study with columns of your own, such as age or gender, by learner.
 
         Every learner of the study stays; who is not in the frame has nulls. `coverage` counts
@@ -152,7 +136,8 @@ class Study(HasPersonCourse):
             )
         if key is not None and "username" in names:
             own = own.with_columns(pseudonyms(own["username"], pseudonym_key(key)))
-        if own.join(self.enrollments, on=names, how="semi").is_empty():
+        known = own.lazy().join(self.enrollments.lazy().select(names), on=names, how="semi")
+        if known.limit(1).collect().is_empty():
             raise ArgumentError(
                 "no row of the frame belongs to a learner of the study; usernames must be spelled "
                 "as on the platform, and the pseudonyms of a snapshot need key="
@@ -163,6 +148,162 @@ class Study(HasPersonCourse):
     def caption(self) -> str:
         """Source and date in one line, for charts."""
         return f"{self.source}; as of {self.as_of:%Y-%m-%d}"
+
+
+@dataclass(frozen=True, repr=False)
+class Study(AnyStudy[pl.DataFrame]):
+    """A platform's grades, enrollments and completion at one moment.
+
+    Analyses take a study in place of a person_course frame: `tk.outcomes(study)`,
+    `tk.time_to_pass(study)`. The frames are in memory; those of `Study.scan` are LazyFrames.
+
+    Attributes:
+        grades: One row per learner per course.
+        enrollments: One row per learner per course.
+        completion: One row per learner per course.
+        problems: One row per value that could not be read as it came.
+        as_of: The platform's clock when the records were loaded (UTC).
+        source: Where they come from, such as "sandbox: 5,000 simulated learners (seed 7)".
+        learners: Columns of your own, see `with_learners`; None if there are none.
+        learners_key: The columns by which these are joined.
+
+    Examples:
+        >>> import toolkit as tk
+        >>> with tk.sandbox(learners=50) as platform:
+        ...     study = tk.load_study(platform)
+        >>> study.caption
+        'sandbox: 50 simulated learners (seed 7); as of 2026-01-01'
+    """
+
+    @cached_property
+    def person_course(self) -> pl.DataFrame:
+        """The three resources joined, with columns of your own; see `tk.person_course`."""
+        pc = person_course(self.grades, self.enrollments, self.completion, as_of=self.as_of)
+        if self.learners is None:
+            return pc
+        return pc.join(self.learners, on=self.learners_key, how="left", maintain_order="left")
+
+    @staticmethod
+    def scan(source: Source | str | Path, *, course_id: Many = None) -> LazyStudy:
+        """Return a study whose frames are LazyFrames: of a snapshot, rows stay in its files.
+
+        Analyses take it as they take a study in memory, and give the same figures;
+        `tk.time_to_pass` of it is a LazyFrame. What another source sends is loaded, as by
+        `load_study`.
+
+        `person_course` is joined when it is first asked for, into a file in the temporary folder
+        (TMPDIR names another), for its owner alone, which is deleted when Python ends. With
+        SO2_JOINS it is kept in that folder, and read by the next who scans the same snapshot.
+
+        Args:
+            source: As of `load_study`.
+            course_id: One or several courses, else all.
+
+        Raises:
+            ToolkitError: Whatever `load_study` raises.
+
+        Examples:
+            >>> import secrets, tempfile, toolkit as tk
+            >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
+            ...     tk.take_snapshot(platform, folder, key=secrets.token_hex(32))
+            ...     study = tk.Study.scan(folder)
+            ...     tk.outcomes(study).frame["n_enrolled"].item()
+            <snapshot of ...>
+            111
+        """
+        return scan_study(source, course_id=course_id, joins=settings().joins)
+
+
+@dataclass(frozen=True, repr=False)
+class LazyStudy(AnyStudy[pl.LazyFrame]):
+    """A platform's grades, enrollments and completion at one moment, in files; see `Study.scan`.
+
+    Attributes:
+        joined_in: The file of the joined rows, written when they are first asked for; None: one
+            in the temporary folder.
+    """
+
+    joined_in: Path | None = None
+
+    @cached_property
+    def person_course(self) -> pl.LazyFrame:
+        """The three resources joined, with columns of your own; see `tk.person_course`."""
+        path = self.joined_in or Path(_temporary_folder().name, f"{secrets.token_hex(16)}.parquet")
+        if not path.exists():
+            resources = (self.grades, self.enrollments, self.completion)
+            _write(person_course(*resources, as_of=self.as_of), path)
+        pc = pl.scan_parquet(path, glob=False)
+        if self.learners is None:
+            return pc
+        own = self.learners.lazy()
+        return pc.join(own, on=self.learners_key, how="left", maintain_order="left")
+
+
+@cache
+def _temporary_folder() -> TemporaryDirectory[str]:
+    """A folder for this user alone, deleted when Python ends."""
+    return TemporaryDirectory(prefix="so2-")
+
+
+def _write(rows: pl.LazyFrame, path: Path) -> None:
+    """Write rows completely or not at all, for this user alone."""
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with writing(path.parent, ArgumentError, left="TMPDIR names another."):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            aside.touch(mode=0o600)
+            rows.sink_parquet(aside)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def scan_study(
+    source: Source | str | Path, *, course_id: Many = None, joins: Path | None = None
+) -> LazyStudy:
+    """As `Study.scan`.
+
+    Args:
+        source: As of `load_study`.
+        course_id: One or several courses, else all.
+        joins: The folder in which joined snapshots are kept; None: none is.
+    """
+    with opened(source) as found:
+        if not isinstance(found, Snapshot):
+            return _lazy(load_study(found, course_id=course_id))
+    courses = several("course_id", course_id)
+    frames = {name: found.scan(name) for name in RESOURCES}
+    if courses is not None:
+        of_these = pl.col("course_id").is_in(courses)
+        frames = {name: frame.filter(of_these) for name, frame in frames.items()}
+    lacking = [unmatched(name, frame, {"course_id": courses}) for name, frame in frames.items()]
+    return LazyStudy(
+        grades=frames["grades"],
+        enrollments=frames["enrollments"],
+        completion=frames["completion"],
+        problems=pl.concat([found.problems(), *lacking]),
+        as_of=found.as_of,
+        source=found.source,
+        joined_in=None if joins is None else joins / _name_of_join(found, courses),
+    )
+
+
+def _lazy(study: Study) -> LazyStudy:
+    return LazyStudy(
+        grades=study.grades.lazy(),
+        enrollments=study.enrollments.lazy(),
+        completion=study.completion.lazy(),
+        problems=study.problems,
+        as_of=study.as_of,
+        source=study.source,
+    )
+
+
+def _name_of_join(snapshot: Snapshot, courses: list[str] | None) -> str:
+    """What is another for other records, other keys and another toolkit."""
+    told = [snapshot.manifest.encoded().hex(), courses, release_secret().reveal()]
+    digest = hashlib.sha256(json.dumps([*told, version("so2-toolkit")]).encode())
+    return f"{digest.hexdigest()}.parquet"
 
 
 def load_study(

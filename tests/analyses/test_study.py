@@ -57,8 +57,9 @@ def test_a_study_is_checked_with_its_problems_and_its_clock(study: tk.Study) -> 
         tk.check(study.grades)
 
 
-def ages(study: tk.Study, n: int | None = None) -> pl.DataFrame:
-    names = study.enrollments["username"].unique().sort().head(n or study.enrollments.height)
+def ages(study: Any, n: int | None = None) -> pl.DataFrame:
+    names = study.enrollments.lazy().collect()["username"].unique().sort()
+    names = names.head(n or names.len())
     return pl.DataFrame({"username": names, "age": [20 + i % 50 for i in range(len(names))]})
 
 
@@ -121,3 +122,79 @@ def test_own_learners_that_cannot_be_joined_are_refused(
 ) -> None:
     with pytest.raises(tk.ToolkitError, match=match):
         study.with_learners(change(ages(study)), **arguments)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> tk.Snapshot:
+    folder = tmp_path_factory.mktemp("stored")
+    with tk.sandbox(learners=120) as platform:
+        return tk.take_snapshot(platform, folder / "now", key=secrets.token_hex(32))
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        tk.match_counts,
+        tk.outcomes,
+        tk.reports.key_figures,
+        lambda study: tk.kaplan_meier(tk.time_to_pass(study, undated="leave_out"), by="mode"),
+        lambda study: study.with_learners(ages(study, 60)).coverage,
+    ],
+)
+def test_a_scanned_study_gives_what_one_in_memory_gives(
+    analysis: Callable[[Any], tk.Result], stored: tk.Snapshot
+) -> None:
+    scanned, loaded = analysis(tk.Study.scan(stored)), analysis(tk.load_study(stored))
+    assert_frame_equal(scanned.frame, loaded.frame)
+    assert_frame_equal(scanned.release().frame, loaded.release().frame)
+
+
+def test_a_scanned_study_is_checked_and_told_as_one_in_memory(stored: tk.Snapshot) -> None:
+    courses = [stored.grades().collect()["course_id"][0], "course-v1:No+Such+Course"]
+    for course in (None, courses):
+        scanned = tk.Study.scan(stored, course_id=course)
+        loaded = tk.load_study(stored, course_id=course)
+        assert (repr(scanned), scanned.as_of) == (repr(loaded), loaded.as_of)
+        assert_frame_equal(scanned.problems, loaded.problems)
+        assert_frame_equal(scanned.person_course.collect(), loaded.person_course)
+        assert_frame_equal(tk.check(scanned).table, tk.check(loaded).table)
+
+
+def test_a_platform_is_loaded_once_and_scanned_in_memory() -> None:
+    with tk.sandbox(learners=30) as platform:
+        scanned, loaded = tk.Study.scan(platform), tk.load_study(platform)
+    assert_frame_equal(scanned.person_course.collect(), loaded.person_course)
+    assert_frame_equal(scanned.grades.collect(), loaded.grades)
+
+
+def test_rows_are_joined_once_for_all_who_scan_with_a_folder(
+    stored: tk.Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SO2_JOINS", str(tmp_path / "joins"))
+    first = tk.Study.scan(stored).person_course.collect()
+    [kept] = (tmp_path / "joins").iterdir()
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    monkeypatch.setattr("toolkit.study.person_course", None)  # would fail if it were called
+    assert_frame_equal(tk.Study.scan(stored).person_course.collect(), first)
+    monkeypatch.undo()
+    monkeypatch.setenv("SO2_JOINS", str(tmp_path / "joins"))
+    course = first["course_id"][0]
+    one = tk.Study.scan(stored, course_id=course).person_course.collect()
+    assert_frame_equal(one, first.filter(course_id=course))
+    monkeypatch.setenv("SO2_RELEASE_SECRET", secrets.token_hex(32))
+    other = tk.Study.scan(stored).person_course.collect()
+    assert other["record_key"].to_list() != first["record_key"].to_list()
+    assert len([*(tmp_path / "joins").iterdir()]) == 3
+
+
+def test_a_join_that_fails_leaves_no_file(
+    stored: tk.Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> pl.LazyFrame:
+        return pl.LazyFrame({"n": [1, 2]}).map_batches(lambda _: 1 / 0)  # type: ignore[arg-type,return-value]
+
+    monkeypatch.setenv("SO2_JOINS", str(tmp_path / "joins"))
+    monkeypatch.setattr("toolkit.study.person_course", broken)
+    with pytest.raises((tk.ToolkitError, ZeroDivisionError)):
+        tk.Study.scan(stored).person_course.collect()
+    assert [*(tmp_path / "joins").iterdir()] == []

@@ -9,11 +9,13 @@ from pathlib import Path
 import nbformat
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolkit.errors import DisclosureError
 from toolkit.reports.execution import Executed, count_code_cells, execute_notebooks
 from toolkit.reports.figures import chart_script, read_figure, write_figure
-from toolkit.reports.guard import Identities, Records, refuse_identities
+from toolkit.reports.guard import _CUT, Identities, Records, _words, refuse_identities
 from toolkit.reports.pages import read_page
 from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.schemas import TIMESTAMP
@@ -259,6 +261,40 @@ def test_a_word_that_begins_many_names_is_none() -> None:
     many = Identities(f"learner_{number:03}" for number in range(200))
     assert many.named("learner_0 learner_01…") == set()
     assert many.named("learner_017 Learner_017") == {"learner_017", "Learner_017"}
+
+
+def names_one(word: str, names: set[str], *, is_marked: bool) -> bool:
+    """The rule for one word, as it is written down."""
+    word, known = word.casefold(), {name.casefold() for name in names}
+    begun = [name for name in known if name.startswith(word)]
+    is_ordinary = len(word) < 6 or word.isalpha() or word.isnumeric()
+    is_long = is_marked or any(3 * len(word) >= 2 * len(name) for name in sorted(begun)[:10])
+    is_begun = 0 < len(begun) < 10 and is_long and (is_marked or not is_ordinary)
+    return word in known or is_begun
+
+
+NAMES = st.text(alphabet="aAßéZz01_.", min_size=1, max_size=9)
+
+
+@given(st.sets(NAMES, max_size=40), st.lists(NAMES, max_size=6), st.booleans())
+def test_a_name_is_found_by_the_rule_for_each_word(
+    names: set[str], words: list[str], is_cut: bool
+) -> None:
+    text = " ".join(f"{word}…" if is_cut else word for word in [*words, *sorted(names)[:2]])
+    told = {match[1] for match in _CUT.finditer(text)}
+    right = {
+        word
+        for word in _words(text) | told
+        if word and names_one(word, names, is_marked=word in told)
+    }
+    assert Identities(names).named(text) == right
+
+
+def test_records_that_stay_in_files_are_found_there(tmp_path: Path) -> None:
+    TIMES.write_parquet(tmp_path / "records.parquet")
+    records = Records(pl.scan_parquet(tmp_path / "records.parquet"))
+    seen = ["2024-03-09 20:15", "2024-06-01 06:30", "course-v1:Org+CS101+2024 2024-03-09 0.83"]
+    assert records.shown([*seen, "2024-13-09 20:75", ""]) == [True, False, True, False, False]
 
 
 def test_a_word_of_the_notebook_is_no_identity_even_if_a_learner_bears_it() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.errors import ArgumentError, SchemaError
+from toolkit.loading.ranges import is_read_by_row
+
+P = TypeVar("P", bound=pl.DataFrame | pl.LazyFrame, covariant=True)
 
 SUPPORTED = (
     "Polars, lazy or not",
@@ -27,16 +30,15 @@ _COUNTED_IN_PLACE = {
     nw.Implementation.PYSPARK_CONNECT,
 }
 _OF_SPARK = {nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT}
-_ROW_BY_ROW = {"SELECT", "WITH_COLUMNS:", "FROM", "DF", "Parquet", "PROJECT", "SLICE:", "ESTIMATED"}
 _BACKENDS_OF_IBIS = {"duckdb", "postgres", "clickhouse"}
 
 
-class HasPersonCourse(ABC):
+class HasPersonCourse(ABC, Generic[P]):
     """What is taken wherever a person_course frame is, such as a `Study`."""
 
     @property
     @abstractmethod
-    def person_course(self) -> pl.DataFrame:
+    def person_course(self) -> P:
         """One row per learner per course."""
 
 
@@ -100,19 +102,6 @@ def number_of_rows(rows: nw.LazyFrame[Any]) -> int:
     """How many rows there are, where Polars can read a slice of them without all before; else 0."""
     native = rows.to_native()
     return int(native.select(pl.len()).collect().item()) if is_read_by_row(native) else 0
-
-
-def is_read_by_row(native: Any) -> bool:
-    """Whether Polars can read some of these rows without the others.
-
-    That is so of files and of frames in memory, of which columns are computed row by row: there
-    the plan has no step but these. A join would be computed anew for each slice.
-    """
-    if not isinstance(native, pl.LazyFrame):
-        return False
-    plan = native.slice(1, 1).explain()
-    steps = {line.strip().partition(" ")[0] for line in plan.splitlines()} - {""}
-    return not any(step[0].isupper() and step not in _ROW_BY_ROW for step in steps)
 
 
 def slice_of(rows: nw.LazyFrame[Any], start: int, length: int) -> nw.LazyFrame[Any]:

@@ -13,8 +13,8 @@ import polars as pl
 from toolkit.analyses.counting import Frame, counted, flag, lazily
 from toolkit.analyses.engines import collected, is_in_memory, planned_apart, with_microseconds
 from toolkit.analyses.grouping import Groups, count_by
-from toolkit.analyses.ranges import ranges, read_in_parts
 from toolkit.errors import ArgumentError, SchemaError
+from toolkit.loading.ranges import ranges, read_in_parts
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
 from toolkit.results.result import Result
@@ -151,7 +151,7 @@ def person_course(
     courses = _courses(resources)
     rule, seen = nw.lit(pass_rule_in_words(pass_rule)), nw.lit(moment)
     joined = [_joined(part, courses, rule, seen, in_microseconds(moment)) for part in resources]
-    native = joined[0] if len(joined) == 1 else read_in_parts(joined)
+    native: Any = joined[0] if len(joined) == 1 else read_in_parts(joined)
     made: F = native.collect() if is_in_memory(next(iter(given.values()))) else native
     return made
 

@@ -336,19 +336,23 @@ def repeated_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
 
 def _with_unmatched(load: Load, filters: Mapping[str, list[str] | None]) -> Load:
     """The load with a problem for each value that was asked for and that no record has."""
-    rows: list[Problem] = []
+    more = unmatched(load.provenance.resource, load.frame.lazy(), filters)
+    return replace(load, problems=load.problems.vstack(more)) if more.height else load
+
+
+def unmatched(
+    resource: str, rows: pl.LazyFrame, filters: Mapping[str, list[str] | None]
+) -> pl.DataFrame:
+    """A problem for each value that was asked for and that no record has."""
+    told: list[Problem] = []
     for name, asked in filters.items():
-        found = set(load.frame[name].unique()) if asked else set()
-        rows += [
+        found = set(rows.select(pl.col(name).unique()).collect()[name]) if asked else set()
+        told += [
             (None, name, value, "no record has the value asked for")
             for value in asked or ()
             if value not in found
         ]
-    if not rows:
-        return load
-    return replace(
-        load, problems=load.problems.vstack(problem_rows(load.provenance.resource, rows))
-    )
+    return problem_rows(resource, told)
 
 
 def about(count: int) -> str:

@@ -43,15 +43,15 @@ class Resources(Protocol):
     """Resources that were loaded together, such as a `Study`."""
 
     @property
-    def grades(self) -> pl.DataFrame:
+    def grades(self) -> AnyFrame:
         """As `load_grades` returns them."""
 
     @property
-    def enrollments(self) -> pl.DataFrame:
+    def enrollments(self) -> AnyFrame:
         """As `load_enrollments` returns them."""
 
     @property
-    def completion(self) -> pl.DataFrame:
+    def completion(self) -> AnyFrame:
         """As `load_completion` returns it."""
 
     @property

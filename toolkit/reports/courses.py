@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from statistics import median
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from toolkit.reports.figures import drawable
 from toolkit.reports.language import Language, read_language
 from toolkit.results.result import Released
 from toolkit.snapshots.snapshot import Snapshot, list_snapshots, open_snapshot
-from toolkit.study import Study, load_study
+from toolkit.study import LazyStudy, Study, scan_study
 from toolkit.survival.durations import time_to_pass
 from toolkit.survival.kaplan_meier import kaplan_meier
 from toolkit.survival.summary import survival_summary
@@ -141,7 +142,10 @@ class Courses:
 
 
 def read_courses(
-    study: Study, *, before: Study | None = None, say: Language | None = None
+    study: Study | LazyStudy,
+    *,
+    before: Study | LazyStudy | None = None,
+    say: Language | None = None,
 ) -> Courses:
     """Sum up each course; runs of the same title are one course, as in the course explorer.
 
@@ -190,10 +194,12 @@ def read_courses(
     return Courses(rows, most_lost(told), _day(before), rates.min_n)
 
 
-def study_before(source: object, course_id: str | None = None) -> Study | None:
+def study_before(
+    source: object, course_id: str | None = None, joins: Path | None = None
+) -> LazyStudy | None:
     """The next older snapshot beside a snapshot, under the same key; None where there is none."""
     before = snapshot_before(source) if isinstance(source, Snapshot) else None
-    return None if before is None else load_study(before, course_id=course_id)
+    return None if before is None else scan_study(before, course_id=course_id, joins=joins)
 
 
 def snapshot_before(source: Snapshot) -> Snapshot | None:
@@ -289,7 +295,7 @@ def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:
     }
 
 
-def _drifts(now: Released, before: Study, say: Language) -> dict[str, Figure]:
+def _drifts(now: Released, before: Study | LazyStudy, say: Language) -> dict[str, Figure]:
     """How each course's pass rate moved, from the released rates of both moments."""
     then = outcomes(before.person_course.with_columns(course="display_name"), by="course").release()
     earlier = dict(then.frame.select("course", RATE).iter_rows())
@@ -303,7 +309,7 @@ def _drifts(now: Released, before: Study, say: Language) -> dict[str, Figure]:
     return told
 
 
-def _day(study: Study | None) -> str:
+def _day(study: Study | LazyStudy | None) -> str:
     return "" if study is None else words.day(study.as_of.date())
 
 

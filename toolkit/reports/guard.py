@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from datetime import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time
 from itertools import product
+from typing import TypeAlias
 
 import polars as pl
 
@@ -31,6 +31,9 @@ _PIECE = 12  # characters of a secret that tell of it
 _SHORTEST_CUT = 6  # a shorter word that begins a name is no name
 _FEW = 10
 
+Row: TypeAlias = tuple[str, date, float]
+"""A course, the day of an enrollment, and a grade."""
+
 
 class Identities:
     """Whom a text may not name: names as they are, in any case, or cut off.
@@ -40,9 +43,10 @@ class Identities:
         secrets: Tokens and keys; any piece of one counts.
     """
 
-    def __init__(self, names: Iterable[str], secrets: Iterable[str] = ()) -> None:
-        self._names = {name.casefold() for name in names if name}
-        self._sorted = sorted(self._names)
+    def __init__(self, names: Iterable[str] | pl.Series, secrets: Iterable[str] = ()) -> None:
+        # Millions of names take a tenth of the memory in Polars.
+        given = names if isinstance(names, pl.Series) else pl.Series(list(names), dtype=pl.String)
+        self._names = _casefolded(given.filter(given.str.len_bytes() > 0)).unique().sort()
         self._pieces = {
             piece for secret in secrets if secret for piece in _pieces(secret.casefold())
         }
@@ -55,7 +59,19 @@ class Identities:
     def named(self, text: str) -> set[str]:
         """The words that name a learner, as they stand in the text."""
         cut = {match[1] for match in _CUT.finditer(text)}
-        return {word for word in _words(text) | cut if self._names_one(word, is_marked=word in cut)}
+        words = [word for word in _words(text) | cut if word]
+        if not words or self._names.is_empty():
+            return set()
+        folded = pl.Series([word.casefold() for word in words])
+        places = self._names.search_sorted(folded)
+        nearest = self._names.gather(places.clip(upper_bound=self._names.len() - 1))
+        begin = pl.DataFrame({"name": nearest, "word": folded, "place": places}).with_row_index()
+        begin = begin.filter(pl.col("name").str.starts_with(pl.col("word")))
+        return {
+            words[index]
+            for index, name, word, place in begin.iter_rows()
+            if name == word or self._names_one(word, place, is_marked=words[index] in cut)
+        }
 
     def without(self, text: str) -> str:
         """The text with names and secrets replaced."""
@@ -63,16 +79,11 @@ class Identities:
             text = text.replace(word, "(withheld)")
         return "(withheld: it holds a secret)" if self.holds_secret(text) else text
 
-    def _names_one(self, word: str, *, is_marked: bool) -> bool:
-        """Whether a word is a name, or the beginning of few names and no ordinary word."""
-        word = word.casefold()
-        if word in self._names:
-            return True
+    def _names_one(self, word: str, place: int, *, is_marked: bool) -> bool:
+        """Whether a word is the beginning of few names and no ordinary word."""
         if not is_marked and (len(word) < _SHORTEST_CUT or word.isalpha() or word.isnumeric()):
             return False
-        first = bisect_left(self._sorted, word)
-        begun = self._sorted[first : first + _FEW]
-        few = [name for name in begun if name.startswith(word)]
+        few = [name for name in self._names[place : place + _FEW] if name.startswith(word)]
         long_enough = is_marked or any(3 * len(word) >= 2 * len(name) for name in few)
         return 0 < len(few) < _FEW and long_enough
 
@@ -80,36 +91,49 @@ class Identities:
 class Records:
     """Which moments and rows are a learner's own.
 
+    They are looked for among the records, which stay where they are.
+
     Args:
         person_course: One row per learner per course.
     """
 
-    def __init__(self, person_course: pl.DataFrame) -> None:
-        times = [person_course[name] for name in ("created", "passed_timestamp")]
-        moments = pl.concat([one.rename("at") for one in times]).drop_nulls()
-        # Midnight is a day, as charts write it, and no moment, whatever happened in that minute.
-        told = moments.filter(moments.dt.time() >= time(0, 1)).dt.strftime("%Y-%m-%d %H:%M")
-        as_of = person_course["as_of"].unique().dt.strftime("%Y-%m-%d %H:%M")
-        self._moments = set(told) - set(as_of)
-        days = person_course.select("course_id", pl.col("created").dt.date(), "percent_grade")
-        self._rows = {
-            (course, day.isoformat(), str(grade))
-            for course, day, grade in days.drop_nulls().iter_rows()
-            # A month's first day and a round share also stand in a table of cohorts.
-            if day.day != 1 or len(str(grade)) > len("0.12")
-        }
+    def __init__(self, person_course: pl.DataFrame | pl.LazyFrame) -> None:
+        self._records = person_course.lazy()
 
-    def shown(self, text: str) -> bool:
-        """Whether the text shows the minute of a record, or its course, day and grade in a row."""
-        if not self._moments.isdisjoint(f"{day} {minute}" for day, minute in _MOMENT.findall(text)):
-            return True
-        return any(
-            (course, day, str(float(number))) in self._rows
-            for row in _ROW_END.split(text)
-            for course, day, number in product(
-                {*_COURSE.findall(row)}, {*_DAY.findall(row)}, {*_NUMBER.findall(row)}
-            )
-        )
+    def shown(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text shows the minute of a record, or its course, day and grade in a row."""
+        minutes, rows = [_minutes_in(text) for text in texts], [_rows_in(text) for text in texts]
+        own_minutes = self._minutes(set().union(*minutes))
+        own_rows = self._rows(set().union(*rows))
+        return [
+            not (minute.isdisjoint(own_minutes) and row.isdisjoint(own_rows))
+            for minute, row in zip(minutes, rows, strict=True)
+        ]
+
+    def _minutes(self, told: set[datetime]) -> set[datetime]:
+        """Those of the minutes in which a record was created or passed."""
+        if not told:
+            return set()
+        asked = pl.Series(sorted(told), dtype=pl.Datetime("us")).implode()
+        names = ("created", "passed_timestamp", "as_of")
+        at = pl.col(names).dt.replace_time_zone(None).cast(pl.Datetime("us"))
+        minutes = self._records.select(at.dt.truncate("1m"))
+        found = [
+            minutes.select(pl.col(name).filter(pl.col(name).is_in(asked)).unique())
+            for name in names
+        ]
+        *own, as_of = ({*part.to_series()} for part in pl.collect_all(found))
+        return set().union(*own) - as_of
+
+    def _rows(self, told: set[Row]) -> set[Row]:
+        """Those of the courses, days and grades that a record has."""
+        if not told:
+            return set()
+        schema = {"course_id": pl.String, "day": pl.Date, "percent_grade": pl.Float64}
+        asked = pl.LazyFrame(sorted(told), schema=schema, orient="row")
+        day = pl.col("created").dt.date().alias("day")
+        rows = self._records.select("course_id", day, "percent_grade")
+        return {*asked.join(rows, on=[*schema], how="semi").collect().iter_rows()}
 
 
 def refuse_identities(
@@ -123,7 +147,14 @@ def refuse_identities(
     Raises:
         DisclosureError: Names the notebook and the cell, not the learner.
     """
-    for one in executed:
+    done = list(executed)
+    outputs = [
+        json.dumps(cell.get("outputs", []), ensure_ascii=False)
+        for one in done
+        for cell in one.notebook.cells
+    ]
+    shown = iter([False] * len(outputs) if records is None else records.shown(outputs))
+    for one in done:
         source = "\n".join(cell.source for cell in one.notebook.cells)
         ordinary = {word.casefold() for word in _words(source)}
         for number, cell in enumerate(one.notebook.cells, start=1):
@@ -136,11 +167,53 @@ def refuse_identities(
                     f"{place} names a learner; show counts instead, or the key of "
                     "tk.release.pseudonymize"
                 )
-            if records is not None and records.shown(said):
+            if next(shown):
                 raise DisclosureError(
                     f"{place} shows a learner's record, which can be found again by its dates; "
                     "show counts instead"
                 )
+
+
+def _minutes_in(text: str) -> set[datetime]:
+    """The minutes in a text.
+
+    Midnight is a day, as charts write it, and no moment, whatever happened in that minute.
+    """
+    told = (_read(f"{day}T{minute}") for day, minute in _MOMENT.findall(text))
+    return {moment for moment in told if moment is not None and moment.time() != time(0)}
+
+
+def _rows_in(text: str) -> set[Row]:
+    """The courses, days and numbers that stand in a row of a text."""
+    found = {
+        (course, _read(day), float(number))
+        for row in _ROW_END.split(text)
+        for course, day, number in product(
+            {*_COURSE.findall(row)}, {*_DAY.findall(row)}, {*_NUMBER.findall(row)}
+        )
+    }
+    return {
+        (course, day.date(), grade)
+        for course, day, grade in found
+        # A month's first day and a round share also stand in a table of cohorts.
+        if day is not None and (day.day != 1 or len(str(grade)) > len("0.12"))
+    }
+
+
+def _read(moment: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(moment)
+    except ValueError:  # no day of the calendar
+        return None
+
+
+def _casefolded(names: pl.Series) -> pl.Series:
+    """As `str.casefold`, which of ASCII is the lower case."""
+    lower, is_plain = names.str.to_lowercase(), names.str.len_bytes() == names.str.len_chars()
+    if is_plain.all():
+        return lower
+    others = [name.casefold() for name in names.filter(~is_plain)]
+    return pl.concat([lower.filter(is_plain), pl.Series(others, dtype=pl.String)])
 
 
 def _words(text: str) -> set[str]:

@@ -44,7 +44,7 @@ from toolkit.snapshots.folder import copy_snapshot
 from toolkit.snapshots.snapshot import Snapshot, opened
 from toolkit.snapshots.store_path import StorePath
 from toolkit.snapshots.writer import take_snapshot
-from toolkit.study import Study, load_study
+from toolkit.study import LazyStudy, scan_study
 from toolkit.text.words import count
 
 _PACKAGES = ("polars", "altair", "great-expectations", "nbclient")
@@ -128,7 +128,7 @@ def _written(
     """Write a report into an empty folder; what is to be known of it."""
     course = parameters.get("course_id")
     with _read_once(source, None if course is None else str(course)) as (study, before, variables):
-        if course is not None and study.person_course.is_empty():
+        if course is not None and study.person_course.limit(1).collect().is_empty():
             raise ReportError(f"{study.source} has no record of the course {course!r}")
         if on_start is not None:
             on_start(count_code_cells(paths))
@@ -182,7 +182,7 @@ def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
 @contextmanager
 def _read_once(
     given: Source | str | Path | None, course_id: str | None
-) -> Iterator[tuple[Study, Study | None, dict[str, str]]]:
+) -> Iterator[tuple[LazyStudy, LazyStudy | None, dict[str, str]]]:
     """The data, those of the snapshot before, and the settings with which every kernel reads.
 
     A live platform is asked once, for a snapshot that lives as long as the report is made. It is
@@ -198,8 +198,11 @@ def _read_once(
         if isinstance(source, Snapshot) and isinstance(source.folder, StorePath):
             here = until_done.enter_context(TemporaryDirectory(prefix="so2-"))
             source = _copied(source, Path(here))
-        before = study_before(source, course_id)
-        variables = _environment() | {"SO2_BASE_URL": "", "SO2_SNAPSHOT": ""}
+        joins = Path(until_done.enter_context(TemporaryDirectory(prefix="so2-")))
+        before = study_before(source, course_id, joins)
+        # The kernels read the rows that are joined here.
+        known = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": "", "SO2_JOINS": str(joins)}
+        variables = _environment() | known
         if isinstance(source, SandboxPlatform) and source.variables:
             variables |= source.variables
         elif isinstance(source, Platform):
@@ -209,7 +212,7 @@ def _read_once(
             )
         if isinstance(source, Snapshot):
             variables["SO2_SNAPSHOT"] = str(Path(str(source.folder)).resolve())
-        yield load_study(source, course_id=course_id), before, variables
+        yield scan_study(source, course_id=course_id, joins=joins), before, variables
 
 
 def _copied(source: Snapshot, here: Path) -> Snapshot:
@@ -233,16 +236,15 @@ def _environment() -> dict[str, str]:
     return variables
 
 
-def _identities(study: Study) -> Identities:
+def _identities(study: LazyStudy) -> Identities:
     """Who may not be named, and the secrets of this user."""
-    frames = (study.grades, study.enrollments, study.completion)
-    names = {
-        value
-        for frame in frames
-        for name in ("username", "email")
-        if name in frame.columns
-        for value in frame[name].unique().drop_nulls().to_list()
-    }
+    told = [study.person_course.select("username")]
+    told += [
+        frame.select(username="email")
+        for frame in (study.grades, study.enrollments, study.completion)
+        if "email" in frame.collect_schema().names()
+    ]
+    names = pl.concat(told).select(pl.col("username").drop_nulls().unique()).collect()["username"]
     chosen = settings()
     kept = [
         path.read_text("utf-8", "replace").strip()
@@ -253,7 +255,7 @@ def _identities(study: Study) -> Identities:
     return Identities(names, [*given, *kept, release_secret().reveal()])
 
 
-def _provenance(study: Study, say: Language) -> list[tuple[str, str]]:
+def _provenance(study: LazyStudy, say: Language) -> list[tuple[str, str]]:
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return [
         ("source", study.source),
@@ -272,12 +274,13 @@ def _provenance(study: Study, say: Language) -> list[tuple[str, str]]:
     ]
 
 
-def _resources(study: Study) -> list[tuple[str, str]]:
+def _resources(study: LazyStudy) -> list[tuple[str, str]]:
     """How many records each resource has, rounded as the same records are on every page."""
-    pc = study.person_course
     names = ("grades", "enrollments", "completion")
-    had = [pc.filter(f"in_{name}") for name in names]
-    counts = pl.Series([one.height for one in had])
-    keys = pl.Series([one["record_key"].sum() for one in had])
-    shown = release_counts(counts, keys)
+    had = [
+        study.person_course.filter(f"in_{name}").select(pl.len(), pl.col("record_key").sum())
+        for name in names
+    ]
+    found = pl.concat(pl.collect_all(had))
+    shown = release_counts(found["len"].cast(pl.Int64), found["record_key"])
     return [(name, count(n, MIN_N)) for name, n in zip(names, shown, strict=True)]

@@ -59,7 +59,7 @@ class _Alternative:
 
 
 def sensitivity(
-    pc: pl.DataFrame | HasPersonCourse,
+    pc: pl.DataFrame | HasPersonCourse[pl.DataFrame],
     *,
     headline: Headline = "pass rate",
     among: Sequence[str] | None = None,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import polars as pl
 
 from toolkit.errors import SnapshotError
+from toolkit.loading.ranges import ranges
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
 from toolkit.results.result import Result, marked
-from toolkit.schemas import RESOURCES, Table
+from toolkit.schemas import GRADES, RESOURCES, Table
 from toolkit.schemas.change_results import CHANGE_COUNTS
 from toolkit.schemas.passes import with_passed
 from toolkit.snapshots.files import coarse_times
@@ -19,6 +21,8 @@ from toolkit.snapshots.manifest import Times
 from toolkit.snapshots.snapshot import Snapshot
 
 KEY = ["username", "course_id"]
+MOST_COMPARED = 1_000_000
+"""How many records of both snapshots are compared at once."""
 _COMPARED = {
     name: [c for c in table.names if c not in {*KEY, "email"}] for name, table in RESOURCES.items()
 }
@@ -85,11 +89,15 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
         0
     """
     _require_same_names(earlier, later)
-    pairs = {name: _paired(earlier, later, table) for name, table in RESOURCES.items()}
-    records = pl.concat([_records(pair, name) for name, pair in pairs.items()])
-    values = pl.concat([_values(pair, name) for name, pair in pairs.items()])
-    outcomes = _outcomes(pairs["grades"])
-    return Changes(records, values, outcomes, _counts(records, outcomes))
+    records, values, outcomes = [], [], []
+    for name, table in RESOURCES.items():
+        for pair in _pairs(earlier, later, table):
+            records.append(_records(pair, name))
+            values.append(_values(pair, name))
+            if name == GRADES.name:
+                outcomes.append(_outcomes(pair))
+    changed, results = pl.concat(records), pl.concat(outcomes)
+    return Changes(changed, pl.concat(values), results, _counts(changed, results))
 
 
 def _counts(records: pl.DataFrame, outcomes: pl.DataFrame) -> Result:
@@ -121,23 +129,37 @@ def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
         )
 
 
-def _paired(earlier: Snapshot, later: Snapshot, table: Table) -> pl.DataFrame:
-    """One row per key of either, dated as the less exact; columns of the later end in `_after`."""
+def _pairs(earlier: Snapshot, later: Snapshot, table: Table) -> Iterator[pl.DataFrame]:
+    """One row per key of either, dated as the less exact; columns of the later end in `_after`.
+
+    Of many records, each range of learners is a frame, in order.
+
+    Raises:
+        SnapshotError: A learner occurs twice in a course.
+    """
     times = max(earlier.manifest.times, later.manifest.times, key=get_args(Times).index)
-    before, after = (
-        coarse_times(
-            with_passed(snapshot.scan(table.name).drop("email")).collect(), times
-        ).with_columns(_here=pl.lit(value=True))
-        for snapshot in (earlier, later)
-    )
-    for snapshot, frame in ((earlier, before), (later, after)):
-        twice = frame.height - frame.select(KEY).n_unique()
-        if twice:
-            raise SnapshotError(
-                f"{snapshot.folder}: {table.name} has {twice:,} repeated records of a learner in a "
-                "course, so it is not clear which to compare. Take a new snapshot."
+    stored = [snapshot.scan(table.name).drop("email") for snapshot in (earlier, later)]
+    parts = ranges(stored, "username", most=MOST_COMPARED) or [pl.lit(value=True)]
+    for snapshot, rows in zip((earlier, later), stored, strict=True):
+        _require_keys_once(snapshot, [rows.filter(learners) for learners in parts], table)
+    for learners in parts:
+        before, after = (
+            coarse_times(with_passed(rows.filter(learners)).collect(), times).with_columns(
+                _here=pl.lit(value=True)
             )
-    return before.join(after, on=KEY, how="full", coalesce=True, suffix="_after").sort(KEY)
+            for rows in stored
+        )
+        yield before.join(after, on=KEY, how="full", coalesce=True, suffix="_after").sort(KEY)
+
+
+def _require_keys_once(snapshot: Snapshot, parts: list[pl.LazyFrame], table: Table) -> None:
+    more = pl.len() - pl.struct(KEY).n_unique()
+    twice = sum(rows.select(more.cast(pl.Int64)).collect().item() for rows in parts)
+    if twice:
+        raise SnapshotError(
+            f"{snapshot.folder}: {table.name} has {twice:,} repeated records of a learner in a "
+            "course, so it is not clear which to compare. Take a new snapshot."
+        )
 
 
 def _records(pair: pl.DataFrame, resource: str) -> pl.DataFrame:

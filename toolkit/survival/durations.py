@@ -28,6 +28,7 @@ from toolkit.schemas.survival_results import EXCLUSIONS, UNDATED_SHARE
 from toolkit.survival.included import BOUND, UNDATED, refuse_both_bounds
 
 F = TypeVar("F")
+P = TypeVar("P", bound=pl.DataFrame | pl.LazyFrame)
 Rows = nw.LazyFrame[Any]
 Unit = Literal["hours", "days", "weeks"]
 Undated = Literal["refuse", "bounds", "leave_out"]
@@ -44,7 +45,7 @@ _MICROSECONDS: dict[Unit, int] = {
 
 @overload
 def time_to_pass(
-    pc: HasPersonCourse,
+    pc: HasPersonCourse[P],
     origin: str | Mapping[str, When] | None = ...,
     *,
     as_of: When | None = ...,
@@ -53,7 +54,7 @@ def time_to_pass(
     competing: Mapping[str, str] | None = ...,
     undated: Undated = ...,
     whole: bool = ...,
-) -> pl.DataFrame: ...
+) -> P: ...
 @overload
 def time_to_pass(
     pc: F,

@@ -9,8 +9,7 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.analyses.engines import is_read_by_row
-
+_ROW_BY_ROW = {"SELECT", "WITH_COLUMNS:", "FROM", "DF", "Parquet", "PROJECT", "SLICE:", "ESTIMATED"}
 _MARKS = 64  # rows a range that are looked at to see how the values are distributed
 
 
@@ -74,3 +73,16 @@ def read_in_parts(parts: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
                     return
 
     return register_io_source(read, schema=parts[0].collect_schema(), explain_name="parts")
+
+
+def is_read_by_row(native: Any) -> bool:
+    """Whether Polars can read some of these rows without the others.
+
+    That is so of files and of frames in memory, of which columns are computed row by row: there
+    the plan has no step but these. A join would be computed anew for each slice.
+    """
+    if not isinstance(native, pl.LazyFrame):
+        return False
+    plan = native.slice(1, 1).explain()
+    steps = {line.strip().partition(" ")[0] for line in plan.splitlines()} - {""}
+    return not any(step[0].isupper() and step not in _ROW_BY_ROW for step in steps)
