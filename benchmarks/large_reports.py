@@ -121,7 +121,10 @@ class Memory(threading.Thread):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self._over.set()
         self.join()
@@ -165,18 +168,23 @@ def measured(n: int, folder: Path, notebooks: list[str], times: str) -> tuple[fl
     begun = time.perf_counter()
     command = [sys.executable, "-m", "benchmarks.large_reports", "--child", *notebooks]
     place = ["--folder", str(snapshot), "--report", str(folder / "report")]
-    with subprocess.Popen(
-        [*command, *place], stdout=subprocess.PIPE, text=True, env=os.environ
-    ) as process:
-        with Memory(process.pid) as memory:
-            failed = process.communicate()[0].strip()
+    with (
+        subprocess.Popen(
+            [*command, *place], stdout=subprocess.PIPE, text=True, env=os.environ
+        ) as process,
+        Memory(process.pid) as memory,
+    ):
+        failed = process.communicate()[0].strip()
     if process.returncode:
         failed += f"\nit ended with {process.returncode}"
     return time.perf_counter() - begun, memory, failed
 
 
 def main(
-    n: int = ROWS, folder: Path | None = None, notebooks: list[str] | None = None, times: str = "day"
+    n: int = ROWS,
+    folder: Path | None = None,
+    notebooks: list[str] | None = None,
+    times: str = "day",
 ) -> list[Bar]:
     """Write a report and print what it took."""
     with tempfile.TemporaryDirectory(prefix="so2-") as aside:

@@ -70,6 +70,7 @@ def execute_notebooks(
     environment: Mapping[str, str] | None = None,
     parameters: Mapping[str, object] | None = None,
     workers: int = 2,
+    timeout: float = CELL_TIMEOUT,
     on_cell: OnCell | None = None,
     withhold: Callable[[str], str] = str,
 ) -> list[Executed]:
@@ -81,6 +82,7 @@ def execute_notebooks(
             nor the pseudonym key is passed on, wherever it is set.
         parameters: Values for names that a cell tagged "parameters" assigns.
         workers: How many run at a time.
+        timeout: Seconds that a cell may take.
         on_cell: Called with the notebook's name after each executed cell.
         withhold: Takes out of an error's text what must not be told.
     """
@@ -90,6 +92,7 @@ def execute_notebooks(
         running=running,
         environment=dict(environment or {}),
         parameters=dict(parameters or {}),
+        timeout=timeout,
         on_cell=on_cell,
         withhold=withhold,
     )
@@ -147,6 +150,7 @@ def _execute(
     running: _Running,
     environment: dict[str, str],
     parameters: dict[str, object],
+    timeout: float,
     on_cell: OnCell | None,
     withhold: Callable[[str], str],
 ) -> Executed:
@@ -174,7 +178,7 @@ def _execute(
         client = NotebookClient(
             notebook,
             km=_kernel_manager(sockets),
-            timeout=CELL_TIMEOUT,
+            timeout=round(timeout),
             resources={"metadata": {"path": folder}},
             on_cell_execute=cell_started,
             on_cell_executed=cell_executed,
@@ -184,7 +188,7 @@ def _execute(
         except CellExecutionError as error:
             failure = withhold(f"{error.ename}: {error.evalue}")
         except CellTimeoutError:
-            failure = f"took longer than {CELL_TIMEOUT} s"
+            failure = f"took longer than {timeout:.0f} s"
         except DeadKernelError:
             failure = "the kernel died; is there memory enough?"
     if failure is not None:

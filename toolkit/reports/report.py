@@ -25,6 +25,7 @@ from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.release.rounding import MIN_N, release_counts, release_number
 from toolkit.reports.courses import read_courses, snapshot_before, study_before
 from toolkit.reports.execution import (
+    CELL_TIMEOUT,
     OnCell,
     count_code_cells,
     execute_notebooks,
@@ -47,6 +48,9 @@ from toolkit.snapshots.writer import take_snapshot
 from toolkit.study import LazyStudy, scan_study
 from toolkit.text.words import count
 
+MILLION = 1_000_000
+MANY = 5 * MILLION
+"""Of more records, the notebooks are executed one after the other: two would need the memory."""
 _PACKAGES = ("polars", "altair", "great-expectations", "nbclient")
 
 
@@ -128,7 +132,8 @@ def _written(
     """Write a report into an empty folder; what is to be known of it."""
     course = parameters.get("course_id")
     with _read_once(source, None if course is None else str(course)) as (study, before, variables):
-        if course is not None and study.person_course.limit(1).collect().is_empty():
+        n_records = study.person_course.select(pl.len()).collect().item()
+        if course is not None and not n_records:
             raise ReportError(f"{study.source} has no record of the course {course!r}")
         if on_start is not None:
             on_start(count_code_cells(paths))
@@ -137,6 +142,8 @@ def _written(
             paths,
             environment=variables,
             parameters=parameters,
+            workers=1 if n_records > MANY else 2,
+            timeout=CELL_TIMEOUT * max(1.0, n_records / MILLION),
             on_cell=on_cell,
             withhold=identities.without,
         )
