@@ -106,6 +106,7 @@ def grouped(
     *,
     need: Sequence[str] = (),
     n_values: Mapping[str, int] | None = None,
+    maxima: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Aggregate per group in the frame's own engine, and collect.
 
@@ -115,11 +116,12 @@ def grouped(
     Args:
         frame: Any frame with the columns of `by` and of the aggregations.
         by: The columns to group by; null is a group like any other.
-        aggregations: Narwhals expressions of a sum or a length, with their names: what may be
-            added up over slices of the rows.
+        aggregations: Narwhals expressions of a sum, a length or a maximum, with their names: what
+            may be put together of slices of the rows.
         need: The columns that the aggregations read.
         n_values: Of columns of `by` that hold whole numbers from 0 to one less than this: how
             many, to spare a look at them.
+        maxima: Which aggregations are maxima.
 
     Raises:
         SchemaError: A column does not exist.
@@ -130,7 +132,7 @@ def grouped(
         >>> grouped(people, ["course"], [nw.len().alias("n"), passed]).rows()
         [('a', 2, 1), ('b', 1, 0)]
     """
-    found, packing = _counted(frame, by, aggregations, need, n_values or {})
+    found, packing = _counted(frame, by, aggregations, need, n_values, maxima)
     if packing is not None:
         return packing.unpacked(found.sort(PACKED))
     return sorted_by(found, by) if by else found
@@ -144,7 +146,7 @@ def counted(
     need: Sequence[str] = (),
 ) -> pl.DataFrame:
     """What `grouped` gives, in no order: to sort many groups takes longer than to count them."""
-    found, packing = _counted(frame, by, aggregations, need, {})
+    found, packing = _counted(frame, by, aggregations, need)
     return found if packing is None else packing.unpacked(found)
 
 
@@ -153,16 +155,18 @@ def _counted(
     by: Sequence[str],
     aggregations: Iterable[nw.Expr],
     need: Sequence[str],
-    n_values: Mapping[str, int],
+    n_values: Mapping[str, int] | None = None,
+    maxima: Sequence[str] = (),
 ) -> tuple[pl.DataFrame, Packing | None]:
     """The counts, and how the columns of `by` are packed in them where they are."""
     rows, computed = lazily(frame), list(aggregations)
     require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
-    packing = _packing(rows, by, n_values)
+    packing = _packing(rows, by, n_values or {})
     if packing is None:
-        return _added_up(counted_in_slices(rows, by, computed, need=need), by), None
+        return _put_together(counted_in_slices(rows, by, computed, need=need), by, maxima), None
     packed = nw.from_native(rows.to_native().with_columns(packing.packed())).lazy()
-    return _added_up(counted_in_slices(packed, [PACKED], computed), [PACKED]), packing
+    slices = counted_in_slices(packed, [PACKED], computed)
+    return _put_together(slices, [PACKED], maxima), packing
 
 
 def _packing(
@@ -179,8 +183,11 @@ def _packing(
     return Packing.of(rows.to_native(), by, n_values)
 
 
-def _added_up(slices: Iterable[pl.DataFrame], by: Sequence[str]) -> pl.DataFrame:
-    return reduce(lambda one, more: pl.concat([one, more]).group_by(by).agg(pl.all().sum()), slices)
+def _put_together(
+    slices: Iterable[pl.DataFrame], by: Sequence[str], maxima: Sequence[str]
+) -> pl.DataFrame:
+    of_both = [pl.exclude(*by, *maxima).sum(), pl.col(maxima).max()]
+    return reduce(lambda one, more: pl.concat([one, more]).group_by(by).agg(of_both), slices)
 
 
 def counted_in_slices(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -17,7 +17,6 @@ from toolkit.analyses.grouping import (
     Counted,
     Groups,
     groups_of,
-    per_group,
 )
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table
@@ -25,6 +24,7 @@ from toolkit.survival.included import (
     UNDATED,
     checked,
     included_only,
+    of_included,
     refuse_impossible,
     refuse_undated,
 )
@@ -152,30 +152,17 @@ def event_ranges(
     refuse_impossible(whole)
     refuse_undated(whole, groups)
     keys = _numbered(whole, by)
-    cutting = Cutting(frame, included_only(columns), int(whole["n_learners"].sum()))
+    about = pl.concat([keys, whole.select("^(n|key)_.*$", "longest")], how="horizontal")
+    cutting = Cutting(frame, about)
 
     def read(low: float, high: float, at: Sequence[float]) -> pl.DataFrame:
-        is_short = cutting.n_rows > cutting.limit and (low, high) == (-math.inf, math.inf)
-        together = None if is_short else TIMES_TOGETHER
-        parts = _leaving(between(frame, "duration", low, high), keys, columns, together)
+        parts = _leaving(between(frame, "duration", low, high), keys, columns, cutting)
         if "entry" in columns:
             entering = _entering(between(frame, "entry", low, high), by, columns)
             parts.append(with_number(entering, keys, by).drop(by))
         return in_order(parts, keys, at)
 
-    def longest() -> pl.DataFrame:
-        last = _longest(frame, by, columns)
-        return with_number(last, keys, by).select(GROUP, "longest")
-
-    return EventRanges(
-        pl.concat(
-            [keys, whole.select("^(n|key)_(learners|events|excluded|undated|start)$")],
-            how="horizontal",
-        ),
-        read,
-        longest,
-        cutting,
-    )
+    return EventRanges(about.drop("longest"), read, cutting)
 
 
 def ranges_of(
@@ -207,15 +194,6 @@ def ranges_of(
             "rows have more. Round them up to whole days: time_to_pass(…, whole=True)"
         )
     return ranges.at_once()
-
-
-def _longest(frame: nw.LazyFrame[Any], by: list[str], columns: Collection[str]) -> pl.DataFrame:
-    """The last time of each group."""
-    time = nw.col("duration").cast(nw.Float64)
-    included = included_only(columns)
-    own = frame.select(*by, (nw.when(*included).then(time) if included else time).alias("longest"))
-    parts = pl.concat(counted_in_slices(own, by, [nw.col("longest").max()]))
-    return per_group(parts, by, [pl.col("longest").max()])
 
 
 def _numbered(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
@@ -275,6 +253,7 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
     event, entry, time = nw.col("event"), nw.col("entry"), nw.col("duration").cast(nw.Float64)
     included = included_only(columns)
     is_time = flag(~time.is_nan(), time >= 0, time < math.inf)
+    is_whole = [_is_whole(time)]
     counts = {
         "n_learners": flag(~event.is_null(), *included),
         "n_timeless": flag(time.is_null(), *included),
@@ -291,7 +270,9 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
         late = (entry > 0) & (entry >= nw.col("duration"))
         counts["n_no_entry"] = flag(flag(known) == 0, *included)  # null is no condition
         counts["n_late"] = flag(known, late, *included)
+        is_whole.append(_is_whole(entry.cast(nw.Float64)))
         at_start = [*included, entry <= 0]
+    counts["n_whole"] = flag(*is_whole, *included)
     if at_start:
         counts["n_start"] = flag(*at_start)
     if KEY in columns:
@@ -301,9 +282,11 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
         out, undated = (~one for one in included), nw.col("excluded") == UNDATED
         counts["key_excluded"] = keys_of(*out) if included else nw.lit(0)
         counts["key_undated"] = keys_of(undated) if included else nw.lit(0)
-    keyed = frame.select(*by, *(value.alias(name) for name, value in counts.items()))
+    columns_first = {"longest": of_included(time, columns), **counts}
+    keyed = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
     sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in counts)]
-    found = grouped(keyed, by, sums).with_columns(pl.col(list(counts)).fill_null(0))
+    found = grouped(keyed, by, [*sums, nw.col("longest").max()], maxima=["longest"])
+    found = found.with_columns(pl.col(list(counts)).fill_null(0))
     none = pl.lit(0, pl.Int64)
     absent = dict.fromkeys(("n_excluded", "n_undated", "n_no_entry", "n_late"), none)
     absent |= {"n_start": pl.col("n")}
@@ -311,8 +294,14 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
     return found.filter(pl.col("n") > 0).with_columns(**absent)
 
 
+def _is_whole(time: nw.Expr) -> nw.Expr:
+    """Whether a time is a whole number, and not so large that all are."""
+    known = nw.when(~time.is_nan(), time >= 0, time < 2**53).then(time)
+    return known == known.floor()
+
+
 def _leaving(
-    frame: nw.LazyFrame[Any], keys: pl.DataFrame, columns: list[str], most: int | None
+    frame: nw.LazyFrame[Any], keys: pl.DataFrame, columns: list[str], cutting: Cutting
 ) -> list[pl.DataFrame]:
     """Count the learners and the events among them, by the group's number and duration.
 
@@ -326,16 +315,23 @@ def _leaving(
     if KEY in columns:
         counts["key_left"] = keys_of(*included)
         counts |= {f"key_{name}": keys_of(it, *included) for name, it in happened.items()}
+    time, n_values = of_included(nw.col("duration"), columns), {}
+    if cutting.are_whole:  # Polars groups by whole numbers in half the time
+        time, n_values = time.cast(nw.Int64), {"duration": math.floor(cutting.last) + 1}
     # Columns first, then sums of columns: not every engine sums what it has yet to compute.
-    keyed = frame.select(*by, "duration", *(value.alias(name) for name, value in counts.items()))
-    slices = counted_in_slices(
-        keyed, [*by, "duration"], [nw.col(name).sum() for name in counts], most=most
-    )
+    columns_first = {"duration": time, **counts}
+    keyed = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
+    at, sums = [*by, "duration"], [nw.col(name).sum() for name in counts]
+    parts: Iterable[pl.DataFrame]
+    if 2 * cutting.n_times <= cutting.n_rows:
+        parts = [grouped(keyed, at, sums, n_values=n_values)]
+    else:
+        parts = counted_in_slices(keyed, at, sums, most=TIMES_TOGETHER)
     return [
         with_number(part.filter(pl.col("n_left") > 0), keys, by).select(
             GROUP, pl.col("duration").cast(pl.Float64), *counts
         )
-        for part in slices
+        for part in parts
     ]
 
 

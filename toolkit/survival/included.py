@@ -56,6 +56,12 @@ def included_only(columns: Collection[str]) -> list[nw.Expr]:
     return [nw.col("excluded").is_null()] if "excluded" in columns else []
 
 
+def of_included(value: nw.Expr, columns: Collection[str]) -> nw.Expr:
+    """A value, null where the learner is excluded, if any may be."""
+    included = included_only(columns)
+    return nw.when(*included).then(value) if included else value
+
+
 def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
     """Raise where every learner comes twice and the groups do not say which time is meant."""
     if BOUND not in frame.collect_schema().names() or BOUND in names:

@@ -13,8 +13,8 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import flag, grouped
-from toolkit.analyses.engines import collected
 from toolkit.analyses.grouping import Counted
+from toolkit.survival.included import of_included
 from toolkit.survival.risk_sets import GROUP, at_risk, before_at_risk, still_at_risk
 
 MOST_TIMES = 5_000_000
@@ -53,15 +53,14 @@ class Cutting:
     """Where to cut an event table, so that no range has too many rows.
 
     Attributes:
-        frame: The rows, with `duration` and perhaps `entry`.
-        included: The condition that a row is counted, where some are not.
-        n_rows: How many are.
+        frame: The rows, with `duration`, and perhaps `entry` and `excluded`.
+        sizes: How many are in each group, `n_learners`, the times of how many are whole numbers,
+            `n_whole`, and the last time, `longest`, null where nobody is.
         most: The most rows of a range; by default `MOST_TIMES`.
     """
 
     frame: nw.LazyFrame[Any]
-    included: Sequence[nw.Expr]
-    n_rows: int
+    sizes: pl.DataFrame
     most: float | None = None
 
     @property
@@ -72,26 +71,32 @@ class Cutting:
     @property
     def last(self) -> float:
         """The last time."""
-        return self._last_and_parted[0]
+        return max(self.sizes["longest"].drop_nulls(), default=0.0)
 
-    @cached_property
-    def _last_and_parted(self) -> tuple[float, int]:
-        """The last time, and how many times are no whole numbers."""
-        time = nw.col("_time")
-        found = []
-        for rows in self._times(-math.inf, math.inf):
-            parted = rows.select("_time", flag(time != time.floor()).alias("parted"))
-            found.append(collected(parted.select(time.max(), nw.col("parted").sum())))
-        times = pl.concat(found)
-        return max(times["_time"].drop_nulls(), default=0.0), int(times["parted"].sum())
+    @property
+    def n_rows(self) -> int:
+        """How many rows are counted."""
+        return int(self.sizes["n_learners"].sum())
 
-    def ends(self, n_groups: int) -> list[float]:
+    @property
+    def are_whole(self) -> bool:
+        """Whether all times are whole numbers."""
+        return int(self.sizes["n_whole"].sum()) == self.n_rows
+
+    @property
+    def n_times(self) -> float:
+        """How many durations there are at most, by group, that differ."""
+        n, n_whole = pl.col("n_learners"), pl.col("n_whole")
+        n_whole_times = pl.min_horizontal(n_whole, pl.col("longest").fill_null(0).floor() + 1)
+        return float(self.sizes.select((n - n_whole + n_whole_times).sum()).item())
+
+    @property
+    def ends(self) -> list[float]:
         """The last time of each range; a range begins behind the one before it."""
-        longest, n_parted = self._last_and_parted
-        if n_parted + n_groups * (math.floor(longest) + 1) <= self.limit:
+        if self.n_times <= self.limit:
             return [math.inf]
         found, filled, end = list[float](), 0, -math.inf
-        for next_end, n_times in self._cells(-math.inf, longest, n_groups):
+        for next_end, n_times in self._cells(-math.inf, self.last, self.sizes.height):
             if filled and filled + n_times > self.limit:
                 found.append(end)
                 filled = 0
@@ -119,10 +124,10 @@ class Cutting:
 
     def _times(self, low: float, high: float) -> Iterator[nw.LazyFrame[Any]]:
         """The durations, and the entries if there are any, as `_time`; null where not counted."""
+        columns = self.frame.collect_schema().names()
         for name in ("duration", "entry"):
-            if name in self.frame.collect_schema().names():
-                time = nw.col(name).cast(nw.Float64)
-                time = nw.when(*self.included).then(time) if self.included else time
+            if name in columns:
+                time = of_included(nw.col(name).cast(nw.Float64), columns)
                 yield between(self.frame, name, low, high).select(time.alias("_time"))
 
 
@@ -144,28 +149,22 @@ class EventRanges:
             and how many are at risk at first, `n_start`.
         read: Counts who leaves, ends and enters behind one time and up to another; each group has
             rows at some times besides.
-        longest_of: Finds the last time of each group.
         cutting: Where the ranges end.
     """
 
     about: pl.DataFrame
     read: Callable[[float, float, Sequence[float]], pl.DataFrame]
-    longest_of: Callable[[], pl.DataFrame]
     cutting: Cutting
 
     @cached_property
     def ends(self) -> list[float]:
         """The last time of each range."""
-        if self.cutting.n_rows <= self.cutting.limit:
-            return [math.inf]
-        return self.cutting.ends(self.about.height)
+        return self.cutting.ends
 
-    @cached_property
+    @property
     def longest(self) -> pl.DataFrame:
         """The last time of each group, by its number."""
-        if self.cutting.n_rows > self.cutting.limit:
-            return self.longest_of()
-        return self._only.group_by(GROUP).agg(pl.col("duration").max().alias("longest"))
+        return self.cutting.sizes.select(GROUP, pl.col("longest").fill_null(0.0))
 
     @property
     def last(self) -> float:
