@@ -341,6 +341,14 @@ def test_an_engine_that_fails_is_refused_with_its_error() -> None:
         tk.engines.verify("duckdb")
 
 
+def test_some_analyses_are_verified_by_name() -> None:
+    found = tk.engines.verify(pl.DataFrame.lazy, analyses=["outcomes", "exclusions"])
+    assert set(found["analysis"]) == {"outcomes", "exclusions"}
+    for wrong in (["outcome"], "outcomes", []):
+        with pytest.raises(tk.errors.ArgumentError, match="analyses must be .*outcomes"):
+            tk.engines.verify(pl.DataFrame.lazy, analyses=wrong)
+
+
 def test_figures_are_equal_to_a_billionth_and_no_further() -> None:
     here = pl.DataFrame({"share": [0.5, float("nan"), None]})
     assert difference(here + 1e-12, here) is None
