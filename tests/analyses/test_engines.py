@@ -345,7 +345,7 @@ def test_some_analyses_are_verified_by_name() -> None:
     found = tk.engines.verify(pl.DataFrame.lazy, analyses=["outcomes", "exclusions"])
     assert set(found["analysis"]) == {"outcomes", "exclusions"}
     for wrong in (["outcome"], "outcomes", []):
-        with pytest.raises(tk.errors.ArgumentError, match="analyses must be .*outcomes"):
+        with pytest.raises(tk.errors.ArgumentError, match=r"analyses must be .*outcomes"):
             tk.engines.verify(pl.DataFrame.lazy, analyses=wrong)
 
 

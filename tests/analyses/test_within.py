@@ -144,7 +144,7 @@ def test_strata_must_be_other_columns(strata: object) -> None:
 def test_standardized_differences_of_learners_in_three_courses_cover() -> None:
     rng = np.random.default_rng(3)
     held = np.zeros(2)
-    runs, n = 400, 70
+    runs, n = 200, 70
     for _ in range(runs):
         own, mode = rng.normal(0, 1.5, n), rng.random(n) < 0.5
         course = np.tile([-1.0, 0.0, 1.0], n)

@@ -149,7 +149,7 @@ def test_verdicts_and_counts_are_those_of_the_pandas_engine(
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(rows=ROWS, lazy=st.booleans())
 def test_verdicts_and_counts_are_those_of_the_pandas_engine_often(
     context: Any, rows: Any, lazy: bool

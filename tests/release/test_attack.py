@@ -92,7 +92,7 @@ def board(request: pytest.FixtureRequest) -> Board:
 
 @pytest.mark.slow
 def test_no_small_count_can_be_worked_out(board: Board) -> None:
-    n_tried, known, narrow, guessed = attacked(board, most=60)
+    n_tried, known, narrow, guessed = attacked(board, most=30)
     assert n_tried >= 20
     assert known == 0
     assert narrow <= 0.05
@@ -101,7 +101,7 @@ def test_no_small_count_can_be_worked_out(board: Board) -> None:
 
 @pytest.mark.slow
 def test_the_attack_finds_what_exact_counts_would_give_away() -> None:
-    _, known, _, _ = attacked(board_of(learners("300"), rounded=False), most=60)
+    _, known, _, _ = attacked(board_of(learners("300"), rounded=False), most=30)
     assert known > 0.1
 
 

@@ -36,7 +36,7 @@ FORBIDDEN = re.compile(r"Traceback|/tmp/|/home/|/root/|/Users/|[A-Z]:\\\\|\w@\w|
 @pytest.fixture(scope="module")
 def snapshots(tmp_path_factory: pytest.TempPathFactory) -> list[tk.Snapshot]:
     folder = tmp_path_factory.mktemp("snapshots")
-    with tk.sandbox(learners=3_000) as now:
+    with tk.sandbox(learners=1_000) as now:
         later = tk.take_snapshot(now, folder / "later", key=KEY)
         with now.earlier(later.as_of.replace(year=2025, month=10)) as past:
             earlier = tk.take_snapshot(past, folder / "earlier", key=KEY)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import in_process
 import pytest
 from looks import faults_of, foreign
 from odd_names import ODD, SITE, odd_snapshot
 from playwright.sync_api import Browser, Page
 
-import toolkit as tk
 from toolkit.text import naming
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -26,12 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report on odd names."""
     top = tmp_path_factory.mktemp("odd")
     odd_snapshot(top / "snapshot")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SO2_BASE_URL", "")
-        patch.setenv("SO2_SNAPSHOT", str(top / "snapshot"))
-        report = tk.write_report(top / "report")
-    assert report.failures == ()
-    return report.index.parent
+    return in_process.write_report(top / "report", SO2_SNAPSHOT=str(top / "snapshot")).index.parent
 
 
 def opened(browser: Browser, path: Path, faults: list[str]) -> Page:

@@ -7,6 +7,7 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,23 @@ from IPython.core.formatters import DisplayFormatter
 
 import toolkit as tk
 from toolkit.reports.execution import Executed, read_notebook
+from toolkit.reports.figures import chart_script
+
+_chart_script = cache(chart_script)  # the same in every report
+
+
+def write_report(folder: Path, **environment: str) -> tk.Report:
+    """A report of notebooks that were executed here, but its PDF; for an environment."""
+    settings = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": "", "TQDM_DISABLE": "1", **environment}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toolkit.reports.report.execute_notebooks", execute_notebooks)
+        patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
+        patch.setattr("toolkit.reports.site.chart_script", _chart_script)
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        report = tk.write_report(folder)
+    assert report.failures == ()
+    return report
 
 
 def execute_notebooks(

@@ -10,12 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import in_process
-import pytest
 from oracle import Oracle
 from recount import Truth, changes
 
 import toolkit as tk
-from toolkit.reports.figures import chart_script
 
 KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 SOURCES = ["300", "5000", "oulad"]
@@ -30,16 +28,8 @@ def reports(top: Path, source: str, oulad: Path | None, n: int = 2) -> None:
         for night in range(1, n):
             with now.earlier(last.as_of - timedelta(days=n - night)) as past:
                 tk.take_snapshot(past, snapshots / f"{night}", key=KEY, times="exact")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("toolkit.reports.report.execute_notebooks", in_process.execute_notebooks)
-        patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
-        patch.setattr("toolkit.reports.site.chart_script", cache(chart_script))
-        patch.setenv("SO2_BASE_URL", "")
-        patch.setenv("TQDM_DISABLE", "1")
-        for night in range(1, n + 1):
-            patch.setenv("SO2_SNAPSHOT", str(snapshots / f"{night}"))
-            report = tk.write_report(top / f"{night}")
-            assert report.failures == ()
+    for night in range(1, n + 1):
+        in_process.write_report(top / f"{night}", SO2_SNAPSHOT=str(snapshots / f"{night}"))
 
 
 def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
