@@ -26,6 +26,9 @@ import toolkit as tk
 from toolkit.engines.known_rows import AS_OF, faulty_resources
 from toolkit.engines.verification import CASES, Case, Put, difference, placing
 
+# Tests leave a Java machine before its best compiler has paid; this halves their processor time.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 ZONES = ["America/Los_Angeles", "UTC", "Pacific/Auckland"]
 
 
