@@ -109,7 +109,7 @@ COURSES = [f"course-v1:Org+C{number}+R" for number in range(200)]
 
 
 def keyed(frame: pl.DataFrame, secret: ReleaseSecret = SECRET) -> pl.Series:
-    return frame.select(record_keys("username", "course_id", secret)).to_series()
+    return frame.select(record_keys(secret)).to_series()
 
 
 def crossed(n_learners: int, n_courses: int) -> pl.DataFrame:
@@ -170,7 +170,7 @@ def test_a_record_key_depends_on_nothing_but_learner_course_and_secret() -> None
     frame = pl.concat([crossed(30, 20), tk.release.pseudonymize(crossed(30, 20), KEY)])
     whole = frame.with_columns(k=keyed(frame))
     shuffled = frame.sample(fraction=1.0, shuffle=True, seed=1)
-    lazily = shuffled.lazy().with_columns(k=record_keys("username", "course_id", SECRET))
+    lazily = shuffled.lazy().with_columns(k=record_keys(SECRET))
     streamed = lazily.collect(engine="streaming")
     singly = pl.concat([one.with_columns(k=keyed(one)) for one in shuffled.iter_slices(1)])
     for other in (streamed, singly):

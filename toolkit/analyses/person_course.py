@@ -332,7 +332,7 @@ def _in_order(rows: Rows) -> Rows:
     places = [f"place_in_{name}" for name in RESOURCES]
     there = native.collect_schema().names()
     ordered = native.sort([place for place in places if place in there], nulls_last=True)
-    keyed = ordered.with_columns(record_keys("username", "course_id", release_secret()))
+    keyed = ordered.with_columns(record_keys(release_secret()))
     return nw.from_native(keyed)
 
 

@@ -36,22 +36,11 @@ _ROWS = (
 
 
 @dataclass(frozen=True)
-class PseudonymKey:
-    """A pseudonym key that was judged strong enough.
-
-    Attributes:
-        fingerprint: Distinguishes keys. Testing a guess with it costs as much as stretching one.
-    """
-
+class _Secret:
     _secret: bytes = field(repr=False)
-    fingerprint: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        mark = hashlib.blake2b(key=self._secret, digest_size=8, person=b"so2 fingerprint")
-        object.__setattr__(self, "fingerprint", mark.hexdigest())
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a pseudonym key cannot be pickled: keep it apart from the data")
+        raise TypeError("a secret cannot be pickled: keep it apart from the data it protects")
 
     def keyed(self, person: bytes, size: int) -> hashlib.blake2b:
         """Return an empty keyed hash of so many bytes, for one purpose (RFC 7693)."""
@@ -59,22 +48,29 @@ class PseudonymKey:
 
 
 @dataclass(frozen=True)
-class ReleaseSecret:
+class PseudonymKey(_Secret):
+    """A pseudonym key that was judged strong enough.
+
+    Attributes:
+        fingerprint: Distinguishes keys. Testing a guess with it costs as much as stretching one.
+    """
+
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        mark = self.keyed(b"so2 fingerprint", 8).hexdigest()
+        object.__setattr__(self, "fingerprint", mark)
+
+
+@dataclass(frozen=True)
+class ReleaseSecret(_Secret):
     """The secret that keys the random rounding of released counts.
 
     Attributes:
         remark: A sentence for the report, saying which other reports its figures compare with.
     """
 
-    _secret: bytes = field(repr=False)
     remark: str
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a release secret cannot be pickled: keep it apart from what is released")
-
-    def keyed(self, person: bytes, size: int) -> hashlib.blake2b:
-        """Return an empty keyed hash of so many bytes, for one purpose (RFC 7693)."""
-        return hashlib.blake2b(key=self._secret, digest_size=size, person=person)
 
     def reveal(self) -> str:
         """Return the secret for `SO2_RELEASE_SECRET`, so that other processes round alike."""
@@ -91,15 +87,15 @@ def pseudonym_key(text: PseudonymKey | str | None = None) -> PseudonymKey:
     if isinstance(text, PseudonymKey):
         return text
     if text is not None:
-        return _stretched(text, "the key given", _KEY_VARIABLE)
+        return _stretched(text, "the key given")
     if os.environ.get(_KEY_VARIABLE) == "":
         raise ConfigurationError(f"{_KEY_VARIABLE} is set but empty. {_advice(_KEY_VARIABLE)}")
     found = settings().pseudonym_key
     if found is not None:
-        return _stretched(found.get_secret_value(), _KEY_VARIABLE, _KEY_VARIABLE)
+        return _stretched(found.get_secret_value(), _KEY_VARIABLE)
     path = key_file()
     try:
-        return _stretched(_kept(path), str(path), _KEY_VARIABLE)
+        return _stretched(_kept(path), str(path))
     except OSError as error:
         raise ConfigurationError(
             f"the pseudonym key cannot be kept: {error}. Set {_KEY_VARIABLE}."
@@ -173,8 +169,8 @@ def _kept(path: Path) -> str:
         ) from None
 
 
-def _stretched(text: str, where: str, variable: str) -> PseudonymKey:
-    return PseudonymKey(_scrypt(_strong(text, where, variable)))
+def _stretched(text: str, where: str) -> PseudonymKey:
+    return PseudonymKey(_scrypt(_strong(text, where, _KEY_VARIABLE)))
 
 
 @cache  # takes a quarter of a second on purpose, to slow down guessing

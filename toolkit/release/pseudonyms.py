@@ -17,6 +17,7 @@ import polars as pl
 
 from toolkit.errors import DisclosureError
 from toolkit.release.keys import PseudonymKey, ReleaseSecret, pseudonym_key
+from toolkit.release.rounding import mixed
 from toolkit.schemas import require_columns
 
 _PSEUDONYM = r"^p_[0-9a-f]{32}$"
@@ -73,7 +74,7 @@ def reidentify(usernames: Iterable[str], key: PseudonymKey | str | None = None) 
     return pl.DataFrame([names, pseudonyms(names, pseudonym_key(key)).alias("pseudonym")])
 
 
-def record_keys(username: str, course_id: str, secret: ReleaseSecret) -> pl.Expr:
+def record_keys(secret: ReleaseSecret) -> pl.Expr:
     """Return an expression of each record's key: 32 random bits that never change.
 
     The rounding of a count is drawn from the sum of its records' keys, so the same records get the
@@ -84,27 +85,23 @@ def record_keys(username: str, course_id: str, secret: ReleaseSecret) -> pl.Expr
     Construction: a learner is a number of 64 bits, a keyed BLAKE2b of the username (RFC 7693);
     a pseudonym is already such a hash, so numpy only mixes its digits with the secret, for all at
     once. A course is a keyed number, too. The key is the upper half of the two combined and mixed.
-    The mixer is SplitMix64's finalizer: Steele, Lea & Flood (2014), Fast splittable pseudorandom
-    number generators, OOPSLA.
 
     Args:
-        username: The column of usernames or pseudonyms.
-        course_id: The column of courses.
         secret: See `keys.release_secret`.
 
     Examples:
         >>> from toolkit.release.keys import release_secret
         >>> frame = pl.DataFrame({"username": ["ada"], "course_id": ["course-v1:Org+CS+R1"]})
-        >>> frame.select(record_keys("username", "course_id", release_secret())).dtypes
+        >>> frame.select(record_keys(release_secret())).dtypes
         [Int64]
     """
 
     def keys(records: pl.Series) -> pl.Series:
         learners, courses = (records.struct.field(name) for name in ("learner", "course"))
-        mixed = _mixed(_learner_numbers(learners, secret) ^ _course_numbers(courses, secret))
-        return pl.Series((mixed >> np.uint64(32)).astype(np.int64))
+        numbers = mixed(_learner_numbers(learners, secret) ^ _course_numbers(courses, secret))
+        return pl.Series((numbers >> np.uint64(32)).astype(np.int64))
 
-    learner, course = pl.col(username), pl.col(course_id)
+    learner, course = pl.col("username"), pl.col("course_id")
     known = learner.is_not_null() & course.is_not_null()
     record = pl.struct(learner=learner.fill_null(""), course=course.fill_null(""))
     key = record.map_batches(keys, return_dtype=pl.Int64, is_elementwise=True)
@@ -123,7 +120,7 @@ def _learner_numbers(names: pl.Series, secret: ReleaseSecret) -> _Numbers:
         digits = np.frombuffer(text, np.uint8).reshape(-1, 34)[:, 2:].copy().view("<u8")
         number = np.full(len(digits), start)
         for word in digits.T:
-            number = _mixed(number ^ word)
+            number = mixed(number ^ word)
         numbers[is_hidden] = number
     return numbers
 
@@ -145,13 +142,6 @@ def _digests(texts: pl.Series, keyed: hashlib.blake2b) -> Iterator[bytes]:
         one = keyed.copy()
         one.update(text)
         yield one.digest()
-
-
-def _mixed(numbers: _Numbers) -> _Numbers:
-    """Mix the bits of each number, so that each bit depends on all."""
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))
 
 
 def pseudonyms(usernames: pl.Series, key: PseudonymKey) -> pl.Series:

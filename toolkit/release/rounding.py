@@ -24,18 +24,22 @@ DIGITS = 2  # significant digits of measures computed from the records themselve
 Floats = NDArray[np.float64]
 
 
-def uniform(keys: NDArray[Any]) -> Floats:
-    """Return a number in [0, 1) for each key sum, by the SplitMix64 finalizer.
+def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the bits of each number, so that each bit depends on all: SplitMix64's finalizer.
 
     Source:
         Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, OOPSLA,
         453–472.
     """
-    x = keys.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    return (x >> np.uint64(11)).astype(np.float64) / 2.0**53
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+def uniform(keys: NDArray[Any]) -> Floats:
+    """Return a number in [0, 1) for each key sum."""
+    numbers = mixed(keys.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15))
+    return (numbers >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
 def rounded(values: Floats, keys: NDArray[Any]) -> Floats:

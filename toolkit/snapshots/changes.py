@@ -101,7 +101,7 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
 
 
 def _counts(records: pl.DataFrame, outcomes: pl.DataFrame) -> Result:
-    key = record_keys("username", "course_id", release_secret())
+    key = record_keys(release_secret())
     counted = (
         pl.concat(
             [
