@@ -14,7 +14,7 @@ import vl_convert
 
 import toolkit as tk
 from toolkit.charts.basis import contrast, letter_colour
-from toolkit.charts.theme import DARK, FAINT, MUTED, ON_DARK, ON_LIGHT, RAMP
+from toolkit.charts.theme import DARK, FAINT, MUTED, RAMP
 from toolkit.results.result import Released, Result
 from toolkit.schemas import TIMESTAMP
 from toolkit.survival.competing_risks import cumulative_incidence
@@ -326,7 +326,7 @@ def test_letters_in_cells_can_be_read(paper: str) -> None:
         high = min(low + 1, len(RAMP) - 1)
         pairs = zip(seen(RAMP[low]), seen(RAMP[high]), strict=True)
         fill = [a + (b - a) * (place - low) for a, b in pairs]
-        ink = letter_colour(float(share), 1.0, RAMP, ON_LIGHT, ON_DARK)
+        ink = letter_colour(float(share), 1.0)
         assert contrast(seen(ink), fill) >= 4.5, share
 
 

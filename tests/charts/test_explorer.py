@@ -13,7 +13,8 @@ import toolkit as tk
 from toolkit.charts.basis import MOST
 from toolkit.charts.explorer_panels import _ranked
 from toolkit.errors import SchemaError
-from toolkit.text.choices import NOBODY, NOTHING, RATE, UNDATED, told
+from toolkit.text.choices import NOBODY, RATE, UNDATED, told
+from toolkit.text.words import NOTHING
 
 BY = ["course", "cohort"]
 

@@ -21,9 +21,9 @@ from toolkit.reports.courses import (
 )
 from toolkit.reports.site import Site, write_site
 from toolkit.text import words
-from toolkit.text.choices import NOTHING as TOO_FEW
 from toolkit.text.choices import RATE, UNDATED
 from toolkit.text.losses import Loss, largest_losses
+from toolkit.text.words import NOTHING as TOO_FEW
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from toolkit.charts.theme import ON_DARK, ON_LIGHT, RAMP
 from toolkit.results.result import Released
 from toolkit.schemas import Role
 from toolkit.text import naming, words
 
 MOST = 30  # rows of a chart; of more, only the highest and the lowest are drawn
-NOTHING = "too few learners to show"
 
 
 def labelled(released: Released, *columns: str) -> pl.DataFrame:
@@ -66,7 +66,7 @@ def subtitle(
         of_groups: Whether n is a sum over groups that are rounded separately.
     """
     about = "about " if of_groups and released.min_n is not None else ""
-    known = f"n = {about}{n:,} {unit}" if n else NOTHING.capitalize()
+    known = f"n = {about}{n:,} {unit}" if n else words.NOTHING.capitalize()
     caption = source or released.caption
     first = " · ".join([known, *([caption] if caption else [])])
     protection = (
@@ -95,17 +95,17 @@ def fewest_and_most(ranked: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return drawn, [f"The highest {half} and the lowest {half} of {ranked.height:,} groups"]
 
 
-def letter_colour(value: float | None, top: float, ramp: list[str], dark: str, light: str) -> str:
+def letter_colour(value: float | None, top: float) -> str:
     """Choose dark or light text for a cell of the ramp, whichever has more contrast."""
     if value is None or top <= 0:
-        return dark
-    place = min(max(value / top, 0.0), 1.0) * (len(ramp) - 1)
+        return ON_LIGHT
+    place = min(max(value / top, 0.0), 1.0) * (len(RAMP) - 1)
     low = int(place)
-    high = min(low + 1, len(ramp) - 1)
+    high = min(low + 1, len(RAMP) - 1)
     fill = [
-        a + (b - a) * (place - low) for a, b in zip(_rgb(ramp[low]), _rgb(ramp[high]), strict=True)
+        a + (b - a) * (place - low) for a, b in zip(_rgb(RAMP[low]), _rgb(RAMP[high]), strict=True)
     ]
-    return max((dark, light), key=lambda letters: contrast(_rgb(letters), fill))
+    return max((ON_LIGHT, ON_DARK), key=lambda letters: contrast(_rgb(letters), fill))
 
 
 def contrast(one: list[float], other: list[float]) -> float:

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts import heat_maps
-from toolkit.charts.basis import NOTHING, labelled, subtitle, with_interval
+from toolkit.charts.basis import labelled, subtitle, with_interval
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
@@ -47,7 +47,7 @@ def pairs(
     finding = (
         f"{differ} of {of} of groups differ by more than chance alone would explain"
         if seen.height
-        else f"Pairs of groups: {NOTHING}"
+        else f"Pairs of groups: {words.NOTHING}"
     )
     together = ", all intervals together" if released.frame.height > 1 else ""
     notes = [f"Filled dots differ{together}"] if differ else []
@@ -150,7 +150,7 @@ def _way(released: Released) -> str:
         pl.col("move_rate").is_not_null(), ~pl.col("to_course").str.starts_with("(")
     )
     if seen.is_empty():
-        return f"From course to course: {NOTHING}"
+        return f"From course to course: {words.NOTHING}"
     best = seen.sort("move_rate", "from_course", "to_course").row(-1, named=True)
     return (
         f"{words.share(best, 'move_rate', released)} of those who passed {best['from_course']} "

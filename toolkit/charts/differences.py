@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import NOTHING, fewest_and_most, labelled, subtitle, with_interval
+from toolkit.charts.basis import fewest_and_most, labelled, subtitle, with_interval
 from toolkit.charts.curve_tables import mixture
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
@@ -95,7 +95,8 @@ def _differences(
         text=pl.Series(told, dtype=pl.String),
         p=pl.Series([words.p_value(p) for p in drawn["p_adjusted"]], dtype=pl.String),
     )
-    hidden = named.filter(pl.col("difference").is_null()).select("group", text=pl.lit(NOTHING))
+    unknown = named.filter(pl.col("difference").is_null())
+    hidden = unknown.select("group", text=pl.lit(words.NOTHING))
     if notes and hidden.height:
         notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
         hidden = hidden.clear()
@@ -136,7 +137,7 @@ def _interval(row: dict[str, Any], write: Any) -> str:
 
 def _finding(seen: pl.DataFrame, reference: str, ways: tuple[str, str], alpha: float) -> str:
     if seen.is_empty():
-        return f"Differences from {reference}: {NOTHING}"
+        return f"Differences from {reference}: {words.NOTHING}"
     sure = seen.filter(pl.col("p_adjusted") < alpha)
     counts = [
         f"{part.height} {way}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import NOTHING, labelled, subtitle, total
+from toolkit.charts.basis import labelled, subtitle, total
 from toolkit.charts.theme import INK, PALETTE, RULE, WITHHELD, finish
 from toolkit.results.result import Released
 from toolkit.text import words
@@ -161,4 +161,4 @@ def _finding(rows: pl.DataFrame, measure: str, released: Released) -> str:
         # Of equals the first, as in the narrative.
         most = parts["bin"].sort(SHARE, "bin_low", descending=[True, False]).row(0, named=True)
         said.append(f"the most common range above 0 is {_span(most)}")
-    return f"{measure}: {', '.join(said) or NOTHING}"
+    return f"{measure}: {', '.join(said) or words.NOTHING}"

@@ -10,11 +10,11 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts import explorer_panels as panels
-from toolkit.charts.basis import NOTHING
 from toolkit.charts.explorer_panels import CHOSEN, LABELS, LEFT, PAIR, RIGHT
 from toolkit.charts.theme import finish
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
+from toolkit.text import words
 from toolkit.text.choices import ALL, RATE, told, unknown
 
 _LINE = 112  # characters of a sentence on one line
@@ -79,7 +79,7 @@ def course_explorer(
         alt.param("narrow", value=False),
     )
     n = int(frame.filter(pl.col("cohort") == cohorts[0])["n_enrolled"].sum())
-    about = [f"n = about {n:,} enrollments" if n else NOTHING.capitalize()]
+    about = [f"n = about {n:,} enrollments" if n else words.NOTHING.capitalize()]
     return finish(
         parts,
         title=title,

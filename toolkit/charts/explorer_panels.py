@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import MOST, NOTHING, labelled
+from toolkit.charts.basis import MOST, labelled
 from toolkit.charts.theme import MUTED, PALETTE, RULE, WITHHELD
 from toolkit.release.curves import ticks
 from toolkit.results.result import Released
@@ -165,7 +165,7 @@ def courses(released: Released) -> alt.LayerChart:
         "text_n_enrolled",
         told=f"text_{RATE}",
         **{name: pl.col(column).round(4) for name, column in _ENDS.items()},
-        unknown=pl.when(pl.col(RATE).is_null()).then(pl.lit(NOTHING)),
+        unknown=pl.when(pl.col(RATE).is_null()).then(pl.lit(words.NOTHING)),
     )
     n_slots = 1 + max(rows["slot"].to_list(), default=0)
     is_long = max(ranked["n_courses"].to_list(), default=0) > MOST
@@ -282,7 +282,7 @@ def curve(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> al
         high=(1 - pl.col("ci_low")).round(4),
     ).drop_nulls("passed")
     followed = set(table.filter(pl.col("n_at_risk").is_not_null()).select(PAIR).rows())
-    undated = {pair: NOTHING if pair in followed else UNDATED for pair in pairs}
+    undated = {pair: words.NOTHING if pair in followed else UNDATED for pair in pairs}
     end = max(rows["days"].to_list(), default=0.0) or 1.0
     base = alt.Chart(rows)
     x = alt.X(
@@ -337,7 +337,7 @@ def _nothing(
     """Draw the text of a panel that has nothing to show for a choice."""
     seen = set(shown.select(PAIR).rows())
     rows = [
-        (*pair, missing.get(pair) or (otherwise or {}).get(pair, NOTHING))
+        (*pair, missing.get(pair) or (otherwise or {}).get(pair, words.NOTHING))
         for pair in pairs
         if pair not in seen
     ]

@@ -6,12 +6,12 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts import heat_maps
-from toolkit.charts.basis import MOST, NOTHING, labelled, subtitle, total
+from toolkit.charts.basis import fewest_and_most, labelled, subtitle, total
 from toolkit.charts.theme import PALETTE, finish
 from toolkit.results.result import Released
 from toolkit.schemas.outcome_results import COMPLETED_AND_PASSED, PASSED_ASIDE
 from toolkit.text import words
-from toolkit.text.losses import largest_losses
+from toolkit.text.losses import largest_losses, most_common
 
 RATE = "rate_of_enrolled"
 
@@ -30,7 +30,7 @@ def completion_funnel(
         source: Where the data come from; by default the result's caption.
     """
     rows = labelled(released, "n_reached", "n_dropped", RATE, "rate_of_previous")
-    finding = _finding(rows, released)
+    finding = _finding(released)
     notes: list[str] = []
     if released.by:
         drawn, notes = _table(rows, released)
@@ -88,13 +88,10 @@ def _bars(rows: pl.DataFrame, released: Released) -> alt.LayerChart:
 def _table(rows: pl.DataFrame, released: Released) -> tuple[alt.LayerChart, list[str]]:
     stages = rows["stage"].unique(maintain_order=True).to_list()
     passed = rows.filter(pl.col("stage") == COMPLETED_AND_PASSED)
-    order = passed.sort(RATE, "group", descending=[True, False], nulls_last=True)["group"].to_list()
-    notes = []
-    if len(order) > MOST:
-        half = MOST // 2
-        notes = [f"The highest {half} and the lowest {half} of {len(order):,} groups"]
-        order = [*order[:half], *order[-half:]]
-        rows = rows.filter(pl.col("group").is_in(order))
+    ranked = passed.sort(RATE, "group", descending=[True, False], nulls_last=True)
+    drawn, notes = fewest_and_most(ranked)
+    order = drawn["group"].to_list()
+    rows = rows.filter(pl.col("group").is_in(order))
     rows = heat_maps.cells(rows, RATE, released, top=1.0)
     two_lines = "split(datum.label, / (?=completing|and)/)"
     layers = heat_maps.layers(
@@ -111,29 +108,21 @@ def _table(rows: pl.DataFrame, released: Released) -> tuple[alt.LayerChart, list
         top=1.0,
         tooltip=_TOOLTIP,
     )
-    drawn = alt.LayerChart(data=rows, layer=layers)
+    chart = alt.LayerChart(data=rows, layer=layers)
     return (
-        drawn.properties(width=alt.Step(104), height=alt.Step(24)),
+        chart.properties(width=alt.Step(104), height=alt.Step(24)),
         [*notes, *heat_maps.legend_of(rows, released.min_n)],
     )
 
 
-def _finding(rows: pl.DataFrame, released: Released) -> str:
+def _finding(released: Released) -> str:
     """Say between which stages most are lost, in most of the groups."""
-    steps = rows.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
-    if steps.is_empty():
-        return f"From enrollment to a pass: {NOTHING}"
-    if not released.by:
-        [loss] = largest_losses(released).values()
-        return (
-            f"Most are lost between {loss.before} and {loss.stage}: {loss.percent} of the "
-            f"{loss.before}"
-        )
-    stages = rows["stage"].unique(maintain_order=True).to_list()
-    worst = steps.sort("n_dropped", descending=True, maintain_order=True).unique(
-        "group", keep="first", maintain_order=True
+    losses = largest_losses(released)
+    if not losses:
+        return f"From enrollment to a pass: {words.NOTHING}"
+    if released.by:
+        return f"Most are lost between {most_common(losses, released.by)}"
+    [loss] = losses.values()
+    return (
+        f"Most are lost between {loss.before} and {loss.stage}: {loss.percent} of the {loss.before}"
     )
-    stage, n = worst["stage"].value_counts(sort=True).row(0)
-    before = stages[stages.index(stage) - 1]
-    whom = words.of_groups(n, worst["group"].to_list())
-    return f"Most are lost between {before} and {stage} in {whom}"

@@ -13,7 +13,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.basis import letter_colour
-from toolkit.charts.theme import FAINT, GRID, MUTED, ON_DARK, ON_LIGHT, RAMP, RULE
+from toolkit.charts.theme import FAINT, GRID, MUTED, RULE
 from toolkit.results.result import Released
 from toolkit.text import words
 
@@ -28,7 +28,7 @@ def cells(rows: pl.DataFrame, rate: str, released: Released, *, top: float) -> p
         kind = _kind(row, rate, text)
         kinds.append(kind)
         texts.append({WITHHELD: f"n<{released.min_n}", NEVER: ""}.get(kind, text))
-        ink = letter_colour(row[rate], top, RAMP, ON_LIGHT, ON_DARK) if kind == SHARE else MUTED
+        ink = letter_colour(row[rate], top) if kind == SHARE else MUTED
         inks.append(ink)
     return rows.with_columns(
         kind=pl.Series(kinds, dtype=pl.String),
@@ -90,7 +90,7 @@ def legend_of(rows: pl.DataFrame, min_n: int | None) -> list[str]:
         NEVER: "a stroke where there is nothing to observe yet",
     }
     told = [text for kind, text in said.items() if _has(rows, kind)]
-    return [f"{', '.join(told)[:1].upper()}{', '.join(told)[1:]}"] if told else []
+    return [words.capitalized(", ".join(told))] if told else []
 
 
 def _kind(row: dict[str, Any], rate: str, text: str) -> str:

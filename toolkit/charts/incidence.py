@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import NOTHING
 from toolkit.charts.curve_tables import (
     TOGETHER,
     basis,
@@ -16,7 +13,7 @@ from toolkit.charts.curve_tables import (
     known_times,
     numbers_at_risk,
 )
-from toolkit.charts.step_curves import Plot, many_panels, one_panel
+from toolkit.charts.step_curves import Plot, draw
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
 from toolkit.text import curves, naming, words
@@ -65,9 +62,8 @@ def cumulative_incidence(
     one_end = rows.filter(pl.col("end") == pl.col("end").first().over("panel"))
     numbers = numbers_at_risk(groups, plot.ticks, one_end, released.min_n)
     finding = _ends_reached(rows, time.split()[0].removesuffix("s"))
-    drawing = (one_panel if together else many_panels)(plot, lines, _NO_POINTS, numbers)
     return finish(
-        cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike
+        draw(plot, lines, _NO_POINTS, numbers),
         title=title or finding,
         subtitle=basis(plot, released, rows, hidden, None, source),
         description=f"Cumulative incidence of each end, with numbers at risk. {finding}.",
@@ -90,7 +86,7 @@ def nelson_aalen(
         source: Where the data come from; by default the result's caption.
     """
     rows, groups, hidden = in_panels(released, "cumulative_hazard")
-    finding = "Cumulative hazard of passing" + ("" if groups else f": {NOTHING}")
+    finding = "Cumulative hazard of passing" + ("" if groups else f": {words.NOTHING}")
     return _hazards(
         released,
         rows,
@@ -167,12 +163,10 @@ def _hazards(
     notes = []
     if smooth and rows[value].null_count() and released.min_n is not None:
         notes = ["Gaps: too few learners to show; longer stretches show more"]
-    drawing = (one_panel if together else many_panels)(
-        plot, lines, _NO_POINTS, numbers_at_risk(groups, plot.ticks, rows, released.min_n)
-    )
+    numbers = numbers_at_risk(groups, plot.ticks, rows, released.min_n)
     what = "Smoothed hazard" if smooth else "Cumulative hazard"
     return finish(
-        cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike
+        draw(plot, lines, _NO_POINTS, numbers),
         title=title or finding,
         subtitle=basis(plot, released, rows, hidden, None, source, *notes),
         description=f"{what} of passing, with numbers at risk. {finding}.",
@@ -186,7 +180,7 @@ def _ends_reached(rows: pl.DataFrame, unit: str) -> str:
         part for part in rows.partition_by("panel", maintain_order=True) if part[value].count()
     ]
     if not parts:
-        return f"Cumulative incidence: {NOTHING}"
+        return f"Cumulative incidence: {words.NOTHING}"
     day = curves.common_day(parts, value)
     last = (
         pl.concat(part for part in parts if curves.end(part, value) >= day)
@@ -214,7 +208,7 @@ def _peaks(rows: pl.DataFrame, groups: list[str], unit: str) -> str:
     parts = rows.partition_by("panel", maintain_order=True)
     found = [(peak, part["panel"][0]) for part in parts if (peak := curves.peak(part)) is not None]
     if not found:
-        return f"When learners pass: {NOTHING}"
+        return f"When learners pass: {words.NOTHING}"
     (early, first), (late, last) = min(found), max(found)
     if len(groups) == 1:
         return f"Learners are most likely to pass around {unit} {early:,.0f}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import NOTHING
 from toolkit.charts.curve_tables import (
     TOGETHER,
     basis,
@@ -18,7 +17,7 @@ from toolkit.charts.curve_tables import (
     mixture,
     numbers_at_risk,
 )
-from toolkit.charts.step_curves import Plot, many_panels, one_panel
+from toolkit.charts.step_curves import Plot, draw
 from toolkit.charts.theme import finish
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Released, Result
@@ -93,9 +92,8 @@ def kaplan_meier(
     if released.min_n is None and rows["n_censored"].sum():
         notes = ["Short marks: censored learners"]
     notes += [*mixture(rows), *_tested(test)]
-    drawing = (one_panel if together else many_panels)(plot, lines, marks, numbers)
     return finish(
-        cast("alt.VConcatChart", drawing),  # or a FacetChart: `finish` treats both alike
+        draw(plot, lines, marks, numbers),
         title=title or finding,
         subtitle=basis(plot, released, rows, hidden, reasons, source, *notes),
         description=f"Kaplan–Meier curves of the share that has {plot.y_title}, with number at "
@@ -137,7 +135,7 @@ def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
 def _finding(medians: pl.DataFrame, groups: list[str], unit: str, *, is_of_all: bool) -> str:
     """Say in a sentence what the curves show."""
     if not groups:
-        return f"Time to pass: {NOTHING}"
+        return f"Time to pass: {words.NOTHING}"
     if medians["is_late"].any() and medians["is_late"].all():
         return "Half of the learners have passed only where few are still at risk"
     medians = medians.filter(~pl.col("is_late"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import NOTHING, fewest_and_most, labelled, subtitle
+from toolkit.charts.basis import fewest_and_most, labelled, subtitle
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.errors import SchemaError
@@ -53,7 +53,7 @@ def compared_groups(
     """
     first = released.frame.row(0, named=True) if released.frame.height else {}
     outcome = str(first.get("outcome", "passed")).replace("_", " ")
-    what = f"{outcome[:1].upper()}{outcome[1:]} of the {first.get('among', 'enrolled')}"
+    what = f"{words.capitalized(outcome)} of the {first.get('among', 'enrolled')}"
     return _rates(released, "rate", ("n_reached", "n_learners"), what, title, source)
 
 
@@ -77,8 +77,8 @@ def user_result(
             f"{', '.join(released.schema.of_role(Role.COUNT))}"
         )
     counts = words.counts_of(rates[0], released) or ("", "")
-    what = rates[0].replace("_", " ")
-    return _rates(released, rates[0], counts, f"{what[:1].upper()}{what[1:]}", title, source)
+    what = words.capitalized(rates[0].replace("_", " "))
+    return _rates(released, rates[0], counts, what, title, source)
 
 
 def _rates(
@@ -104,7 +104,7 @@ def _rates(
     drawn, notes = fewest_and_most(ranked)
     hidden = rows.filter(pl.col("value").is_null()).sort("group")
     told = hidden.select("group", text=f"text_{rate}")
-    few = NOTHING if released.min_n is not None else "nobody to observe"
+    few = words.NOTHING if released.min_n is not None else "nobody to observe"
     told = told.with_columns(pl.col("text").replace(words.ABSENT, few))
     if notes and hidden.height:
         notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
@@ -144,7 +144,7 @@ def _rates(
 
 def _finding(ranked: pl.DataFrame, rate: str, what: str, released: Released) -> str:
     if ranked.is_empty():
-        return f"{what}: {NOTHING}"
+        return f"{what}: {words.NOTHING}"
     best, worst = ranked.row(0, named=True), ranked.row(-1, named=True)
     if ranked.height == 1:
         interval = words.in_brackets(words.interval(best, rate, released), released)

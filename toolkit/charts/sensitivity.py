@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import NOTHING, subtitle, with_interval
+from toolkit.charts.basis import subtitle, with_interval
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
@@ -43,7 +43,8 @@ def sensitivity(
         n=pl.Series(counts, dtype=pl.String),
         filled="is_first",
     )
-    seen = drawn.filter(pl.col("value").is_not_null())
+    is_known = pl.col("value").is_not_null()
+    seen, unseen = drawn.filter(is_known), drawn.filter(~is_known)
     reported = drawn.filter("is_first")["value"].drop_nulls().to_list()
     headline = str(rows[0]["headline"]) if rows else "headline"
     finding, level = _finding(seen, headline, name), words.kind_of_interval(released)
@@ -57,7 +58,7 @@ def sensitivity(
                 alt.Tooltip("text:N", title=f"{headline} ({level})"),
                 alt.Tooltip("n:N", title="learners"),
             ],
-            hidden=drawn.filter(pl.col("value").is_null()).select("group", text=pl.lit(NOTHING)),
+            hidden=unseen.select("group", text=pl.lit(words.NOTHING)),
             rule=reported[0] if reported else None,
         ),
         title=title or finding,
@@ -70,7 +71,7 @@ def sensitivity(
 
 def _finding(seen: pl.DataFrame, headline: str, name: str) -> str:
     if seen.is_empty():
-        return f"{headline.capitalize()}: {NOTHING}"
+        return f"{headline.capitalize()}: {words.NOTHING}"
     low, high = seen["value"].min(), seen["value"].max()
     ends = [float(str(end)) for end in (low, high)]
     told = [words.percent(end, plain=True) if name == "rate" else words.days(end) for end in ends]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import altair as alt
 import polars as pl
@@ -110,17 +110,27 @@ class Plot:
         ]
 
 
-def one_panel(
+def draw(
     plot: Plot, curves: pl.DataFrame, medians: pl.DataFrame, numbers: pl.DataFrame
-) -> Drawing:
-    """Draw all curves in one panel, the numbers at risk below it.
+) -> alt.VConcatChart:
+    """Draw curves in one panel, or each group in a small one, with the numbers at risk below.
 
     Args:
         plot: What the marks have in common.
         curves: `panel`, `series`, `duration`, `value`, `low`, `high`, `n_censored`.
         medians: `panel`, `series`, `duration`, `value`: points to mark; may be empty.
         numbers: `panel`, `duration` (the ticks) and `text`: the table below.
+
+    Returns:
+        A FacetChart of many panels, too, which `finish` treats alike.
     """
+    drawn = (_many_panels if plot.is_small else _one_panel)(plot, curves, medians, numbers)
+    return cast("alt.VConcatChart", drawn)
+
+
+def _one_panel(
+    plot: Plot, curves: pl.DataFrame, medians: pl.DataFrame, numbers: pl.DataFrame
+) -> Drawing:
     data = _long(curves, median=medians)
     steps: Panel = alt.layer(*_layers(plot), data=data)
     if len(plot.names) > 1:
@@ -129,10 +139,9 @@ def one_panel(
     return alt.vconcat(steps, _at_risk(plot, numbers), spacing=24)
 
 
-def many_panels(
+def _many_panels(
     plot: Plot, curves: pl.DataFrame, medians: pl.DataFrame, numbers: pl.DataFrame
 ) -> Drawing:
-    """Draw a panel for each group, with its numbers at risk below its axis."""
     at_risk = (
         alt.Chart()
         .transform_filter("datum.kind == 'number'")

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Any, Literal
 
-from toolkit.charts.basis import NOTHING
 from toolkit.charts.theme import MIME
 from toolkit.extras import extra
 from toolkit.reports.execution import INJECTED, Executed
 from toolkit.reports.figures import Figure, read_figure
 from toolkit.results.result import OUTPUT
+from toolkit.text import words
 
 with extra("notebooks"):
     import bleach  # type: ignore[import-untyped]
@@ -170,7 +170,7 @@ def _output(output: dict[str, Any], page: str, number: int) -> list[Part]:
     if MIME in data:
         figure = read_figure(f"{page}-{number}", data[MIME])
         # A chart without anything in it says less than its title.
-        if figure.is_empty or figure.title.endswith(NOTHING):
+        if figure.is_empty or figure.title.endswith(words.NOTHING):
             return [Part("note", f"{figure.title.removesuffix('.')}.")]
         return [Part("figure", figure=figure)]
     if "text/markdown" in data:

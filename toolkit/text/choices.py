@@ -13,7 +13,6 @@ from toolkit.text import naming, words
 from toolkit.text.losses import Loss, largest_losses
 
 ALL = "all"  # the cohort of all learners
-NOTHING = "too few learners to show"
 NOBODY = "no learners"
 UNDATED = "too many dates missing to show"
 RATE = "pass_rate_of_enrolled"
@@ -34,7 +33,7 @@ def unknown(released: Released, pairs: list[Pair]) -> dict[Pair, str]:
         zip(frame.select("course", "cohort").rows(), frame["n_enrolled"].to_list(), strict=True)
     )
     return {
-        pair: NOTHING if known.get(pair, 0) is None else NOBODY
+        pair: words.NOTHING if known.get(pair, 0) is None else NOBODY
         for pair in pairs
         if not known.get(pair)
     }
@@ -66,7 +65,8 @@ def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[s
             said.append({"headline": f"{whom}: {missing[(course, cohort)]}", "text": ""})
             continue
         rate = words.share(row, RATE, outcomes)
-        headline = f"{whom}: {NOTHING if rate == words.ABSENT else f'{rate} passed'}{_rank(row)}"
+        passed = words.NOTHING if rate == words.ABSENT else f"{rate} passed"
+        headline = f"{whom}: {passed}{_rank(row)}"
         interval = words.interval(row, RATE, outcomes)
         sentences = [
             f"Of {row['n_enrolled']:,} enrolled, "

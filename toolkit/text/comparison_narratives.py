@@ -8,7 +8,7 @@ import polars as pl
 
 from toolkit.results.result import Released
 from toolkit.text import left_out, naming, words
-from toolkit.text.narratives import TOO_FEW, _extremes, _hidden
+from toolkit.text.narratives import TOO_FEW, extremes
 from toolkit.text.words import plural
 
 Row = dict[str, Any]
@@ -19,13 +19,11 @@ ONLY_CHANCE, NO_MORE = f"differ by no more than {_HIDDEN}", f"is no larger than 
 
 def groups(released: Released) -> str:
     """Say which groups of a comparison have the lowest and highest share."""
-    frame = released.frame
-    seen = frame.filter(pl.col("rate").is_not_null())
-    first = frame.row(0, named=True)
-    about = f"The share of the {first['among']} who {_did(first['outcome'])}"
-    return (
-        f"{_extremes(seen, 'rate', released, about, ['group'])}{_hidden(frame.height, seen.height)}"
-    )
+    first = released.frame.row(0, named=True)
+    outcome = first["outcome"]
+    did = "were active" if outcome == "active" else outcome.replace("_", " ")
+    about = f"The share of the {first['among']} who {did}"
+    return extremes(released.frame, "rate", released, about, ["group"])
 
 
 def pairs(released: Released) -> str:
@@ -55,9 +53,9 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
     margin = margin.removesuffix(".0")
     told = []
     for name, as_told in (
-        ("equivalent", f"equivalent within ±{margin} percentage points"),
-        ("different", "different"),
-        ("undecided", "undecided"),
+        ("equivalent", f"Equivalent within ±{margin} percentage points"),
+        ("different", "Different"),
+        ("undecided", "Undecided"),
     ):
         rows = seen.filter(verdict=name)
         named = [
@@ -71,7 +69,7 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
                 if (rows.height > MOST_VERDICTS)
                 else ""
             )
-            told.append(f"{as_told[:1].upper()}{as_told[1:]}: {of}{'; '.join(named)}.")
+            told.append(f"{as_told}: {of}{'; '.join(named)}.")
     return f"{' '.join(told)}{words.for_all(released.frame.height)}"
 
 
@@ -159,7 +157,3 @@ def verdict(p: float, alpha: float) -> str:
 def degrees(df: int) -> str:
     """Write degrees of freedom: "1 degree of freedom"."""
     return plural(df, "degree of freedom", "degrees of freedom")
-
-
-def _did(outcome: str) -> str:
-    return "were active" if outcome == "active" else outcome.replace("_", " ")

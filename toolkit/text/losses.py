@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from toolkit.results.result import Released
-from toolkit.text import words
+from toolkit.text import naming, words
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,16 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
             words.between(*told) if told else "",
         )
     return found
+
+
+def most_common(losses: Mapping[tuple[object, ...], Loss], by: Sequence[str]) -> str:
+    """Say at which step most groups lose most: "active and half-way in 3 of 5 groups".
+
+    Args:
+        losses: The largest loss of each group, at least one.
+        by: The group columns.
+    """
+    steps = Counter((loss.before, loss.stage) for loss in losses.values())
+    [((before, stage), n)] = steps.most_common(1)
+    groups = pl.DataFrame([*losses], schema=[*by], orient="row", infer_schema_length=None)
+    return f"{before} and {stage} in {words.of_groups(n, naming.labels(groups, by))}"

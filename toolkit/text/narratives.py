@@ -14,10 +14,11 @@ from toolkit.results.result import Released
 from toolkit.schemas import Role
 from toolkit.schemas.outcome_results import PASSED_ASIDE
 from toolkit.text import left_out, naming, words
-from toolkit.text.words import interval, percent, plural, share, told_count
+from toolkit.text.losses import largest_losses, most_common
+from toolkit.text.words import interval, listed, percent, plural, share, told_count
 
 Row = dict[str, Any]
-TOO_FEW = "Too few learners to show."
+TOO_FEW = f"{words.capitalized(words.NOTHING)}."
 
 
 def outcomes(released: Released) -> str:
@@ -28,9 +29,7 @@ def outcomes(released: Released) -> str:
     others = left_out.told(totals["n_not_enrolled"], "without an enrollment", released)
     if frame.height == 1:
         return f"{_one_outcome(frame.row(0, named=True), released)}{others}"
-    seen = frame.filter(pl.col(rate).is_not_null())
-    told = _extremes(seen, rate, released, "The share of the enrolled who passed")
-    return f"{told}{_hidden(frame.height, seen.height)}{others}"
+    return f"{extremes(frame, rate, released, 'The share of the enrolled who passed')}{others}"
 
 
 def _one_outcome(row: Row, released: Released) -> str:
@@ -38,7 +37,7 @@ def _one_outcome(row: Row, released: Released) -> str:
     by = [name for name in released.by if name != "is_total"]
     where = " · ".join(naming.name(row[name], name) for name in by)
     if n is None:
-        return f"{where}: {TOO_FEW[:1].lower()}{TOO_FEW[1:]}" if where else TOO_FEW
+        return f"{where}: {words.NOTHING}." if where else TOO_FEW
     rate = "pass_rate_of_enrolled"
     active = share(row, "pass_rate_of_active", released)
     text = (
@@ -54,16 +53,17 @@ def _one_outcome(row: Row, released: Released) -> str:
 
 def funnel(released: Released) -> str:
     """Say after which stage most learners are lost."""
-    steps = released.frame.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
-    if steps.is_empty():
+    losses = largest_losses(released)
+    if not losses:
         return TOO_FEW
-    stages = released.frame["stage"].unique(maintain_order=True).to_list()
-    before = dict(zip(stages[1:], stages, strict=False))
     if released.by:
-        return _funnels(released, steps, before)
-    row = steps.sort("n_dropped", descending=True, maintain_order=True).row(0, named=True)
+        total = released.frame.select(released.by).n_unique()
+        where = most_common(losses, released.by)
+        return f"Most learners are lost between {where}.{words.hidden(total, len(losses))}"
+    [loss] = losses.values()
+    row = released.frame.row(by_predicate=pl.col("stage") == loss.stage, named=True)
     text = (
-        f"Most learners are lost between {before[row['stage']]} and {row['stage']}: of "
+        f"Most learners are lost between {loss.before} and {loss.stage}: of "
         f"{row['n_previous']:,}, {told_count(row['n_reached'], released.min_n)} go on, "
         f"{share(row, 'rate_of_previous', released)}"
         f"{words.in_brackets(interval(row, 'rate_of_previous', released), released)}."
@@ -72,31 +72,14 @@ def funnel(released: Released) -> str:
     return text + (f" {aside[0]:,} {PASSED_ASIDE}." if aside and aside[0] else "")
 
 
-def _funnels(released: Released, steps: pl.DataFrame, before: dict[str, str]) -> str:
-    by = list(released.by)
-    worst = steps.sort("n_dropped", descending=True, maintain_order=True).unique(
-        by, keep="first", maintain_order=True
-    )
-    stage, n = worst["stage"].value_counts(sort=True).row(0)
-    total = released.frame.select(by).n_unique()
-    whom = words.of_groups(n, naming.labels(worst, by))
-    return (
-        f"Most learners are lost between {before[stage]} and {stage} in {whom}."
-        f"{_hidden(total, worst.height)}"
-    )
-
-
 def distribution(released: Released) -> str:
     """Say how many learners have no value or zero, and where most lie."""
     frame = released.frame
     what = "grade" if frame.item(0, "measure") == "percent_grade" else "completion"
     if released.by:
         zeros = frame.filter(pl.col("part") == "zero")
-        seen = zeros.filter(pl.col("share_of_enrolled").is_not_null())
-        told = _extremes(
-            seen, "share_of_enrolled", released, f"The share of the enrolled with a {what} of 0"
-        )
-        return f"{told}{_hidden(zeros.height, seen.height)}"
+        about = f"The share of the enrolled with a {what} of 0"
+        return extremes(zeros, "share_of_enrolled", released, about)
     parts = {row["part"]: row for row in frame.iter_rows(named=True) if row["part"] != "bin"}
     if parts["missing"]["n_enrolled"] is None:
         return TOO_FEW
@@ -189,7 +172,7 @@ def match_counts(released: Released) -> str:
     """Say how many records the resources share, and which lack some."""
     parts = {"in_grades": "grades", "in_enrollments": "enrollments", "in_completion": "completion"}
     told = [
-        f"{row['n_records']:,} in {_listed([word for name, word in parts.items() if row[name]])}"
+        f"{row['n_records']:,} in {listed([word for name, word in parts.items() if row[name]])}"
         for row in released.frame.sort("n_records", descending=True).iter_rows(named=True)
         if row["n_records"]
     ]
@@ -209,7 +192,7 @@ def change_counts(released: Released) -> str:
     if totals.is_empty():
         return "Too few records changed in any course to show."
     told = [f"about {n:,} {change}" for change, n in totals.iter_rows()]
-    return f"Changes, in the courses where they can be shown: {_listed(told)}."
+    return f"Changes, in the courses where they can be shown: {listed(told)}."
 
 
 def user_result(released: Released) -> str:
@@ -217,16 +200,15 @@ def user_result(released: Released) -> str:
     rates = [name for name in released.schema.names if released.schema.interval_of(name)]
     frame = released.frame
     if rates:
-        seen = frame.filter(pl.col(rates[0]).is_not_null())
         about = f"The share {rates[0].removesuffix('_rate').replace('_', ' ')}"
-        return f"{_extremes(seen, rates[0], released, about)}{_hidden(frame.height, seen.height)}"
+        return extremes(frame, rates[0], released, about)
     counts = released.schema.of_role(Role.COUNT)
     told = [
         f"about {frame[name].sum():,} {name.removeprefix('n_').replace('_', ' ')}"
         for name in counts
         if frame[name].sum()
     ]
-    return f"Over {plural(frame.height, 'group')}: {_listed(told)}." if told else TOO_FEW
+    return f"Over {plural(frame.height, 'group')}: {listed(told)}." if told else TOO_FEW
 
 
 def _without_totals(released: Released) -> pl.DataFrame:
@@ -234,22 +216,25 @@ def _without_totals(released: Released) -> pl.DataFrame:
     return frame.filter(~pl.col("is_total")) if "is_total" in frame.columns else frame
 
 
-def _extremes(
-    seen: pl.DataFrame, rate: str, released: Released, about: str, by: Sequence[str] | None = None
+def extremes(
+    frame: pl.DataFrame, rate: str, released: Released, about: str, by: Sequence[str] | None = None
 ) -> str:
-    """Name a rate's lowest and highest group, with intervals."""
+    """Name a rate's lowest and highest group, with intervals; say how many cannot be shown."""
+    seen = frame.filter(pl.col(rate).is_not_null())
+    hidden = words.hidden(frame.height, seen.height)
     if seen.is_empty():
-        return TOO_FEW
+        return f"{TOO_FEW}{hidden}"
     by = [name for name in (released.by if by is None else by) if name != "is_total"]
     ranked = seen.with_columns(_name=pl.Series(naming.labels(seen, by))).sort(
         rate, maintain_order=True
     )
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
     if ranked.height == 1:
-        return f"{about} is {_rate(low, rate, released)} in {low['_name']}."
+        return f"{about} is {_rate(low, rate, released)} in {low['_name']}.{hidden}"
     return (
         f"{about} ranges from {_rate(low, rate, released)} in {low['_name']} to "
         f"{_rate(high, rate, released)} in {high['_name']}, over {plural(ranked.height, 'group')}."
+        f"{hidden}"
     )
 
 
@@ -257,12 +242,3 @@ def _rate(row: Row, rate: str, released: Released) -> str:
     return (
         f"{share(row, rate, released)}{words.in_brackets(interval(row, rate, released), released)}"
     )
-
-
-def _hidden(total: int, seen: int) -> str:
-    return f" {total - seen:,} of {plural(total, 'group')} cannot be shown." if seen < total else ""
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """Join parts as in a sentence: "a, b and c"."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

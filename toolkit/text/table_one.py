@@ -11,6 +11,7 @@ from toolkit.results.result import Released
 from toolkit.schemas import PERSON_COURSE
 from toolkit.schemas.paper_results import COUNTS, MEDIAN
 from toolkit.text import naming, words
+from toolkit.text.narratives import TOO_FEW
 from toolkit.text.tables import ReadingTable, reading_table
 
 INDENT = "\u2003"
@@ -56,14 +57,8 @@ def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
         caption=released.caption or "",
         note=_note(released, len(lines), rows),
         min_n=released.min_n,
-        spanners=[(_by(released), 2, 1 + len(columns))] if len(columns) > 2 else [],
+        spanners=[(_head(released.by[-1]), 2, 1 + len(columns))] if len(columns) > 2 else [],
     )
-
-
-def _by(released: Released) -> str:
-    """The column that makes the groups, as a heading."""
-    text = naming.clean(released.by[-1].replace("_", " "))
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def in_words(released: Released) -> str:
@@ -71,7 +66,7 @@ def in_words(released: Released) -> str:
     columns = _columns(released)
     n = next(iter(columns.values()))[0]["n_enrolled"]
     if n is None:
-        return "Too few learners to show."
+        return TOO_FEW
     each = [
         f"{name} {words.count(of[0]['n_enrolled'], released.min_n)}"
         for name, of in list(columns.items())[1:]
@@ -117,10 +112,11 @@ def _by_variable(groups: Sequence[list[Row]]) -> list[list[list[Row]]]:
 def _lines(groups: list[list[Row]], released: Released) -> list[list[str]]:
     """The lines of one variable: its name, its levels, and its missing values."""
     first = groups[0][0]
+    head = f"{_head(first['variable'])}, {first['summary']}"
     if len(groups[0]) == 1 and (first["summary"] != COUNTS or first["level"] == "yes"):
-        lines = [[_head(first), *(_figure(of[0], released) for of in groups)]]
+        lines = [[head, *(_figure(of[0], released) for of in groups)]]
     else:
-        lines = [[_head(first), *([""] * len(groups))]]
+        lines = [[head, *([""] * len(groups))]]
         lines += [
             [
                 f"{INDENT}{naming.name(level[0]['level'])}",
@@ -134,13 +130,12 @@ def _lines(groups: list[list[Row]], released: Released) -> list[list[str]]:
     return lines
 
 
-def _head(row: Row) -> str:
-    return f"{_name(row['variable'], capital=True)}, {row['summary']}"
+def _name(column: str) -> str:
+    return naming.clean(column.replace("_", " "))
 
 
-def _name(variable: str, *, capital: bool = False) -> str:
-    text = naming.clean(variable.replace("_", " "))
-    return text[:1].upper() + text[1:] if capital else text
+def _head(column: str) -> str:
+    return words.capitalized(_name(column))
 
 
 def _figure(row: Row, released: Released) -> str:

@@ -147,7 +147,7 @@ def reading_table(
     return ReadingTable(
         _headings(released, wanted),
         cells,
-        [_is_number(frame, name) for name in wanted],
+        [frame.schema[name].is_numeric() for name in wanted],
         n_headers=next((i for i, group in enumerate(is_group) if not group), len(wanted)),
         caption=released.caption or "",
         note=_note(released, shown, wanted),
@@ -159,7 +159,9 @@ def cell(row: Row, name: str, released: Released) -> str:
     """Write one figure of a released row, with its interval if it has one."""
     value, column = row[name], _column(released, name)
     if column is None:
-        return "all groups" if row.get("is_total") else naming.name(value, _naming(value, name))
+        # Only of a date the column matters for the text: a month or a day. The heading says it.
+        of_column = name if isinstance(value, date) else ""
+        return "all groups" if row.get("is_total") else naming.name(value, of_column)
     unit = _unit(row, column)
     if value is None:
         return _missing(row, column, released)
@@ -255,27 +257,18 @@ def _number(
     return words.number(value)
 
 
-def _naming(value: object, name: str) -> str:
-    """The column whose name matters for the text: only for dates; the heading says the rest."""
-    return name if isinstance(value, date) else ""
-
-
 def _headings(released: Released, wanted: list[str]) -> dict[str, str]:
     told: dict[str, str] = {}
     for name in wanted:
         column = _column(released, name)
         text = name.removeprefix("n_").replace("_", " ")
-        heading = _HEADINGS.get(name, text[:1].upper() + text[1:])
+        heading = _HEADINGS.get(name, words.capitalized(text))
         # `n_passed` and a group column `passed` are two columns.
         heading = f"{heading} (learners)" if heading in told else heading
         told[heading if heading not in told else name] = (
             column.description if column else f"Grouped by {name}."
         )
     return told
-
-
-def _is_number(frame: pl.DataFrame, name: str) -> bool:
-    return frame.schema[name].is_numeric()
 
 
 def _tell_apart(cells: list[list[str]], wanted: list[str], by: Sequence[str]) -> None:

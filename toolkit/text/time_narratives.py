@@ -11,8 +11,8 @@ from toolkit.results.result import Released
 from toolkit.text import curves, naming, words
 from toolkit.text.comparison_narratives import NO_MORE, ONLY_CHANCE, degrees, verdict
 from toolkit.text.left_out import in_groups, in_pairs
-from toolkit.text.narratives import TOO_FEW, _hidden, _listed
-from toolkit.text.words import percent, plural, told_count
+from toolkit.text.narratives import TOO_FEW
+from toolkit.text.words import hidden, listed, percent, plural, told_count
 
 Row = dict[str, Any]
 _MOST = 4  # differences named one by one
@@ -47,7 +47,7 @@ def kaplan_meier(released: Released) -> str:
             f"{_bounds(high[2], day, released)} pass, over {plural(len(known), 'group')}."
         )
     total = released.frame.select(released.by).n_unique()
-    text = f"{told}{_hidden(total, len(known))}{_unseen(released)}"
+    text = f"{told}{hidden(total, len(known))}{_unseen(released)}"
     return f"{text}{_mixture(released)}{words.formed_later(released.by)}"
 
 
@@ -239,7 +239,7 @@ def cumulative_incidence(released: Released) -> str:
                 f"{_share(high, released)} in {highest}{most}"
             )
     if len(known) == 1:
-        return f"{by_day}an estimated {_listed(told)}.{_unseen(released)}"
+        return f"{by_day}an estimated {listed(told)}.{_unseen(released)}"
     later = words.formed_later(released.by)
     return f"{by_day}estimated shares are: {'; '.join(told)}.{_unseen(released)}{later}"
 
@@ -254,13 +254,13 @@ def nelson_aalen(released: Released) -> str:
     for name, part in known[:6]:
         day = curves.end(part, value)
         reached = words.number(curves.height(part, value, day) or 0.0)
-        low, high = _at(part, day)
+        low, high = (curves.height(part, end, day) for end in ("ci_low", "ci_high"))
         if low is not None and high is not None:
             between = words.between(words.number(low), words.number(high))
             reached += words.in_brackets(between, released)
         where = f" in {name}" if released.by else ""
         told.append(f"{reached} by day {words.days(day)}{where}")
-    return f"The cumulative hazard of passing reaches {_listed(told)}.{in_groups(released)}"
+    return f"The cumulative hazard of passing reaches {listed(told)}.{in_groups(released)}"
 
 
 def hazard(released: Released) -> str:
@@ -292,7 +292,7 @@ def exclusions(released: Released) -> str:
         if n
     ]
     if told:
-        return f"Left out of the time to pass: {_listed(told)}."
+        return f"Left out of the time to pass: {listed(told)}."
     if released.min_n is None:
         return "Nobody is left out of the time to pass."
     return f"Fewer than {released.min_n} learners are left out of the time to pass for any reason."
@@ -328,11 +328,6 @@ def _percents(row: Row, released: Released) -> str:
     decimal = released.min_n is None
     low, high = (percent(row[end], decimal=decimal, plain=True) for end in ("ci_low", "ci_high"))
     return words.in_brackets(words.between(low, high), released)
-
-
-def _at(part: pl.DataFrame, day: float) -> tuple[float | None, float | None]:
-    """The ends of a curve's interval at a time."""
-    return curves.height(part, "ci_low", day), curves.height(part, "ci_high", day)
 
 
 def _points_between(row: Row, released: Released) -> str:

@@ -15,6 +15,7 @@ from toolkit.schemas.outcome_results import PASSED_ASIDE
 from toolkit.schemas.survival_results import UNDATED_SHARE
 
 ABSENT = "–"
+NOTHING = "too few learners to show"
 _MANY = 5_000  # learners from which a share supports a decimal
 _SPANS = {"enrolled_month": "%b %Y", "enrolled_year": "%Y"}
 
@@ -90,6 +91,21 @@ def told_count(n: int | None, min_n: int | None) -> str:
 def plural(n: int, one: str, many: str | None = None) -> str:
     """Write a number with its noun: "1 group", "3 groups"."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def capitalized(text: str) -> str:
+    """Write the first letter as a capital, and leave the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join parts as in a sentence: "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def hidden(total: int, seen: int) -> str:
+    """Say how many groups cannot be shown, if any."""
+    return f" {total - seen:,} of {plural(total, 'group')} cannot be shown." if seen < total else ""
 
 
 def of_groups(n: int, groups: Sequence[str]) -> str:
