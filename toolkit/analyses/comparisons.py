@@ -34,7 +34,7 @@ from toolkit.analyses.within import STRATUM, compared_within
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import release_table, with_status
 from toolkit.results.registry import look_up
-from toolkit.results.result import Narrative, Result, marked
+from toolkit.results.result import Displayed, Narrative, Result
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_level, a_share, alpha_of, one_of
 from toolkit.schemas.comparison_results import (
@@ -52,7 +52,7 @@ Derive = Callable[[pl.DataFrame, Moments | None], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparison:
+class Comparison(Displayed):
     """What `compare_groups` found.
 
     Attributes:
@@ -77,26 +77,13 @@ class Comparison:
         parts = [self.test, self.groups, *([self.pairs] if self.pairs.frame.height > 1 else [])]
         if "verdict" in self.pairs.schema.names:
             parts = [self.groups, self.pairs]
-        parts += [] if self.within is None else [self.within]
+        parts += [self.within] if self.within else []
         caution = look_up("text.comparison_narratives:caution")(self.by, self.among)
         return Narrative(" ".join([*(str(part.narrate()) for part in parts), caution]))
 
     def chart(self, **options: Any) -> Any:
         """Draw the groups' rates; `comparison.groups.chart.options` lists the options."""
         return self.groups.chart(**options)
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return marked(self.groups.release().min_n)
-
-    def _repr_html_(self) -> str:
-        return "".join(part._repr_html_() for part in self._parts())
-
-    def __repr__(self) -> str:
-        return "\n\n".join(repr(part) for part in self._parts())
-
-    def _parts(self) -> list[Result]:
-        within = [] if self.within is None else [self.within]
-        return [self.groups, self.pairs, self.test, *within]
 
 
 def compare_groups(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from typing import Any
 
@@ -16,8 +15,9 @@ from toolkit.analyses.grouping import KEY
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import ENROLLED
 from toolkit.release.rounding import keys_of_groups
-from toolkit.results.result import Result, marked
+from toolkit.results.result import Displayed, Result
 from toolkit.schemas.arguments import a_level, a_whole_number
+from toolkit.schemas.moments import EPOCH
 from toolkit.schemas.outcome_results import REPEATS, TRANSITIONS
 
 NEEDED = [
@@ -35,11 +35,10 @@ NEEDED = [
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
 MOST_TOGETHER = 10_000_000  # records whose learners are joined at once: bounds the memory
 ANY_COURSE = "(any other course)"
-EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class LearnerPaths:
+class LearnerPaths(Displayed):
     """What `learner_paths` found.
 
     Attributes:
@@ -49,15 +48,6 @@ class LearnerPaths:
 
     repeats: Result
     transitions: Result
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return marked(self.repeats.release().min_n)
-
-    def _repr_html_(self) -> str:
-        return self.repeats._repr_html_() + self.transitions._repr_html_()
-
-    def __repr__(self) -> str:
-        return f"{self.repeats!r}\n\n{self.transitions!r}"
 
 
 def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) -> LearnerPaths:
@@ -96,7 +86,7 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     as_of = latest_moment(rows)
     if as_of is None:
         return _paths(level, REPEATS.empty(), TRANSITIONS.empty())
-    last_pass = (as_of.date() - EPOCH).days - within_days
+    last_pass = (as_of - EPOCH).days - within_days
     named = nw.concat_str(nw.col("org"), nw.lit("+"), nw.col("course_number"))
     has_keys = KEY in rows.collect_schema().names()
     key = nw.col(KEY) if has_keys else nw.lit(0)

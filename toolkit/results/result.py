@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,24 @@ class Result(_Shown):
         return frame
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Displayed:
+    """The base of dataclasses that are displayed as those of their fields that are results."""
+
+    def _results(self) -> list[Result]:
+        values = (getattr(self, field.name) for field in fields(self))
+        return [value for value in values if isinstance(value, Result)]
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._results()[0]._repr_mimebundle_()
+
+    def _repr_html_(self) -> str:
+        return "".join(result._repr_html_() for result in self._results())
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(repr, self._results()))
+
+
 class Chart:
     """Draws a result; call it with the options of the table's chart."""
 
@@ -357,8 +376,6 @@ class Narrative(str):
         return marked(self.min_n, says=str(self))
 
     def _repr_html_(self) -> str:
-        from html import escape
-
         return f"<p>{escape(self)}</p>"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import polars as pl
 
@@ -12,7 +12,7 @@ from toolkit.errors import SnapshotError
 from toolkit.loading.ranges import ranges
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
-from toolkit.results.result import Result, marked
+from toolkit.results.result import Displayed, Result
 from toolkit.schemas import GRADES, RESOURCES, Table
 from toolkit.schemas.change_results import CHANGE_COUNTS
 from toolkit.schemas.passes import with_passed
@@ -29,7 +29,7 @@ _COMPARED = {
 
 
 @dataclass(frozen=True, repr=False)
-class Changes:
+class Changes(Displayed):
     """What changed from an earlier snapshot to a later one.
 
     Attributes:
@@ -57,15 +57,6 @@ class Changes:
     values: pl.DataFrame
     outcomes: pl.DataFrame
     counts: Result
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return marked(self.counts.release().min_n)
-
-    def _repr_html_(self) -> str:
-        return self.counts._repr_html_()
-
-    def __repr__(self) -> str:
-        return repr(self.counts)
 
 
 def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:

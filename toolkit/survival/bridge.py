@@ -10,7 +10,7 @@ import polars as pl
 
 from toolkit.analyses.counting import lazily
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.results.result import Result
+from toolkit.results.result import Displayed, Result
 from toolkit.schemas import require_columns
 from toolkit.survival.durations import exclusions
 from toolkit.survival.included import refuse_both_bounds
@@ -21,7 +21,7 @@ NO_TIME = "no time at risk"
 
 
 @dataclass(frozen=True, repr=False)
-class SurvivalData:
+class SurvivalData(Displayed):
     """Durations for a model, and who was left out.
 
     In a notebook it is displayed as the counts of those left out.
@@ -41,15 +41,6 @@ class SurvivalData:
 
     frame: Any
     dropped: Result
-
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self.dropped._repr_mimebundle_(**options)
-
-    def _repr_html_(self) -> str:
-        return self.dropped._repr_html_()
-
-    def __repr__(self) -> str:
-        return repr(self.dropped)
 
 
 def to_survival(durations: pl.DataFrame, *, covariates: Sequence[str] = ()) -> SurvivalData:
