@@ -20,7 +20,8 @@ import polars as pl
 
 import toolkit as tk
 from toolkit.analyses.clusters import CLUSTER, Moments
-from toolkit.analyses.intervals import katz, newcombe, wilson
+from toolkit.analyses.intervals import katz, wilson
+from toolkit.analyses.simultaneous import Rates, quantile
 
 RUNS = 2_000
 MORE = 5  # times as many runs of the tests with clusters, whose level moves most with n
@@ -103,9 +104,11 @@ def rates(rng: np.random.Generator, n: int, runs: int) -> Iterator[Measured]:
     k = {"k": rng.binomial(n, p, runs), "other": rng.binomial(n, q, runs)}
     counts = pl.DataFrame(k).with_columns(n=pl.lit(n))
     a, b, m = pl.col("other"), pl.col("k"), pl.col("n")
+    pairs = Rates(k["other"] / n, k["k"] / n, *np.full((2, runs), n))
+    newcombe = map(pl.lit, map(pl.Series, pairs.ends(np.full(runs, quantile(0.05)))))
     for name, (low, high), truth in (
         ("Wilson, share of 30 %", wilson(b, m), p),
-        ("Newcombe, 45 % minus 30 %", newcombe(a, m, b, m), q - p),
+        ("Newcombe, 45 % minus 30 %", newcombe, q - p),
         ("Katz, 45 % over 30 %", katz(a, m, b, m), q / p),
     ):
         yield held(name, counts.select(ci_low=low, ci_high=high), truth)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from zou_donner import difference_ends
 
 import toolkit as tk
 
@@ -42,8 +43,6 @@ def test_survey_gives_the_same_errors_of_rates() -> None:
 
 
 def test_survey_gives_the_same_correlation_of_rates() -> None:
-    from toolkit.analyses.intervals import difference_of
-
     rates = pl.read_csv(FOLDER / "clustered_rates.csv")
     for row in pl.read_csv(FOLDER / "clustered_pairs.csv").rows(named=True):
         pairs = tk.compare_groups(learners(), by=row["by"], cluster="id").pairs.frame
@@ -51,15 +50,11 @@ def test_survey_gives_the_same_correlation_of_rates() -> None:
         a, b = (
             rates.filter(by=row["by"], group=row[f"group_{x}"]).row(0, named=True) for x in "ab"
         )
-        ends = difference_of(
-            pl.lit(a["n_reached"] / a["n_learners"]),
-            (pl.lit(a["ci_low"]), pl.lit(a["ci_high"])),
-            pl.lit(b["n_reached"] / b["n_learners"]),
-            (pl.lit(b["ci_low"]), pl.lit(b["ci_high"])),
-            pl.lit(row["correlation"]),
-        )
-        found = [own["difference_ci_low"], own["difference_ci_high"]]
-        assert found == pytest.approx([pl.select(end).item() for end in ends], rel=1e-8)
+        share_a, share_b = (x["n_reached"] / x["n_learners"] for x in (a, b))
+        of_a, of_b = ((x["ci_low"], x["ci_high"]) for x in (a, b))
+        ends = difference_ends(share_a, of_a, share_b, of_b, row["correlation"])
+        found = own["difference_ci_low"], own["difference_ci_high"]
+        assert found == pytest.approx(ends, rel=1e-8)
 
 
 @pytest.mark.parametrize("by", ["mode", "course"])

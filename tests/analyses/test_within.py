@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from zou_donner import difference_ends
 
 import toolkit as tk
-from toolkit.analyses.intervals import difference_of, wilson
+from toolkit.analyses.intervals import wilson
 
 FOLDER = Path(__file__).parents[1] / "references"
 
@@ -45,12 +46,12 @@ def test_r_gives_the_same_standardized_differences_and_tests(row: dict[str, obje
     assert own["difference"] == pytest.approx(a - b, rel=1e-8)
     assert own["mantel_haenszel_p_value"] == pytest.approx(row["p_value"], rel=1e-8)
     worth = [pl.lit(p * (1 - p) / e**2) for p, e in ((a, error_a), (b, error_b))]
-    ends = [wilson(worth[0] * a, worth[0]), wilson(worth[1] * b, worth[1])]
-    low, high = difference_of(pl.lit(a), ends[0], pl.lit(b), ends[1], pl.lit(0.0))
-    expected = [pl.select(low).item(), pl.select(high).item()]
-    assert [own["difference_ci_low"], own["difference_ci_high"]] == pytest.approx(
-        expected, rel=1e-8
+    of_a, of_b = (
+        tuple(pl.select(end).item() for end in wilson(n * rate, n))
+        for n, rate in zip(worth, (a, b), strict=True)
     )
+    found = (own["difference_ci_low"], own["difference_ci_high"])
+    assert found == pytest.approx(difference_ends(a, of_a, b, of_b), rel=1e-8)
 
 
 def test_a_difference_that_turns_round_within_courses_is_told() -> None:

@@ -92,54 +92,6 @@ def rate(
     return [share.alias(name), low.alias(f"{name}_ci_low"), high.alias(f"{name}_ci_high")]
 
 
-def newcombe(
-    k_a: pl.Expr, n_a: pl.Expr, k_b: pl.Expr, n_b: pl.Expr, *, level: float = LEVEL
-) -> tuple[pl.Expr, pl.Expr]:
-    """Low and high end of the hybrid score interval of k_a / n_a − k_b / n_b.
-
-    Built from the two Wilson intervals, so it stays between −1 and 1.
-
-    Args:
-        k_a: How many of the n_a; likewise k_b of the n_b.
-        n_a: The first denominator.
-        k_b: The second numerator.
-        n_b: The second denominator.
-        level: The confidence, a fraction.
-
-    Source:
-        Newcombe (1998), Interval estimation for the difference between independent proportions,
-        Statistics in Medicine 17, 873–890, method 10.
-
-    Examples:
-        >>> ends = newcombe(pl.lit(56), pl.lit(70), pl.lit(48), pl.lit(80))
-        >>> [round(pl.select(end).item(), 4) for end in ends]
-        [0.0524, 0.3339]
-    """
-    ends_a, ends_b = wilson(k_a, n_a, level=level), wilson(k_b, n_b, level=level)
-    return difference_of(k_a / n_a, ends_a, k_b / n_b, ends_b, pl.lit(0.0))
-
-
-def difference_of(
-    a: pl.Expr,
-    ends_a: tuple[pl.Expr, pl.Expr],
-    b: pl.Expr,
-    ends_b: tuple[pl.Expr, pl.Expr],
-    correlation: pl.Expr,
-) -> tuple[pl.Expr, pl.Expr]:
-    """Low and high end of the interval of a − b that follows from those of a and of b.
-
-    Source:
-        Zou and Donner (2008), Construction of confidence limits about effect measures: a general
-        approach, Statistics in Medicine 27, 1693–1702.
-    """
-    (low_a, high_a), (low_b, high_b) = ends_a, ends_b
-
-    def together(one: pl.Expr, other: pl.Expr) -> pl.Expr:
-        return (one**2 + other**2 - 2 * correlation * one * other).clip(0.0).sqrt()
-
-    return a - b - together(a - low_a, high_b - b), a - b + together(high_a - a, b - low_b)
-
-
 def katz(
     k_a: pl.Expr, n_a: pl.Expr, k_b: pl.Expr, n_b: pl.Expr, *, level: float = LEVEL
 ) -> tuple[pl.Expr, pl.Expr]:
