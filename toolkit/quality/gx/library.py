@@ -5,7 +5,7 @@ code are silenced, and its redirection of all warnings into logging is undone. A
 lacks one of these names fails here, and a test says which.
 """
 
-# ruff: noqa: E402  (the precautions come first)
+# ruff: noqa: E402, F401  (the precautions come first; other modules use the names)
 import logging
 import os
 import warnings
@@ -67,52 +67,3 @@ from great_expectations.validator.metric_configuration import (
     MetricConfiguration,
     MetricConfigurationID,
 )
-
-__all__ = [
-    "MAX_RESULT_RECORDS",
-    "AndCondition",
-    "Batch",
-    "BatchData",
-    "BatchExpectation",
-    "BatchMarkers",
-    "BatchRequest",
-    "BuildBatchRequestError",
-    "ComparisonCondition",
-    "Condition",
-    "DataAsset",
-    "DataContextConfig",
-    "DataContextRequiredError",
-    "Datasource",
-    "DefaultJinjaPageView",
-    "EphemeralDataContext",
-    "ExecutionEngine",
-    "ExecutionEngineError",
-    "Expectation",
-    "ExpectationConfiguration",
-    "ExpectationSuite",
-    "ExpectationSuiteValidationResult",
-    "ExpectationValidationResult",
-    "FailureSeverity",
-    "GreatExpectationsError",
-    "IDDict",
-    "InMemoryStoreBackendDefaults",
-    "LegacyBatchDefinition",
-    "MetricConfiguration",
-    "MetricConfigurationID",
-    "MetricProvider",
-    "MetricResolutionError",
-    "NullityCondition",
-    "OrCondition",
-    "ProgressBarsConfig",
-    "RuntimeDataBatchSpec",
-    "ValidationResultsPageRenderer",
-    "_registered_metrics",
-    "deserialize_row_condition",
-    "get_expectation_impl",
-    "get_metric_kwargs",
-    "gx",
-    "make_batch_identifier",
-    "metrics",
-    "project_manager",
-    "register_metric",
-]
