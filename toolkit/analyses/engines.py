@@ -29,7 +29,8 @@ _COUNTED_IN_PLACE = {
     nw.Implementation.PYSPARK,
     nw.Implementation.PYSPARK_CONNECT,
 }
-_OF_SPARK = {nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT}
+OF_SPARK = {nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT}
+MICROSECONDS_A_DAY = 86_400_000_000
 _BACKENDS_OF_IBIS = {"duckdb", "postgres", "clickhouse"}
 
 
@@ -145,7 +146,7 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
         return _again(
             native.mutate(**{new: _ibis_epoch(native[old]) for new, old in moments.items()})
         )
-    if rows.implementation in _OF_SPARK:
+    if rows.implementation in OF_SPARK:
         epochs = {
             new: _spark_epoch(old, schema[old], rows.implementation) for new, old in moments.items()
         }
@@ -185,7 +186,7 @@ def _ibis_epoch(column: Any) -> Any:
     if column.get_backend().name == "clickhouse":
         if column.type().is_date():
             days = built_in(_of_one, name="toInt32", signature=((None,), "int64"))
-            return days(column) * 86_400_000_000
+            return days(column) * MICROSECONDS_A_DAY
         exact = column.cast("timestamp('UTC', 6)")
         return built_in(_of_one, name="toUnixTimestamp64Micro", signature=((None,), "int64"))(exact)
     seconds = built_in(_of_two, name="date_part", signature=((str, None), "float64"))
@@ -207,7 +208,7 @@ def _spark_epoch(name: str, dtype: Any, kind: nw.Implementation) -> Any:
         from pyspark.sql.connect import functions
 
     if dtype == nw.Date:
-        return functions.unix_date(name).cast("bigint") * 86_400_000_000
+        return functions.unix_date(name).cast("bigint") * MICROSECONDS_A_DAY
     if dtype.time_zone is None:
         raise SchemaError(
             f"`{name}` has no time zone, and Spark reads it in the session's: cast it to timestamp"

@@ -11,7 +11,13 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import Frame, counted, flag, lazily
-from toolkit.analyses.engines import collected, is_in_memory, planned_apart, with_microseconds
+from toolkit.analyses.engines import (
+    MICROSECONDS_A_DAY,
+    collected,
+    is_in_memory,
+    planned_apart,
+    with_microseconds,
+)
 from toolkit.analyses.grouping import Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.loading.ranges import ranges, read_in_parts
@@ -44,7 +50,6 @@ PARTS = {
     "course_number": (r"^course-v1:[^+]+\+", r"\+[^+]+$"),
     "course_run": (r"^course-v1:[^+]+\+[^+]+\+",),
 }
-MICROSECONDS_A_DAY = 86_400_000_000
 MOMENTS = {"_created": "created", "_passed": "passed_timestamp"}
 OF_RIGHT = "_of_right"
 MOST_JOINED = 1_500_000

@@ -8,18 +8,12 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.theme import INK, MUTED, PALETTE, finish
-from toolkit.schemas import require_columns
 
 SEVERITIES = {"critical": PALETTE[5], "warning": PALETTE[1], "info": PALETTE[4]}
-NEEDED = ["frame", "severity", "status", "n_checked", "n_unexpected", "expects", "detail"]
 
 
 def quality(
-    table: pl.DataFrame,
-    *,
-    title: str | None = None,
-    source: str | None = None,
-    min_n: int = 10,
+    table: pl.DataFrame, *, title: str | None = None, source: str | None = None
 ) -> alt.LayerChart:
     """Draw each failed check as a bar: the share of records that break the expectation.
 
@@ -27,28 +21,17 @@ def quality(
     the numbers of checks that passed, by frame.
 
     Args:
-        table: The `table` of a quality report.
+        table: The `table` of a quality report, its counts released; `detail` says what a bar
+            without a number stands for.
         title: A title to replace the finding.
         source: Where the data come from, and as of when, for the subtitle.
-        min_n: The smallest number of records that is shown; fewer have no bar.
-
-    Raises:
-        SchemaError: The table is not that of a quality report.
     """
-    require_columns(table.columns, NEEDED, what="the table of a quality report")
-    few = pl.col("n_unexpected").is_between(1, min_n - 1)
-    failed = table.filter(status="failed").with_columns(
-        pl.when(few)
-        .then(pl.lit(f"fewer than {min_n} records"))
-        .otherwise("detail")
-        .alias("detail"),
-        pl.when(~few).then("n_unexpected").alias("n_unexpected"),
-    )
+    failed = _labelled(table.filter(status="failed"))
     n_run = table.filter(pl.col("status") != "not run").height
     said = title or _finding(failed, n_run)
     subtitle = f"n = {n_run:,} checks" + (f" · {source}" if source else "")
     chart = _failed(failed) if failed.height else _passed(table)
-    lines = [f"{row['expects']}: {row['label']}" for row in _labelled(failed).iter_rows(named=True)]
+    lines = [f"{row['expects']}: {row['label']}" for row in failed.iter_rows(named=True)]
     return finish(chart, title=said, subtitle=subtitle, description="; ".join([said, *lines]))
 
 
@@ -79,8 +62,7 @@ def _labelled(failed: pl.DataFrame) -> pl.DataFrame:
     ).sort("rank", "share", descending=[False, True], nulls_last=True)
 
 
-def _failed(failed: pl.DataFrame) -> alt.LayerChart:
-    bars = _labelled(failed)
+def _failed(bars: pl.DataFrame) -> alt.LayerChart:
     y = alt.Y(
         "check:N",
         sort=bars["check"].to_list(),

@@ -75,15 +75,8 @@ def _released(found: dict[str, Any], outcome: Outcome | None) -> dict[str, Any]:
         return kept | {"element_count": whole or 0, "unexpected_count": 0}
     examples = {name: value for name, value in found.items() if name.startswith("partial_")}
     percent = 100 * n / whole if whole else 0.0
-    return (
-        kept
-        | examples
-        | {
-            "element_count": whole,
-            "unexpected_count": n,
-            "unexpected_percent": percent,
-        }
-    )
+    counts = {"element_count": whole, "unexpected_count": n, "unexpected_percent": percent}
+    return kept | examples | counts
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.engines import (
+    MICROSECONDS_A_DAY,
     HasPersonCourse,
     as_stored,
     is_in_memory,
@@ -26,7 +27,7 @@ from toolkit.analyses.engines import (
 from toolkit.analyses.person_course import person_course
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.quality.checks import checks
-from toolkit.quality.gx.rows import MICROSECONDS_A_DAY, Rows, types
+from toolkit.quality.gx.rows import Rows, types
 from toolkit.schemas import PERSON_COURSE, RESOURCES
 from toolkit.schemas.moments import EPOCH
 from toolkit.schemas.passes import passes
@@ -114,7 +115,7 @@ def checked_frames(
     *,
     as_of: datetime | None,
     course_starts: Mapping[str, date] | None,
-    whole: bool = True,
+    whole: bool,
 ) -> list[Checked]:
     """Return the given resources and, if there are two or more, their join.
 
@@ -140,7 +141,9 @@ def checked_frames(
             joined = joined.select(
                 *(name for name in there if name in {*PERSON_COURSE.key, *needed})
             )
-        data = _as_given(joined.to_native(), *given.values())
+        data = joined.to_native()
+        if all(isinstance(frame, pl.DataFrame) for frame in given.values()):
+            data = data.collect()
         found.append(Checked("person_course", data, PERSON_COURSE.key, is_given=False))
     return found
 
@@ -211,10 +214,6 @@ def _start(course_starts: Mapping[str, date]) -> nw.Expr:
     ]
     never = nw.when(nw.lit(False)).then(nw.lit(EPOCH.date()))  # noqa: FBT003
     return nw.coalesce(*days, never)
-
-
-def _as_given(rows: Any, *frames: AnyFrame) -> AnyFrame:
-    return rows.collect() if all(isinstance(f, pl.DataFrame) for f in frames) else rows
 
 
 def _left_join(rows: Lazy, other: Lazy, *on: str) -> Lazy:

@@ -175,9 +175,7 @@ class QualityReport:
             detail=pl.when(is_few).then(few).otherwise(pl.lit("")),
         )
         others = self.table.filter(pl.col("status") != "failed")
-        drawn = look_up("charts.quality:quality")(
-            pl.concat([failed, others]), min_n=min_n or 1, **options
-        )
+        drawn = look_up("charts.quality:quality")(pl.concat([failed, others]), **options)
         drawn.usermeta = {**drawn.usermeta, **marked(safe.min_n)[1]}
         return drawn
 
@@ -223,7 +221,7 @@ def _failing(outcome: Outcome, frame: Checked) -> nw.LazyFrame[Any] | None:
 
 
 def _with_check(rows: pl.DataFrame, outcome: Outcome) -> pl.DataFrame:
-    """The rows with the check they break, their places null where the engine has none."""
+    """The rows with the check they break."""
     of_check = {"frame": outcome.frame, "check": outcome.check, "severity": outcome.severity}
     return rows.with_columns(pl.lit(said).alias(name) for name, said in of_check.items())
 

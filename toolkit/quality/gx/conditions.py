@@ -18,6 +18,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from toolkit.analyses.engines import MICROSECONDS_A_DAY
 from toolkit.quality.gx.library import (
     AndCondition,
     ComparisonCondition,
@@ -25,7 +26,7 @@ from toolkit.quality.gx.library import (
     OrCondition,
     deserialize_row_condition,
 )
-from toolkit.quality.gx.rows import MICROSECONDS_A_DAY, Rows, every
+from toolkit.quality.gx.rows import Rows, every
 
 Kwargs = Mapping[str, Any]
 _SHARED = "__rows_alike__"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from toolkit.quality.gx.library import (
-    BatchExpectation,
-    ExecutionEngine,
-)
+from toolkit.quality.gx.library import BatchExpectation, ExecutionEngine
 
 
 class ExpectTableColumnsToHaveTypes(BatchExpectation):

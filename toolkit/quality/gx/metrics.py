@@ -17,10 +17,7 @@ import polars as pl
 
 from toolkit.analyses.counting import flag
 from toolkit.quality.gx.conditions import MAP_METRICS, MapQuestion, map_question, row_condition
-from toolkit.quality.gx.library import (
-    MAX_RESULT_RECORDS,
-    MetricConfiguration,
-)
+from toolkit.quality.gx.library import MAX_RESULT_RECORDS, MetricConfiguration
 from toolkit.quality.gx.rows import PLACE, Rows, every
 
 # GX's column metrics that are a single number computed from a column.

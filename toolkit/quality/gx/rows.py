@@ -18,13 +18,17 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import flag
-from toolkit.analyses.engines import as_stored, collected, is_in_memory, with_microseconds
+from toolkit.analyses.engines import (
+    OF_SPARK,
+    as_stored,
+    collected,
+    is_in_memory,
+    with_microseconds,
+)
 from toolkit.quality.gx.patterns import portable
 from toolkit.schemas import TIMESTAMP
 from toolkit.schemas.moments import in_microseconds
 
-MICROSECONDS_A_DAY = 86_400_000_000
-_OF_SPARK = {nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT}
 _TIME = "time"
 _MICROSECONDS = "__microseconds_of_"
 PLACE = "__row__"
@@ -107,11 +111,11 @@ class Rows:
         """Append columns that are only computed with."""
         return self._with(self.lazy.with_columns(*columns))
 
-    def with_places(self, name: str = PLACE) -> Rows:
+    def with_places(self) -> Rows:
         """Append each row's 0-based place in the frame, in Polars."""
         if not self.are_of_polars:
             return self
-        return self._with(nw.from_native(self.lazy.to_native().with_row_index(name)))
+        return self._with(nw.from_native(self.lazy.to_native().with_row_index(PLACE)))
 
     def with_shared_hash(self, columns: Sequence[str]) -> Rows:
         """Keep the rows of Polars whose hash of the columns another row has too."""
@@ -130,10 +134,10 @@ class Rows:
         """Append a column of Polars."""
         return self._with(nw.from_native(self.lazy.to_native().with_columns(column)))
 
-    def first(self, n: int, names: Sequence[str], place: str = PLACE) -> nw.LazyFrame[Any]:
+    def first(self, n: int, names: Sequence[str]) -> nw.LazyFrame[Any]:
         """The first rows: in their order, or in an engine without one by the columns named."""
         if self.are_of_polars:
-            return self.lazy.select(place, *names).head(n)
+            return self.lazy.select(PLACE, *names).head(n)
         return self.lazy.select(*names).sort(*names, nulls_last=True).head(n)
 
     def _with(self, lazy: nw.LazyFrame[Any]) -> Rows:
@@ -235,7 +239,7 @@ class Rows:
         """
         if self.are_of_polars:
             return regex
-        return portable(regex, end=r"\z" if self.lazy.implementation in _OF_SPARK else "$")
+        return portable(regex, end=r"\z" if self.lazy.implementation in OF_SPARK else "$")
 
     def count(self, conditions: Iterable[nw.Expr]) -> nw.Expr:
         """Count the rows for which all conditions are true."""
@@ -293,8 +297,6 @@ def _moment(name: str, given: Any, dtype: pl.DataType) -> datetime:
         given = datetime.fromisoformat(given)
     if not isinstance(given, date):
         raise TypeError(f"`{name}` is {dtype}, which is not compared with {given!r}")
-    if not isinstance(given, datetime):
-        return datetime(given.year, given.month, given.day, tzinfo=UTC)
-    if dtype == pl.Date:
+    if not isinstance(given, datetime) or dtype == pl.Date:
         return datetime(given.year, given.month, given.day, tzinfo=UTC)
     return given if given.tzinfo else given.replace(tzinfo=UTC)
