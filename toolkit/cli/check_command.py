@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -17,10 +17,10 @@ from toolkit.cli.telling import complain
 from toolkit.config import settings
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName
+from toolkit.schemas import RESOURCES
 from toolkit.snapshots.store_path import place
 from toolkit.text.naming import clean
 
-RESOURCES = ("grades", "enrollments", "completion")
 COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -128,14 +128,8 @@ def _checked_body(
     )
     if name not in RESOURCES:
         raise ConfigurationError(f"say what {path} contains: --resource {'|'.join(RESOURCES)}")
-    frame = tk.read(path, name)
-    return tk.check(
-        grades=frame if name == "grades" else None,
-        enrollments=frame if name == "enrollments" else None,
-        completion=frame if name == "completion" else None,
-        as_of=as_of,
-        suites=suites,
-    )
+    frame: dict[str, Any] = {name: tk.read(path, name)}
+    return tk.check(**frame, as_of=as_of, suites=suites)
 
 
 def _snapshot(folder: Path | None) -> tk.Snapshot:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from html import escape
 from importlib.metadata import version
-from types import TracebackType
 from typing import NoReturn, Self
 from urllib.parse import quote, urlencode
 
@@ -85,12 +84,7 @@ class Platform:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

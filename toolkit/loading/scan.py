@@ -46,7 +46,24 @@ def scan(source: Source, resource: ResourceName) -> pl.LazyFrame:
         ...     tk.scan(platform, "grades").select(pl.len()).collect().item() >= 50
         True
     """
-    return _scan(source, table_of(resource))
+    table = table_of(resource)
+    if not isinstance(source, Platform):
+        return source.scan(table.name)
+
+    def records(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        left = n_rows
+        for frame in _frames(source, table, wanted(predicate)):
+            rows = frame if predicate is None else frame.filter(predicate)
+            rows = rows if left is None else rows.head(left)
+            yield rows if columns is None else rows.select(columns)
+            if left is not None:
+                left -= rows.height
+                if left <= 0:
+                    return
+
+    return register_io_source(records, schema=table.polars_schema, explain_name=table.name)
 
 
 @dataclass(frozen=True)
@@ -80,26 +97,6 @@ def wanted(predicate: pl.Expr | None) -> Wanted:
     for part in _conjuncts(json.loads(predicate.meta.serialize(format="json"))):
         found = _narrowed(found, part)
     return found
-
-
-def _scan(source: Source, table: Table) -> pl.LazyFrame:
-    if not isinstance(source, Platform):
-        return source.scan(table.name)
-
-    def records(
-        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
-    ) -> Iterator[pl.DataFrame]:
-        left = n_rows
-        for frame in _frames(source, table, wanted(predicate)):
-            rows = frame if predicate is None else frame.filter(predicate)
-            rows = rows if left is None else rows.head(left)
-            yield rows if columns is None else rows.select(columns)
-            if left is not None:
-                left -= rows.height
-                if left <= 0:
-                    return
-
-    return register_io_source(records, schema=table.polars_schema, explain_name=table.name)
 
 
 def _frames(platform: Platform, table: Table, want: Wanted) -> Iterator[pl.DataFrame]:

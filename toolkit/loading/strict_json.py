@@ -284,16 +284,19 @@ def _batch(reader: _Reader, table: Table) -> RawBatch:
                 batch.extra.setdefault(name, number)
                 continue
             batch.present.add(name)
-            if isinstance(value, str):
-                columns[name][number] = value
-            elif isinstance(value, bool):
-                columns[name][number] = "true" if value else "false"
-            elif value is not None:
-                doubtful = True
+            columns[name][number] = _as_text(value)
+            doubtful |= isinstance(value, tuple | list)
         if doubtful:
             batch.problems += _problems(reader, number, columns)
     batch.frame = pl.DataFrame(columns, schema=dict.fromkeys(table.names, pl.String))
     return batch
+
+
+def _as_text(value: object) -> str | None:
+    """A single value as it was written; None for null, a list or an object."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else None
 
 
 def _problems(reader: _Reader, number: int, known: Container[str]) -> Iterator[Problem]:
@@ -301,11 +304,7 @@ def _problems(reader: _Reader, number: int, known: Container[str]) -> Iterator[P
     record, sources = reader.records[number], reader.nested(number)
     last = {name: index for index, (name, _) in enumerate(record)}
     for index, (name, value) in enumerate(record):
-        raw = value if isinstance(value, str) else None
-        if isinstance(value, bool):
-            raw = "true" if value else "false"
         nested = isinstance(value, tuple | list)
-        if nested:
-            raw = next(sources)
+        raw = next(sources) if nested else _as_text(value)
         if name in known and (index < last[name] or nested):
             yield number, name, raw, REPEATED if index < last[name] else NESTED

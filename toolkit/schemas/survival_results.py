@@ -23,11 +23,6 @@ DURATIONS = Table(
         Column("event", pl.Boolean, "Whether the duration ends in a pass; else it is censored."),
     ),
 )
-ENTRY = Column("entry", pl.Float64, "At risk only after this time (optional).", unit="days")
-EXCLUDED = Column(
-    "excluded", pl.String, "Why the row has no duration; null if it has one (optional)."
-)
-END = Column("end", pl.String, "What the duration ends in; null if censored (optional).")
 
 _DURATION = Column("duration", pl.Float64, "Time since the origin.", Role.GROUP, unit="days")
 _AT_RISK = Column(

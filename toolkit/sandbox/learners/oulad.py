@@ -85,7 +85,7 @@ class Oulad:
         return Oulad(self._folder, clock)
 
 
-def convert(folder: Path, before: datetime = datetime.max) -> pl.DataFrame:
+def convert(folder: Path, before: datetime) -> pl.DataFrame:
     """Convert OULAD tables to a record frame, one row per learner per presentation.
 
     Args:

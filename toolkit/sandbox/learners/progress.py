@@ -24,7 +24,7 @@ _NEVER = WINDOW_DAYS * _DAY  # no simulated present is later
 
 
 def draw_progress(
-    journeys: Journeys, rng: np.random.Generator, present: int, *, late_upgrades: bool = False
+    journeys: Journeys, rng: np.random.Generator, present: int, *, late_upgrades: bool
 ) -> pl.DataFrame:
     """Compute what the platform shows of these enrollments at its clock, as small numbers.
 
