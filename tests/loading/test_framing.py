@@ -123,7 +123,7 @@ RECORD = '{"username": "u", "course_id": "c"}'
     [
         (b"\xa7", "empty"),
         (b" \n\xa7", "empty"),
-        (b"\xa7nonsense", "no JSON array or object"),
+        (b"\xa7nonsense", "not a JSON array or object"),
         (b"[\xa71, 2]", "must begin with {"),
         (b"[\xa7", "cut off"),
         (b"[R\xa7", "cut off"),

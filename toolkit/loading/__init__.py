@@ -1,1 +1,1 @@
-"""Loading: from an HTTP body to a typed frame, with everything unreadable counted."""
+"""Loading: from an HTTP body to a typed frame; everything unreadable is counted."""

@@ -1,4 +1,4 @@
-"""Which answers hold the records, and what is said of those that do not."""
+"""Tell responses that hold records from those that do not, and explain the latter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from toolkit.loading.retries import RETRIED_STATUS
 
 TOKEN_ADVICE = "Check SO2_TOKEN, or ask the platform's support for a new token."  # noqa: S105
 _SERVER_ADVICE = (
-    "If the platform has moved, set SO2_BASE_URL to its new address. An expired token can be the "
-    f"reason too. {TOKEN_ADVICE}"
+    "If the platform has moved, set SO2_BASE_URL to its new address. Or the token has expired. "
+    f"{TOKEN_ADVICE}"
 )
 _EXPLAINING = ("detail", "message", "error", "developer_message", "course_id", "username", "days")
 _MOST_READ = 4096
@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"[^\s@,;:<>\"']+@[^\s@,;<>\"']+")
 
 
 class FailedError(Exception):
-    """A try that failed in a way another try may not."""
+    """An attempt failed in a way that a retry may mend."""
 
     def __init__(self, reason: str, response: httpx.Response | None = None) -> None:
         super().__init__(reason)
@@ -33,11 +33,11 @@ class FailedError(Exception):
 
 
 def require_success(response: httpx.Response, place: str) -> None:
-    """Raise unless the answer is the resource.
+    """Raise unless the response holds the resource.
 
     Raises:
         AuthenticationError: 401 or 403.
-        FailedError: A status that another try may change.
+        FailedError: A status that a retry may change.
         TransportError: Any other status but 200.
     """
     status = response.status_code
@@ -59,7 +59,7 @@ def refuse_html(response: httpx.Response, start: bytes, place: str) -> None:
     """Raise if the body is a web page.
 
     Raises:
-        AuthenticationError: It is; see there.
+        AuthenticationError: It is one, as platforms send once a token has expired.
     """
     if "html" in response.headers.get("content-type", "") or start.lstrip()[:1] == b"<":
         raise AuthenticationError(
@@ -69,16 +69,16 @@ def refuse_html(response: httpx.Response, start: bytes, place: str) -> None:
 
 
 def explanation(response: httpx.Response) -> str:
-    """What a refusal says in the fields in which APIs explain themselves, if it is one.
+    """Quote the fields in which a refusal explains itself; empty if there are none.
 
-    Anything else in its body is not shown, for it may be records of learners.
+    The rest of the body is not shown, because it may hold learners' records.
     """
     if response.status_code < HTTPStatus.BAD_REQUEST:
         return ""
     try:
         chunks = decoded(response.iter_raw(), response.headers.get("content-encoding", ""))
         said = json.loads(_start(chunks))
-    except (ValueError, RecursionError, TransportError):  # the last where it cannot be decoded
+    except (ValueError, RecursionError, TransportError):  # the last if it cannot be decoded
         return ""
     found = {key: said[key] for key in _EXPLAINING if key in said} if isinstance(said, dict) else {}
     texts = [
@@ -93,16 +93,16 @@ def explanation(response: httpx.Response) -> str:
 
 
 def link(base: str, target: str, place: str, *, kind: str) -> str:
-    """Where an answer points to, if that is an address of the same server.
+    """Return the address that a response points to, if it is on the same server.
 
     Args:
-        base: The address that was asked.
-        target: What the answer names, absolute or relative to that.
-        place: What messages call the address that was asked.
-        kind: What the answer names it as.
+        base: The address that was requested.
+        target: The address in the response, absolute or relative.
+        place: What messages call the requested address.
+        kind: What messages call the target.
 
     Raises:
-        TransportError: It is no address, or lies elsewhere, where the token must not go.
+        TransportError: It is not an address, or on another server, where the token must not go.
     """
     try:
         url = httpx.URL(base).join(target).copy_with(fragment=None, userinfo=b"")
@@ -120,18 +120,18 @@ def link(base: str, target: str, place: str, *, kind: str) -> str:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of an address, of which all three decide where a token goes."""
+    """Return scheme, host and port: together they decide where a token goes."""
     parts = httpx.URL(url)
     return parts.scheme, parts.host, parts.port
 
 
 def origin_text(url: httpx.URL) -> str:
-    """An origin for messages."""
+    """Write an origin for messages."""
     return f"{url.scheme}://{url.netloc.decode()}"[:_MOST_SHOWN]
 
 
 def _phrase(status: int) -> str:
-    """The registered words for a status; those of the platform could be anything."""
+    """The registered phrase of a status; the platform's own could be anything."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

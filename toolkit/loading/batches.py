@@ -1,4 +1,4 @@
-"""Arriving bytes → typed batches in record order, parsed on threads while the rest arrives."""
+"""Parse a body into typed batches, in record order, on threads while the rest is downloaded."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from toolkit.loading.strict_json import next_page, read_strictly
 from toolkit.schemas import Table
 
 _THREADS = 2
-_MOST_WAITING = 4  # pieces being parsed or waiting for it; more would only take memory
-_MOST_EXTRA = 1000  # other fields that are told by name
-# Once a block of this size was freed, glibc keeps smaller ones for the next piece. Otherwise it
-# gives each back to the system, which takes a fifth of all time. Nothing is written to the block.
+_MOST_WAITING = 4  # pieces being parsed or waiting to be; more would only take memory
+_MOST_EXTRA = 1000  # unknown fields that are reported by name
+# Once a block of this size has been freed, glibc keeps smaller ones for the next piece. Otherwise
+# it returns each to the system, which takes a fifth of the time. The block is never written to.
 _KEPT = 4 * PIECE_SIZE
 
 
@@ -42,7 +42,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
-    """What a piece became: text, then types."""
+    """A parsed piece: its records as text, and typed."""
 
     raw: RawBatch
     frame: pl.DataFrame
@@ -54,7 +54,7 @@ class BatchReader:
 
     Attributes:
         records: How many records were read.
-        next_page: The address the last body names as its next page.
+        next_page: The address of the next page in the last body.
     """
 
     def __init__(self, table: Table, *, piece_size: int = PIECE_SIZE) -> None:
@@ -66,7 +66,7 @@ class BatchReader:
         self.next_page: str | None = None
 
     def read(self, body: Iterable[bytes]) -> Iterator[Batch]:
-        """The batches of one body.
+        """Yield the batches of one body.
 
         Raises:
             WireFormatError: The body is not well-formed, or cut off.
@@ -81,7 +81,7 @@ class BatchReader:
             pool.shutdown(cancel_futures=True)
 
     def ending(self) -> Batch:
-        """What can be said only after the last record: fields that no record had."""
+        """Return what is known only after the last record: fields that no record has."""
         absent = [name for name in self._table.names if self.records and name not in self._present]
         rows: list[Problem] = [
             (None, name, None, "no record has this field; taken as null") for name in absent
@@ -109,8 +109,8 @@ class BatchReader:
     def _whole(
         self, submitted: Iterator[tuple[Piece, Future[_Parsed]]], pool: ThreadPoolExecutor
     ) -> Iterator[tuple[Piece, _Parsed]]:
-        """The pieces parsed; what was cut inside a record is joined and cut anew."""
-        left: Piece | None = None  # begins at a record, as the pieces behind a wrong cut do not
+        """Yield parsed pieces; join and recut those that were cut inside a record."""
+        left: Piece | None = None  # begins at a record; the pieces after a wrong cut do not
         wanted = 0
         for piece, future in submitted:
             if left is None:
@@ -137,7 +137,7 @@ class BatchReader:
     def _result(
         self, piece: Piece, future: Future[_Parsed], pool: ThreadPoolExecutor
     ) -> _Parsed | None:
-        """What became of a piece; None where it ends inside a record."""
+        """Return the parsed piece; None if it ends inside a record."""
         try:
             return future.result()
         except IncompleteError:
@@ -175,7 +175,7 @@ class BatchReader:
                 continue
             self._extra.add(name)
             if len(self._extra) > _MOST_EXTRA:
-                yield record, name, None, "the 1,001st other field; no further one is told of"
+                yield record, name, None, "the 1,001st unknown field; further ones are not reported"
             else:
                 yield record, name, None, "not a field of this resource; left out"
 

@@ -1,4 +1,4 @@
-"""One body, downloaded with as many tries as it takes."""
+"""Download one body, with redirects and retries."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ logger = logging.getLogger("toolkit")
 
 
 class BodyChangedError(TransportError):
-    """The body broke off, and the second try brought another one: start over."""
+    """The download broke off, and the retry brought a different body: start over."""
 
 
 class Body:
-    """One body: iterate to download and decode it, with as many tries as it takes.
+    """One body: iterate to download and decode it.
 
-    A try after a break begins anew; what was handed out already is compared and skipped.
+    A retry starts from the beginning; what was already yielded is compared and skipped.
 
     Args:
         url: Its address.
-        send: Asks for an address and returns the answer, its body yet to come.
-        patience: How long to wait for what.
-        retries: How often a try that failed is made again.
-        redact: Takes the token out of a text.
+        send: Requests an address and returns the response, its body not yet read.
+        patience: How long to wait.
+        retries: How often a failed request is tried again.
+        redact: Removes the token from a text.
 
     Attributes:
         url: Its address.
         place: The address without what identifies learners, for messages.
-        size: Bytes handed out, after decoding.
-        started: When the first try began.
-        ended: When the last byte had come, so far.
-        date: The platform's clock at the answer, ours where it does not tell.
+        size: Bytes yielded so far, after decoding.
+        started: When the first attempt began.
+        ended: When the last byte so far arrived.
+        date: The platform's clock at the response; ours if it sends none.
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class Body:
 
     @property
     def sha256(self) -> str:
-        """Of the bytes handed out."""
+        """The SHA-256 of the bytes yielded so far."""
         return self._digest.hexdigest()
 
     def next_page(self, named: str) -> str:
-        """The address that this body names as its next page.
+        """Return the address of the next page.
 
         Raises:
-            TransportError: It is none, or lies elsewhere, where the token must not go.
+            TransportError: It is not an address, or on another server, where the token must not go.
         """
         return link(self.url, named, self.place, kind="the next page")
 
@@ -101,7 +101,7 @@ class Body:
             self._wait(attempt, failure, response)
 
     def _wait(self, attempt: int, failure: str, response: httpx.Response | None) -> None:
-        """Wait for the next try, or raise if there should be none."""
+        """Wait before the next attempt, or raise if there is to be none."""
         status = response.status_code if response is not None else None
         if attempt > self._retries:
             tries = "1 try" if attempt == 1 else f"{attempt} tries"
@@ -118,7 +118,7 @@ class Body:
         self._patience.rest(delay)
 
     def _new_bytes(self) -> Iterator[bytes]:
-        """The bytes of one try, without those that an earlier one handed out."""
+        """Yield the bytes of one attempt, without those that an earlier one yielded."""
         known, again = self.size, hashlib.sha256()
         seen = 0
         for chunk in self._try():
@@ -151,7 +151,7 @@ class Body:
         raise TransportError(f"{self.place}: redirected more than {_MOST_REDIRECTS} times")
 
     def _request(self, url: str) -> Generator[bytes, None, str | None]:
-        """The decoded bytes of one answer; returns where it redirects to, if it does."""
+        """Yield the decoded bytes of one response; return where it redirects to, if it does."""
         began, size, status = time.monotonic(), 0, "no answer"
         try:
             with closing(self._send(url, self._patience)) as response:
@@ -175,7 +175,7 @@ class Body:
         return None
 
     def _failure(self, error: httpx.TransportError) -> Exception:
-        """What to raise where there was no answer, or no whole one."""
+        """Return what to raise if no response came, or not all of it."""
         if not self._patience.left:
             return TransportError(
                 f"{self.place}: not done after {self._patience.total:,.4g} s (SO2_TOTAL_TIMEOUT). "
@@ -190,14 +190,14 @@ class Body:
                 f"({error}). Correct it, or name the platform in NO_PROXY."
             )
         if isinstance(error, httpx.ConnectTimeout):
-            return FailedError("no connection came about in time")
+            return FailedError("could not connect in time")
         if isinstance(error, httpx.TimeoutException):
             return FailedError(f"nothing came for {self._patience:g} s")
         return FailedError(str(error).rstrip(".") or type(error).__name__)
 
 
 def _arriving(response: httpx.Response) -> Iterator[bytes]:
-    """The bytes as they were sent, several chunks at once: every hand-over has its cost."""
+    """Yield the bytes as sent, several chunks at a time, since each has a cost."""
     portion: list[bytes] = []
     size = 0
     for chunk in response.iter_raw():
@@ -210,7 +210,7 @@ def _arriving(response: httpx.Response) -> Iterator[bytes]:
 
 
 def _distrust(error: BaseException | None) -> str | None:
-    """Why TLS failed for good, if it did: another try would fail the same way."""
+    """Say why TLS failed, if a retry would fail the same way."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     if error is None or isinstance(error, _BROKEN_OFF):
@@ -221,4 +221,4 @@ def _distrust(error: BaseException | None) -> str | None:
             "organisation or the server itself signed it, name the signer's certificate: "
             "SO2_CA_FILE=/path/to/ca.pem"
         )
-    return f"no secure connection came about ({error.reason or error}); is it an https address?"
+    return f"no secure connection ({error.reason or error}); is it an https address?"

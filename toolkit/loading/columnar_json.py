@@ -1,13 +1,13 @@
-"""A piece of any layout → its columns: Polars parses it, and counts prove that nothing was lost.
+"""Parse a piece into columns with Polars, and prove by counting that nothing was lost.
 
-Polars reads JSON strictly and fast. But it takes the first of two fields of one name, drops fields
-it was not asked for, writes numbers anew, and takes half of a surrogate pair for NUL. So the names
-are counted here, by arithmetic on the places of colons, quotes and brackets: where as many of them
-have a value as the frame has values, no value was dropped. The names of nulls and of bare values
-are read, so that their cells can be looked at; all names are, where something does not agree.
+Polars reads JSON strictly and fast. But it takes the first of two fields of the same name, drops
+fields that are not in the schema, rewrites numbers, and reads half of a surrogate pair as NUL. So
+the names are counted here, by arithmetic on the places of colons, quotes and brackets: if as many
+of them have a value as the frame has values, no value was dropped. The names of nulls and of bare
+values are read, so that their cells can be checked; if anything disagrees, all names are.
 
-What Polars refuses is left to `strict_json`, which says what is wrong. A record in which a field
-comes twice is read there alone; the others stay here.
+What Polars refuses is left to `strict_json`, which says what is wrong. Of a piece with a repeated
+field, only the records concerned are read there.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from toolkit.schemas import Table
 
 Flags = npt.NDArray[np.bool_]
 
-_WORD = 8  # bytes that are compared at once
-_ROOM = 24  # bytes before the records, so that as many can be looked at before any place
-_MOST_STEPS = 20  # from a place to the next one looked for; beyond them all are looked for
-_SPACE = partial(np.greater_equal, ord(" "))  # Polars refuses the others outside of strings
+_WORD = 8  # bytes compared at a time
+_ROOM = 24  # bytes before the records, so that any place has as many before it
+_MOST_STEPS = 20  # to the next place sought; after so many, all are found at once
+_SPACE = partial(np.greater_equal, ord(" "))  # Polars refuses other white space outside strings
 _NO_QUOTE = partial(np.not_equal, ord('"'))
 _OF_NUMBER = np.isin(np.arange(256), list(b"+-.0123456789eE")).take
 
 
 def read_columns(piece: Piece, table: Table) -> RawBatch | None:
-    """The records of a piece; None where it is not well-formed, or in doubt.
+    """Return the records of a piece; None if it is malformed, or in doubt.
 
     Args:
         piece: What to read.
@@ -72,11 +72,11 @@ class _Records(NamedTuple):
     """Records and their fields, in their order.
 
     Attributes:
-        array: What is a JSON array if the piece is whole records, and only then. Blanks precede it.
+        array: A JSON array exactly if the piece is whole records; preceded by blanks.
         starts: Where each record begins in it.
         closes: The last quote of each field's name.
         values: Where each field's value begins.
-        kinds: The first byte of each value; 0 for what is no field.
+        kinds: The first byte of each value; 0 if it is not a field.
         tail: What follows the records in the piece.
     """
 
@@ -88,18 +88,18 @@ class _Records(NamedTuple):
     tail: bytes = b""
 
     def take(self, rows: Ints) -> _Records:
-        """The same records with these of their fields."""
+        """Return the same records with some of their fields."""
         return self._replace(
             closes=self.closes[rows], values=self.values[rows], kinds=self.kinds[rows]
         )
 
 
 def _flat_records(piece: Piece) -> _Records | None:
-    """The records of a piece, found without looking for where strings begin and end.
+    """Find the records of a piece without finding where strings begin and end.
 
-    None unless, if the piece is well-formed, no value is a list or an object, and each string is a
-    name before a colon or the value behind it. Then, if as many `{` are there as Polars finds
-    records, each begins one.
+    None unless, in a well-formed piece, no value is a list or an object, and each string is a name
+    before a colon or the value after it. Then, if there are as many `{` as Polars finds records,
+    each begins one.
     """
     lines, data = piece.framing is Framing.LINES, piece.data.rstrip(SPACE)
     end = b"" if lines or piece.last else b","
@@ -112,10 +112,10 @@ def _flat_records(piece: Piece) -> _Records | None:
     array = _array(memoryview(data)[:stop])
     characters = np.frombuffer(array, np.uint8)
     if np.count_nonzero(characters == ord("[")) > DEEPEST:
-        return None  # for Polars 2.0 goes as deep as there are, and dies
+        return None  # Polars 2.0 would recurse as deep as they go, and crash
     starts, colons = places(characters, b"{"), places(characters, b":")
     if len(colons) > len(array) // _WORD:
-        return None  # so many lie in strings that it would take longer
+        return None  # so many are inside strings that this would take longer
     closes = _beyond(_SPACE, array, colons - 1, -1)
     values = _beyond(_SPACE, array, colons + 1)
     kinds = characters[values] * (characters[closes] == ord('"'))
@@ -141,7 +141,7 @@ def _array(records: bytes | memoryview) -> bytes:
 
 
 def _beyond(passed: Callable[[Bytes], Flags], text: bytes, at: Ints, step: int = 1) -> Ints:
-    """The first place, from each of these on in one direction, whose byte is not passed by."""
+    """From each of these places, in one direction, find the first byte that is not skipped."""
     characters = np.frombuffer(text, np.uint8)
     for _ in range(_MOST_STEPS):
         more = passed(characters[at])
@@ -155,7 +155,7 @@ def _beyond(passed: Callable[[Bytes], Flags], text: bytes, at: Ints, step: int =
 
 
 def _has_half_a_pair(characters: Bytes, escaped: Ints) -> bool:
-    """Whether an escape is half of a surrogate pair."""
+    """Whether any escape is half of a surrogate pair."""
     at = escaped[characters[escaped + 1] == ord("u")]
     at = at[(characters[at + 2] | 0x20) == ord("d")]
     digit = characters[at + 3]
@@ -189,15 +189,15 @@ class _Text:
 
     Attributes:
         characters: The piece.
-        end: Where its records end: at the `]` behind them, or with the piece.
+        end: Where its records end: at the `]` after them, or with the piece.
         is_cut: Whether that is inside a record.
         escapes: The backslash that begins each escape.
         closes: Each string's last quote.
-        at: Each bracket outside of strings.
-        depth: How many are open behind it.
+        at: Each bracket outside strings.
+        depth: How many are open after it.
         starts: Where each record begins.
-        array: What is a JSON array if the piece is whole records, and only then. Empty if it is
-            not. Each place is `_ROOM` further on there.
+        array: A JSON array exactly if the piece is whole records, else empty. Places are shifted
+            by `_ROOM`.
     """
 
     def __init__(self, piece: Piece) -> None:
@@ -228,7 +228,7 @@ class _Text:
         if lines:
             ends = self.at[self.depth == 0]
             if len(ends) != len(self.starts) or not (over or b"\n" in behind):
-                return b""  # something but a record stands there, or the last is not whole
+                return b""  # there is something other than a record, or the last is cut
             newlines = np.append(-1, np.flatnonzero(self.characters == ord("\n")))
             between = newlines[np.searchsorted(newlines, self.starts[1:]) - 1]
             if np.any(between < ends[:-1]):
@@ -239,7 +239,7 @@ class _Text:
 
 
 def _proven(batch: RawBatch, records: _Records, table: Table) -> RawBatch:
-    """The batch, once each field is known to be in the frame or told of."""
+    """Return the batch once each field is known to be in the frame or reported."""
     kinds, frame = records.kinds, batch.frame
     named = np.count_nonzero(kinds) - np.count_nonzero(kinds == ord("n"))
     if named == frame.height * frame.width - sum(frame.null_count().row(0)):
@@ -252,12 +252,12 @@ def _proven(batch: RawBatch, records: _Records, table: Table) -> RawBatch:
 
 
 class _Cells(NamedTuple):
-    """Where in the frame fields belong.
+    """Where fields belong in the frame.
 
     Attributes:
-        columns: The number of each one's name in the table; the next number for any other name.
+        columns: For each, the position of its name in the table; one past the last if unknown.
         records: The number of its record.
-        twice: Whether another known field of the record has its name.
+        twice: Whether its record has another field of the same known name.
     """
 
     columns: Ints
@@ -282,7 +282,7 @@ def _cells(fields: _Records, table: Table) -> _Cells:
             found = ends >> np.uint64(unused) if unused else ends
             rows = rows[np.flatnonzero(found == int.from_bytes(part, "little"))]
         before = characters[closes[rows] - len(quoted) - 1]
-        columns[rows[before != ord("\\")]] = code  # else it is inside a name
+        columns[rows[before != ord("\\")]] = code  # otherwise it is inside a name
     counts = np.diff(np.searchsorted(closes, fields.starts), append=len(closes))
     records = np.repeat(np.arange(height), counts)
     places = columns * height + records
@@ -291,7 +291,7 @@ def _cells(fields: _Records, table: Table) -> _Cells:
 
 
 def _agree(fields: _Records, cells: _Cells, frame: pl.DataFrame) -> bool:
-    """Whether each field is known, comes once, and is null where the frame is."""
+    """Whether each field is known, occurs once, and is null where the frame is."""
     if np.any(cells.columns == frame.width) or cells.twice.any():
         return False
     null = fields.kinds == ord("n")
@@ -303,7 +303,7 @@ def _agree(fields: _Records, cells: _Cells, frame: pl.DataFrame) -> bool:
 
 
 def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -> RawBatch:
-    """The batch with numbers as they were written, other fields, and records read one by one."""
+    """Complete the batch: numbers as written, unknown fields, and records read one by one."""
     known = cells.columns < len(table.names)
     seen = np.bincount(cells.columns, minlength=len(table.names) + 1)
     batch.present = {
@@ -345,7 +345,7 @@ def _slices(text: bytes, starts: Ints, stops: Ints) -> pl.Series:
 
 
 def _patch(batch: RawBatch, rows: Ints, read: RawBatch) -> None:
-    """Put these records, read one by one, in the places of the same."""
+    """Replace these rows by the same records, read one by one."""
     number = rows.tolist()
     batch.frame = batch.frame.with_columns(
         column.clone().scatter(rows, read.frame[column.name]) for column in batch.frame

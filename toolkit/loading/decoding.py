@@ -1,7 +1,7 @@
-"""Compressed bodies → their bytes, a little at a time.
+"""Decompress bodies, a little at a time.
 
-A few compressed bytes can stand for gigabytes. So each decoder is asked for small portions, and
-a body that grows beyond all measure is refused.
+A few compressed bytes can expand to gigabytes. So each decoder is asked for small portions, and a
+body that expands beyond all reason is refused.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ except ModuleNotFoundError:
     zstandard = None  # type: ignore[assignment]
 
 _PORTION = 1 << 20
-_MOUTHFUL = 16 << 10  # compressed bytes counted at a time, so that growth is seen at once
-_ZSTD_INPUT = 512  # one block of 4 bytes can stand for 128 kB; this many bytes for 16 MB
+_MOUTHFUL = 16 << 10  # compressed bytes counted at a time, so that growth is noticed early
+_ZSTD_INPUT = 512  # a block of 4 bytes can expand to 128 kB; this many to 16 MB
 _ZSTD_WINDOW = 8 << 20  # what RFC 9659 allows in HTTP
 _MOST_ENCODINGS = 4
 _UNSUSPECTED = 16 << 20
-_LARGEST_RATIO = 500  # records of learners compress to a tenth, the most alike to a fiftieth
+_LARGEST_RATIO = 500  # learners' records compress to a tenth, very similar ones to a fiftieth
 
 
 def decoded(chunks: Iterable[bytes], encodings: str) -> Iterator[bytes]:
-    """The body as it was before the encodings of a Content-Encoding header were applied.
+    """Undo the encodings of a Content-Encoding header.
 
     Raises:
         TransportError: An encoding is unknown, there are too many of them, or the body is
@@ -83,7 +83,7 @@ def _inflated(chunks: Iterator[bytes], wbits: int) -> Iterator[bytes]:
     for chunk in chunks:
         data = chunk
         while data:
-            if decoder.eof:  # gzip bodies may be several, one behind the other
+            if decoder.eof:  # a gzip body may be several, one after the other
                 decoder = zlib.decompressobj(wbits)
             yield decoder.decompress(data, _PORTION)
             data = decoder.unconsumed_tail or decoder.unused_data
@@ -97,7 +97,7 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _undeflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """`deflate` means zlib's format, but some servers send it without zlib's two first bytes."""
+    """`deflate` means zlib's format, but some servers leave out its first two bytes."""
     start = b""
     while len(start) < 2:
         chunk = next(chunks, None)

@@ -1,11 +1,11 @@
-"""Bytes of a body → pieces that hold whole records; where in the body a byte lies.
+"""Cut a body into pieces of whole records, and locate bytes in it.
 
 Four framings are read: a JSON array, a paged envelope `{"results": […], "next": url}`,
 newline-delimited objects, and objects separated by commas without brackets.
 
-A piece is cut at the last shallowest place where a `}` and a `{` follow each other outside of
-strings. Only where a record is larger than the stretch looked at can that be inside a record.
-Whoever reads the piece sees it, and `last_border` then says where it should have been cut.
+A piece is cut at the last shallowest place where a `}` and a `{` follow each other outside strings.
+That can be inside a record only if the record is larger than the stretch examined. The parser of
+the piece notices, and `last_border` then says where it should have been cut.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy.typing as npt
 from toolkit.errors import WireFormatError
 from toolkit.schemas import RESOURCES
 
-PIECE_SIZE = 1 << 20  # smaller ones cost more calls, larger ones only memory
-_FIRST_SIZE = PIECE_SIZE >> 3  # then each twice as large, so that the first few come soon
+PIECE_SIZE = 1 << 20  # smaller pieces cost more calls, larger ones only more memory
+_FIRST_SIZE = PIECE_SIZE >> 3  # then each is twice as large, so that the first few come early
 LARGEST_RECORD = 16 << 20
 BOM = b"\xef\xbb\xbf"
 SPACE = b" \t\n\r"
@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     rb'"(?P<name>(?:[^"\\]|\\.)*+)(?:"(?P<colon>\s*:)?)?|[^\s\[\]{},:"]++', re.DOTALL
 )
 _NAMES = {name.encode() for table in RESOURCES.values() for name in table.names}
-_STRETCH = 64 << 10  # bytes at the end of a piece in which a border is looked for first
+_STRETCH = 64 << 10  # bytes at the end of a piece in which a border is sought first
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -60,11 +60,11 @@ class Piece:
     Attributes:
         data: Begins at a record; ends before a record, or at the body's end.
         framing: The body's framing.
-        head: What stands before the first record of the body.
+        head: What precedes the first record of the body.
         offset: Position of the first byte in the body.
         line: 0-based line of that byte.
         line_start: Position in the body at which that line begins.
-        last: Whether the body ends with it.
+        last: Whether the body ends with this piece.
     """
 
     data: bytes
@@ -77,15 +77,15 @@ class Piece:
 
     @property
     def first(self) -> bool:
-        """Whether the body's records begin with it."""
+        """Whether the body's records begin with this piece."""
         return self.offset == len(self.head)
 
     def join(self, other: Piece) -> Piece:
-        """This piece and the one behind it as one."""
+        """Join this piece and the next."""
         return replace(self, data=self.data + other.data, last=other.last)
 
     def split(self, at: int) -> tuple[Piece, Piece]:
-        """The bytes before a position and those from it on."""
+        """Split the piece at a position."""
         before, behind = self.data[:at], self.data[at:]
         lines = int(np.count_nonzero(np.frombuffer(before, np.uint8) == ord("\n")))
         rest = replace(
@@ -100,12 +100,12 @@ class Piece:
     def error(
         self, reason: str, at: int, *, record: int | None = None, start: int = 0
     ) -> WireFormatError:
-        """The error that says where the body is wrong.
+        """Return the error that says where the body is wrong.
 
         Args:
             reason: What is wrong there.
             at: Position in the piece of the first wrong byte.
-            record: 0-based number in the body of the record it lies in.
+            record: 0-based number in the body of the record that contains it.
             start: Position in the piece at which that record begins.
         """
         there = self.split(at)[1]
@@ -122,7 +122,7 @@ class Piece:
 
 
 def _excerpt(data: bytes, start: int, at: int) -> str:
-    """What stands before the wrong byte in its own record, values left out, and that byte."""
+    """Quote the wrong byte and what precedes it in its record, without values."""
     before = _TOKEN.sub(_without_value, data[start:at]).decode(errors="replace")[-_SHOWN:]
     wrong = data[at : at + 1]
     shown = wrong.decode("latin-1") if wrong.isascii() else f"0x{wrong.hex()}"
@@ -133,26 +133,26 @@ def _excerpt(data: bytes, start: int, at: int) -> str:
 
 
 def _without_value(token: re.Match[bytes]) -> bytes:
-    """The name of a field of ours as it is; for all else, which may tell of a learner, a "…"."""
+    """Keep the name of a known field; replace all else, which may be about a learner, by "…"."""
     name, colon = token["name"], token["colon"] or b""
     return token[0] if colon and name in _NAMES else "…".encode() + colon
 
 
 class Cutter:
-    """Takes the body as it arrives and hands out its pieces."""
+    """Takes the body as it arrives and yields its pieces."""
 
     def __init__(self, piece_size: int = PIECE_SIZE) -> None:
         self._piece_size = piece_size
         self._wanted = min(_FIRST_SIZE, piece_size)
         self._arrived: list[bytes] = []
         self._size = 0
-        self._next: Piece | None = None  # without its data; known once the framing is
+        self._next: Piece | None = None  # without its data; known once the framing is known
 
     def feed(self, data: bytes) -> Iterator[Piece]:
-        """The pieces that these further bytes complete.
+        """Yield the pieces that these further bytes complete.
 
         Raises:
-            WireFormatError: The body begins with what no framing begins with.
+            WireFormatError: The body begins as no framing does.
         """
         self._arrived.append(data)
         self._size += len(data)
@@ -163,7 +163,7 @@ class Cutter:
             buffer = self._begin(buffer, ended=len(buffer) > LARGEST_RECORD)
         cut = _likely_border(buffer) if self._next is not None else 0
         if not cut and len(buffer) > LARGEST_RECORD:
-            cut = len(buffer)  # no record is that large: whoever reads it says so
+            cut = len(buffer)  # no record is that large: the parser says so
         if cut:
             yield self._take(buffer, cut)
             self._wanted = min(2 * self._wanted, self._piece_size)
@@ -172,7 +172,7 @@ class Cutter:
             self._wanted = max(self._wanted, 2 * len(buffer))
 
     def finish(self) -> Iterator[Piece]:
-        """The last piece.
+        """Yield the last piece.
 
         Raises:
             WireFormatError: The body is empty or ends before its first record.
@@ -190,7 +190,7 @@ class Cutter:
         return piece
 
     def _begin(self, body: bytes, *, ended: bool) -> bytes:
-        """What follows the head, once the framing is known."""
+        """Return what follows the head, once the framing is known."""
         framing, start = _framing(body, ended=ended)
         if framing is None:
             return body
@@ -200,7 +200,7 @@ class Cutter:
 
 
 def places(characters: Bytes, wanted: bytes) -> Ints:
-    """Where one of these bytes stands."""
+    """Find any of these bytes."""
     here = characters == wanted[0]
     for byte in wanted[1:]:
         here |= characters == byte
@@ -208,7 +208,7 @@ def places(characters: Bytes, wanted: bytes) -> Ints:
 
 
 def escapes(characters: Bytes) -> Ints:
-    """Where each escape begins: at those backslashes that are not escaped themselves."""
+    """Find where escapes begin: at backslashes that are not themselves escaped."""
     slashes = places(characters, b"\\")
     numbers = np.arange(len(slashes))
     begins = np.diff(slashes, prepend=-2) > 1
@@ -218,11 +218,11 @@ def escapes(characters: Bytes) -> Ints:
 
 
 def quotes(characters: Bytes, escaped: Ints | None = None) -> Ints:
-    """Where strings begin and end.
+    """Find where strings begin and end.
 
     Args:
-        characters: A text that begins outside of a string, or inside one but not in an escape.
-        escaped: Where its escapes begin, if that is known.
+        characters: A text that begins outside a string, or inside one but not in an escape.
+        escaped: Where its escapes begin, if known.
     """
     escaped = escapes(characters) if escaped is None else escaped
     found = places(characters, b'"')
@@ -233,20 +233,20 @@ def quotes(characters: Bytes, escaped: Ints | None = None) -> Ints:
 
 
 def last_border(data: bytes) -> int:
-    """Where the last record begins if a whole one stands before it, else 0.
+    """Find where the last record begins if a whole one precedes it, else return 0.
 
     Args:
         data: Begins at a record.
     """
     characters = np.frombuffer(data, np.uint8)
     at, depth, is_border = brackets(characters, quotes(characters))
-    ended = np.append(depth < 0, True).argmax()  # at the `]` behind the records
+    ended = np.append(depth < 0, True).argmax()  # at the `]` after the records
     found = np.flatnonzero(is_border[:ended] & (depth[:ended] == 0))
     return int(at[found[-1] + 1]) if len(found) else 0
 
 
 def too_deep(data: bytes, most: int) -> int | None:
-    """The first bracket within so many others, if there is one."""
+    """Find the first bracket nested in more than this many others, if there is one."""
     characters = np.frombuffer(data, np.uint8)
     at, depth, _ = brackets(characters, quotes(characters))
     deep = np.flatnonzero(depth > most)
@@ -254,7 +254,7 @@ def too_deep(data: bytes, most: int) -> int | None:
 
 
 def _likely_border(buffer: bytes) -> int:
-    """The last shallowest place where a record may begin, else 0."""
+    """Find the last shallowest place where a record may begin, else return 0."""
     characters = np.frombuffer(buffer, np.uint8)
     stretch = _STRETCH
     while True:
@@ -275,7 +275,7 @@ def _likely_border(buffer: bytes) -> int:
 
 
 def _ends_inside(characters: Bytes) -> bool:
-    """Whether a text that begins outside of strings ends inside of one."""
+    """Whether a text that begins outside strings ends inside one."""
     count = int(np.count_nonzero(characters == ord('"')))
     escaped = escapes(characters)
     if len(escaped):
@@ -287,15 +287,15 @@ def _ends_inside(characters: Bytes) -> bool:
 def brackets(
     characters: Bytes, strings: Ints, *, inside: bool = False
 ) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
-    """The brackets outside of strings.
+    """Find the brackets outside strings.
 
     Args:
         characters: A text.
         strings: Where its strings begin and end.
-        inside: Whether the text begins inside of one.
+        inside: Whether the text begins inside one.
 
     Returns:
-        Where they are, how many are open behind each, and which are a `}` before a `{`.
+        Where they are, how many are open after each, and which are a `}` before a `{`.
     """
     at = places(characters, b"{}[]")
     if len(at):
@@ -308,10 +308,10 @@ def brackets(
 
 
 def _framing(body: bytes, *, ended: bool) -> tuple[Framing | None, int]:
-    """The framing and where the records begin; None while the bytes do not tell.
+    """Return the framing and where the records begin; None until the bytes decide it.
 
     Raises:
-        WireFormatError: No framing begins so, or the body ends before it begins.
+        WireFormatError: No framing begins like this, or the body ends before its records.
     """
     start = len(BOM) if body.startswith(BOM) else 0
     start = len(body) - len(body[start:].lstrip(SPACE))
@@ -325,7 +325,7 @@ def _framing(body: bytes, *, ended: bool) -> tuple[Framing | None, int]:
         reason = "the body is cut off" if body.strip() else "the body is empty"
         raise whole.error(reason, len(body))
     if first and (ended or len(body) >= len(BOM)):
-        raise whole.error("the body is no JSON array or object", start)
+        raise whole.error("the body is not a JSON array or object", start)
     return None, 0
 
 

@@ -1,4 +1,4 @@
-"""The platform's records as typed frames: the one place where transport, wire and types meet."""
+"""Load the platform's records as typed frames: where transport, wire format and types meet."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from toolkit.loading.threads import side_by_side
 from toolkit.schemas import ENROLLMENTS, PROBLEMS, RESOURCES, Table
 
 _AT_ONCE = 4
-_MOST_CHANGES = 3  # bodies that became others while they were downloaded
+_MOST_CHANGES = 3  # bodies that changed while they were downloaded
 _READ_SIZE = 1 << 20
 _HASHED_AT_ONCE = 50_000
 _FEW = 10
-_LONGEST_NAME = 60  # characters of a field that a warning shows
+_LONGEST_NAME = 60  # characters of a field's name that a warning shows
 
 Many = str | Iterable[str] | None
 ResourceName = Literal["grades", "enrollments", "completion"]
@@ -38,12 +38,12 @@ ResourceName = Literal["grades", "enrollments", "completion"]
 
 @dataclass(frozen=True)
 class Load:
-    """Records with everything that is to be known of them.
+    """Records, with their problems and provenance.
 
     Attributes:
         frame: The typed records, one row per learner per course.
-        problems: One row per value that could not be taken as it came.
-        provenance: Where they come from and when.
+        problems: One row per value that could not be read as it came.
+        provenance: Where they come from, and when.
 
     Examples:
         >>> import toolkit as tk
@@ -73,15 +73,15 @@ class SavedSource(Protocol):
 
     @property
     def source(self) -> str:
-        """How captions call it."""
+        """What captions call it."""
         ...
 
     def saved(self, resource: str) -> Load:
-        """All records of a resource, as they were saved."""
+        """Return all records of a resource, as they were saved."""
         ...
 
     def scan(self, resource: str) -> pl.LazyFrame:
-        """The same records, lazily."""
+        """Return the same records, lazily."""
         ...
 
 
@@ -96,22 +96,22 @@ def fetch(
     username: Many = None,
     days: int | None = None,
 ) -> Load:
-    """Records with their problems and provenance, one row per learner per course.
+    """Load records with their problems and provenance, one row per learner per course.
 
-    A filter that matches no record is told in the problems, for a mistyped id looks just so.
+    A filter that matches no record is one of the problems, since the id may be mistyped.
 
     Args:
         source: A platform, or a snapshot.
         resource: "grades", "enrollments" or "completion".
-        course_id: One or several courses, else all. The rows come in this order.
-        username: One or several learners, else all.
-        days: Of enrollments, those created within so many days before the platform's present.
+        course_id: One or several courses; by default all. The rows come in this order.
+        username: One or several learners; by default all.
+        days: Only enrollments created in the last so many days, by the platform's clock.
 
     Raises:
-        ArgumentError: An argument is impossible.
+        ArgumentError: An argument is invalid.
         AuthenticationError: The platform refused the token.
-        TransportError: The platform gave no answer, or a broken one.
-        WireFormatError: A body is not well-formed.
+        TransportError: The platform gave no response, or a broken one.
+        WireFormatError: A body is malformed.
         SchemaError: A record has no username or course.
 
     Examples:
@@ -137,9 +137,9 @@ def fetch(
 
 
 def load_grades(source: Source, *, course_id: Many = None, username: Many = None) -> pl.DataFrame:
-    """Grades, one row per learner per course; warns once where a value was not as it should be.
+    """Load grades, one row per learner per course; warn once if values were not as they should be.
 
-    Arguments and errors as of `fetch`, which gives the problems themselves.
+    Arguments and errors are those of `fetch`, which returns the problems themselves.
 
     Examples:
         >>> import toolkit as tk
@@ -155,7 +155,7 @@ def load_grades(source: Source, *, course_id: Many = None, username: Many = None
 def load_enrollments(
     source: Source, *, course_id: Many = None, username: Many = None, days: int | None = None
 ) -> pl.DataFrame:
-    """Enrollments, one row per learner per course; as `load_grades`, with `days`.
+    """Load enrollments, one row per learner per course; like `load_grades`, with `days`.
 
     Examples:
         >>> import toolkit as tk
@@ -171,7 +171,7 @@ def load_enrollments(
 def load_completion(
     source: Source, *, course_id: Many = None, username: Many = None
 ) -> pl.DataFrame:
-    """Completion, one row per learner per course; as `load_grades`.
+    """Load completion, one row per learner per course; like `load_grades`.
 
     Examples:
         >>> import toolkit as tk
@@ -190,7 +190,7 @@ def _frame(load: Load) -> pl.DataFrame:
 
 
 def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:
-    """One warning for all problems, if there are any."""
+    """Issue one warning for all problems, if there are any."""
     if not problems.is_empty():
         first = problems.row(0, named=True)
         warnings.warn(
@@ -201,19 +201,19 @@ def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:
 
 
 def _shown(name: str) -> str:
-    """The name of a field, which a platform may choose freely, for a line on a terminal."""
+    """Make the name of a field, which may be anything, fit for a line on a terminal."""
     return "".join(c if c.isprintable() else "\ufffd" for c in name[:_LONGEST_NAME])
 
 
 def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
-    """Records from a saved body of the API, one row per learner per course.
+    """Read records from a saved body of the API, one row per learner per course.
 
     Args:
         body: The path of a file, or bytes.
         resource: "grades", "enrollments" or "completion".
 
     Raises:
-        WireFormatError: The body is not well-formed. Says where.
+        WireFormatError: The body is malformed. Says where.
         SchemaError: A record has no username or course.
 
     Examples:
@@ -239,10 +239,10 @@ def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
 
 
 def table_of(resource: str) -> Table:
-    """The resource of this name.
+    """Return the resource of this name.
 
     Raises:
-        ArgumentError: There is none; says which there are.
+        ArgumentError: There is none; names those that exist.
     """
     if not isinstance(resource, str) or resource not in RESOURCES:
         raise ArgumentError(f"there is no resource {resource!r}; there are {', '.join(RESOURCES)}")
@@ -250,7 +250,7 @@ def table_of(resource: str) -> Table:
 
 
 def several(name: str, value: Many) -> list[str] | None:
-    """The asked-for values, each once, in their order; None for all."""
+    """Return the values asked for, each once, in their order; None for all."""
     if value is None:
         return None
     values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else [*value]
@@ -288,7 +288,7 @@ def _collected(table: Table, batches: list[Batch]) -> tuple[pl.DataFrame, pl.Dat
 
 
 def _together(loads: list[Load]) -> Load:
-    """Several loads as one; records are numbered through."""
+    """Combine several loads; records are numbered consecutively."""
     problems, before = [], 0
     for load in loads:
         problems.append(load.problems.with_columns(pl.col("record") + before))
@@ -308,7 +308,7 @@ def _together(loads: list[Load]) -> Load:
 
 
 def _with_repeated_keys(table: Table, load: Load) -> Load:
-    """The load with a problem for each record whose learner and course came before."""
+    """Add a problem for each record whose learner and course occurred before."""
     keys = load.frame.select(table.key)
     hashes = [_hashes(part).to_numpy() for part in keys.iter_slices(_HASHED_AT_ONCE)]
     sorted_hashes = np.sort(np.concatenate([np.empty(0, np.uint64), *hashes]))  # small beside keys
@@ -319,7 +319,7 @@ def _with_repeated_keys(table: Table, load: Load) -> Load:
 
 
 def repeated_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
-    """A problem for each key that came before.
+    """Return a problem for each key that occurred before.
 
     Args:
         table: The resource.
@@ -335,7 +335,7 @@ def repeated_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_unmatched(load: Load, filters: Mapping[str, list[str] | None]) -> Load:
-    """The load with a problem for each value that was asked for and that no record has."""
+    """Add a problem for each value asked for that no record has."""
     more = unmatched(load.provenance.resource, load.frame.lazy(), filters)
     return replace(load, problems=load.problems.vstack(more)) if more.height else load
 
@@ -343,7 +343,7 @@ def _with_unmatched(load: Load, filters: Mapping[str, list[str] | None]) -> Load
 def unmatched(
     resource: str, rows: pl.LazyFrame, filters: Mapping[str, list[str] | None]
 ) -> pl.DataFrame:
-    """A problem for each value that was asked for and that no record has."""
+    """Return a problem for each value asked for that no record has."""
     told: list[Problem] = []
     for name, asked in filters.items():
         found = set(rows.select(pl.col(name).unique()).collect()[name]) if asked else set()
@@ -356,7 +356,7 @@ def unmatched(
 
 
 def about(count: int) -> str:
-    """A count of records in words that give nobody away."""
+    """Write a count of records so that it identifies nobody."""
     if count == 0:
         return "no"
     return f"about {5 * round(count / 5):,}" if count >= _FEW else f"fewer than {_FEW}"

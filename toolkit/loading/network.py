@@ -1,8 +1,8 @@
-"""Sockets that never wait for ever: each connect, handshake and read has its bound.
+"""Sockets that never wait for ever: each connect, handshake and read is bounded.
 
-httpcore hands a timeout down to the socket that needs it. Ours, `Patience`, is such a number that
-also knows when the whole download must be done and whether it was called off. So the bound holds
-whatever the other side sends, be it headers byte by byte or interim answers without end.
+httpcore passes a timeout down to the socket that needs it. Ours, `Patience`, is such a number that
+also knows when the whole download must be done and whether it was cancelled. So the bound holds
+whatever the other side sends, such as headers byte by byte or endless interim responses.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any, Self
 
 import httpcore
 
-_GLANCE = 0.1  # seconds between two looks at whether the download was called off
-_CONNECT = 10.0  # seconds for one address of a server that has several
-_PORTION = 256 << 10  # bytes; httpcore asks for 64 KB, and every hand-over has its cost
+_GLANCE = 0.1  # seconds between checks whether the download was cancelled
+_CONNECT = 10.0  # seconds for one address of a server with several
+_PORTION = 256 << 10  # bytes; httpcore asks for 64 KB, and each call has a cost
 
 
 class Patience(float):
-    """Seconds to wait for the next byte, with the moment by which the last one must have come.
+    """Seconds to wait for the next byte, and the moment by which the last must have arrived.
 
     Attributes:
-        total: Seconds for the whole download, from the making of this object.
-        rest: Sleeps for some seconds, unless the download is called off.
+        total: Seconds for the whole download, from the creation of this object.
+        rest: Sleeps for some seconds, unless the download is cancelled.
     """
 
     def __new__(
@@ -38,13 +38,13 @@ class Patience(float):
         heed: Callable[[], None] = lambda: None,
         rest: Callable[[float], None] | None = None,
     ) -> Self:
-        """Begin to count.
+        """Start the clock.
 
         Args:
             silence: Seconds to wait for the next byte.
             total: Seconds for the whole download.
-            heed: Called a few times a second; raises to call the download off.
-            rest: What sleeps, for tests.
+            heed: Called a few times a second; raises to cancel the download.
+            rest: Sleeps, for tests.
         """
         patience = super().__new__(cls, silence)
         patience.total = total
@@ -66,7 +66,7 @@ class Patience(float):
         return max(0.0, self._ends - time.monotonic())
 
     def waits(self, most: float) -> Iterator[float]:
-        """Lengths of short waits, for as long as the wait they are parts of may last."""
+        """Divide a wait into short ones, for as long as it may last."""
         until = min(time.monotonic() + most, self._ends)
         while (now := time.monotonic()) < until:
             if now - self._heeded > _GLANCE:
@@ -80,7 +80,7 @@ class Patience(float):
 
 
 class Backend(httpcore.NetworkBackend):
-    """What httpcore asks for connections; the timeouts it passes on must be a `Patience`."""
+    """Makes connections for httpcore; the timeouts it passes must be a `Patience`."""
 
     def connect_tcp(
         self,
@@ -90,7 +90,7 @@ class Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Resolve the name and connect to the first of its addresses that answers."""
+        """Resolve the name and connect to the first of its addresses that responds."""
         if not isinstance(timeout, Patience):
             raise TypeError(f"a request needs a Patience as its timeout, not {timeout!r}")
         patience = timeout
@@ -110,7 +110,7 @@ class _Stream(httpcore.NetworkStream):
         self._patience = patience
 
     def _now(self, timeout: float | None) -> Patience:
-        """The patience of the request that now has the connection; a SOCKS proxy is given none."""
+        """The patience of the request that now uses the connection; a SOCKS proxy gets none."""
         self._patience = timeout if isinstance(timeout, Patience) else self._patience
         return self._patience
 
@@ -135,7 +135,7 @@ class _Stream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         patience = self._now(timeout)
-        handle = self._stream.get_extra_info("socket").dup()  # the socket itself is handed over
+        handle = self._stream.get_extra_info("socket").dup()  # the socket itself is passed on
 
         def shake_hands() -> httpcore.NetworkStream:
             return self._stream.start_tls(ssl_context, server_hostname, float(patience))
@@ -144,7 +144,7 @@ class _Stream(httpcore.NetworkStream):
             return _Stream(_aside(shake_hands, patience.waits(patience)), patience)
         except BaseException:
             with suppress(OSError):
-                handle.shutdown(socket.SHUT_RDWR)  # wakes the thread that shakes hands
+                handle.shutdown(socket.SHUT_RDWR)  # wakes the thread in the handshake
             raise
         finally:
             handle.close()
@@ -156,9 +156,9 @@ class _Stream(httpcore.NetworkStream):
 def _aside(
     work: Callable[[], httpcore.NetworkStream], waits: Iterator[float]
 ) -> httpcore.NetworkStream:
-    """The stream that `work` makes, on a thread of its own that can be left behind.
+    """Return the stream that `work` makes, on a thread of its own that can be abandoned.
 
-    Neither a name server nor a handshake can be interrupted.
+    Neither name resolution nor a handshake can be interrupted.
     """
     made: Future[httpcore.NetworkStream] = Future()
 

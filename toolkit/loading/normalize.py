@@ -1,7 +1,7 @@
-"""Records as text → the typed frame, and a row for each value that could not be taken as it is.
+"""Turn records of text into the typed frame, and report each value that could not be read as it is.
 
 Every value is read by rules, none by guessing: a value that no rule reads becomes null, one out
-of its range stays, and both are told in the problems. Null and the empty text are no value.
+of its range is kept, and both are reported. Null and empty text count as no value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 
 from toolkit.schemas import PROBLEMS, RESOURCES, TIMESTAMP, Column, Table
 
-# Polars reads more than its formats say ("20-3-28", "23:59:60"), so a pattern looks first.
+# Polars reads more than its formats say ("20-3-28", "23:59:60"), so a pattern checks first.
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = "[0-9]{2}:[0-9]{2}:[0-5][0-9]"
 _DATE = f"^{_DAY}$", "%Y-%m-%d"
@@ -39,12 +39,12 @@ _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 def normalize(
     raw: pl.DataFrame, table: Table, *, before: int = 0
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The typed frame of some records, and the problems of their values.
+    """Return the typed frame of some records, and the problems of their values.
 
     Args:
         raw: One String column per field of the table, one row per record.
         table: The resource.
-        before: Number of records that came before these.
+        before: Number of records before these.
 
     Examples:
         >>> from toolkit.schemas import COMPLETION
@@ -75,7 +75,7 @@ def _no_problems() -> pl.DataFrame:
 
 @cache
 def _usual(resource: str) -> list[pl.Expr]:
-    """Every column read in the form that nearly all its values have."""
+    """Read every column in the form that nearly all its values have."""
     expressions = []
     for column in RESOURCES[resource]:
         text = pl.col(column.name)
@@ -89,7 +89,7 @@ def _usual(resource: str) -> list[pl.Expr]:
 
 @cache
 def _possible(resource: str) -> list[pl.Expr]:
-    """Every column without impossible values; beside the forms, each would be read twice."""
+    """Drop impossible values of every column; together with the forms, each would be read twice."""
     return [
         _RULES[column.dtype].possible(pl.col(column.name))
         for column in RESOURCES[resource]
@@ -98,11 +98,11 @@ def _possible(resource: str) -> list[pl.Expr]:
 
 
 _Found = tuple[pl.Series, pl.Series, str]
-"""Rows, their texts, and what is wrong with these."""
+"""Rows, their texts, and what is wrong with them."""
 
 
 def _read(text: pl.Series, value: pl.Series, column: Column) -> tuple[pl.Series, list[_Found]]:
-    """The values, what the first form left tried in the others, and what needs a word."""
+    """Try the other forms on what the first left unread; return values and problems."""
     rule, found, usual = _RULES[column.dtype], [], value
     for form in rule.forms[1:]:
         left = _unread(text, value)
@@ -123,7 +123,7 @@ def _read(text: pl.Series, value: pl.Series, column: Column) -> tuple[pl.Series,
 
 
 def _unread(text: pl.Series, value: pl.Series) -> pl.Series | None:
-    """The rows that have a text and no value; None where there is none, looked at cheaply."""
+    """Find the rows that have text but no value; None if there are none, checked cheaply."""
     nulls = text.null_count()
     if value.null_count() == nulls or value.null_count() == nulls + ((text == "").sum() or 0):
         return None
@@ -131,7 +131,7 @@ def _unread(text: pl.Series, value: pl.Series) -> pl.Series | None:
 
 
 def _problems(found: list[_Found], column: Column, table: Table, before: int) -> list[pl.DataFrame]:
-    """The problems of one column, in the order of the records."""
+    """Return the problems of one column, in the order of the records."""
     parts = [
         pl.DataFrame({"record": rows, "raw": texts}).select(
             resource=pl.lit(table.name),
@@ -150,14 +150,14 @@ class _Rule:
     """How text becomes a value.
 
     Attributes:
-        forms: Each reads some forms; the first what nearly every value is, fast; the later ones
-            are asked only for what those before left, and the last reads all that is accepted.
-        possible: A value as a form reads it, null if it cannot be.
-        unread: What is said of a text that none reads.
-        doubtful: From text, value and column, which values are read but need a word.
-        doubt: That word.
-        suspicious: Whether some value may be doubtful where the first form read all of them;
-            cheap, and right when it says no.
+        forms: Each reads some notations. The first is fast and reads what nearly every value is;
+            the others are tried on what is left, and the last reads all that is accepted.
+        possible: The value that a form read, null if it is impossible.
+        unread: The problem of a text that no form reads.
+        doubtful: From text, value and column: which values are read but have a problem.
+        doubt: That problem.
+        suspicious: Whether any value may be doubtful if the first form read all of them; cheap,
+            and reliable when it says no.
     """
 
     forms: tuple[Callable[[pl.Expr], pl.Expr], ...]
@@ -177,7 +177,7 @@ def _if_finite(number: pl.Expr) -> pl.Expr:
 
 
 def _any_number(text: pl.Expr) -> pl.Expr:
-    """Also with spaces, a comma or a percent sign; the digits of a percentage are read once."""
+    """Also read spaces, a comma or a percent sign, which shifts the digits before they are parsed."""
     parts = text.str.extract_groups(_ANY_NUMBER).struct
     digits = parts.field("digits").str.replace(",", ".", literal=True)
     shifted = pl.when(parts.field("percent") == "%").then(pl.lit("e-2"))

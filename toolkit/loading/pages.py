@@ -1,4 +1,4 @@
-"""Following pages, as long as they lead on."""
+"""Follow pages as long as they bring something new."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_IDLE = 10
 
 
 class Pages:
-    """The pages of one download so far; tells those that lead on from those that never end."""
+    """The pages of one download so far; detects pages that never end."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
@@ -21,18 +21,18 @@ class Pages:
     def turn(
         self, url: str, following: str, records: int, first: pl.DataFrame | None, place: str
     ) -> None:
-        """Note a page that names a following one.
+        """Note a page that names a next one.
 
         Args:
             url: Its address.
-            following: The address of the following one.
+            following: The address of the next one.
             records: How many records it brought.
-            first: The first of these.
+            first: Its first batch of records.
             place: Its address for messages.
 
         Raises:
-            TransportError: The following page came already, or page after page brings nothing
-                new, or there are too many.
+            TransportError: The next page was already read, page after page brings nothing new, or
+                there are too many.
         """
         self._seen.add(url)
         number = len(self._seen)

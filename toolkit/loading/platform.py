@@ -1,4 +1,4 @@
-"""The platform over HTTP: where it is, who we are, what is sent."""
+"""The platform over HTTP: its address, the token, and the requests sent."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Platform:
 
     Args:
         settings: Address, token and limits; see `platform_settings`.
-        source: How captions call the platform; its host where not given.
-        transport: What carries the requests, for tests.
-        rest: What waits before another try, for tests.
+        source: What captions call the platform; by default its host.
+        transport: Carries the requests, for tests.
+        rest: Waits before a retry, for tests.
 
     Attributes:
         base_url: Its address.
-        source: How captions call it.
-        redact: Takes the token out of a text.
+        source: What captions call it.
+        redact: Removes the token from a text.
 
     Examples:
         >>> import toolkit as tk
@@ -88,32 +88,32 @@ class Platform:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; a second time does nothing."""
+        """Close the connections; a second call does nothing."""
         self._closed = True
         self._transport.close()
 
     def url(self, resource: str, parameters: Mapping[str, str]) -> str:
-        """The address of a resource; a `+` in a value goes out as `%2B`."""
+        """Return the address of a resource; a `+` in a value is sent as `%2B`."""
         query = urlencode(parameters, quote_via=quote, safe="")
         return f"{self.base_url}{API_PATH}{resource}" + (f"?{query}" if query else "")
 
     def patience(self, heed: Callable[[], None] = lambda: None) -> Patience:
-        """How long to wait for one download, beginning now.
+        """Return how long to wait for one download, starting now.
 
         Args:
-            heed: Called a few times a second; raises to call the download off.
+            heed: Called a few times a second; raises to cancel the download.
         """
         return Patience(self._settings.timeout, self._settings.total_timeout, heed, self._rest)
 
     def body(self, url: str, patience: Patience | None = None) -> Body:
-        """The body behind an address of this platform, not yet asked for.
+        """Return the body at an address of this platform, not yet requested.
 
         Args:
             url: The address.
-            patience: How long to wait, where the body is one of several of a download.
+            patience: How long to wait, if the body is one of several of a download.
 
         Raises:
-            TransportError: The address lies elsewhere, where the token must not go.
+            TransportError: The address is on another server, where the token must not go.
         """
         return Body(
             link(self.base_url, url, self.base_url, kind="the next page"),

@@ -1,4 +1,4 @@
-"""A progress bar for downloads that take longer than a second; silent where nobody watches."""
+"""A progress bar for downloads that take longer than a second, if anybody can see it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Progress:
 
     def __init__(self, what: str) -> None:
         self._bar = None
-        if _somebody_watches():
+        if _is_visible():
             self._bar = tqdm(
                 desc=what, unit="B", unit_scale=True, delay=_SECONDS_BEFORE, leave=False
             )
@@ -30,7 +30,7 @@ class Progress:
             self._bar.close()
 
     def counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same chunks, counted as they pass."""
+        """Yield the same chunks, and count them."""
         for chunk in chunks:
             yield chunk
             if self._bar is not None:
@@ -42,10 +42,10 @@ class Progress:
             self._bar.set_postfix_str(f"{records:,} records", refresh=False)
 
 
-def _somebody_watches() -> bool:
+def _is_visible() -> bool:
     """Whether standard error is a terminal, or this is a notebook's kernel.
 
-    None does where TQDM_DISABLE is set, which tqdm heeds on terminals alone.
+    Not if TQDM_DISABLE is set, which tqdm itself respects only on terminals.
     """
     is_shown = sys.stderr.isatty() or "ipykernel" in sys.modules
     return is_shown and not os.environ.get("TQDM_DISABLE")

@@ -1,4 +1,4 @@
-"""What a reader makes of a piece: its records as text, and a row for each odd value."""
+"""What parsing makes of a piece: its records as text, and a row for each odd value."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class RawBatch:
     Attributes:
         frame: One String column per field of the table.
         present: The fields of the table that some record has.
-        extra: Other fields, each with the first record that has it.
-        problems: Of values that are no single text.
-        tail: What follows the records where they end, from the `]` on.
+        extra: Unknown fields, each with the first record that has it.
+        problems: Fields that are repeated or not a single value.
+        tail: What follows the records, from the `]` on.
     """
 
     frame: pl.DataFrame
@@ -38,7 +38,7 @@ class RawBatch:
 
 
 class IncompleteError(Exception):
-    """The piece ends inside a record: it was not cut where it should be."""
+    """The piece ends inside a record: it was cut in the wrong place."""
 
 
 def require_fields(raw: pl.DataFrame, table: Table, before: int) -> None:
@@ -47,7 +47,7 @@ def require_fields(raw: pl.DataFrame, table: Table, before: int) -> None:
     Args:
         raw: One column per field of the table, one row per record.
         table: The resource.
-        before: Number of records that came before these.
+        before: Number of records before these.
 
     Raises:
         SchemaError: Names the field and the record.
@@ -63,7 +63,7 @@ def require_fields(raw: pl.DataFrame, table: Table, before: int) -> None:
 
 
 def problem_rows(resource: str, rows: Sequence[Problem]) -> pl.DataFrame:
-    """A problems frame of these rows."""
+    """Return a problems frame with these rows."""
     return pl.DataFrame(
         [(resource, *row) for row in rows], schema=PROBLEMS.polars_schema, orient="row"
     )

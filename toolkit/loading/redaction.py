@@ -1,4 +1,4 @@
-"""Taking a token out of texts, in every spelling in which a platform may echo it."""
+"""Remove a token from texts, in every spelling in which a platform may echo it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import weakref
 from html import escape
 from urllib.parse import quote
 
-# httpcore logs the heads of answers at level DEBUG, each part of it on a logger of its own.
+# httpcore logs the headers of responses at level DEBUG, on several loggers.
 _FOREIGN_LOGGERS = ("connection", "http11", "proxy", "socks")
 _alive: weakref.WeakSet[Redaction] = weakref.WeakSet()
 
 
 class Redaction:
-    """Replaces a token in texts; as long as it lives, in the lines that httpcore logs too."""
+    """Replaces a token in texts and, as long as it exists, in what httpcore logs."""
 
     def __init__(self, token: str) -> None:
         in_json = json.dumps(token)[1:-1]
@@ -30,7 +30,7 @@ class Redaction:
             logging.getLogger(f"httpcore.{name}").addFilter(_without_tokens)
 
     def __call__(self, text: str) -> str:
-        """The text, the token replaced."""
+        """Return the text with the token replaced."""
         return self._pattern.sub("[token]", text)
 
 

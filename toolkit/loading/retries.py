@@ -1,4 +1,4 @@
-"""When a failed request is tried again: decisions only, no waiting and no clock."""
+"""Decide when a failed request is tried again, without waiting or reading a clock."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _PLAUSIBLE_YEARS = range(1970, 2200)
 def retry_delay(
     attempt: int, response: httpx.Response | None, now: datetime, *, jitter: float
 ) -> float:
-    """Seconds to wait before the next try.
+    """Return the seconds to wait before the next attempt.
 
-    What the server asks for in `Retry-After`, where that lies ahead; else exponential backoff.
-    Nothing is cut: who finds the wait too long gives up instead.
+    What the server asks for in `Retry-After`, if that is in the future; else exponential backoff.
+    Nothing is capped: a caller for whom the wait is too long gives up instead.
 
     Args:
-        attempt: How many tries have failed, from 1.
-        response: The answer that failed, None where there was none.
+        attempt: How many attempts have failed, from 1.
+        response: The unsuccessful response; None if there was none.
         now: The moment of the decision, with a time zone.
-        jitter: 0–1, at random, so that many clients do not come back at once.
+        jitter: 0–1, random, so that many clients do not retry at once.
 
     Examples:
         >>> now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ def _retry_after(response: httpx.Response, now: datetime) -> float:
 
 
 def http_date(value: str) -> datetime | None:
-    """The moment an HTTP date names, in UTC; None where it is none, or none of this age.
+    """Read an HTTP date as a moment in UTC; None if it is invalid or implausible.
 
     Examples:
         >>> http_date("Thu, 01 Jan 2026 12:00:30 GMT").isoformat()

@@ -1,4 +1,4 @@
-"""The platform as lazy frames: what a query asks of one course or learner, the server answers."""
+"""The platform as lazy frames, whose filters on courses and learners the server applies."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _MIRRORED = {"Lt": "Gt", "LtEq": "GtEq", "Eq": "Eq"}
 
 
 def scan(source: Source, resource: ResourceName) -> pl.LazyFrame:
-    """Records as a lazy frame that asks the platform when it is collected.
+    """Return records as a lazy frame that queries the platform when it is collected.
 
     One row per learner per course. Filters on `course_id` and `username` (`==`, `is_in`) become
-    requests for just these, one after the other in the order they are named, and so does a lower
-    bound on the `created` of enrollments; `select` drops columns as they come; `head` ends the
-    download. Memory does not grow with the number of records where the query itself does not need
-    it, as in `scan(platform, "grades").sink_parquet(path)`. Repeated keys are not looked for.
+    requests for just these, one after the other in the order given, and so does a lower bound on
+    the `created` of enrollments; `select` drops columns as they arrive; `head` ends the download.
+    Memory does not grow with the number of records unless the query itself needs it, as in
+    `scan(platform, "grades").sink_parquet(path)`. Repeated keys are not checked.
 
     Args:
         source: A platform, or a snapshot.
         resource: "grades", "enrollments" or "completion".
 
     Raises:
-        AuthenticationError: When collected; likewise what `fetch` raises.
+        AuthenticationError: On collecting, this and whatever else `fetch` raises.
 
     Examples:
         >>> import toolkit as tk
@@ -68,7 +68,7 @@ def scan(source: Source, resource: ResourceName) -> pl.LazyFrame:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a predicate surely implies; rows outside of it cannot pass.
+    """What a predicate certainly implies; no other rows can pass it.
 
     Attributes:
         values: For course_id and username, the only values that can pass.
@@ -79,7 +79,7 @@ class Wanted:
     since: datetime | None = None
 
     def queries(self) -> list[dict[str, str]]:
-        """The queries that together bring every row that can pass."""
+        """Return the queries that together bring every row that can pass."""
         names = list(self.values)
         if math.prod(len(values) for values in self.values.values()) > _MOST_REQUESTS:
             return [{}]
@@ -87,9 +87,9 @@ class Wanted:
 
 
 def wanted(predicate: pl.Expr | None) -> Wanted:
-    """What a predicate implies of course, learner and time; nothing where it is not sure.
+    """Return what a predicate implies about course, learner and time, as far as that is certain.
 
-    Only parts joined by `and` are looked at, so each of them must hold for a row to pass.
+    Only parts joined by `and` are examined, since each of them must hold for a row to pass.
     """
     found = Wanted()
     if predicate is None:
@@ -130,7 +130,7 @@ def _batches(
 
 
 def _starts_too_late(stream: Stream, days: int | None, since: datetime | None) -> bool:
-    """Whether the server's clock is so far ahead of ours that it left out what can pass."""
+    """Whether the server's clock is so far ahead of ours that it left out rows that can pass."""
     return days is not None and since is not None and stream.as_of - timedelta(days=days) > since
 
 
@@ -169,7 +169,7 @@ def _narrowed(found: Wanted, part: dict[str, object]) -> Wanted:
 
 
 def _literal(node: dict[str, object]) -> list[object]:
-    """The values of a literal; of a list its items."""
+    """Return the values of a literal, or the items of a list."""
     literal = pl.Expr.deserialize(io.BytesIO(json.dumps(node).encode()), format="json")
     values = pl.select(literal).to_series()
     return (values.explode() if values.dtype == pl.List else values).to_list()

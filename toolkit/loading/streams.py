@@ -1,4 +1,4 @@
-"""One query's records as a stream of batches, and where they came from."""
+"""Stream the records of one query in batches, and note where they came from."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from toolkit.schemas import RESOURCES, Table
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where records come from and when.
+    """Where records come from, and when.
 
     Attributes:
         resource: grades, enrollments or completion.
         url: Address without the query, which may name learners.
-        source: How captions call it: the platform's host, or which sandbox or snapshot.
+        source: What captions call it: the platform's host, or which sandbox or snapshot.
         retrieved_from: When the first request was sent (UTC).
-        retrieved_to: When the last byte had come (UTC).
-        as_of: The platform's clock then (UTC): the moment the records speak of.
+        retrieved_to: When the last byte arrived (UTC).
+        as_of: The platform's clock then (UTC): the moment the records describe.
         bytes: Size of the decoded bodies.
         records: How many records.
-        sha256: Of the decoded body; of several, of their digests in a row.
-        toolkit_version: Of the toolkit that read them.
+        sha256: The digest of the decoded body; of several, that of their digests concatenated.
+        toolkit_version: The version of the toolkit that read them.
     """
 
     resource: str
@@ -49,9 +49,9 @@ class Provenance:
 
 
 class Stream:
-    """The records behind one query, page after page: iterate to get them as batches.
+    """The records of one query, page after page: iterate to get them in batches.
 
-    The last batch has no records; it tells what only the whole could tell.
+    The last batch has no records, only the problems of the body as a whole.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Stream:
 
     @property
     def as_of(self) -> datetime:
-        """The platform's clock, of the answers so far."""
+        """The platform's clock, from the responses so far."""
         return max(body.date for body in self._bodies)
 
     @property
@@ -133,16 +133,16 @@ def open_stream(
     days: int | None = None,
     heed: Callable[[], None] | None = None,
 ) -> Stream:
-    """The records of one query as a stream of batches; nothing is asked before it is iterated.
+    """Return the records of one query as a stream; nothing is requested until it is iterated.
 
     Args:
-        platform: Whom to ask.
+        platform: The platform.
         resource: grades, enrollments or completion.
         course_id: Only this course.
         username: Only this learner.
-        days: Only enrollments created within so many days.
-        heed: Called a few times a second; raises to call the download off. By default it heeds
-            Ctrl+C, on whatever thread this is iterated.
+        days: Only enrollments created in the last so many days.
+        heed: Called a few times a second; raises to cancel the download. By default it checks for
+            Ctrl+C, on any thread.
     """
     given = {"course_id": course_id, "username": username, "days": days}
     parameters = {name: str(value) for name, value in given.items() if value is not None}
@@ -153,13 +153,13 @@ def _heed_ctrl_c() -> None:
     """Raise KeyboardInterrupt if the user pressed Ctrl+C.
 
     A lazy query reads records on a thread of Polars and waits for them on the user's, so Python
-    interrupts neither; but Polars notes the signal, and whatever it is asked next then raises.
+    interrupts neither; but Polars notes the signal, and its next operation raises.
     """
     pl.select(pl.lit(0))
 
 
 def digest_of(digests: list[str]) -> str:
-    """The digest of one body as it is; of several, that of their digests in a row."""
+    """Return the digest of one body as it is; of several, that of their digests concatenated."""
     return (
         digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
     )

@@ -1,7 +1,7 @@
-"""Any piece → its records, read strictly; every error at its exact byte.
+"""Read the records of any piece strictly, and locate every error at its exact byte.
 
-This is the verdict on what is JSON: RFC 8259, with UTF-8 and whole characters, nothing more.
-It reads anything and is slow; `columnar_json` is fast, and leaves here what is in doubt.
+This decides what is JSON: RFC 8259, in UTF-8 and whole characters, nothing more. It reads anything
+and is slow; `columnar_json` is fast, and leaves doubtful pieces to this module.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _refuse_constant(_: str) -> NoReturn:
 _Record = tuple[tuple[str, object], ...]
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=tuple,  # so that a field that comes twice is seen
+    object_pairs_hook=tuple,  # so that a repeated field is noticed
     parse_float=_Number,
     parse_int=_Number,
     parse_constant=_refuse_constant,
@@ -60,7 +60,7 @@ _LONE_SURROGATE = re.compile(
 
 
 def read_strictly(piece: Piece, table: Table, *, before: int) -> RawBatch:
-    """The records of a piece.
+    """Return the records of a piece.
 
     Args:
         piece: What to read.
@@ -69,14 +69,14 @@ def read_strictly(piece: Piece, table: Table, *, before: int) -> RawBatch:
 
     Raises:
         IncompleteError: The piece ends inside a record and is not the last one.
-        WireFormatError: The piece is not what its framing says, or no JSON.
+        WireFormatError: The piece does not match its framing, or is not JSON.
         SchemaError: A record before that lacks a required field.
     """
     reader = _Reader(piece, before)
     try:
         tail = reader.read_records()
     except WireFormatError:
-        require_fields(_batch(reader, table).frame, table, before)  # what comes first
+        require_fields(_batch(reader, table).frame, table, before)  # whichever comes first
         raise
     batch = _batch(reader, table)
     batch.tail = piece.data[reader.offset(len(reader.text) - len(tail)) :] if tail else b""
@@ -84,19 +84,19 @@ def read_strictly(piece: Piece, table: Table, *, before: int) -> RawBatch:
 
 
 def read_records(records: list[bytes], table: Table) -> RawBatch:
-    """Well-formed records, read one by one."""
+    """Read well-formed records one by one."""
     return read_strictly(Piece(b",".join(records), Framing.COMMAS, last=True), table, before=0)
 
 
 def next_page(end: Piece) -> str | None:
-    """The address of the next page, from what stands around the records.
+    """Return the address of the next page, from what surrounds the records.
 
     Args:
-        end: The end of the body, from the `]` behind the records on; empty where there is none.
+        end: The end of the body, from the `]` after the records on; empty if there is none.
 
     Raises:
-        WireFormatError: Something follows an array, the envelope is no JSON or names its
-            records twice, or its `next` is no address.
+        WireFormatError: Something follows an array, the envelope is not JSON or has two lists of
+            records, or its `next` is not an address.
     """
     if end.framing is not Framing.ENVELOPE:
         space = len(end.data[1:]) - len(end.data[1:].lstrip(b" \t\n\r"))
@@ -150,11 +150,11 @@ class _Reader:
         self._start = 0
 
     def offset(self, at: int) -> int:
-        """The byte at which a character of the text begins."""
+        """Return the byte at which a character of the text begins."""
         return len(self.text[:at].encode())
 
     def fields(self, number: int) -> Iterator[_Field]:
-        """The fields of a record that was read."""
+        """Yield the fields of a record that was read."""
         at = self._space(self.starts[number] + 1)
         while self.text[at] != "}":
             begin = at = self._space(at + 1 if self.text[at] == "," else at)
@@ -164,14 +164,14 @@ class _Reader:
             at = self._space(at)
 
     def nested(self, number: int) -> Iterator[str]:
-        """The lists and objects among the values of a record that was read, as written."""
+        """Yield the lists and objects among the values of a record that was read, as written."""
         at = self.starts[number] + 1
         while found := _TO_NESTED.match(self.text, at):
             at = _DECODER.raw_decode(self.text, found.end())[1]
             yield self.text[found.end() : at]
 
     def read_records(self) -> str:
-        """Read to the end of the records; what follows them, from the `]` on."""
+        """Read to the end of the records; return what follows them, from the `]` on."""
         self._at = self._space(0)
         if self._piece.framing.bracketed and self._piece.first and self._next() == "]":
             return self.text[self._at :]
@@ -186,7 +186,7 @@ class _Reader:
         return self.text[self._at :]
 
     def _end_line(self) -> bool:
-        """Go to the next record of newline-delimited ones; whether there is one."""
+        """Go to the next line; return whether there is a record."""
         before = self._at
         self._at = self._space(before)
         if self._ended() and self._piece.last:
@@ -196,7 +196,7 @@ class _Reader:
         return not self._ended()
 
     def _pass_comma(self) -> bool:
-        """Go past the comma to the next record; whether there is one in the piece."""
+        """Go past the comma; return whether there is another record in the piece."""
         bracketed = self._piece.framing.bracketed
         self._at = self._space(self._at)
         if (bracketed and self._next() == "]") or (
@@ -224,7 +224,7 @@ class _Reader:
         self.starts.append(self._start)
 
     def _space(self, at: int) -> int:
-        """The first position from here on that is no space."""
+        """Return the first position from here on that is not white space."""
         found = _SPACES.match(self.text, at)
         return found.end() if found else at
 
@@ -255,7 +255,7 @@ def _reason(message: str) -> str:
 
 
 def _decoded(data: bytes) -> tuple[str, str | None]:
-    """The text up to the first place where it cannot be read, and what is wrong there."""
+    """Decode up to the first place that cannot be read; return what is wrong there."""
     flaw = None
     deep = too_deep(data, DEEPEST)
     if deep is not None:
@@ -267,7 +267,7 @@ def _decoded(data: bytes) -> tuple[str, str | None]:
     if "\\u" in text:
         for escape in _LONE_SURROGATE.finditer(text):
             if escape["low"] or (escape["high"] and not escape["pair"]):
-                return text[: escape.start()], "half of a surrogate pair is no character"
+                return text[: escape.start()], "half of a surrogate pair is not a character"
     return text, flaw
 
 
@@ -300,7 +300,7 @@ def _as_text(value: object) -> str | None:
 
 
 def _problems(reader: _Reader, number: int, known: Container[str]) -> Iterator[Problem]:
-    """A problem for each field of the table that comes twice, or is no single value."""
+    """Yield a problem for each known field that is repeated or not a single value."""
     record, sources = reader.records[number], reader.nested(number)
     last = {name: index for index, (name, _) in enumerate(record)}
     for index, (name, value) in enumerate(record):

@@ -1,4 +1,4 @@
-"""Some downloads at once, on threads that nobody has to wait for."""
+"""Run some downloads at once, on threads that can be abandoned."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import TypeVar
 
-_GLANCE = 0.1  # seconds; Polars makes a wait without end on a lock deaf to Ctrl+C
-_PATIENCE = 1.0  # seconds for threads that were called off to end
+_GLANCE = 0.1  # seconds; with Polars, an endless wait on a lock ignores Ctrl+C
+_PATIENCE = 1.0  # seconds for cancelled threads to end
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class _CalledOffError(Exception):
+class _CancelledError(Exception):
     """Another item failed, or the user pressed Ctrl+C."""
 
 
 def side_by_side(
     work: Callable[[T, Callable[[], None]], R], items: Sequence[T], *, at_once: int
 ) -> list[R]:
-    """What `work` makes of each item, in their order.
+    """Return what `work` makes of each item, in their order.
 
-    If one fails, or the user interrupts, the others are called off.
+    If one fails, or the user interrupts, the others are cancelled.
 
     Args:
-        work: Called with an item, and with what raises once it is called off.
+        work: Called with an item, and with a function that raises once the work is cancelled.
         items: What to work on.
-        at_once: How many threads; one item alone needs none.
+        at_once: How many threads; a single item needs none.
     """
     if len(items) == 1:
         return [work(items[0], lambda: None)]
@@ -55,7 +55,7 @@ def side_by_side(
                 thread.join(max(0.0, until - time.monotonic()))
     failures = [future.exception() for future in futures if future.done()]
     for failure in failures:
-        if failure is not None and not isinstance(failure, _CalledOffError):
+        if failure is not None and not isinstance(failure, _CancelledError):
             raise failure
     return [future.result() for future in futures]
 
@@ -67,7 +67,7 @@ def _work_off(
 ) -> None:
     def heed() -> None:
         if off.is_set():
-            raise _CalledOffError
+            raise _CancelledError
 
     for item, future in jobs:
         try:
@@ -83,7 +83,7 @@ def _over(futures: list[Future[R]]) -> bool:
 
 
 def _locked(items: Iterator[T]) -> Iterator[T]:
-    """The items for several threads, each of which gets others."""
+    """Yield the items to several threads, each item to one of them."""
     lock = threading.Lock()
 
     def one() -> T | None:

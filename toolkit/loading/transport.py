@@ -1,4 +1,4 @@
-"""Requests over HTTP/1.1: which proxy they take, and which certificates are trusted."""
+"""Send requests over HTTP/1.1: through which proxy, and with which certificates trusted."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
 
 
 class Transport(httpx.BaseTransport):
-    """Sends requests, each on a connection of its own or one that is free again.
+    """Sends requests, each on a new connection or one that is free again.
 
     Loopback is always reached directly. https to elsewhere goes through the proxy that HTTPS_PROXY
-    or ALL_PROXY names and NO_PROXY does not except, in a tunnel that the proxy cannot look into.
+    or ALL_PROXY names unless NO_PROXY excludes it, in a tunnel that the proxy cannot inspect.
     Plain http is never sent to a proxy, which could read the token.
 
     Args:
-        ca_file: Certificates to trust besides the public authorities.
+        ca_file: Certificates to trust besides those of public authorities.
     """
 
     def __init__(self, ca_file: Path | None = None) -> None:
@@ -44,7 +44,7 @@ class Transport(httpx.BaseTransport):
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and wait for the head of its answer."""
+        """Send a request and wait for the headers of its response."""
         url = request.url
         asked = httpcore.Request(
             request.method,
@@ -97,7 +97,7 @@ class _Arriving(httpx.SyncByteStream):
 
 @contextmanager
 def _as_httpx() -> Iterator[None]:
-    """Raise httpcore's errors as those of httpx, which have one base."""
+    """Raise httpcore's errors as those of httpx, which have a common base."""
     try:
         yield
     except tuple(_ERRORS) as error:
@@ -106,7 +106,7 @@ def _as_httpx() -> Iterator[None]:
 
 
 def proxy_for(url: httpx.URL) -> str | None:
-    """The proxy that a request to this address takes, from the environment or the system."""
+    """Return the proxy for requests to this address, from the environment or the system."""
     if url.scheme != "https" or is_loopback(url.host) or proxy_bypass(url.netloc.decode()):
         return None
     named = getproxies()
@@ -135,7 +135,7 @@ def _proxy(address: str, context: ssl.SSLContext | None) -> httpcore.Proxy:
 
 
 def _trusted(ca_file: Path | None) -> ssl.SSLContext:
-    """What decides which servers are trusted.
+    """Return the context that decides which servers are trusted.
 
     Raises:
         ConfigurationError: A file of certificates cannot be read.
