@@ -223,9 +223,9 @@ def test_a_history_needs_distinct_moments() -> None:
     one = snapshot(datetime(2026, 1, 16, tzinfo=UTC), (JANUARY, 0.5))
     with pytest.raises(tk.errors.ArgumentError, match="same moment"):
         tk.completion_progress([one, one])
-    with pytest.raises(tk.errors.ArgumentError, match="a learner or more"):
+    with pytest.raises(tk.errors.ArgumentError, match="at least one snapshot with learners"):
         tk.completion_progress([])
-    with pytest.raises(tk.errors.ArgumentError, match="a learner or more"):
+    with pytest.raises(tk.errors.ArgumentError, match="at least one snapshot with learners"):
         tk.completion_progress([one.clear(), one.clear()])
 
 

@@ -197,7 +197,7 @@ def test_a_cluster_must_be_a_column_that_every_row_has() -> None:
         tk.outcomes(
             rows.with_columns(pl.when(pl.col("id") > 1).then("id").alias("id")), cluster="id"
         )
-    with pytest.raises(tk.errors.ArgumentError, match="named by `by` and by `cluster`"):
+    with pytest.raises(tk.errors.ArgumentError, match="in both `by` and `cluster`"):
         tk.outcomes(rows, by="mode", cluster="mode")
 
 

@@ -117,7 +117,7 @@ REFUSED = {
     "letters": (gxe.ExpectColumnValuesToMatchRegex(column="mode", regex=r"\w+"), "expression"),
     "not text": (gxe.ExpectColumnValuesToMatchRegex(column="created", regex="1"), "not text"),
     "another kind": (gxe.ExpectColumnValuesToBeInSet(column="mode", value_set=[1]), "compared"),
-    "mean of texts": (gxe.ExpectColumnMeanToBeBetween(column="mode", max_value=1), "no number"),
+    "mean of texts": (gxe.ExpectColumnMeanToBeBetween(column="mode", max_value=1), "not a number"),
     "quantiles": (
         gxe.ExpectColumnQuantileValuesToBeBetween(
             column="created", quantile_ranges={"quantiles": [0.5], "value_ranges": [[0, 1]]}

@@ -1,4 +1,4 @@
-"""Rates of learners who are in several courses: how much their likeness widens the intervals."""
+"""Rates of clustered records: how much learners in several courses widen the intervals."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from toolkit.release.rounding import DIGITS, ROUNDING
 from toolkit.schemas import Column, Role, Table
 
 Floats = NDArray[np.float64]
-CLUSTER = " cluster"  # no column of the counts is called so
+CLUSTER = " cluster"  # unlike the name of any column counted
 _ALL = " all"
-_TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
+_TOLERANCE = 1e-9  # sums of squares miss 0 by some 1e-16
 
 
 def count_clusters(
     rows: nw.LazyFrame[Any], groups: Groups, counts: Mapping[str, nw.Expr], cluster: object
 ) -> pl.DataFrame:
-    """Sum each of `counts` per group and cluster; groups as in `count_by`, the cluster a number.
+    """Sum each of `counts` per group, as `count_by` does, and cluster, which becomes a number.
 
     Raises:
-        ArgumentError: `cluster` is no column's name, or one of the groups.
+        ArgumentError: `cluster` is not a column's name, or is one of the groups.
         SchemaError: The column does not exist, or a row has no cluster.
     """
     if not isinstance(cluster, str):
         raise ArgumentError(f"cluster must be a column's name, not {cluster!r}")
     if cluster in groups.names:
-        raise ArgumentError(f"`{cluster}` is named by `by` and by `cluster`; groups need several")
+        raise ArgumentError(f"`{cluster}` is in both `by` and `cluster`; a group needs several")
     found = count_by(rows, Groups((*groups.names, cluster)), counts).n
     own = Groups((*groups.names, cluster)).keys[-1]
     n_without = found.filter(pl.col(own).is_null()).select(pl.sum_horizontal(*counts).sum()).item()
@@ -61,8 +61,8 @@ def with_effects(
         rates: The columns of numerator and denominator, by the name of the rate.
 
     Source: Taylor linearization, as in R's `survey::svymean`: Binder (1983), International
-    Statistical Review 51:279. Where clusters do not differ at all, nothing tells how they vary:
-    their rows are taken to be wholly alike, and each cluster for one learner.
+    Statistical Review 51:279. If clusters do not differ at all, their variance is unknown: their
+    rows then count as wholly alike, and each cluster as one learner.
     """
     per_cluster = per_cluster.group_by([*keys, CLUSTER]).agg(
         pl.col(sorted({name for pair in rates.values() for name in pair})).sum()
@@ -93,7 +93,7 @@ def _design(name: str, k: str, n: str) -> list[pl.Expr]:
 
 
 def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
-    """The table with the columns that `with_effects` appends, measured on the records."""
+    """Return the table with the columns that `with_effects` appends, measured on the records."""
     columns = [
         Column(f"{name}_{what}", pl.Float64, text, Role.MEASURE, rests_on=(k, n))
         for name, (k, n) in rates.items()
@@ -103,25 +103,25 @@ def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
 
 
 def hotellings_p(statistic: float, degrees: int, clusters: int) -> float:
-    """P of a score statistic whose variance is the sum of squares of so many clusters."""
+    """Return p of a score statistic whose variance is the sum of squares of so many clusters."""
     ratio = min(statistic / clusters, 1.0)  # more than 1 by rounding alone
     return float(betaincc(degrees / 2, (clusters - degrees) / 2, ratio))
 
 
 @dataclass(frozen=True)
 class Moments:
-    """How numerators and denominators of groups go together over the clusters.
+    """Second moments of the groups' numerators and denominators over the clusters.
 
     Attributes:
-        kk: Sums of products of the numerators of two groups in a cluster.
-        kn: Of numerator and denominator.
-        nn: Of the denominators.
+        kk: For two groups, the products of their numerators in a cluster, summed over clusters.
+        kn: The same of numerators and denominators.
+        nn: The same of denominators.
         sums: The numerator of each group, and its denominator.
-        k: The numerators that the test is of: the same, or released ones.
-        n: The denominators that the test is of.
+        k: The numerators to test: the same, or released ones.
+        n: The denominators to test.
         there: Which clusters have a row in which group.
         shared: How many clusters two groups share.
-        is_released: Give all in two significant digits.
+        is_released: Whether results have two significant digits.
     """
 
     kk: Floats
@@ -136,7 +136,7 @@ class Moments:
 
     @classmethod
     def of(cls, per_cluster: pl.DataFrame, groups: pl.Series, key: str, k: str, n: str) -> Moments:
-        """The moments of these groups, in their order."""
+        """Return the moments of these groups, in their order."""
         numbers = pl.DataFrame({key: groups}).with_row_index("place")
         rows = per_cluster.join(numbers, on=key, nulls_equal=True)
         where = (rows[CLUSTER].to_numpy(), rows["place"].to_numpy())
@@ -158,12 +158,12 @@ class Moments:
         )
 
     def released(self, k: pl.Series, n: pl.Series) -> Moments:
-        """The same for released counts, so that tests follow from the counts that are shown."""
+        """Return the same for released counts, so that tests follow from the counts shown."""
         told = (counts.cast(pl.Float64).fill_null(np.nan).to_numpy() for counts in (k, n))
         return replace(self, k=next(told), n=next(told), is_released=True)
 
     def correlation(self, one: int, other: int) -> float:
-        """Of the rates of two groups; 0 where no learner is in both."""
+        """Return the correlation of the rates of two groups; 0 if no learner is in both."""
         p = self.k / self.n
         covariance = self._covariance(p[[one, other]], [one, other])
         variances = covariance.diagonal() + self._rounding(p[[one, other]])
@@ -171,9 +171,9 @@ class Moments:
         return self._told(float(covariance[0, 1]) / size) if size > 0 else 0.0
 
     def score_test(self, places: Sequence[int]) -> tuple[float | None, float | None]:
-        """Test that these groups have one rate: the statistic, with k - 1 degrees, and its p.
+        """Test whether these groups have the same rate; return the χ², with k − 1 degrees, and p.
 
-        Null where there is nothing to test, or fewer clusters than tell how they vary.
+        None if there is nothing to test, or too few clusters to estimate their variance.
 
         Source: Boos (1992), On generalized score tests, The American Statistician 46:327, for a
         model with the group alone: Pearson's statistic with the variance of the clusters. Its
@@ -203,18 +203,18 @@ class Moments:
         return self._told(statistic), self._told(hotellings_p(statistic, len(kept), clusters))
 
     def _clusters(self, j: list[int]) -> int:
-        """How many clusters have a row in any of these groups."""
-        if len(j) == 2:  # quickly, as there may be many pairs
+        """Count the clusters with a row in any of these groups."""
+        if len(j) == 2:  # fast, since there may be many pairs
             return int(self.shared[j, j].sum() - self.shared[j[0], j[1]])
         return int((self.there[:, j].sum(axis=1) > 0).sum())
 
     def _covariance(self, p: Floats, j: list[int]) -> Floats:
-        """Of the sums of k - p n of these groups."""
+        """The covariance of the sums of k − p n of these groups."""
         kk, kn, nn = (moment[np.ix_(j, j)] for moment in (self.kk, self.kn, self.nn))
         return np.asarray(kk - kn * p - (kn * p).T + np.outer(p, p) * nn, np.float64)
 
     def _rounding(self, p: Floats) -> Floats:
-        """The variance of k - p n by rounding, of each group by itself; 0 of exact counts."""
+        """The variance that rounding adds to k − p n of each group; 0 for exact counts."""
         return ROUNDING * (1 + p**2) * self.is_released
 
     def _told(self, value: float) -> float:

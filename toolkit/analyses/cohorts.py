@@ -1,4 +1,4 @@
-"""How far each enrollment cohort has come, by time since enrollment."""
+"""Progress of enrollment cohorts by time since enrollment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNDATED = "in no cohort: no enrollment date"
 NOT_YET = "not yet"
 NO_SNAPSHOT = "no snapshot of this period"
 SECONDS_A_DAY = 86_400
-# No column of a person_course is called so.
+# Unlike the name of any column of person_course.
 COHORT, UNSEEN = " cohort", " unseen"
 
 
@@ -51,7 +51,7 @@ def cohort_progress(
 
     One row per group, cohort and number of periods k. The denominator of a cell is the members
     who had been observed for k periods at `as_of`; the numerator those of them who had passed by
-    then. So nobody counts as a failure for want of time. A cell that nobody has reached is null,
+    then. So nobody counts as a failure for lack of time. A cell that nobody has reached is null,
     with status "not yet". Because later cells lose the youngest members, a share may fall.
 
     Args:
@@ -68,8 +68,8 @@ def cohort_progress(
         date of enrollment are one row without cohort and period.
 
     Raises:
-        SchemaError: A column is missing, or of another kind.
-        ArgumentError: An argument has another form.
+        SchemaError: A column is missing, or of the wrong type.
+        ArgumentError: An argument is invalid.
 
     Source:
         Wilson (1927), JASA 22, 209–212, for the intervals.
@@ -109,7 +109,7 @@ def cohort_progress(
 
 
 def _cells(counted: pl.DataFrame, *, groups: Groups, periods: int) -> pl.DataFrame:
-    """Count, for each cohort and period, who was observed so long and who had passed by then."""
+    """Count, per cohort and period, those observed that long and those who had passed by then."""
     member = pl.col("excluded") == 0
     n = pl.col("n")
     cells = (
@@ -157,12 +157,11 @@ def completion_progress(
 
     Returns:
         The table of `cohort_progress`. n_members are those of the latest snapshot. A cell is null
-        where no member was so long enrolled, "not yet", or no snapshot fell into the period.
+        if no member was enrolled that long, "not yet", or no snapshot falls into the period.
 
     Raises:
-        SchemaError: A column is missing, or of another kind.
-        ArgumentError: There is no snapshot, or two of the same moment, or an argument has another
-            form.
+        SchemaError: A column is missing, or of the wrong type.
+        ArgumentError: There is no snapshot, or two of the same moment, or an argument is invalid.
 
     Examples:
         >>> from datetime import datetime
@@ -210,7 +209,7 @@ def completion_progress(
 
 
 def _cells_of_snapshots(seen: list[pl.DataFrame], *, groups: Groups, periods: int) -> pl.DataFrame:
-    """Put the snapshots' counts together: members of the latest, the reached of each period."""
+    """Combine the snapshots: members from the latest, those who reached from each period."""
     key = [*groups.keys, "cohort"]
     members = (
         seen[-1]
@@ -236,7 +235,7 @@ def _cells_of_snapshots(seen: list[pl.DataFrame], *, groups: Groups, periods: in
 def _in_time(
     history: Sequence[Frame], need: Sequence[str], cohort: Cohort
 ) -> list[tuple[datetime, nw.LazyFrame[Any]]]:
-    """The snapshots with their moments, oldest first; those without a row have none."""
+    """Return the snapshots with their moments, oldest first, without empty ones."""
     if isinstance(history, str | bytes) or not isinstance(history, Sequence):
         raise ArgumentError(
             f"history must be a list of person_course frames, not {type(history).__name__}"
@@ -250,28 +249,28 @@ def _in_time(
         if moment is not None:
             moments[moment] = rows
     if not moments:
-        raise ArgumentError("completion_progress needs a snapshot with a learner or more")
+        raise ArgumentError("completion_progress needs at least one snapshot with learners")
     return sorted(moments.items())
 
 
 def _period(days: nw.Expr, step: int) -> nw.Expr:
-    """The period that ends at or after this time, the first being 1."""
+    """Return the number, from 1, of the period that ends at or after this time."""
     return whole_steps(days * -1, step) * -1
 
 
 def _at_most(value: nw.Expr, largest: int) -> nw.Expr:
-    """A whole number, at most `largest`; null stays null."""
+    """Cap a whole number at `largest`; null stays null."""
     capped = nw.when(value > largest).then(nw.lit(float(largest))).otherwise(value)
     return capped.cast(nw.Int64)
 
 
 def _dated(counted: pl.DataFrame, *, cohort: Cohort) -> pl.DataFrame:
-    """The count table of the enrolled, with the first day of each cohort."""
+    """Return the count table of the enrolled, with the first day of each cohort."""
     return counted.filter(pl.col("n") > 0).with_columns(cohort=first_day(pl.col("cohort"), cohort))
 
 
 def _one_undated_row(cells: pl.DataFrame, groups: Groups) -> pl.DataFrame:
-    """Keep one row of the undated, not one for each period; sort."""
+    """Keep a single row of the undated, not one per period; sort."""
     kept = cells.filter(pl.col("cohort").is_not_null() | (pl.col("period") == 1))
     return groups.named(kept.drop("oldest", strict=False).sort(*groups.keys, "cohort", "period"))
 
@@ -300,7 +299,7 @@ def _checked(cohort: str, periods: int, by: By) -> Groups:
 
 
 def _days_of(step: str) -> int:
-    """Days in a step like "30d" or "4w"; months have no fixed length."""
+    """Return the days in a step like "30d" or "4w"; months have no fixed length."""
     match = re.fullmatch(r"([1-9][0-9]{0,4})([dw])", step) if isinstance(step, str) else None
     if not match:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Do groups differ in an outcome, by how much, and how sure is that?"""
+"""Compare groups in an outcome: tests, differences and ratios with intervals."""
 
 from __future__ import annotations
 
@@ -59,10 +59,9 @@ class Comparison(Displayed):
         groups: One row per group: its count and rate (`COMPARED_GROUPS`).
         pairs: One row per pair of groups: difference, ratio and test (`PAIRS`).
         test: One row: the test over all groups (`COMPARISON_TEST`).
-        within: One row per pair, compared within strata (`WITHIN_STRATA`); None where none were
-            named.
+        within: One row per pair, compared within strata (`WITHIN_STRATA`); None without strata.
         by: The column that makes the groups.
-        among: Of whom the share is.
+        among: The learners of whom the share is taken.
     """
 
     groups: Result
@@ -102,34 +101,34 @@ def compare_groups(
     """Compare the share with an outcome between groups, all pairs or each with a reference.
 
     Differences have Newcombe's interval, ratios that of Katz. A pair is tested by
-    Pearson's χ² without continuity correction, by Fisher's exact test where an expected count is
+    Pearson's χ² without continuity correction, or by Fisher's exact test if an expected count is
     below 5. p_adjusted and the simultaneous intervals beside it are Bonferroni's over all pairs of
-    the result, so they alone depend on which groups there are. An interval excludes 0 exactly where
-    its p is below 1 - level. Records are independent unless `cluster` says which belong together.
+    the result, so only they depend on which groups there are. An interval excludes 0 exactly if
+    its p is below 1 − level. Records are independent unless `cluster` says which belong together.
 
     Args:
         pc: A person_course frame of any engine.
         outcome: passed, active, completed, or a Boolean column.
         by: The column that makes the groups, or a calendar cohort (see `outcomes`).
-        among: Of whom: enrolled, active, graded or completed.
+        among: The denominator: enrolled, active, graded or completed.
         reference: A group that each other is compared with; None compares all pairs.
         completed_from: The completion, a fraction, from which a learner counts as completed.
-        cluster: The column that says which records belong together, such as "username" where
+        cluster: The column that says which records belong together, such as "username" if
             learners are in several courses. Intervals then have the variance of the clusters and
             Student's t, and the tests are robust score tests.
         strata: Compare within the values of these columns too, such as "course_id": `within` has
-            the differences of rates that are standardized to the same mixture of strata, and says
-            where a difference turns round.
+            the differences of rates standardized to the same mixture of strata, and shows where
+            a difference reverses.
         margin: The smallest difference of shares that matters, such as 0.05 for 5 percentage
             points. Each pair then has a `verdict`: equivalent within ±margin, different, or
             undecided.
         level: The coverage of the intervals, a fraction. A difference counts as more than chance
-            where p is below 1 - level.
+            if p is below 1 − level.
 
     Raises:
-        SchemaError: A column is missing, or of another kind.
-        ArgumentError: The reference is no group, there are more than 300 groups, or an argument
-            is impossible.
+        SchemaError: A column is missing, or of the wrong type.
+        ArgumentError: The reference is not a group, there are more than 300 groups, or an argument
+            is invalid.
 
     Source:
         Newcombe (1998), Statistics in Medicine 17, 873–890. Katz et al. (1978), Biometrics 34,
@@ -227,13 +226,13 @@ def _cells(
     names: pl.DataFrame,
     cluster: str | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Count each group within each stratum, and by cluster where there are some."""
+    """Count each group within each stratum, and by cluster if there are clusters."""
     within = groups_of(strata, None, argument="strata").names
     if not within or groups.names[0] in within:
         raise ArgumentError(f"strata must name other columns than `{groups.names[0]}`")
     both = Groups((*groups.names, *within))
     found = count_by(rows, both, counts)
-    keys = found.n if found.keys is None else found.keys  # any, where there are none
+    keys = found.n if found.keys is None else found.keys  # placeholders if there are none
     cells = found.n.with_columns(key_learners=keys["n_learners"], key_reached=keys["n_reached"])
     numbers = cells.select(both.keys[1:]).unique(maintain_order=True).with_row_index(STRATUM)
 
@@ -254,14 +253,14 @@ def _within(
     has_keys: bool,
     level: float,
 ) -> Result:
-    """The pairs compared within strata; what is adjusted is measured on the records."""
+    """Return the pairs compared within strata; adjusted figures are measured on the records."""
     alpha = alpha_of(level)
 
     def derive(counts: pl.DataFrame) -> pl.DataFrame:
         rates = (pl.col(f"n_reached_{x}") / pl.col(f"n_learners_{x}") for x in "ab")
         pooled = next(rates) - next(rates)
         told = counts.with_columns(
-            # Without a shared stratum nobody is compared, and 0 / 0 is no difference.
+            # Without a shared stratum nobody is compared, and 0 / 0 is not a difference.
             pooled_difference=pooled.fill_nan(None),
             p_adjusted=bonferroni(counts["p_value"]),
             **about,
@@ -279,7 +278,7 @@ def _within(
 
 
 def _kept(p: str, interval: str, alpha: float) -> pl.Expr:
-    """The p on the side of alpha on which its interval is, whatever two digits make of it."""
+    """Keep p on the side of alpha that its interval implies, however two digits round it."""
     excludes = (pl.col(f"{interval}_low") > 0) | (pl.col(f"{interval}_high") < 0)
     below, value = 0.99 * alpha, pl.col(p)
     kept = pl.when(excludes & (value >= alpha)).then(below)
@@ -287,16 +286,16 @@ def _kept(p: str, interval: str, alpha: float) -> pl.Expr:
 
 
 def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
-    """The groups that have a learner, by name."""
+    """Return the groups with learners, by name."""
     counted = counted.filter(pl.col("n_learners") > 0)
     if counted.height > MOST_GROUPS:
         raise ArgumentError(
             f"`{by}` makes {counted.height:,} groups, and every pair of them would be tested; "
-            f"compare {MOST_GROUPS} or fewer: leave out the small ones, or put several together"
+            f"compare {MOST_GROUPS} or fewer: leave out the small ones, or combine some"
         )
     names, unnamed = counted.to_series(0).cast(pl.String), "(none)"
     while unnamed in names.to_list():
-        unnamed = f"({unnamed})"  # a group that is called so is another than that of the nulls
+        unnamed = f"({unnamed})"  # a group of that name is not the group of nulls
     return counted.select(
         names.fill_null(unnamed).alias("group"),
         "n_learners",
@@ -310,7 +309,7 @@ def _rates(groups: pl.DataFrame, moments: Moments | None, *, level: float) -> pl
 
 
 def _reference(reference: object, groups: pl.Series) -> str | None:
-    """The group to compare with, as it is called in the table."""
+    """Return the group to compare with, by its name in the table."""
     if reference is None:
         return None
     try:
@@ -324,10 +323,10 @@ def _reference(reference: object, groups: pl.Series) -> str | None:
 
 
 def _overall(groups: pl.DataFrame, moments: Moments | None) -> pl.DataFrame:
-    """χ² over the groups whose counts are known, with its degrees of freedom, p and Cramér's V.
+    """Test all groups whose counts are known: χ², degrees of freedom, p and Cramér's V.
 
-    Where two groups have few learners, p is Fisher's; where rows come in clusters, the test is the
-    robust one. All null where there is nothing to test.
+    For two groups with few learners, p is Fisher's; if rows come in clusters, the test is the
+    robust one. All null if there is nothing to test.
     """
     known = groups.with_row_index("place").drop_nulls(["n_learners", "n_reached"])
     table = known.select("n_reached", missed=pl.col("n_learners") - pl.col("n_reached")).to_numpy()

@@ -1,4 +1,4 @@
-"""How grades and completion spread: a histogram of fixed bins and the distribution function."""
+"""Distributions of grades and completion: a histogram of fixed bins and the cumulative share."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from toolkit.schemas.outcome_results import DISTRIBUTION
 # Before the first bin, and after the last.
 MISSING, ZERO, OUT_OF_RANGE = -2, -1, "out of range"
 ON_THE_EDGE = 1e-9
-"""How far below an edge a value still lies on it, in widths of a bin: floats are no decimals."""
+"""How far below an edge a value still counts as on it, in widths of a bin, for rounding errors."""
 
 
 def grade_distribution(pc: Frame, *, by: By = None, bins: int = 20) -> Result:
     """Distribute the enrolled over bins of percent_grade.
 
-    One row per group and part of the range. Missing grades and zeros are parts of their own, so
-    is what lies outside of 0–1. Bins hold their lower edge, so that a learner exactly at a pass
-    mark of 0.6 lies in the bin that begins there; the last bin holds 1 too.
+    One row per group and part of the range. Missing grades, zeros and values outside 0–1 are
+    separate parts. Bins include their lower edge, so a learner exactly at a pass mark of 0.6 is
+    in the bin that begins there; the last bin also includes 1.
 
     Args:
         pc: A person_course frame of any engine.
@@ -34,12 +34,12 @@ def grade_distribution(pc: Frame, *, by: By = None, bins: int = 20) -> Result:
 
     Returns:
         The group columns and those of `schemas.outcome_results.DISTRIBUTION`. `ecdf` is the share
-        of the values from 0 to 1 that lie below `bin_high`, zeros included: 1 − ecdf is the share
-        of those who have `bin_high` or more.
+        of the values from 0 to 1 that are below `bin_high`, including zeros: 1 − ecdf is the share
+        at `bin_high` or above.
 
     Raises:
-        SchemaError: A column is missing, or of another kind.
-        ArgumentError: `bins` is no whole number from 1 to 1,000, or `by` cannot be grouped by.
+        SchemaError: A column is missing, or of the wrong type.
+        ArgumentError: `bins` is not a whole number from 1 to 1,000, or `by` is invalid.
 
     Examples:
         >>> pc = pl.DataFrame({"in_enrollments": True, "percent_grade": [0.0, None, 0.5, 1.0]})
@@ -79,7 +79,7 @@ def _distribution(pc: Frame, measure: str, by: By, bins: int) -> Result:
 
 
 def _in_parts(counted: pl.DataFrame, *, measure: str, groups: Groups, bins: int) -> pl.DataFrame:
-    """Give every part of every group a row, with its count and those up to it."""
+    """Give every part of every group a row, with its count and the cumulative count."""
     slots = _slots(bins)
     present = counted.select(groups.keys).unique(maintain_order=True)
     filled = (present.join(slots, how="cross") if groups.keys else slots).join(
@@ -106,7 +106,7 @@ def _shares(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _slot(value: nw.Expr, bins: int) -> nw.Expr:
-    """The number of the part that a value lies in: a bin's, or one before or after all bins."""
+    """Return the number of the part that contains a value: a bin, or one before or after them."""
     bin_ = (value * bins + ON_THE_EDGE).floor()
     inside = nw.when(bin_ < bins).then(bin_).otherwise(nw.lit(float(bins - 1)))
     placed = nw.when((value > 0) & (value <= 1)).then(inside).otherwise(nw.lit(float(bins)))
@@ -116,7 +116,7 @@ def _slot(value: nw.Expr, bins: int) -> nw.Expr:
 
 
 def _slots(bins: int) -> pl.DataFrame:
-    """The parts of the range in order, one row each."""
+    """Return the parts of the range in order, one row each."""
     edges = [k / bins for k in range(bins + 1)]
     parts = [
         (MISSING, "missing", None, None),

@@ -1,4 +1,4 @@
-"""The engines that rows may lie in, and how each hands over a small table."""
+"""The engines that rows may be in, and how each returns a small table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BACKENDS_OF_IBIS = {"duckdb", "postgres", "clickhouse"}
 
 
 class HasPersonCourse(ABC, Generic[P]):
-    """What is taken wherever a person_course frame is, such as a `Study`."""
+    """Accepted wherever a person_course frame is, such as a `Study`."""
 
     @property
     @abstractmethod
@@ -44,13 +44,13 @@ class HasPersonCourse(ABC, Generic[P]):
 
 
 def lazily(frame: Any) -> nw.LazyFrame[Any]:
-    """The frame for Narwhals, uncollected, as analyses read it.
+    """Wrap a frame in Narwhals, uncollected, as analyses read it.
 
-    What pandas and PyArrow hold in memory is read as Polars, whose nulls are one thing: a NaN of
+    pandas and PyArrow frames become Polars, which has only one kind of missing value: NaN in
     pandas is null. In ClickHouse NaN and infinity are null too.
 
     Raises:
-        ArgumentError: The frame is of no engine that is tested to give the same figures.
+        ArgumentError: The frame's engine is not tested to give the same figures.
     """
     rows = as_stored(frame)
     if rows.implementation is nw.Implementation.IBIS:
@@ -61,10 +61,10 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
 
 
 def as_stored(frame: Any) -> nw.LazyFrame[Any]:
-    """The frame for Narwhals, with what its engine holds.
+    """Wrap a frame in Narwhals with the values its engine holds.
 
     Raises:
-        ArgumentError: The frame is of no engine that is tested to give the same figures.
+        ArgumentError: The frame's engine is not tested to give the same figures.
     """
     if isinstance(frame, HasPersonCourse):
         frame = frame.person_course
@@ -87,26 +87,26 @@ def as_stored(frame: Any) -> nw.LazyFrame[Any]:
 
 
 def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
-    """The rows as a Polars frame; whole numbers as Int64, whichever type an engine sums into."""
+    """Collect the rows in Polars; whole numbers as Int64, whatever type an engine sums into."""
     native = nw.to_native(rows)
     if isinstance(native, pl.LazyFrame):
         frame = native.collect()
     elif hasattr(native, "toArrow"):  # Spark, whose stream of Arrow fails on timestamps
         frame = pl.DataFrame(native.toArrow())
-    else:  # DuckDB and Ibis hand over Arrow's columns: no copy, and DuckDB needs no PyArrow
+    else:  # DuckDB and Ibis pass Arrow columns: no copy, and DuckDB needs no PyArrow
         frame = pl.DataFrame(native)
     whole = [name for name, dtype in frame.schema.items() if _is_whole(dtype)]
     return frame.with_columns(pl.col(whole).cast(pl.Int64))
 
 
 def number_of_rows(rows: nw.LazyFrame[Any]) -> int:
-    """How many rows there are, where Polars can read a slice of them without all before; else 0."""
+    """Count the rows if Polars can read a slice without reading all rows before it; else 0."""
     native = rows.to_native()
     return int(native.select(pl.len()).collect().item()) if is_read_by_row(native) else 0
 
 
 def slice_of(rows: nw.LazyFrame[Any], start: int, length: int) -> nw.LazyFrame[Any]:
-    """The rows from this one on, in Polars."""
+    """Return `length` rows from this one on, in Polars."""
     return _again(rows.to_native().slice(start, length))
 
 
@@ -116,17 +116,17 @@ def is_in_memory(frame: Any) -> bool:
 
 
 def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw.LazyFrame[Any]:
-    """Append moments as whole microseconds since 1970 in UTC, by expressions of the engine's own.
+    """Append moments as whole microseconds since 1970 in UTC, by the engine's own functions.
 
-    So neither the zone of a column nor that of a session matters. A day is its 00:00 in UTC, and
-    a moment without a zone is in UTC.
+    So neither the zone of a column nor that of the session matters. A date means its 00:00 UTC,
+    and a moment without a zone is in UTC.
 
     Args:
         rows: Rows of any engine.
-        moments: The columns of dates or moments, by the names of the new ones.
+        moments: The columns of dates or moments, by the names of the new columns.
 
     Raises:
-        SchemaError: A column holds no dates.
+        SchemaError: A column does not hold dates.
     """
     schema, native = rows.collect_schema(), rows.to_native()
     for name in moments.values():
@@ -163,7 +163,7 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
 
 
 def _finite(rows: Any) -> Any:
-    """The rows without NaN and infinity, also beneath a null, which ClickHouse casts as well."""
+    """Make NaN and infinity null, even beneath a null, since ClickHouse casts those as well."""
     import ibis
 
     numbers = {name: rows[name] for name, dtype in rows.schema().items() if dtype.is_floating()}
@@ -177,7 +177,7 @@ def _finite(rows: Any) -> Any:
 
 
 def _ibis_epoch(column: Any) -> Any:
-    """By the database's own function: what Ibis makes of it depends on the session's zone."""
+    """Use the database's own function: what Ibis generates depends on the session's zone."""
     import ibis
 
     built_in = ibis.udf.scalar.builtin
@@ -194,11 +194,11 @@ def _ibis_epoch(column: Any) -> Any:
 
 
 def _of_one(moment: Any) -> Any:
-    """The form of a function of the database."""
+    """The signature of a function of the database."""
 
 
 def _of_two(field: Any, moment: Any) -> Any:
-    """The form of a function of the database."""
+    """The signature of a function of the database."""
 
 
 def _spark_epoch(name: str, dtype: Any, kind: nw.Implementation) -> Any:
@@ -217,11 +217,11 @@ def _spark_epoch(name: str, dtype: Any, kind: nw.Implementation) -> Any:
 
 
 def planned_apart(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """The same rows, which DuckDB plans on their own.
+    """Return the same rows, which DuckDB plans separately.
 
-    DuckDB 2.0 pushes the sums of an analysis below the joins beneath it, and copies what they are
-    sums of at each step: to plan that takes minutes. A condition that is drawn anew for each row,
-    always true here, keeps it from doing so, and takes no time.
+    DuckDB 2.0 pushes the sums of an analysis below the joins beneath it, and copies the summed
+    expressions at each step: planning then takes minutes. A volatile condition, always true here,
+    prevents this at no cost.
     """
     if rows.implementation is not nw.Implementation.DUCKDB:
         return rows
@@ -241,13 +241,13 @@ def _refused(frame: object, where: str = "") -> ArgumentError:
     kind = type(frame)
     return ArgumentError(
         f"a frame of {', '.join(SUPPORTED)} is needed, not {kind.__module__.partition('.')[0]}."
-        f"{kind.__qualname__}{where}; of any other engine nobody has tested that its figures are "
-        "right. Write it to Parquet, and give polars.scan_parquet(…)"
+        f"{kind.__qualname__}{where}; other engines are not tested to give the right "
+        "figures. Write it to Parquet, and pass polars.scan_parquet(…)"
     )
 
 
 def _from_pandas(frame: Any) -> pl.DataFrame:
-    """A pandas frame in Polars, without PyArrow; what pandas counts as missing is null."""
+    """Convert a pandas frame to Polars without PyArrow; what pandas counts as missing is null."""
     return pl.DataFrame([_series(str(name), frame[name]) for name in frame.columns])
 
 

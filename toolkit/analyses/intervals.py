@@ -1,6 +1,6 @@
 """Confidence intervals of proportions, as Polars expressions over counts.
 
-All are 95 % unless `level` says otherwise, and null where a denominator is 0.
+All are 95 % unless `level` says otherwise, and null if a denominator is 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LEVEL = 0.95
 
 
 def wilson(k: pl.Expr, n: pl.Expr, *, level: float = LEVEL) -> tuple[pl.Expr, pl.Expr]:
-    """Low and high end of the score interval of k out of n.
+    """Return the ends of the score interval of k out of n.
 
     It keeps its coverage at small n and near 0 and 1, where the textbook interval fails.
 
@@ -39,15 +39,15 @@ def wilson(k: pl.Expr, n: pl.Expr, *, level: float = LEVEL) -> tuple[pl.Expr, pl
 def wilson_of_clusters(
     k: pl.Expr, n: pl.Expr, effect: pl.Expr, clusters: pl.Expr, *, level: float = LEVEL
 ) -> tuple[pl.Expr, pl.Expr]:
-    """Low and high end of the score interval of k out of n rows that come in clusters.
+    """Return the ends of the score interval of k out of n rows that come in clusters.
 
-    Wilson's of as many learners as the rows are worth, n over the design effect, with Student's t.
+    Wilson's interval for the effective sample size, n over the design effect, with Student's t.
 
     Args:
         k: How many of the n.
         n: The denominator.
-        effect: The variance of the share over that of independent rows.
-        clusters: How many clusters there are; null ends for one, which shows no variance.
+        effect: The design effect: the variance of the share over that of independent rows.
+        clusters: How many clusters there are; with one, the ends are null.
         level: The confidence, a fraction.
 
     Source:
@@ -75,14 +75,14 @@ def _score_interval(k: pl.Expr, n: pl.Expr, z: float | pl.Expr) -> tuple[pl.Expr
 def rate(
     name: str, k: str, n: str, *, level: float = LEVEL, of_clusters: bool = False
 ) -> list[pl.Expr]:
-    """The share of column k in column n as `name`, with `name_ci_low` and `name_ci_high`.
+    """Return the share k / n as `name`, with `name_ci_low` and `name_ci_high`.
 
     Args:
-        name: What the share is called.
+        name: The name of the share.
         k: The column of the numerator.
         n: The column of the denominator.
         level: The confidence, a fraction.
-        of_clusters: The rows come in clusters, as `name_effect` and `name_clusters` say.
+        of_clusters: Whether rows come in clusters, with `name_effect` and `name_clusters`.
     """
     low, high = wilson(pl.col(k), pl.col(n), level=level)
     if of_clusters:
@@ -95,9 +95,9 @@ def rate(
 def katz(
     k_a: pl.Expr, n_a: pl.Expr, k_b: pl.Expr, n_b: pl.Expr, *, level: float = LEVEL
 ) -> tuple[pl.Expr, pl.Expr]:
-    """Low and high end of the log interval of the ratio of k_a / n_a to k_b / n_b.
+    """Return the ends of the log interval of the ratio of k_a / n_a to k_b / n_b.
 
-    Null where a numerator is 0: the logarithm has no interval there.
+    Null if a numerator is 0, as the logarithm then has no interval.
 
     Args:
         k_a: How many of the n_a; likewise k_b of the n_b.
@@ -121,20 +121,20 @@ def katz(
 
 
 def ratio_of(a: pl.Expr, b: pl.Expr, half: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """Low and high end of the interval of the ratio of two shares, `half` to each side in logs."""
+    """Return the ends of the interval of a ratio of shares, `half` to each side in logs."""
     ratio, factor = a / b, half.exp()
     defined = (a > 0) & (b > 0)
     return pl.when(defined).then(ratio / factor), pl.when(defined).then(ratio * factor)
 
 
 def none_of(n: pl.Expr, *, level: float = LEVEL) -> pl.Expr:
-    """High end of the mid-p interval of 0 out of n, whose low end is 0.
+    """Return the high end of the mid-p interval of 0 out of n, whose low end is 0.
 
-    The exact interval of Clopper and Pearson counts a whole probability where the mid-p interval
-    counts half of it, so it holds the truth more often than it says.
+    The exact interval of Clopper and Pearson counts the whole probability of the observed count
+    where the mid-p interval counts half of it, so it covers more often than its level.
 
     Args:
-        n: The denominator; it need not be whole.
+        n: The denominator; not necessarily whole.
         level: The confidence, a fraction.
 
     Source:
@@ -149,7 +149,7 @@ def none_of(n: pl.Expr, *, level: float = LEVEL) -> pl.Expr:
 
 
 def holm(p: pl.Series) -> pl.Series:
-    """p-values adjusted for having been looked at together; order and nulls are kept.
+    """Adjust p-values for multiple tests; order and nulls are kept.
 
     Source:
         Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal

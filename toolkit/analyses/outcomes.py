@@ -1,4 +1,4 @@
-"""How many enroll, start, complete and pass: rates with their denominators, and the funnel."""
+"""Outcome rates with their denominators, and the completion funnel."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from toolkit.schemas.outcome_results import (
 )
 
 _RATES = {r.name: (r.k, r.n) for r in RATES}
-ONE = 10_000  # a grade of 1: grades are counted to 4 decimals
+ONE = 10_000  # a grade of 1, as grades are counted to 4 decimals
 
 
 def outcomes(
@@ -55,29 +55,29 @@ def outcomes(
     """Count outcomes per group, with rates and the distribution of grades.
 
     One row per group, ordered by group. Counts are records, one per learner per course: somebody
-    in three courses is three of `n_enrolled`. Only records that enrollments have are counted;
-    the others are `n_not_enrolled`. Each rate says in its name what it is a share of.
+    in three courses adds three to `n_enrolled`. Only records with an enrollment are counted; the
+    others are `n_not_enrolled`. The name of a rate says what it is a share of.
 
     Args:
         pc: A person_course frame of any engine.
         by: Columns to group by, or enrolled_week, enrolled_month, enrolled_quarter,
             enrolled_year. Null is a group of its own.
         completed_from: The completion, a fraction, from which a learner counts as completed.
-        totals: Add a last row over all groups. The column `is_total` tells it apart.
-        cluster: The column that says which records belong together, such as "username" where
-            learners are in several courses. Their records are alike, and intervals that take them
-            for independent are too narrow.
+        totals: Add a last row over all groups, marked by the column `is_total`.
+        cluster: The column that says which records belong together, such as "username" if
+            learners are in several courses. Their records are alike, and intervals that treat them
+            as independent are too narrow.
         level: The coverage of the intervals, a fraction.
 
     Returns:
         The group columns and those of `schemas.outcome_results.OUTCOMES`. Rates have Wilson's
-        interval; with `cluster`, that of as many learners as the records are worth. Grades,
-        taken to 4 decimals, are described by the mean and by the quartiles of Hyndman and Fan's
-        type 7 (linear between neighbours), as in NumPy and R, exactly.
+        interval; with `cluster`, that of their effective sample size. Grades, to 4 decimals, are
+        described by the mean and by the quartiles of Hyndman and Fan's type 7 (linear between
+        neighbours), as in NumPy and R, exactly.
 
     Raises:
-        SchemaError: A column is missing, or of another kind.
-        ArgumentError: `completed_from` is no share above 0, or `by` cannot be grouped by.
+        SchemaError: A column is missing, or of the wrong type.
+        ArgumentError: `completed_from` is not a fraction above 0, or `by` is invalid.
 
     Source:
         Wilson (1927), JASA 22, 209–212. Hyndman and Fan (1996), Sample quantiles in statistical
@@ -106,7 +106,7 @@ def outcomes(
         "n_passed_completed": flag(PASSED, done),
     }
     rows = records(pc, NEEDED)
-    # The count of each grade gives exact quantiles.
+    # Counting each grade gives exact quantiles.
     grade = (nw.col("percent_grade") * ONE + 0.5).floor().cast(nw.Int64)
     cells = count_cells(rows, groups, counts, within={"grade": grade})
     grades = cells.per_cell(["n_graded", "n_graded_active"]).n
@@ -129,7 +129,7 @@ def outcomes(
 
 
 def _with_design(table: pl.DataFrame, per_cluster: pl.DataFrame, groups: Groups) -> pl.DataFrame:
-    """Append how alike the records of a cluster are, in each group and in all."""
+    """Append design effects: how alike the records of a cluster are, per group and over all."""
     if "is_total" not in table.columns:
         return with_effects(table, per_cluster, groups.names, _RATES)
     of_groups, of_all = (table.filter(pl.col("is_total") == total) for total in (False, True))
@@ -142,7 +142,7 @@ def _with_design(table: pl.DataFrame, per_cluster: pl.DataFrame, groups: Groups)
 
 
 def _per_group(counted: pl.DataFrame, *, grades: pl.DataFrame, totals: bool) -> pl.DataFrame:
-    """Describe the grades of each group, and add a row over all where it is asked for."""
+    """Describe the grades of each group, and add a row over all groups if requested."""
     table = _described(counted, grades)
     if not totals:
         return table
@@ -175,9 +175,9 @@ def _described(table: pl.DataFrame, grades: pl.DataFrame) -> pl.DataFrame:
 
 
 def _grade_statistics(grades: pl.DataFrame, weight: str) -> pl.DataFrame:
-    """Mean and quartiles of the grades of each group, each as often as `weight` says.
+    """Return mean and quartiles of the grades of each group, weighted by the counts in `weight`.
 
-    They are in order of group and grade, so all learners together have one sequence of ranks.
+    Rows are in order of group and grade, so all learners together have one sequence of ranks.
     """
     grade, n = pl.col("grade"), pl.col(weight)
     groups = grades.group_by(GROUP, maintain_order=True).agg(
@@ -192,11 +192,11 @@ def _grade_statistics(grades: pl.DataFrame, weight: str) -> pl.DataFrame:
 
     found = []
     for quarter, name in ((1, "q1"), (2, "median"), (3, "q3")):
-        rank = (total - 1) * quarter  # in quarters of a rank, whole numbers, so exactly
+        rank = (total - 1) * quarter  # in quarters of a rank, so whole and exact
         below = of_rank(first + rank // 4)
         above = of_rank(pl.select(pl.min_horizontal(first + rank // 4 + 1, last)).to_series())
         between = below * 4 + (above - below) * (rank % 4)
-        # Polars divides by a constant with an error; a quarter of 4 decimals has 6.
+        # Polars divides by a constant inexactly; a quarter of 4 decimals has 6.
         found.append((between / (4 * ONE)).round(6).alias(f"grade_{name}"))
     return groups.drop("total").with_columns(found)
 
@@ -206,9 +206,9 @@ def completion_funnel(
 ) -> Result:
     """Follow the enrolled through active, half-way, completed, and completed and passed.
 
-    One row per group and stage, in that order. A learner is at a stage who meets its condition
-    and those of all stages before. The platform lets learners pass who have not completed, so a
-    last row per group, "passed without completing", counts those whom the stages leave out.
+    One row per group and stage, in that order. A learner is at a stage if its condition and those
+    of all stages before are met. The platform lets learners pass without completing, so a last
+    row per group, "passed without completing", counts those whom the stages leave out.
 
     Args:
         pc: A person_course frame of any engine.
@@ -220,8 +220,8 @@ def completion_funnel(
         The group columns and those of `schemas.outcome_results.COMPLETION_FUNNEL`.
 
     Raises:
-        SchemaError: A column is missing, or of another kind.
-        ArgumentError: `completed_from` is not between one half and 1, or `by` cannot be grouped by.
+        SchemaError: A column is missing, or of the wrong type.
+        ArgumentError: `completed_from` is not between one half and 1, or `by` is invalid.
 
     Examples:
         >>> pc = pl.DataFrame({"in_enrollments": True, "completion": [0.9, 0.6, 0.0, 0.1],
@@ -253,7 +253,7 @@ def completion_funnel(
 
 
 def _stages(counted: pl.DataFrame, *, groups: Groups, definitions: dict[str, str]) -> pl.DataFrame:
-    """One row per group and stage, with the count of the stage before beside it."""
+    """Make one row per group and stage, with the count of the stage before beside it."""
     counted = counted.with_columns(
         pl.col(PASSED_ASIDE) - pl.col(COMPLETED_AND_PASSED), n_enrolled=pl.col("enrolled")
     )
@@ -278,7 +278,7 @@ def _stages(counted: pl.DataFrame, *, groups: Groups, definitions: dict[str, str
 
 
 def _funnel_rates(table: pl.DataFrame, *, level: float) -> pl.DataFrame:
-    # Of a stage that has none before it; as released, it may be drawn to the next multiple of 5.
+    # A count whose stage has none before it may be rounded up beyond the enrolled.
     reached, enrolled = pl.col("n_reached"), pl.col("n_enrolled")
     held = pl.when(reached > enrolled).then(enrolled).otherwise(reached)
     return table.with_columns(n_reached=held).with_columns(

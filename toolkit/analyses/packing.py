@@ -1,4 +1,4 @@
-"""Several columns as one whole number, by which Polars groups and sorts in half the time."""
+"""Pack several columns into one whole number: Polars groups and sorts by it in half the time."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import NamedTuple
 import polars as pl
 
 PACKED = " packed"
-"""The column of the numbers; no column of a table is called so."""
+"""The column of the numbers, unlike the name of any column of a table."""
 MOST_TEXTS = 1_000_000
-"""Of how many different texts a column may be."""
+"""The most distinct texts a column may have."""
 
 
 class _Column(NamedTuple):
-    """A column whose values have numbers from 1 on, in their order; 0 is null.
+    """A column whose values are numbered from 1, in their order; 0 is null.
 
     Attributes:
-        name: What it is called.
+        name: Its name.
         dtype: Its type.
-        first: The value before that of number 1, where values are whole numbers.
-        texts: The values, in order, where they are texts.
-        n: How many numbers there are.
+        first: One less than the value numbered 1, if values are whole numbers.
+        texts: The values, in order, if they are texts.
+        n: How many numbers there are, including 0.
     """
 
     name: str
@@ -45,7 +45,7 @@ class _Column(NamedTuple):
         return cls(name, dtype, least - 1, None, most - least + 2)
 
     def numbers(self) -> pl.Expr:
-        """The numbers of the values."""
+        """Return the numbers of the values."""
         value = pl.col(self.name)
         if self.texts is not None:
             place = value.cast(pl.Enum(self.texts)).to_physical().cast(pl.Int64) + 1
@@ -54,7 +54,7 @@ class _Column(NamedTuple):
         return place.fill_null(0)
 
     def values(self, numbers: pl.Expr) -> pl.Expr:
-        """The values of these numbers, whole numbers as Int64."""
+        """Return the values with these numbers, whole numbers as Int64."""
         if self.texts is not None:
             each = pl.concat([pl.Series([None], dtype=pl.String), self.texts])
             return pl.lit(each).gather(numbers).alias(self.name)
@@ -64,7 +64,7 @@ class _Column(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """How columns make up one number, which is in the order of the rows sorted by them."""
+    """How columns make up one number, whose order is that of the rows sorted by them."""
 
     columns: list[_Column]
 
@@ -72,15 +72,15 @@ class Packing(NamedTuple):
     def of(
         cls, rows: pl.LazyFrame, by: Sequence[str], n_values: Mapping[str, int] | None = None
     ) -> Packing | None:
-        """Look through the rows for the values of these columns.
+        """Scan the rows for the values of these columns.
 
-        None where the numbers would be too large, or a column holds neither texts nor whole
-        numbers nor days.
+        None if the numbers would be too large, or a column holds neither texts nor whole numbers
+        nor dates.
 
         Args:
             rows: The rows.
             by: The columns.
-            n_values: Of columns that hold whole numbers from 0 to one less than this: how many.
+            n_values: For columns known to hold whole numbers from 0 up: how many values.
         """
         schema = rows.select(by).collect_schema()
         if not all(_is_packable(dtype) for dtype in schema.values()):
@@ -100,7 +100,7 @@ class Packing(NamedTuple):
             if dtype != pl.String:
                 columns.append(_Column.of_whole(name, dtype, *known[name]))
                 continue
-            # `unique` within a selection holds all rows, a column alone none.
+            # `unique` within a selection keeps all rows in memory; on a single column, none.
             texts = rows.select(name).unique().head(MOST_TEXTS + 1).collect()[name]
             if len(texts) > MOST_TEXTS:
                 return None
@@ -108,14 +108,14 @@ class Packing(NamedTuple):
         return cls(columns) if math.prod(column.n for column in columns) < 2**62 else None
 
     def packed(self) -> pl.Expr:
-        """The number of a row."""
+        """Return the number of a row."""
         number = pl.lit(0, dtype=pl.Int64)
         for column in self.columns:
             number = number * column.n + column.numbers()
         return number.alias(PACKED)
 
     def unpacked(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The columns, in place of the number; whole numbers as Int64."""
+        """Replace the number by the columns; whole numbers as Int64."""
         found, rest = [], pl.col(PACKED)
         for column in reversed(self.columns):
             found.append(column.values(rest % column.n))
@@ -124,7 +124,7 @@ class Packing(NamedTuple):
 
 
 def sorted_by(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """The frame in the order of these columns, nulls first."""
+    """Sort a frame by these columns, nulls first."""
     packing = Packing.of(frame.lazy(), by)
     if packing is None:
         return frame.sort(by)

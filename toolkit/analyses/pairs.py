@@ -1,4 +1,4 @@
-"""Pairs of groups of a comparison: difference, ratio, and a test of each."""
+"""Pairs of groups: the difference, the ratio and a test of each."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def compared_pairs(
     """Compare every two groups, or each with the reference.
 
     Args:
-        groups: One row per group, with `DESIGN` where rows come in clusters.
-        moments: How the groups go together over the clusters; None where rows are independent.
+        groups: One row per group, with `DESIGN` if rows come in clusters.
+        moments: The groups' moments over the clusters; None if rows are independent.
         reference: The group that all others are compared with; None compares all pairs.
-        margin: The smallest difference that matters; None does not test equivalence.
+        margin: The smallest difference that matters; None for no test of equivalence.
         level: The coverage of the intervals, a fraction.
     """
     numbered = groups.with_row_index("place")
@@ -57,7 +57,7 @@ def compared_pairs(
         pairs = pairs.with_columns(pl.Series("together", together, pl.Float64))
         of_ratio = _ratio_of_clusters(level)
     share = (k_a + k_b) / (n_a + n_b)
-    # Where all have the outcome, or none, there is nothing to test.
+    # If all have the outcome, or none, there is nothing to test.
     differ = share.is_between(0, 1, closed="none")
     pearson = (k_a / n_a - k_b / n_b) ** 2 / (share * (1 - share) * (1 / n_a + 1 / n_b))
     pairs = pairs.with_columns(
@@ -79,7 +79,7 @@ def compared_pairs(
 
 
 def _intervals(pairs: pl.DataFrame, rates: Rates, alpha: float) -> list[pl.Series]:
-    """The ends of each difference's own interval, and of those that hold together."""
+    """Return the ends of each difference's own interval, and of its simultaneous one."""
     found = []
     for name, p, tests in (
         ("difference_ci", "p_value", 1),
@@ -92,7 +92,7 @@ def _intervals(pairs: pl.DataFrame, rates: Rates, alpha: float) -> list[pl.Serie
 
 
 def _rates(pairs: pl.DataFrame) -> Rates:
-    """The rates of pairs and what they are worth; NaN where a count is withheld."""
+    """Return the rates of pairs and their effective sizes; NaN if a count is withheld."""
 
     def numbers(name: str) -> Any:
         return pairs[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -111,7 +111,7 @@ def _places(pairs: pl.DataFrame) -> list[tuple[int, int]]:
 
 
 def _independent(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Test pairs of independent rows: Pearson's χ², or Fisher's exact where few are expected."""
+    """Test pairs of independent rows: Pearson's χ², or Fisher's exact if few are expected."""
     few = pl.col("smallest_expected") < SMALL_EXPECTED
     pairs = pairs.with_columns(
         test=pl.when(few).then(pl.lit(FISHER)).otherwise(pl.lit(CHI_SQUARED))
@@ -121,7 +121,7 @@ def _independent(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _p_of(pair: dict[str, Any]) -> float | None:
-    """P of a 2 × 2 table, by the test that its `test` names."""
+    """Return p of a 2 × 2 table, by the test named in `test`."""
     if pair["statistic"] is None:
         return None
     if pair["test"] == CHI_SQUARED:
@@ -132,7 +132,7 @@ def _p_of(pair: dict[str, Any]) -> float | None:
 
 
 def _robust(pairs: pl.DataFrame, moments: Moments) -> pl.DataFrame:
-    """Test pairs of rows that come in clusters; null where a count is withheld."""
+    """Test pairs of clustered rows; null if a count is withheld."""
     tests = [moments.score_test(pair) for pair in _places(pairs)]
     schema = {"statistic": pl.Float64, "p_value": pl.Float64}
     found = pl.DataFrame(tests, schema=schema, orient="row")
@@ -145,7 +145,7 @@ def _robust(pairs: pl.DataFrame, moments: Moments) -> pl.DataFrame:
 
 
 def _ratio_of_clusters(level: float) -> tuple[pl.Expr, pl.Expr]:
-    """The ends of the ratio, from `DESIGN` of each group and their correlation."""
+    """Return the ends of the ratio's interval, from each group's `DESIGN` and their correlation."""
     shares, logs = [], []
     for x in "ab":
         k, n = pl.col(f"n_reached_{x}"), pl.col(f"n_learners_{x}")

@@ -1,4 +1,4 @@
-"""Who takes a course again, and which course comes next."""
+"""Learners' paths: repeated courses, and transitions between courses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEEDED = [
     "as_of",
 ]
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
-MOST_TOGETHER = 10_000_000  # records whose learners are joined at once: bounds the memory
+MOST_TOGETHER = 10_000_000  # records joined at once, to bound the memory
 ANY_COURSE = "(any other course)"
 
 
@@ -54,12 +54,12 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     """Count who repeats a course, and who goes on from one course to another.
 
     A course is the organisation and number of the course id, over all runs; an id of another form
-    is a course of its own. The first run is the one enrolled in first; of several on that day,
-    the best result counts; without any date, no run is the first.
+    is a course by itself. The first run is the one enrolled in first; of several on that day, the
+    best result counts; without any date, no run is the first.
 
-    A transition is a learner who passed one course and enrolled in another on the day of a pass
-    or at most `within_days` later. Only passes that had been observed for so long count, so that
-    a missing transition is one that did not happen. A learner may go on to several courses.
+    A transition is a learner who passed one course and enrolled in another on the day of the pass
+    or at most `within_days` later. Only passes observed for that long count, so a missing
+    transition did not happen. A learner may go on to several courses.
 
     Args:
         pc: A person_course frame of any engine. No username leaves it.
@@ -67,8 +67,8 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
         level: The coverage of the intervals, a fraction.
 
     Raises:
-        SchemaError: A column is missing, or of another kind.
-        ArgumentError: `within_days` is no whole number of days.
+        SchemaError: A column is missing, or of the wrong type.
+        ArgumentError: `within_days` is not a whole number of days.
 
     Source:
         Wilson (1927), JASA 22, 209–212, for the intervals of transitions.
@@ -105,7 +105,7 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     repeats, transitions = _repeats(learners, again), _transitions(learners, moves)
     if not has_keys:
         return _paths(level, repeats, transitions)
-    # The same sums of keys, which lead to the same draw as the same learners have elsewhere.
+    # The same with sums of keys, so that the same learners get the same draw as elsewhere.
     again, moves = _of_keys(again), _of_keys(moves)
     learners = _learners(_of_keys(courses), again)
     return _paths(
@@ -114,10 +114,9 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
 
 
 def _parts(enrolled: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
-    """The rows in parts of learners, by the ends of their names, few enough to be joined in memory.
+    """Divide the rows into parts small enough to be joined, by the last characters of usernames.
 
-    The last characters differ where names do: they are hexadecimal digits of pseudonyms, and digits
-    or letters of others.
+    These are well spread: hexadecimal digits in pseudonyms, digits or letters in other names.
     """
     ended = enrolled.with_columns(end=nw.col("username").str.tail(1))
     sizes = counted(ended, ["end"], [nw.len().alias("n")]).drop_nulls().sort("end")
@@ -129,14 +128,14 @@ def _parts(enrolled: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
 
 
 def _summed(counts: Sequence[pl.DataFrame], by: list[str]) -> pl.DataFrame:
-    """The counts of all parts."""
+    """Add up the counts of all parts."""
     if len(counts) == 1:
         return counts[0]
     return pl.concat(counts).group_by(by).agg(pl.all().sum()).sort(by)
 
 
 def _of_keys(counts: pl.DataFrame) -> pl.DataFrame:
-    """A count table with the sums of keys in place of the counts they belong to."""
+    """Replace the counts of a count table by their sums of keys."""
     sums = {
         "records": "key",
         "in_time": "key_in_time",
@@ -152,7 +151,7 @@ def _of_keys(counts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _learners(courses: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
-    """Learners are records less the further records of those who repeat."""
+    """Count learners: records less the further records of repeaters."""
     further = again.group_by("course").agg(pl.col("further_records", "further_in_time").sum())
     return courses.join(further, on="course", how="left").select(
         "course",
@@ -168,7 +167,7 @@ def _paths(
     repeats_keys: pl.DataFrame | None = None,
     transitions_keys: pl.DataFrame | None = None,
 ) -> LearnerPaths:
-    if transitions_keys is None:  # keyed by what they are counts of
+    if transitions_keys is None:  # keyed by the groups instead
         from_course, both = transitions.select("from_course"), ["from_course", "to_course"]
         transitions_keys = pl.DataFrame(
             [
@@ -193,7 +192,7 @@ def _move_rates(table: pl.DataFrame, *, level: float) -> pl.DataFrame:
 
 
 def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
-    """Count the learners with several runs of a course, by what came of them."""
+    """Count the learners with several runs of a course, by their results."""
     key = ["username", "course"]
     again = (
         enrolled.group_by(key)
@@ -201,7 +200,7 @@ def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
         .filter(nw.col("n_runs") > 1)
     )
     first = nw.col("enrolled_day") == nw.col("first_day")
-    # Only they need their single runs again; they are few.
+    # Only they are joined with their runs again; they are few.
     learners = (
         enrolled.join(again, on=key, how="inner")
         .with_columns(
@@ -267,7 +266,7 @@ def _mean(grade: str, rows: pl.Expr) -> pl.Expr:
 
 
 def _moves(enrolled: nw.LazyFrame[Any], within_days: int) -> pl.DataFrame:
-    """Count the learners who went from one course to another, and each learner once."""
+    """Count the learners who went from one course to another, and each of them once."""
     passes = enrolled.filter(nw.col("in_time") == 1).select(
         "username", nw.col("course").alias("from_course"), "passed_day", "key"
     )

@@ -1,4 +1,4 @@
-"""Intervals of differences that hold for all rows of a table together, and agree with the tests."""
+"""Simultaneous intervals of differences, which hold for all rows together and agree with tests."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 Floats = NDArray[np.float64]
 Ends = Callable[[Floats], tuple[Floats, Floats]]
-"""The ends of intervals, one for each z: the quantile that a normal estimate would take."""
-_FURTHEST = 37.0  # beyond it a probability is no longer a number
-_LARGEST = 1e6  # of a t of few degrees, whose square still is a number
+"""Returns the ends of intervals for each z, the quantile for a normal estimate."""
+_FURTHEST = 37.0  # beyond it a probability underflows
+_LARGEST = 1e6  # of a t with few degrees of freedom, so that its square is finite
 _HALVINGS = 60
 
 
 def bonferroni(p: pl.Series) -> pl.Series:
-    """p-values adjusted for all rows together, the rows without a test among them.
+    """Adjust p-values for all rows together, including rows without a test.
 
     Source:
         Dunn (1961), Multiple comparisons among means, JASA 56, 52–64. Holm's adjustment rejects
-        more, but no intervals that hold together agree with it.
+        more, but no simultaneous intervals agree with it.
 
     Examples:
         >>> bonferroni(pl.Series([0.01, 0.04, None])).round(2).to_list()
@@ -33,15 +33,15 @@ def bonferroni(p: pl.Series) -> pl.Series:
 
 
 def quantile(alpha: float | Floats) -> Floats:
-    """The z that a normal estimate exceeds, to either side, with this probability."""
+    """Return the z that a normal estimate exceeds, on either side, with this probability."""
     return np.asarray(-ndtri(np.asarray(alpha) / 2), np.float64)
 
 
 def agreeing(ends: Ends, p: Floats, alpha: float) -> tuple[Floats, Floats]:
-    """Intervals of differences of shares at 1 - alpha that exclude 0 exactly where p < alpha.
+    """Return intervals of differences of shares at 1 − alpha that exclude 0 exactly if p < alpha.
 
-    An interval and a test that are different approximations may disagree where p is close to
-    alpha. There the limits are those that the test implies. NaN in p: there is no test.
+    An interval and a test that are different approximations may disagree if p is close to alpha.
+    The limits are then those that the test implies. A p of NaN means there is no test.
 
     Source:
         Miettinen (1976), Estimability and estimation in case-referent studies, American Journal of
@@ -54,7 +54,7 @@ def agreeing(ends: Ends, p: Floats, alpha: float) -> tuple[Floats, Floats]:
     if not wrong.any():
         return low, high
     difference, _ = ends(np.zeros(len(p)))
-    # At p = alpha the limit is 0, which floating point could miss to either side.
+    # At p = alpha the limit is 0, which floating point could miss on either side.
     reach = z / np.maximum(quantile(p), 1e-9) * np.where(differ, 1 - 1e-9, 1 + 1e-9)
     limits = [difference - reach * np.abs(difference), difference + reach * np.abs(difference)]
     return (
@@ -64,7 +64,7 @@ def agreeing(ends: Ends, p: Floats, alpha: float) -> tuple[Floats, Floats]:
 
 
 def reaching(ends: Ends, value: Floats) -> Floats:
-    """The z of the intervals whose one end is at these values, found by bisection."""
+    """Find by bisection the z of the intervals with an end at these values."""
     estimate, _ = ends(np.zeros(len(value)))
     near, far = np.zeros(len(value)), np.full(len(value), _FURTHEST)
     for _ in range(_HALVINGS):
@@ -76,15 +76,15 @@ def reaching(ends: Ends, value: Floats) -> Floats:
 
 
 def own_p_value(ends: Ends, value: Floats) -> Floats:
-    """Two-sided p of the test that the interval implies: 1 less the level at which it reaches."""
+    """Return the two-sided p that intervals imply: 1 − the level at which they reach a value."""
     known = ~np.isnan(ends(np.ones(len(value)))[0])
     return np.where(known, 2 * ndtr(-reaching(ends, value)), np.nan)
 
 
 def equivalence(ends: Ends, margin: float, n: int) -> Floats:
-    """P of the two one-sided tests that n differences are the margin or more, to either side.
+    """Return p of the two one-sided tests that n differences are beyond the margin, on either side.
 
-    It is below alpha where the interval at the level 1 - 2 alpha lies within the margins.
+    It is below alpha if the interval at the level 1 − 2 alpha is within the margins.
 
     Source:
         Schuirmann (1987), A comparison of the two one-sided tests procedure and the power approach,
@@ -118,15 +118,15 @@ def judged(pairs: pl.DataFrame, margin: float, alpha: float) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Rates:
-    """Pairs of rates, each with as many learners as it is worth.
+    """Pairs of rates with their effective sample sizes.
 
     Attributes:
         a: One rate of each pair.
         b: The other.
-        n_a: How many independent learners the rate is worth.
-        n_b: Likewise.
-        clusters: How many clusters each rests on; None where rows are independent.
-        together: How the two rates go together.
+        n_a: The effective sample size of `a`: as many independent learners are as precise.
+        n_b: The same of `b`.
+        clusters: How many clusters each rests on; None if rows are independent.
+        together: The correlation of the two rates.
     """
 
     a: Floats
@@ -137,11 +137,11 @@ class Rates:
     together: float | Floats = 0.0
 
     def ends(self, z: Floats) -> tuple[Floats, Floats]:
-        """The ends of the intervals of a - b; Student's t takes the place of z with clusters.
+        """Return the ends of the intervals of a − b; with clusters, Student's t replaces z.
 
         Source:
             Newcombe (1998), Statistics in Medicine 17, 873–890, method 10; Zou and Donner (2008),
-            Statistics in Medicine 27, 1693–1702, where learners are in both groups.
+            Statistics in Medicine 27, 1693–1702, if learners are in both groups.
 
         Examples:
             >>> rates = Rates(*(np.array([number]) for number in (0.8, 0.6, 70, 80)))
@@ -161,7 +161,7 @@ def hybrid(
     ends_b: tuple[Floats, Floats],
     together: float | Floats = 0.0,
 ) -> tuple[Floats, Floats]:
-    """The ends of the intervals of a - b that follow from those of a and of b.
+    """Return the ends of the intervals of a − b that follow from those of a and of b.
 
     Source:
         Zou and Donner (2008), Statistics in Medicine 27, 1693–1702.
@@ -175,7 +175,7 @@ def hybrid(
 
 
 def students_of(z: Floats, clusters: Floats | None) -> Floats:
-    """Student's t of the probability of z, with the factor of n / (n - 1) on the variance."""
+    """Return Student's t for the probability of z, with the factor n / (n − 1) on the variance."""
     if clusters is None:
         return z
     degrees = np.where(clusters > 1, clusters - 1, np.nan)

@@ -1,4 +1,4 @@
-"""How far an estimate may lie from the truth: Student's t, or the normal distribution."""
+"""The distribution of an estimate: Student's t, or the normal distribution."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Spread(NamedTuple):
     """The error of an estimate and the distribution of estimate over error.
 
     Attributes:
-        error: The standard error that the distribution is for; NaN where there is none.
-        degrees: Its degrees of freedom; infinite for the normal distribution.
+        error: The standard error to use with the distribution; NaN if there is none.
+        degrees: The degrees of freedom; infinite for the normal distribution.
     """
 
     error: float
@@ -33,17 +33,17 @@ class Spread(NamedTuple):
         *,
         correlation: float = 0.0,
     ) -> Spread:
-        """The spread of an estimate, or of the difference of two.
+        """Return the spread of an estimate, or of the difference of two.
 
         Args:
             errors: The standard error of each.
-            learners: How many learners, or clusters, each rests on; None where that is withheld.
-            correlation: Of the two, where learners are in both.
-            distribution: The normal is what large samples follow. With "t" each variance is
+            learners: How many learners, or clusters, each rests on; None if that is withheld.
+            correlation: Of the two, if learners are in both.
+            distribution: "normal" suits large samples. With "t" each variance is
                 multiplied by n / (n - 1), and the degrees are Welch's.
 
-        Source: Welch (1947), Biometrika 34:28. Where nobody is censored the interval and the test
-        are his, of the times cut off at the horizon.
+        Source: Welch (1947), Biometrika 34:28. If nobody is censored, interval and test are his, of
+        the times truncated at the horizon.
         """
         if distribution == "normal":
             return cls(together(errors, correlation), math.inf)
@@ -52,27 +52,27 @@ class Spread(NamedTuple):
             return cls(math.nan, math.nan)
         larger = [e * math.sqrt(n / (n - 1)) for e, n in zip(errors, known, strict=True)]
         error, fewest = together(larger, correlation), min(known) - 1
-        if correlation:  # at the extreme each learner is in both: only the differences count
+        if correlation:  # at the extreme, every learner is in both groups
             return cls(error, fewest)
         weight = sum(e**4 / (n - 1) for e, n in zip(larger, known, strict=True))
         return cls(error, error**4 / weight if weight else fewest)
 
     def half_width(self, level: float) -> float:
-        """How far the interval of this level reaches to either side."""
+        """Return half the width of the interval of this level."""
         share = 0.5 + level / 2
         quantile = ndtri(share) if math.isinf(self.degrees) else stdtrit(self.degrees, share)
         return float(quantile) * self.error
 
     def p_value(self, estimate: float) -> float:
-        """The probability of at least this estimate, to either side, were the truth 0."""
+        """Return the probability of an estimate at least this far from 0 if the truth were 0."""
         z = -abs(estimate) / self.error
         return 2 * float(ndtr(z) if math.isinf(self.degrees) else stdtr(self.degrees, z))
 
 
 def students(clusters: pl.Expr, level: float) -> pl.Expr:
-    """The quantile of Student's t for n clusters, with the factor of n / (n - 1) on the variance.
+    """Return the quantile of Student's t for n clusters, times the root of n / (n − 1).
 
-    Null for one cluster, which says nothing of how clusters vary.
+    Null for one cluster, which does not show how clusters vary.
     """
 
     def of(sizes: pl.Series) -> pl.Series:
@@ -84,7 +84,7 @@ def students(clusters: pl.Expr, level: float) -> pl.Expr:
 
 
 def together(errors: Sequence[float], correlation: float) -> float:
-    """The error of an estimate, or of the difference of two."""
+    """Return the standard error of an estimate, or of the difference of two."""
     both = 2 * correlation * math.prod(errors) if len(errors) == 2 else 0.0
     variance = sum(error**2 for error in errors) - both
     return 0.0 if variance < 0 else math.sqrt(variance)  # NaN stays NaN

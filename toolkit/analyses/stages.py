@@ -1,7 +1,7 @@
 """Definitions of the outcome stages, the same in every analysis.
 
-Each is a condition over person_course columns as `records` gives them. All but `ENROLLED`
-presuppose enrollment: a record that only grades or completion have belongs to no denominator.
+Each is a condition over person_course columns as `records` returns them. Stages presuppose
+enrollment: a record found only in grades or completion belongs to no denominator.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ACTIVE = ENROLLED & ((nw.col("completion") > 0) | (nw.col("percent_grade") > 0))
 PASSED = ENROLLED & nw.col("passed")
 GRADED = ENROLLED & ~nw.col("percent_grade").is_null()
 DAYS_TO_PASS = nw.when(nw.col("passed")).then(nw.col("days_to_pass"))
-"""Of passes only."""
+"""Null unless the record is a pass."""
 
 NEEDED = ["in_enrollments", "completion", "percent_grade", "passed"]
 

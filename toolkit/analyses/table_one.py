@@ -1,4 +1,4 @@
-"""Table 1: who was studied, by group, with what is missing and how far the groups are apart."""
+"""Table 1 of a paper: who was studied, by group, with missing values and differences."""
 
 from __future__ import annotations
 
@@ -52,28 +52,28 @@ def table_one(
 ) -> Result:
     """Describe the enrolled, and each group of them: the first table of a paper.
 
-    Counts are records, one per learner per course. Text is counted by level and a Boolean by its
-    yes; a number has its mean, standard deviation and quartiles (type 7). Shares, means and
-    quartiles are of the records that have a value; the others are counted as missing.
+    Counts are records, one per learner per course. Text is counted by level, a Boolean by its
+    true values; a number has its mean, standard deviation and quartiles (type 7). Shares, means
+    and quartiles are of the records with a value; the others are counted as missing.
 
-    Standardized differences do not grow with the number of learners, as tests do. Those of levels
-    that are shown follow from the released counts, withheld levels taken together.
+    Standardized differences do not grow with the number of learners, as test statistics do. When
+    shown, those of levels follow from the released counts, with withheld levels combined.
 
     Args:
         pc: A person_course frame of any engine.
         by: The column that makes the groups, or a calendar cohort (see `outcomes`).
         columns: What to describe, in this order. By default mode, is_active, completion,
             percent_grade and passed, and columns of your own with text, Booleans or numbers.
-        medians: The columns that a table for reading shows as median and quartiles rather than
+        medians: The columns that the displayed table shows as median and quartiles rather than
             as mean and standard deviation. The result has both.
 
     Returns:
         The group column, then those of `schemas.paper_results.TABLE_ONE`. With `by`, the first
-        rows are those of all groups; the column `is_total` tells them apart.
+        rows are over all groups, marked by the column `is_total`.
 
     Raises:
         SchemaError: A column is missing, or its values cannot be described.
-        ArgumentError: There are more than 30 groups or 50 levels, or an argument is impossible.
+        ArgumentError: There are more than 30 groups or 50 levels, or an argument is invalid.
 
     Source:
         Austin (2009), Statistics in Medicine 28, 3083–3107, for differences of means and shares.
@@ -114,7 +114,7 @@ _COUNTED = [name for name in TABLE_ONE.names if name not in _DERIVED]
 def _variables(
     schema: Any, groups: Groups, columns: Sequence[str] | None, medians: Sequence[str]
 ) -> list[_Variable]:
-    """What is described, and how."""
+    """Decide what is described, and how."""
     names = _names(columns, "columns", schema)
     shown = set(_names(medians, "medians", schema))
     if columns is None:
@@ -158,10 +158,10 @@ def _is_described(dtype: Any) -> bool:
 def _variable(name: str, dtype: Any, *, is_median: bool) -> _Variable:
     if not _is_described(dtype):
         raise SchemaError(
-            f"`{name}` holds {dtype}; describe text, Booleans or numbers: of a date, for example, "
-            "the days since another"
+            f"`{name}` holds {dtype}; describe text, Booleans or numbers: instead of a date, for "
+            "example, the days since another"
         )
-    if dtype == nw.Unknown:  # a column of nulls alone: what it should hold, else numbers
+    if dtype == nw.Unknown:  # all null: take the type it should have, else numbers
         dtype = PERSON_COURSE[name].dtype if name in PERSON_COURSE.names else pl.Float64
     if dtype.is_numeric():
         return _Variable(name, MEDIAN if is_median else MEAN)
@@ -171,7 +171,7 @@ def _variable(name: str, dtype: Any, *, is_median: bool) -> _Variable:
 def _described(
     rows: nw.LazyFrame[Any], groups: Groups, variable: _Variable
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Counts, and statistics of the numbers, per group and level, of all groups first; keys."""
+    """Return counts and statistics per group and level, those over all groups first; and keys."""
     counted = count_by(rows, groups, {"n": flag(ENROLLED)}, within={"value": variable.value})
     per_value = counted.n.filter(pl.col("n") > 0)
     if per_value.select(groups.keys).n_unique() > MOST_GROUPS and groups.keys:
@@ -180,13 +180,13 @@ def _described(
     n = _placed(per_value, groups, variable, levels)
     if counted.keys is None:
         return n, None
-    # The same rows, with sums of keys in place of counts.
+    # The same rows, with sums of keys instead of counts.
     sums = counted.keys.filter(counted.n["n"] > 0)
     return n, _placed(sums, groups, variable, levels, are_keys=True)
 
 
 def _levels(variable: _Variable, per_value: pl.DataFrame) -> list[object]:
-    """The levels that get a row: each text, a Boolean's yes, and one of none for a number."""
+    """Return the levels that get a row: each text, a Boolean's true, one null for a number."""
     if variable.summary != COUNTS:
         return [None]
     if variable.is_boolean:
@@ -194,8 +194,8 @@ def _levels(variable: _Variable, per_value: pl.DataFrame) -> list[object]:
     found = per_value["value"].drop_nulls().unique().sort().to_list()
     if len(found) > MOST_LEVELS:
         raise ArgumentError(
-            f"`{variable.name}` has {len(found):,} levels; describe at most {MOST_LEVELS}: put "
-            "some together, or name other columns"
+            f"`{variable.name}` has {len(found):,} levels; describe at most {MOST_LEVELS}: "
+            "combine some, or name other columns"
         )
     return found
 
@@ -208,7 +208,7 @@ def _placed(
     *,
     are_keys: bool = False,
 ) -> pl.DataFrame:
-    """One row per group and level, the whole first."""
+    """Make one row per group and level, those over all groups first."""
     parts: list[tuple[dict[str, object], pl.DataFrame]] = []
     if groups.keys:
         [key] = groups.keys
@@ -248,7 +248,7 @@ def _placed(
 
 
 def _statistics(known: pl.DataFrame) -> dict[str, float | None]:
-    """Mean, standard deviation and quartiles of values that occur so many times each."""
+    """Return mean, standard deviation and quartiles of values with their counts."""
     per_value = known.group_by("value").agg(pl.col("n").sum()).sort("value")
     values, counts = per_value["value"].to_numpy(), per_value["n"].to_numpy()
     total = int(counts.sum())
@@ -295,7 +295,7 @@ def _finished(
 
 
 def _standardized_difference(a: pl.DataFrame, b: pl.DataFrame) -> float | None:
-    """How far two groups are apart in a variable; None where too little is known or shown."""
+    """Return how far two groups differ in a variable; None if too little is known or shown."""
     n_a, n_b = a["n_known"][0], b["n_known"][0]
     if not n_a or not n_b:
         return None
@@ -315,11 +315,11 @@ def _of_distance(distance: float, variance: float) -> float | None:
 
 
 def _of_shares(shown: list[tuple[int, int]], known: tuple[int, int], *, of: int) -> float | None:
-    """Mahalanobis' distance of the shares of the levels, from the counts in both groups."""
+    """Return Mahalanobis' distance of the shares of levels, from the counts in both groups."""
     if not shown:
         return None
     cells = np.array(shown, dtype=np.float64)
-    if of == 1 or len(shown) < of:  # a Boolean's no, or the levels that are withheld
+    if of == 1 or len(shown) < of:  # a Boolean's false, or the withheld levels
         cells = np.vstack([cells, np.maximum(np.array(known) - cells.sum(axis=0), 0)])
     shares = cells[cells.sum(axis=1) > 0] / cells.sum(axis=0)
     apart = (shares[:, 0] - shares[:, 1])[1:]

@@ -1,4 +1,4 @@
-"""A result of one's own: any aggregate, with the protection and the displays of the toolkit's."""
+"""Results from users' own aggregates, with the protection and displays of the toolkit's."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def result(
     caption: str | None = None,
     level: float = LEVEL,
 ) -> Result:
-    """Make a result of an aggregate of one's own, by saying which of its columns count learners.
+    """Make a result from your own aggregate, by saying which of its columns count learners.
 
     Args:
         frame: One row per group.
-        counts: Each column that counts learners, and the count that holds it: passed within
-            enrolled. None where it is the whole.
+        counts: Each column that counts learners, and the count that includes it: passed within
+            enrolled. None if there is none.
         groups: The columns that name the group.
-        keys: For a count, the column with the sum of the `record_key`s behind it. With it the
-            rounding is the one of the toolkit's own tables; without, it is drawn by the group.
+        keys: For each count, the column with the sum of its learners' `record_key`. With it,
+            counts are rounded as in the toolkit's own tables; without, by a draw per group.
         caption: Where the data come from.
         level: The coverage of the intervals, a fraction.
 
@@ -41,8 +41,8 @@ def result(
         interval: `n_passed` of `n_enrolled` gives `passed_rate`.
 
     Raises:
-        SchemaError: A column is missing, or a count is no whole number.
-        ArgumentError: A count is held by a column that is none, or a column has no role.
+        SchemaError: A column is missing, or a count is not a whole number.
+        ArgumentError: A count is within a column that is not a count, or a column has no role.
 
     Examples:
         >>> own = pl.DataFrame({"age": ["-35", "35-"], "n": [120, 80], "n_passed": [61, 24]})
@@ -95,8 +95,8 @@ def _refuse(
             raise SchemaError(f"`{name}` must count learners, it is {frame.schema[name]}")
         if within is not None and within not in counts:
             raise ArgumentError(
-                f"`{name}` is within `{within}`, which is none of the counts; name that too, as a "
-                f'count of its own: {{"{within}": None}}'
+                f"`{name}` is within `{within}`, which is not one of the counts; add it: "
+                f'{{"{within}": None}}'
             )
     unknown = set(frame.columns) - {*counts, *groups, *(keys or {}).values()}
     if unknown:

@@ -1,4 +1,4 @@
-"""Groups compared within strata: rates standardized to the learners of both, and a test."""
+"""Compare groups within strata: standardized rates, their difference, and a test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from toolkit.schemas.arguments import alpha_of
 Floats = NDArray[np.float64]
 STRATUM = " stratum"
 MOST_PAIRS = 1_000
-_TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
+_TOLERANCE = 1e-9  # sums of squares miss 0 by some 1e-16
 _COUNTS = [
     f"{what}_{of}_{x}"
     for what in ("n", "key")
@@ -45,14 +45,14 @@ def compared_within(
     *,
     level: float,
 ) -> pl.DataFrame:
-    """Compare every two groups, or each with the reference, within the strata that both have.
+    """Compare every two groups, or each with the reference, within the strata they share.
 
     Args:
         cells: `group`, `STRATUM`, `n_learners` and `n_reached`, one row per group and stratum;
             `key_learners` and `key_reached` are the sums of the keys of these records.
-        per_cluster: The same per `CLUSTER`; None where rows are independent.
+        per_cluster: The same per `CLUSTER`; None if rows are independent.
         reference: The group that all others are compared with; None compares all pairs.
-        margin: The smallest difference that matters; None does not test equivalence.
+        margin: The smallest difference that matters; None for no test of equivalence.
         level: The coverage of the intervals, a fraction.
 
     Raises:
@@ -61,9 +61,9 @@ def compared_within(
     Source:
         Direct standardization with the strata's shares of the learners of both groups as weights:
         Breslow and Day (1987), Statistical Methods in Cancer Research II, 2.2. A rate's interval
-        is Wilson's of as many learners as its variance is worth, that of the difference follows
-        from both: Zou and Donner (2008), Statistics in Medicine 27, 1693–1702; p is 1 less the
-        level at which it reaches 0. For the odds ratio: Mantel and Haenszel (1959), J. Natl.
+        is Wilson's for its effective sample size; that of the difference follows from both: Zou
+        and Donner (2008), Statistics in Medicine 27, 1693–1702; p is 1 − the level at which it
+        reaches 0. For the odds ratio: Mantel and Haenszel (1959), J. Natl.
         Cancer Inst. 22, 719–748, without continuity correction.
     """
     cells = cells.filter(pl.col("n_learners") > 0)
@@ -85,7 +85,7 @@ def compared_within(
 def _estimates(
     pairs: pl.DataFrame, margin: float | None, alpha: float, *, of_clusters: bool
 ) -> list[pl.Series]:
-    """The difference of each pair with its intervals, and the p that they imply."""
+    """Return the difference of each pair with its intervals, and the p that they imply."""
     rate_a, rate_b, n_a, n_b, effect_a, effect_b, clusters_a, clusters_b = (
         pairs[f"{name}_{x}"].cast(pl.Float64).fill_null(np.nan).to_numpy()
         for name in ("rate", "n_learners", "effect", "clusters")
@@ -107,7 +107,7 @@ def _estimates(
 
 
 def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str) -> dict[str, Any]:
-    """One pair's counts in the strata that both have, standardized rates, and tests."""
+    """Return one pair's counts in the strata they share, standardized rates, and tests."""
     one, other = cells.filter(group=a), cells.filter(group=b)
     both = one.join(other, on=STRATUM, suffix="_b", nulls_equal=True).sort(STRATUM)
     k = both.select("n_reached", "n_reached_b").to_numpy().T.astype(np.float64)
@@ -169,15 +169,15 @@ class _Parts:
         self.k, self.n = (rows[f"n_{of}"].to_numpy() for of in ("reached", "learners"))
 
     def pooled(self) -> _Parts:
-        """The same with one stratum for all."""
+        """Return the same with a single stratum."""
         return _Parts(self.rows.with_columns(place=pl.lit(0)))
 
     def clusters(self, side: int) -> int:
-        """How many clusters a group has."""
+        """Count the clusters of a group."""
         return len(np.unique(self.cluster[(self.side == side) & (self.n > 0)]))
 
     def summed(self, weight: Floats, rates: Floats) -> Floats:
-        """Sum weight · (k - rate · n) in each cluster, for each of the two groups."""
+        """Sum weight · (k − rate · n) in each cluster, for each of the two groups."""
         where = (self.side, self.stratum)
         values = weight[where] * (self.k - rates[where] * self.n)
         return np.stack(
@@ -189,7 +189,7 @@ class _Parts:
 
 
 def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
-    """P of Mantel and Haenszel's test; with clusters its score has their variance."""
+    """Return p of the Mantel–Haenszel test; with clusters, its score has their variance."""
     all_k, all_n = k.sum(axis=0), n.sum(axis=0)
     share = all_k / all_n
     score = float(np.sum(k[0] - n[0] * share))
@@ -197,7 +197,7 @@ def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
     variance = float(np.sum(n[0] * n[1] * all_k * missed / (all_n**2 * np.maximum(all_n - 1, 1))))
     independent = variance
     if parts is not None:
-        # A row of a tells 1 - n_a / n of its residual, a row of b the rest of it.
+        # A row of a contributes 1 − n_a / n of its residual, a row of b the rest.
         weight = np.stack([n[1] / all_n, -n[0] / all_n])
         in_clusters = parts.summed(weight, np.stack([share, share])).sum(axis=0)
         total = parts.total

@@ -144,7 +144,7 @@ def _print_table(report: tk.quality.QualityReport) -> None:
     console.print(report.summary, style="bold", markup=False, highlight=False)
     if report.ok:
         return
-    from toolkit.quality.outcome import worst_first  # it takes seconds, which `--help` has not
+    from toolkit.quality.outcome import worst_first  # takes seconds to import
 
     table = Table()
     for name in ("severity", "data", "failed expectation", "records", "examples"):

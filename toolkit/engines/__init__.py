@@ -1,4 +1,4 @@
-"""Whether an engine gives the right figures: known rows counted there and in Polars."""
+"""Verify an engine: known rows are counted there and in Polars."""
 
 from toolkit.engines.verification import verify
 

@@ -1,4 +1,4 @@
-"""Rows whose figures are known, clean and nasty: what `verify` puts into an engine."""
+"""Known rows, clean and nasty, that `verify` puts into an engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DRAWS = 2_000
 
 @cache
 def resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Grades, enrollments and completion of eight hundred learners in six runs of three courses."""
+    """Return grades, enrollments and completion of 800 learners in six runs of three courses."""
     rng = np.random.default_rng(5)
     place = np.unique(rng.integers(0, LEARNERS * len(COURSES), DRAWS))
     key = {
@@ -66,7 +66,7 @@ def resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 @cache
 def nasty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Some records in one resource alone or twice, nulls, other letters and course ids, zones."""
+    """Return resources with missing and repeated records, nulls, odd letters, ids and zones."""
     rng = np.random.default_rng(9)
     found = []
     for frame in resources():
@@ -95,7 +95,7 @@ def nasty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 @cache
 def faulty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Resources in which every check of records fails: nulls, NaN, odd texts, impossible times."""
+    """Return resources in which every check of records fails: nulls, NaN, odd texts and times."""
     score, at = pl.col("percent_grade"), pl.col("passed_timestamp")
     early, late = datetime(1970, 1, 1, tzinfo=UTC), AS_OF + timedelta(days=2)
     odd = datetime(2025, 6, 1, 7, 0, 0, 1, tzinfo=UTC)  # where it comes often, a heap
@@ -128,7 +128,7 @@ def faulty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 
 def _with_faults(frame: pl.DataFrame, of_column: dict[str, list[Any]]) -> list[pl.Expr]:
-    """Each column with a null in one of 31 rows, and the faults in others."""
+    """Put a null in one of 31 rows of each column, and its faults in others."""
     planted = []
     for nth, (name, dtype) in enumerate(frame.schema.items()):
         place = pl.int_range(pl.len()) + 7 * nth
@@ -141,13 +141,13 @@ def _with_faults(frame: pl.DataFrame, of_column: dict[str, list[Any]]) -> list[p
 
 @cache
 def clean_rows() -> pl.DataFrame:
-    """A person_course without a flaw."""
+    """Return a flawless person_course."""
     return person_course(*resources(), as_of=AS_OF, now=NOW)
 
 
 @cache
 def earlier_rows() -> pl.DataFrame:
-    """The same enrollments seen 60 days before, with half of what they had completed."""
+    """Return the same enrollments 60 days earlier, with half the completion."""
     days = timedelta(days=60)
     return (
         clean_rows()
@@ -162,7 +162,7 @@ def earlier_rows() -> pl.DataFrame:
 
 @cache
 def nasty_rows() -> pl.DataFrame:
-    """Nulls in every column but the keys, NaN, a course of nobody, and times of another zone."""
+    """Return rows with nulls in every column but the keys, NaN, an empty course, another zone."""
     rng = np.random.default_rng(6)
     frame = clean_rows()
     kept = {"username", "course_id", "as_of", "pass_rule", "record_key"}
@@ -195,7 +195,7 @@ def nasty_rows() -> pl.DataFrame:
 
 @cache
 def clean_durations() -> pl.DataFrame:
-    """Durations in days, with ends that compete and learners who are excluded."""
+    """Return durations in days, with competing ends and excluded learners."""
     columns = ["duration", "event", "excluded", "mode", "course_id", "username", "record_key"]
     frame = time_to_pass(clean_rows()).select(columns)
     ends = pl.when("event").then(pl.lit("passed"))
@@ -204,7 +204,7 @@ def clean_durations() -> pl.DataFrame:
 
 @cache
 def nasty_durations() -> pl.DataFrame:
-    """Whole weeks, so that many tie; unknown modes; NaN of the excluded; a mode of nobody."""
+    """Return whole weeks, with many ties; unknown modes; NaN for the excluded; an empty mode."""
     rng = np.random.default_rng(7)
     out, drawn = pl.col("excluded").is_not_null(), rng.integers(0, 4, clean_rows().height)
     modes = pl.Series([None, "audit", "honor", "verified"])
@@ -216,7 +216,7 @@ def nasty_durations() -> pl.DataFrame:
 
 @cache
 def late_durations() -> pl.DataFrame:
-    """Durations of learners who are under observation from a later time on, some from 0."""
+    """Return durations of learners who enter observation later, some at 0."""
     rng = np.random.default_rng(8)
     share = pl.Series(rng.choice([0.0, 0.25, 0.5], clean_rows().height))
     return clean_durations().with_columns(entry=(pl.col("duration") * share).floor())

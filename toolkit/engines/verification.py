@@ -1,4 +1,4 @@
-"""Known rows through an engine: its figures are those of eager Polars, or it is refused."""
+"""Compare an engine's figures for known rows with those of eager Polars."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ from toolkit.schemas.arguments import one_of
 from toolkit.survival.durations import time_to_pass
 
 TOLERANCE = 1e-9
-"""How far a figure may lie from that of Polars: relative, and of numbers below 1 absolute."""
+"""How far a figure may be from that of Polars: relative, or absolute for numbers below 1."""
 
 Put: TypeAlias = Callable[[pl.DataFrame], Frame]
-"""Puts rows into an engine, and returns what that engine calls a frame."""
+"""Puts rows into an engine, and returns that engine's frame."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Case:
     """An analysis of known rows.
 
     Attributes:
-        analysis: What it is called.
-        kind: What rows they are, "nasty rows".
-        rows: Makes the frames it is given.
+        analysis: Its name.
+        kind: Which rows they are, such as "nasty rows".
+        rows: Makes the frames it takes.
         call: Computes its results.
-        is_keyed: Whether what is released of them is the same on every engine.
+        is_keyed: Whether its released figures are the same in every engine.
     """
 
     analysis: str
@@ -162,8 +162,8 @@ _OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
 
 
 def _from_resources(joined: Any) -> tuple[Result, ...]:
-    """Counts of a joined frame, whose columns all of them read."""
-    pc = nw.from_native(joined).drop("record_key", strict=False).to_native()  # of Polars alone
+    """Count a joined frame, reading all of its columns."""
+    pc = nw.from_native(joined).drop("record_key", strict=False).to_native()  # only Polars has it
     return (
         match_counts(pc),
         outcomes(pc, by=["org", "course_number", "course_run", "display_name"]),
@@ -190,7 +190,7 @@ def _parts_joined(grades: Frame, enrollments: Frame, completion: Frame) -> tuple
 
 
 def _checks(grades: Frame, enrollments: Frame, completion: Frame) -> tuple[Result, ...]:
-    """The failed checks, which an engine that computes no keys rounds by draws of its own."""
+    """Check the data; an engine without record keys rounds counts by other draws."""
     from toolkit.quality import check  # it takes seconds to import
 
     starts = {COURSES[0]: "2025-10-01", COURSES[1]: "2024-02-01", "nowhere": "2024-02-01"}
@@ -199,7 +199,7 @@ def _checks(grades: Frame, enrollments: Frame, completion: Frame) -> tuple[Resul
 
 
 def _timed(pc: Frame) -> tuple[Result, ...]:
-    """Durations from each origin, with each way to treat entries, other ends, and passes."""
+    """Compute durations from each origin, with each option for entries, other ends and passes."""
     starts = {course: f"2024-0{i + 1}-01" for i, course in enumerate(COURSES)}
     ways: list[dict[str, Any]] = [
         {},
@@ -268,16 +268,16 @@ CASES = [
 def verify(engine: Any, *, analyses: Sequence[str] | None = None) -> pl.DataFrame:
     """Compare an engine's figures with those of Polars, for every analysis, on known rows.
 
-    Each analysis that counts where the rows lie is computed twice, of rows without a flaw and of
-    rows with nulls in every column, NaN, ties, empty groups and times of another zone: once in
-    the engine and once in eager Polars. The figures, exact and released, are to agree to 1e-9.
-    That an engine is listed in `docs/scale.md` says that its versions in the lock agree; this
-    says that yours does, with its settings and its time zone.
+    Each analysis that counts where the rows are is computed in the engine and in eager Polars, from
+    flawless rows and from rows with nulls in every column, NaN, ties, empty groups and times of
+    another zone. The figures, exact and released, must agree to 1e-9. An engine listed in
+    `docs/scale.md` agrees in the locked version; this shows whether yours does, with its settings
+    and its time zone.
 
     Args:
         engine: A function that puts a Polars DataFrame into the engine and returns its frame; or
             a DuckDB connection, an Ibis backend or a SparkSession, which read the rows from
-            temporary Parquet files (PostgreSQL: has them in temporary tables).
+            temporary Parquet files (PostgreSQL: from temporary tables).
         analyses: The analyses to compare, such as `["outcomes"]`; by default all.
 
     Returns:
@@ -285,9 +285,8 @@ def verify(engine: Any, *, analyses: Sequence[str] | None = None) -> pl.DataFram
         `rows`. All analyses take from ten seconds (DuckDB) to some minutes (Spark).
 
     Raises:
-        ArgumentError: A figure differs, or an analysis fails there: names the analysis, the
-            figure and both values. Or the frame is of no engine that the analyses take, or
-            `analyses` names none.
+        ArgumentError: A figure differs, or an analysis fails: names the analysis, the figure and
+            both values. Or the engine is not supported, or `analyses` names an unknown one.
 
     Examples:
         >>> verify(pl.DataFrame.lazy, analyses=["outcomes"]).rows()
@@ -300,13 +299,13 @@ def verify(engine: Any, *, analyses: Sequence[str] | None = None) -> pl.DataFram
                 found = case.difference(put)
             except Exception as error:
                 raise ArgumentError(
-                    f"this engine does not compute {case.name} ({type(error).__name__}: {error}); "
-                    "count elsewhere: write the rows to Parquet, and give polars.scan_parquet(…)"
+                    f"this engine cannot compute {case.name} ({type(error).__name__}: {error}). "
+                    "Do not count there: write the rows to Parquet, and pass polars.scan_parquet(…)"
                 ) from error
             if found:
                 raise ArgumentError(
-                    f"this engine gives other figures than Polars, for {case.name}; {found}. Do "
-                    "not count there: write the rows to Parquet, and give polars.scan_parquet(…)"
+                    f"this engine's figures for {case.name} differ from Polars': {found}. Do "
+                    "not count there: write the rows to Parquet, and pass polars.scan_parquet(…)"
                 )
     compared = [(case.analysis, case.kind) for case in cases]
     return pl.DataFrame(compared, schema=["analysis", "rows"], orient="row")
@@ -324,7 +323,7 @@ def _cases_of(analyses: Sequence[str] | None) -> list[Case]:
 
 @contextmanager
 def placing(engine: Any) -> Iterator[Put]:
-    """The function that puts rows into an engine, while what it needs on disk is there."""
+    """Yield the function that puts rows into an engine; its temporary files exist until the end."""
     read = getattr(engine, "read_parquet", None)  # a connection of DuckDB or Ibis
     read = read or getattr(getattr(engine, "read", None), "parquet", None)  # a SparkSession
     if read is None:
@@ -341,7 +340,7 @@ def placing(engine: Any) -> Iterator[Put]:
 
         def put(frame: pl.DataFrame) -> Any:
             name = f"so2_verify_{next(number)}"
-            if getattr(engine, "name", None) == "postgres":  # over which Ibis reads no files
+            if getattr(engine, "name", None) == "postgres":  # Ibis cannot read files with it
                 return engine.create_table(name, frame.to_arrow(), temp=True)
             path = Path(folder) / f"{name}.parquet"
             frame.write_parquet(path)
@@ -351,7 +350,7 @@ def placing(engine: Any) -> Iterator[Put]:
 
 
 def difference(there: pl.DataFrame, here: pl.DataFrame) -> str | None:
-    """Say what first differs between an engine's table and that of Polars, None where nothing."""
+    """Say what first differs between an engine's table and that of Polars; None if nothing."""
     if there.schema != here.schema:
         return f"its columns are {there.schema}, not {here.schema}"
     if there.height != here.height:

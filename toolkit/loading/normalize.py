@@ -177,7 +177,7 @@ def _if_finite(number: pl.Expr) -> pl.Expr:
 
 
 def _any_number(text: pl.Expr) -> pl.Expr:
-    """Also read spaces, a comma or a percent sign, which shifts the digits before they are parsed."""
+    """Also read spaces, a comma or a percent sign, which becomes an exponent: no division."""
     parts = text.str.extract_groups(_ANY_NUMBER).struct
     digits = parts.field("digits").str.replace(",", ".", literal=True)
     shifted = pl.when(parts.field("percent") == "%").then(pl.lit("e-2"))

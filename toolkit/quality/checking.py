@@ -197,7 +197,7 @@ def _require_countable(
         raise QualityError(
             f"suite {frame.name!r}: {expectation.expectation_type} ({about}) cannot be counted in "
             f"{frame.rows.engine}: {error.args[0]}. Leave it out, or write the rows to Parquet, "
-            "and give polars.scan_parquet(…)"
+            "and pass polars.scan_parquet(…)"
         ) from error
 
 

@@ -72,12 +72,12 @@ class Checked:
 
 
 def taken(name: str, frame: AnyFrame) -> AnyFrame:
-    """The frame as it is checked: of pandas or PyArrow, one of Polars.
+    """Return the frame to check; pandas and PyArrow frames become Polars.
 
-    A column without any value has no type in pandas; it takes the one it should have.
+    A pandas column without any value has no type; it gets the one it should have.
 
     Raises:
-        ArgumentError: It is of no supported engine.
+        ArgumentError: Its engine is not supported.
     """
     if isinstance(frame, pl.DataFrame | pl.LazyFrame):
         return frame
@@ -96,17 +96,17 @@ def taken(name: str, frame: AnyFrame) -> AnyFrame:
 
 
 def require_one_engine(given: Mapping[str, AnyFrame]) -> None:
-    """Refuse frames that cannot be joined where they are.
+    """Refuse frames of different engines, which cannot be joined.
 
     Raises:
-        ArgumentError: They are of several engines.
+        ArgumentError: They are of different engines.
     """
     engines = {name: as_stored(frame).implementation.value for name, frame in given.items()}
     if len(set(engines.values())) > 1:
         told = ", ".join(f"{name} of {engine}" for name, engine in engines.items())
         raise ArgumentError(
-            f"frames of one engine are needed, since they are joined where they are, not {told}. "
-            "Write them to Parquet, and give polars.scan_parquet(…) of each"
+            f"the frames must be of one engine, since it joins them, not {told}. Write them to "
+            "Parquet, and pass polars.scan_parquet(…) of each"
         )
 
 
@@ -186,7 +186,7 @@ def _joined(
     )
     try:
         joined = join()
-    except SchemaError:  # a key comes twice; to look for it takes far less than to take the latest
+    except SchemaError:  # a key is repeated; checking costs far less than taking the latest
         joined = join(duplicates="latest")
     rows = as_stored(joined).drop(*(f"in_{name}" for name in RESOURCES.keys() - given.keys()))
     if course_starts is None:
@@ -196,7 +196,7 @@ def _joined(
 
 
 def _without_infinity(rows: Lazy) -> Any:
-    """A completion above all, which `person_course` takes for none in ClickHouse, as a number."""
+    """Make an infinite completion a large number, since `person_course` drops it in ClickHouse."""
     if rows.implementation.is_polars() or "completion" not in rows.collect_schema().names():
         return rows.to_native()
     seen = nw.col("completion")
@@ -217,7 +217,7 @@ def _start(course_starts: Mapping[str, date]) -> nw.Expr:
 
 
 def _left_join(rows: Lazy, other: Lazy, *on: str) -> Lazy:
-    """Join each row's match; in Polars the rows stay in their order."""
+    """Join each row's match; in Polars, rows keep their order."""
     native = rows.to_native()
     if not isinstance(native, pl.LazyFrame):
         return rows.join(other, on=list(on), how="left")
@@ -243,7 +243,7 @@ def with_pass_mark(grades: Lazy) -> Lazy:
         .agg(n=nw.len(), n_passed=nw.col("passing_letter").count())
         .with_columns(n.cast(nw.Int64), n_passed.cast(nw.Int64))
     )
-    # Wrong with a mark: the others of the course, but for those below it, and the passes below it.
+    # On the wrong side of a mark: passes below it, and others at or above it.
     excess = nw.col("excess")
     wrong = (
         levels.with_columns(excess=n_passed + n_passed - n)
@@ -270,8 +270,8 @@ def with_pass_mark(grades: Lazy) -> Lazy:
 def with_heaps(rows: Lazy, plain: Lazy, moment: str) -> Lazy:
     """Add how many of a course's records share the moment, as a number and as a share.
 
-    Moments at midnight are left out, because there the platform gave only a day. They are counted
-    of `plain`: the same rows, without a join before.
+    Moments at midnight are left out, because the platform gave only a day. They are counted in
+    `plain`: the same rows before any join.
     """
     at, number = nw.col("at"), nw.col("n_at_same_moment")
     sizes = (

@@ -1,8 +1,8 @@
-"""The rows of a frame where they lie, as the metrics read them.
+"""The rows of a frame in its engine, as the metrics read them.
 
-One set of Narwhals expressions counts in every engine. Engines differ in what they make of a
-moment (by the session's time zone), of a NaN, of the order of texts and of a Boolean's sum; so a
-column is read here, and nowhere else.
+One set of Narwhals expressions counts in every engine. Engines differ in how they treat a moment
+(by the session's time zone), NaN, the order of texts and the sum of a Boolean; so columns are read
+only here.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Rows:
 
     Attributes:
         lazy: The rows, with the microseconds since 1970 of each date and moment.
-        schema: The frame's columns, in Polars' types. A moment of another engine is in UTC, since
-            the zone that such an engine names is the session's.
+        schema: The frame's columns, in Polars' types. Moments of other engines are in UTC, since
+            the zone such an engine names is the session's.
         streamed: Whether Polars computes in bounded memory rather than at once.
         plain: The same rows before further columns were joined to them, if they were.
     """
@@ -63,10 +63,10 @@ class Rows:
 
         Args:
             frame: A frame.
-            plain: The same rows in the same order, with columns that take less to compute.
+            plain: The same rows in the same order, with columns that cost less to compute.
 
         Raises:
-            ArgumentError: It is of no supported engine.
+            ArgumentError: Its engine is not supported.
         """
         rows = as_stored(frame)
         schema, in_polars = types(rows), rows.implementation.is_polars()
@@ -83,19 +83,19 @@ class Rows:
         return cls(with_times, schema, streamed=streamed, timed=frozenset(timed), plain=before)
 
     def reading(self, names: Iterable[str]) -> Rows:
-        """The rows with these columns, by way of no join that has no part in them."""
+        """Return rows with these columns, before joins that do not concern them."""
         if self.plain is not None and self.plain.schema.keys() >= set(names):
             return self.plain
         return self
 
     @property
     def are_of_polars(self) -> bool:
-        """Whether Polars computes: then the rows have an order."""
+        """Whether Polars computes, so that the rows have an order."""
         return self.lazy.implementation is nw.Implementation.POLARS
 
     @property
     def engine(self) -> str:
-        """What the engine is called in messages."""
+        """The engine's name for messages."""
         return str(self.lazy.implementation.value)
 
     @property
@@ -118,12 +118,12 @@ class Rows:
         return self._with(nw.from_native(self.lazy.to_native().with_row_index(PLACE)))
 
     def with_shared_hash(self, columns: Sequence[str]) -> Rows:
-        """Keep the rows of Polars whose hash of the columns another row has too."""
+        """Keep the rows, in Polars, that share their hash of the columns with another row."""
         shared = self.hash_of(columns).is_duplicated()
         return self._with(nw.from_native(self.lazy.to_native().filter(shared)))
 
     def hash_of(self, columns: Sequence[str]) -> pl.Expr:
-        """A number that is the same for rows of Polars that agree in the columns."""
+        """Return a number that is the same for rows that agree in the columns, in Polars."""
         values = (
             pl.col(name).fill_nan(None) if self.dtype(name).is_float() else pl.col(name)
             for name in columns
@@ -135,7 +135,7 @@ class Rows:
         return self._with(nw.from_native(self.lazy.to_native().with_columns(column)))
 
     def first(self, n: int, names: Sequence[str]) -> nw.LazyFrame[Any]:
-        """The first rows: in their order, or in an engine without one by the columns named."""
+        """Return the first rows, in their order, or without one in the order of the columns."""
         if self.are_of_polars:
             return self.lazy.select(PLACE, *names).head(n)
         return self.lazy.select(*names).sort(*names, nulls_last=True).head(n)
@@ -144,7 +144,7 @@ class Rows:
         return Rows(lazy, self.schema, streamed=self.streamed, timed=self._timed)
 
     def value(self, name: str) -> nw.Expr:
-        """The column, with NaN as null.
+        """Return the column, with NaN as null.
 
         Raises:
             KeyError: The frame has no such column.
@@ -153,7 +153,7 @@ class Rows:
         return column.fill_nan(None) if self.dtype(name).is_float() else column
 
     def dtype(self, name: str) -> pl.DataType:
-        """The column's type.
+        """Return the column's type.
 
         Raises:
             KeyError: The frame has no such column.
@@ -163,14 +163,14 @@ class Rows:
         return self.schema[name]
 
     def operand(self, name: str) -> nw.Expr:
-        """The column as what it is compared as: a date or moment as microseconds."""
+        """Return the column for comparing: a date or moment as microseconds."""
         return nw.col(_MICROSECONDS + name) if name in self._timed else self.value(name)
 
     def orderly(self, name: str) -> nw.Expr:
-        """The same, to be compared by greater and less.
+        """Return the same for comparing by greater and less.
 
         Raises:
-            TypeError: The engine may order such values otherwise than Polars.
+            TypeError: The engine may order such values differently from Polars.
         """
         dtype = self.dtype(name)
         if not (self.are_of_polars or dtype.is_numeric() or name in self._timed):
@@ -178,19 +178,19 @@ class Rows:
         return self.operand(name)
 
     def require_number(self, name: str) -> None:
-        """Refuse to compute with what is no number, in an engine other than Polars.
+        """Refuse to compute with a column that is not a number, in an engine other than Polars.
 
         Raises:
-            TypeError: It is none.
+            TypeError: It is not a number.
         """
         if not (self.are_of_polars or self.dtype(name).is_numeric()):
-            raise TypeError(f"`{name}` is {self.dtype(name)}, no number")
+            raise TypeError(f"`{name}` is {self.dtype(name)}, not a number")
 
     def text(self, name: str) -> nw.Expr:
-        """The column as text.
+        """Return the column as text.
 
         Raises:
-            TypeError: It is another type, which each engine writes in its own way.
+            TypeError: It is of another type, which each engine writes in its own way.
         """
         dtype = self.dtype(name)
         if dtype == pl.String:
@@ -200,10 +200,10 @@ class Rows:
         return nw.col(name).cast(nw.String)
 
     def bound(self, name: str, given: Any) -> Any:
-        """A value that the column is compared with, as `operand` is; JSON has no dates.
+        """Return a value to compare with `operand`; JSON has no dates.
 
         Raises:
-            TypeError: It is of another kind than the column.
+            TypeError: It is not of the column's kind.
         """
         dtype = self.dtype(name)
         if name in self._timed:
@@ -232,7 +232,7 @@ class Rows:
         return next((kinds for is_it, kinds in _KINDS if is_it(dtype)), dtype)
 
     def pattern(self, regex: str) -> str:
-        """A regular expression of Polars as the engine writes it.
+        """Translate a regular expression from Polars' language to the engine's.
 
         Raises:
             TypeError: It may mean something else there.
@@ -249,12 +249,12 @@ class Rows:
         return every(asked).sum() if self.are_of_polars else flag(*asked).sum()
 
     def collect(self, rows: nw.LazyFrame[Any]) -> pl.DataFrame:
-        """Compute a few rows, in the types of the frame."""
+        """Collect a few rows, in the types of the frame."""
         [found] = self.collect_all([rows])
         return found
 
     def collect_all(self, queries: Sequence[nw.LazyFrame[Any]]) -> list[pl.DataFrame]:
-        """Compute several, in one go where the engine can."""
+        """Collect several queries, at once if the engine can."""
         if self.are_of_polars:
             natives = [query.to_native() for query in queries]
             return pl.collect_all(natives, engine="streaming" if self.streamed else "auto")
@@ -269,12 +269,12 @@ class Rows:
 
 
 def every(conditions: Sequence[nw.Expr]) -> nw.Expr:
-    """All of the conditions; null where none is false and one is unknown."""
+    """Combine conditions by `and`; null if none is false and one is unknown."""
     return reduce(and_, conditions) if conditions else nw.lit(True)  # noqa: FBT003
 
 
 def types(rows: nw.LazyFrame[Any]) -> dict[str, pl.DataType]:
-    """The columns of rows of any engine in Polars' types, moments of other engines in UTC."""
+    """Return the columns of any engine in Polars' types, moments of other engines in UTC."""
     native = rows.to_native()
     if isinstance(native, pl.LazyFrame):
         return dict(native.collect_schema())
