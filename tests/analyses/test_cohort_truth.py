@@ -5,28 +5,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from person_courses import person_course_of
 
 import toolkit as tk
 from toolkit.sandbox.learners.oulad import Oulad
-from toolkit.sandbox.learners.records import Filters, Source
 from toolkit.sandbox.learners.simulation import Simulation
-
-TEXT = ["username", "course_id", "display_name", "letter_grade", "mode"]
-
-
-def person_course_of(source: Source) -> pl.DataFrame:
-    """The source's records, typed and joined, without HTTP in between."""
-    utc = pl.col("created", "passed_timestamp").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
-    records = (
-        pl.concat([frame.collect() for frame in source.chunks(Filters())])
-        .with_columns(pl.col(*TEXT, "percent_grade", "completion").cast(pl.String))
-        .with_columns(
-            utc,
-            pl.col("percent_grade", "completion").cast(pl.Float64),
-            letter_grade=pl.when(pl.col("letter_grade") != "").then("letter_grade"),
-        )
-    )
-    return tk.person_course(records, records, records, as_of=source.clock)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from person_courses import passed_of
 from polars.testing import assert_frame_equal
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -14,27 +15,9 @@ from toolkit.analyses.intervals import holm
 from toolkit.schemas.comparison_results import COMPARED_GROUPS, PAIRS
 
 
-def person_course(**groups: tuple[int, int]) -> pl.DataFrame:
-    """Groups by name, each so many passed of so many enrolled."""
-    rows = [
-        (name, place < passed)
-        for name, (passed, enrolled) in groups.items()
-        for place in range(enrolled)
-    ]
-    return pl.DataFrame(
-        rows, schema={"mode": pl.String, "passed": pl.Boolean}, orient="row"
-    ).with_columns(
-        in_enrollments=True,
-        completion=pl.lit(None, dtype=pl.Float64),
-        percent_grade=pl.lit(None, dtype=pl.Float64),
-    )
-
-
 def test_a_published_difference_has_its_published_interval() -> None:
     # Newcombe (1998), table II: 56/70 − 48/80, method 10: 0.0524 to 0.3339.
-    [pair] = tk.compare_groups(
-        person_course(a=(56, 70), b=(48, 80)), by="mode"
-    ).pairs.frame.to_dicts()
+    [pair] = tk.compare_groups(passed_of(a=(56, 70), b=(48, 80)), by="mode").pairs.frame.to_dicts()
     assert pair["difference"] == pytest.approx(0.2)
     assert round(pair["difference_ci_low"], 4) == 0.0524
     assert round(pair["difference_ci_high"], 4) == 0.3339
@@ -45,7 +28,7 @@ def test_pairs_agree_with_statsmodels_and_scipy() -> None:
     rng = np.random.default_rng(5)
     sizes = rng.integers(30, 300, 8)
     groups = {f"g{i}": (int(rng.integers(n // 4, 3 * n // 4)), int(n)) for i, n in enumerate(sizes)}
-    found = tk.compare_groups(person_course(**groups), by="mode")
+    found = tk.compare_groups(passed_of(**groups), by="mode")
     assert found.pairs.frame.height == 28
     for pair in found.pairs.frame.iter_rows(named=True):
         (k_a, n_a), (k_b, n_b) = groups[pair["group_a"]], groups[pair["group_b"]]
@@ -63,7 +46,7 @@ def test_pairs_agree_with_statsmodels_and_scipy() -> None:
 
 def test_all_groups_together_agree_with_scipy() -> None:
     groups = {"a": (20, 50), "b": (35, 60), "c": (10, 40)}
-    found = tk.compare_groups(person_course(**groups), by="mode")
+    found = tk.compare_groups(passed_of(**groups), by="mode")
     table = [[k, n - k] for k, n in groups.values()]
     chi = stats.chi2_contingency(table, correction=False)
     assert found.test.frame["statistic"].item() == pytest.approx(chi.statistic, abs=1e-9)
@@ -75,7 +58,7 @@ def test_all_groups_together_agree_with_scipy() -> None:
 
 
 def test_small_expected_counts_are_tested_exactly() -> None:
-    found = tk.compare_groups(person_course(a=(1, 9), b=(11, 14)), by="mode")
+    found = tk.compare_groups(passed_of(a=(1, 9), b=(11, 14)), by="mode")
     [pair] = found.pairs.frame.to_dicts()
     exact = stats.fisher_exact([[1, 8], [11, 3]]).pvalue
     assert pair["test"] == "Fisher's exact"
@@ -85,7 +68,7 @@ def test_small_expected_counts_are_tested_exactly() -> None:
 
 def test_where_nobody_or_everybody_has_it_there_is_nothing_to_test() -> None:
     for passed in (0, 30):
-        found = tk.compare_groups(person_course(a=(passed, 30), b=(passed, 30)), by="mode")
+        found = tk.compare_groups(passed_of(a=(passed, 30), b=(passed, 30)), by="mode")
         [pair] = found.pairs.frame.to_dicts()
         assert found.test.frame["p_value"].item() is None
         assert pair["p_value"] is None
@@ -95,15 +78,13 @@ def test_where_nobody_or_everybody_has_it_there_is_nothing_to_test() -> None:
 
 
 def test_a_ratio_with_nobody_has_no_interval() -> None:
-    [pair] = tk.compare_groups(
-        person_course(a=(20, 40), b=(0, 40)), by="mode"
-    ).pairs.frame.to_dicts()
+    [pair] = tk.compare_groups(passed_of(a=(20, 40), b=(0, 40)), by="mode").pairs.frame.to_dicts()
     assert (pair["ratio"], pair["ratio_ci_low"], pair["ratio_ci_high"]) == (None, None, None)
     assert pair["difference"] == 0.5
 
 
 def test_a_reference_is_compared_with_each_other_group() -> None:
-    pc = person_course(a=(20, 40), b=(10, 40), c=(30, 40))
+    pc = passed_of(a=(20, 40), b=(10, 40), c=(30, 40))
     pairs = tk.compare_groups(pc, reference="b", by="mode").pairs.frame
     assert pairs.select("group_a", "group_b").rows() == [("a", "b"), ("c", "b")]
     assert pairs["difference"].to_list() == [0.25, 0.5]
@@ -117,7 +98,7 @@ def test_holm_keeps_the_order_and_never_exceeds_one() -> None:
 
 
 def test_any_boolean_can_be_the_outcome_and_any_stage_the_denominator() -> None:
-    pc = person_course(a=(20, 40), b=(10, 40)).with_columns(
+    pc = passed_of(a=(20, 40), b=(10, 40)).with_columns(
         is_active=pl.col("passed"), completion=pl.when(pl.col("passed")).then(0.5)
     )
     active = tk.compare_groups(pc, outcome="is_active", among="enrolled", by="mode")
@@ -131,23 +112,23 @@ def test_any_boolean_can_be_the_outcome_and_any_stage_the_denominator() -> None:
 
 
 def test_tables_have_the_columns_of_their_schemas() -> None:
-    found = tk.compare_groups(person_course(a=(20, 40), b=(10, 40), c=(0, 40)), by="mode")
+    found = tk.compare_groups(passed_of(a=(20, 40), b=(10, 40), c=(0, 40)), by="mode")
     assert found.pairs.frame.schema == PAIRS.polars_schema
     assert found.groups.frame.schema == COMPARED_GROUPS.polars_schema
-    nobody = tk.compare_groups(person_course(), by="mode")
+    nobody = tk.compare_groups(passed_of(), by="mode")
     assert nobody.pairs.frame.schema == PAIRS.polars_schema
     assert nobody.pairs.frame.is_empty()
 
 
 def test_the_narrative_tells_released_figures_alone() -> None:
-    found = tk.compare_groups(person_course(a=(3, 70), b=(48, 80), c=(60, 80)), by="mode")
+    found = tk.compare_groups(passed_of(a=(3, 70), b=(48, 80), c=(60, 80)), by="mode")
     told = found.narrate()
     assert "4.3" not in told
     assert "differ" in told
 
 
 def test_what_is_shown_of_a_comparison_follows_from_the_released_groups() -> None:
-    found = tk.compare_groups(person_course(a=(23, 71), b=(48, 83), c=(61, 97)), by="mode")
+    found = tk.compare_groups(passed_of(a=(23, 71), b=(48, 83), c=(61, 97)), by="mode")
     groups = {row["group"]: row for row in found.groups.release().frame.to_dicts()}
     for pair in found.pairs.release().frame.to_dicts():
         a, b = groups[pair["group_a"]], groups[pair["group_b"]]
@@ -156,7 +137,7 @@ def test_what_is_shown_of_a_comparison_follows_from_the_released_groups() -> Non
 
 
 def test_every_engine_gives_the_same_comparison(tmp_path: Path) -> None:
-    pc = person_course(a=(56, 70), b=(48, 80), c=(2, 9))
+    pc = passed_of(a=(56, 70), b=(48, 80), c=(2, 9))
     pc.write_parquet(tmp_path / "pc.parquet")
     here = tk.compare_groups(pc, by="mode")
     assert_frame_equal(

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
+from person_courses import passed_of
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
@@ -16,15 +17,8 @@ MARGIN = 0.08
 
 
 def person_course(**groups: tuple[int, int]) -> pl.DataFrame:
-    rows = [(mode, i < k) for mode, (k, n) in groups.items() for i in range(n)]
-    nothing = pl.lit(None, pl.Float64)
-    return pl.DataFrame(rows, schema=["mode", "passed"], orient="row").with_columns(
-        in_enrollments=True,
-        completion=nothing,
-        percent_grade=nothing,
-        course_id=pl.lit("c"),
-        username=pl.int_range(pl.len()).cast(pl.String),
-    )
+    learners = pl.int_range(pl.len()).cast(pl.String)
+    return passed_of(**groups).with_columns(course_id=pl.lit("c"), username=learners)
 
 
 def test_statsmodels_intervals_reach_the_margin_at_the_p_of_equivalence() -> None:

@@ -1,6 +1,5 @@
 """Rates of learners in several courses beside R's `survey` and statsmodels; see `clustered.R`."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,33 +7,18 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from person_courses import REFERENCES, clustered, enrolled
 from scipy import stats
 from zou_donner import difference_ends
 
 import toolkit as tk
 
-FOLDER = Path(__file__).parents[1] / "references"
-
-
-def learners() -> pl.DataFrame:
-    """A person_course of learners in one to four courses; passed within 40 days or not."""
-    return course_records(
-        pl.read_csv(FOLDER / "clustered.csv").with_columns(
-            passed=(pl.col("event") == 1) & (pl.col("days") <= 40)
-        )
-    )
-
-
-def course_records(rows: pl.DataFrame) -> pl.DataFrame:
-    nothing = pl.lit(None, pl.Float64)
-    return rows.with_columns(in_enrollments=True, completion=nothing, percent_grade=nothing)
-
 
 def test_survey_gives_the_same_errors_of_rates() -> None:
-    for row in pl.read_csv(FOLDER / "clustered_rates.csv").rows(named=True):
-        ours = tk.outcomes(learners(), by=row["by"], cluster="id").frame
+    for row in pl.read_csv(REFERENCES / "clustered_rates.csv").rows(named=True):
+        ours = tk.outcomes(clustered(), by=row["by"], cluster="id").frame
         [own] = ours.filter(pl.col(row["by"]) == row["group"]).rows(named=True)
-        compared = tk.compare_groups(learners(), by=row["by"], cluster="id").groups.frame
+        compared = tk.compare_groups(clustered(), by=row["by"], cluster="id").groups.frame
         [same] = compared.filter(group=row["group"]).rows(named=True)
         assert (own["n_enrolled"], own["n_passed"]) == (row["n_learners"], row["n_reached"])
         for end in ("ci_low", "ci_high"):
@@ -43,9 +27,9 @@ def test_survey_gives_the_same_errors_of_rates() -> None:
 
 
 def test_survey_gives_the_same_correlation_of_rates() -> None:
-    rates = pl.read_csv(FOLDER / "clustered_rates.csv")
-    for row in pl.read_csv(FOLDER / "clustered_pairs.csv").rows(named=True):
-        pairs = tk.compare_groups(learners(), by=row["by"], cluster="id").pairs.frame
+    rates = pl.read_csv(REFERENCES / "clustered_rates.csv")
+    for row in pl.read_csv(REFERENCES / "clustered_pairs.csv").rows(named=True):
+        pairs = tk.compare_groups(clustered(), by=row["by"], cluster="id").pairs.frame
         [own] = pairs.filter(group_a=row["group_a"], group_b=row["group_b"]).rows(named=True)
         a, b = (
             rates.filter(by=row["by"], group=row[f"group_{x}"]).row(0, named=True) for x in "ab"
@@ -61,7 +45,7 @@ def test_survey_gives_the_same_correlation_of_rates() -> None:
 def test_statsmodels_gives_the_same_robust_score_tests(by: str) -> None:
     import statsmodels.api as sm
 
-    frame = learners().sort("id")
+    frame = clustered().sort("id")
     ours = tk.compare_groups(frame, by=by, cluster="id")
     groups = ours.groups.frame["group"].to_list()
 
@@ -115,7 +99,7 @@ ROWS = st.lists(
 
 
 def frame_of(rows: list[tuple[int, str, bool]]) -> pl.DataFrame:
-    return course_records(pl.DataFrame(rows, schema=["id", "mode", "passed"], orient="row"))
+    return enrolled(pl.DataFrame(rows, schema=["id", "mode", "passed"], orient="row"))
 
 
 @settings(max_examples=60)
@@ -153,7 +137,7 @@ def test_order_and_names_of_clusters_change_nothing(
 
 
 def test_every_record_twice_says_no_more_than_once() -> None:
-    rows = learners().filter(pl.col("id").is_first_distinct())
+    rows = clustered().filter(pl.col("id").is_first_distinct())
     once, twice = (
         tk.compare_groups(f, by="mode", cluster="id") for f in (rows, pl.concat([rows, rows]))
     )
@@ -192,7 +176,7 @@ def test_learners_in_both_groups_are_compared_within_themselves() -> None:
 
 
 def test_a_cluster_must_be_a_column_that_every_row_has() -> None:
-    rows = learners()
+    rows = clustered()
     with pytest.raises(tk.errors.SchemaError, match="some rows have no `id`"):
         tk.outcomes(
             rows.with_columns(pl.when(pl.col("id") > 1).then("id").alias("id")), cluster="id"
@@ -203,16 +187,16 @@ def test_a_cluster_must_be_a_column_that_every_row_has() -> None:
 
 def test_released_rates_of_clusters_are_wider_too() -> None:
     one, other = (
-        tk.outcomes(learners(), by="course", **options).release().frame
+        tk.outcomes(clustered(), by="course", **options).release().frame
         for options in ({}, {"cluster": "id"})
     )
     rate = "pass_rate_of_enrolled"
     assert one[rate].equals(other[rate])
     assert (other[f"{rate}_ci_high"] > one[f"{rate}_ci_high"]).all()
-    told = tk.compare_groups(learners(), by="mode", cluster="id")
+    told = tk.compare_groups(clustered(), by="mode", cluster="id")
     assert told.pairs.release().frame["difference_ci_low"].is_not_null().all()
     assert "robust score test" in told.test.narrate()
-    tiny = learners().with_columns(
+    tiny = clustered().with_columns(
         mode=pl.when(pl.col("id") < 4).then(pl.lit("rare")).otherwise("mode")
     )
     withheld = tk.compare_groups(tiny, by="mode", cluster="id").pairs.release().frame

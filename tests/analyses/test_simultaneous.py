@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from person_courses import enrolled
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 import toolkit as tk
@@ -23,13 +24,9 @@ def person_course(cells: list[tuple[int, int]], strata: int = 1) -> pl.DataFrame
         for number, (passed, missed) in enumerate(cells)
         for place in range(passed + missed)
     ]
-    nothing = pl.lit(None, pl.Float64)
-    return pl.DataFrame(rows, schema=["mode", "course_id", "passed"], orient="row").with_columns(
-        in_enrollments=True,
-        completion=nothing,
-        percent_grade=nothing,
-        username=(pl.int_range(pl.len()) * 7 % (pl.len() // 3 + 1)).cast(pl.String),
-    )
+    username = (pl.int_range(pl.len()) * 7 % (pl.len() // 3 + 1)).cast(pl.String)
+    frame = pl.DataFrame(rows, schema=["mode", "course_id", "passed"], orient="row")
+    return enrolled(frame.with_columns(username=username))
 
 
 def assert_no_contradiction(frame: pl.DataFrame, alpha: float = 0.05) -> None:

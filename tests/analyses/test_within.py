@@ -1,33 +1,20 @@
 """Groups compared within strata: beside R, and where a difference reverses."""
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
+from person_courses import REFERENCES, clustered, enrolled
 from zou_donner import difference_ends
 
 import toolkit as tk
 from toolkit.analyses.intervals import wilson
-
-FOLDER = Path(__file__).parents[1] / "references"
-
-
-def course_records(rows: pl.DataFrame) -> pl.DataFrame:
-    nothing = pl.lit(None, pl.Float64)
-    return rows.with_columns(in_enrollments=True, completion=nothing, percent_grade=nothing)
-
-
-def learners() -> pl.DataFrame:
-    rows = pl.read_csv(FOLDER / "clustered.csv")
-    return course_records(rows.with_columns(passed=(pl.col("event") == 1) & (pl.col("days") <= 40)))
 
 
 def counted(*cells: tuple[str, str, int, int]) -> pl.DataFrame:
     """Records of mode, course, passed and enrolled."""
     rows = [(mode, course, i < k) for mode, course, k, n in cells for i in range(n)]
     frame = pl.DataFrame(rows, schema=["mode", "course_id", "passed"], orient="row")
-    return course_records(frame.with_columns(username=pl.int_range(pl.len()).cast(pl.String)))
+    return enrolled(frame.with_columns(username=pl.int_range(pl.len()).cast(pl.String)))
 
 
 # Verified learners pass more often in each course, but most of them are in the hard one.
@@ -37,9 +24,9 @@ SIMPSON = counted(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("row", pl.read_csv(FOLDER / "within.csv").rows(named=True))
+@pytest.mark.parametrize("row", pl.read_csv(REFERENCES / "within.csv").rows(named=True))
 def test_r_gives_the_same_standardized_differences_and_tests(row: dict[str, object]) -> None:
-    pairs = tk.compare_groups(learners(), by=str(row["by"]), strata=str(row["strata"])).within
+    pairs = tk.compare_groups(clustered(), by=str(row["by"]), strata=str(row["strata"])).within
     assert pairs is not None
     [own] = pairs.frame.filter(group_a=row["group_a"], group_b=row["group_b"]).rows(named=True)
     a, b, error_a, error_b = (float(row[x]) for x in ("rate_a", "rate_b", "error_a", "error_b"))  # type: ignore[arg-type]
@@ -79,7 +66,7 @@ def test_a_difference_that_vanishes_within_courses_is_told() -> None:
 
 
 def test_one_stratum_gives_the_pooled_comparison() -> None:
-    frame = learners().with_columns(one=pl.lit("the same"))
+    frame = clustered().with_columns(one=pl.lit("the same"))
     found = tk.compare_groups(frame, by="mode", strata="one")
     assert found.within is not None
     for name in ("difference", "difference_ci_low", "difference_ci_high"):
@@ -117,7 +104,7 @@ def test_a_mixture_that_nobody_differs_in_leaves_an_interval_its_width() -> None
     assert 0 < row["difference_ci_low"] < 0.95
 
 
-def test_what_is_adjusted_is_released_in_two_digits_and_only_of_enough_learners() -> None:
+def test_what_is_adjusted_is_released_in_two_digits_and_only_of_enough_clustered() -> None:
     found = tk.compare_groups(SIMPSON, by="mode", strata="course_id").within
     assert found is not None
     told = found.release().frame.row(0, named=True)
@@ -160,7 +147,7 @@ def test_standardized_differences_of_learners_in_three_courses_cover() -> None:
         )
         for place, cluster in enumerate((None, "username")):
             found = tk.compare_groups(
-                course_records(rows), by="mode", strata="course_id", cluster=cluster
+                enrolled(rows), by="mode", strata="course_id", cluster=cluster
             ).within
             assert found is not None
             row = found.frame.row(0, named=True)

@@ -4,27 +4,14 @@ from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
+from person_courses import person_course_of
 
 import toolkit as tk
 from toolkit.sandbox.learners.courses import CLOCK
-from toolkit.sandbox.learners.records import Filters
 from toolkit.sandbox.learners.simulation import Simulation
 
 SEEN = datetime(2025, 4, 1)
 LANDMARK = 40.0
-
-
-def person_course_of(source: Simulation) -> pl.DataFrame:
-    records = pl.concat(
-        frame.select(
-            "username", "email", "course_id", "display_name", "mode", "is_active", "last_date",
-            pl.col("percent_grade", "completion").cast(pl.Float64),
-            pl.col("created", "passed_timestamp").dt.replace_time_zone("UTC"),
-            letter_grade=pl.when(pl.col("letter_grade") != "").then("letter_grade"),
-        )
-        for frame in (chunk.collect() for chunk in source.chunks(Filters()))
-    )  # fmt: skip
-    return tk.person_course(records, records, records, as_of=source.clock)
 
 
 @pytest.fixture(scope="module")

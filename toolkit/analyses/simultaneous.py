@@ -142,11 +142,6 @@ class Rates:
         Source:
             Newcombe (1998), Statistics in Medicine 17, 873–890, method 10; Zou and Donner (2008),
             Statistics in Medicine 27, 1693–1702, if learners are in both groups.
-
-        Examples:
-            >>> rates = Rates(*(np.array([number]) for number in (0.8, 0.6, 70, 80)))
-            >>> [float(end[0].round(4)) for end in rates.ends(quantile(np.array([0.05])))]
-            [0.0524, 0.3339]
         """
         of_a, of_b = self.clusters or (None, None)
         ends_a = _wilson(self.a, self.n_a, students_of(z, of_a))
