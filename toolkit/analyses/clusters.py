@@ -99,7 +99,7 @@ def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
         for name, (k, n) in rates.items()
         for what, text in (("effect", "Its design effect."), ("clusters", "Its clusters."))
     ]
-    return Table(table.name, table.grain, (*table.columns, *columns))
+    return replace(table, columns=(*table.columns, *columns))
 
 
 def hotellings_p(statistic: float, degrees: int, clusters: int) -> float:

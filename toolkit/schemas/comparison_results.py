@@ -10,6 +10,11 @@ import polars as pl
 from toolkit.schemas.columns import Column, Role, Table
 from toolkit.schemas.outcome_results import count, group, measure, statistic, with_interval
 
+_ABOUT = (
+    Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
+    Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+)
+
 COMPARED_GROUPS = Table(
     "compared_groups",
     "one row per group of a comparison",
@@ -18,8 +23,7 @@ COMPARED_GROUPS = Table(
         count("n_learners", "In the denominator."),
         count("n_reached", "Of them, with the outcome.", "n_learners"),
         *with_interval("rate", "n_reached of n_learners.", "n_reached", "n_learners"),
-        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
-        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+        *_ABOUT,
     ),
 )
 
@@ -36,49 +40,42 @@ COMPARISON_TEST = Table(
         statistic("p_value", "p of the test; null if nothing can be tested.", unit="p"),
         statistic("cramers_v", "Cramér's V, from 0 (no association) to 1.", unit="ratio"),
         statistic("smallest_expected", "The smallest expected count.", unit="learners"),
-        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
-        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+        *_ABOUT,
     ),
 )
 
+_GROUPS = (
+    group("group_a", pl.String, "The first group, as text."),
+    group("group_b", pl.String, "The second, or the reference."),
+)
 _PAIR = ("n_reached_a", "n_learners_a", "n_reached_b", "n_learners_b")
 
 
-def _of_pair(name: str, description: str, unit: str = "fraction") -> Column:
+def _of_pair(name: str, description: str, unit: str) -> Column:
     return statistic(name, description, *_PAIR, unit=unit)
+
+
+def _ends(
+    name: str, of: str, text: str, kind: Callable[..., Column], unit: str = "points"
+) -> list[Column]:
+    return [
+        replace(kind(f"{name}_{end}", f"{end.title()} end of {text}", *_PAIR, unit=unit), ci_of=of)
+        for end in ("low", "high")
+    ]
 
 
 def _pointwise(of: str, kind: Callable[..., Column], unit: str = "points") -> list[Column]:
     """The ends of the interval of each row by itself."""
-    return [
-        replace(
-            kind(
-                f"{of}_ci_{end}",
-                f"{end.title()} end of the interval of `{of}`, for the row by itself.",
-                *_PAIR,
-                unit=unit,
-            ),
-            ci_of=of,
-        )
-        for end in ("low", "high")
-    ]
+    return _ends(f"{of}_ci", of, f"the interval of `{of}`, for the row by itself.", kind, unit)
 
 
 def _simultaneous(kind: Callable[..., Column]) -> list[Column]:
     """The ends of the intervals of `difference` that hold for all rows together."""
-    return [
-        replace(
-            kind(
-                f"simultaneous_{end}",
-                f"{end.title()} end of the simultaneous interval of `difference`: those of "
-                "all rows hold together, and exclude 0 where `p_adjusted` is below 1 − level.",
-                *_PAIR,
-                unit="points",
-            ),
-            ci_of="difference",
-        )
-        for end in ("low", "high")
-    ]
+    text = (
+        "the simultaneous interval of `difference`: those of all rows hold together, and exclude 0 "
+        "where `p_adjusted` is below 1 − level."
+    )
+    return _ends("simultaneous", "difference", text, kind)
 
 
 _ADJUSTED = "p after Bonferroni's correction for all rows."
@@ -87,8 +84,7 @@ PAIRS = Table(
     "pairs",
     "one row per pair of groups a, b",
     (
-        group("group_a", pl.String, "The first group, as text."),
-        group("group_b", pl.String, "The second, or the reference."),
+        *_GROUPS,
         count("n_learners_a", "In the denominator of a."),
         count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
         count("n_learners_b", "In the denominator of b."),
@@ -102,8 +98,7 @@ PAIRS = Table(
         _of_pair("statistic", "Pearson's χ² without continuity correction.", "χ²"),
         _of_pair("p_value", "Two-sided p of the test.", "p"),
         _of_pair("p_adjusted", _ADJUSTED, "p"),
-        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
-        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+        *_ABOUT,
     ),
 )
 
@@ -111,8 +106,7 @@ WITHIN_STRATA = Table(
     "within_strata",
     "one row per pair of groups a, b, from the strata in which both have learners",
     (
-        group("group_a", pl.String, "The first group, as text."),
-        group("group_b", pl.String, "The second, or the reference."),
+        *_GROUPS,
         Column("n_strata", pl.Int64, "Strata in which both groups have learners."),
         count("n_learners_a", "In the denominator of a, in these strata."),
         count("n_reached_a", "Of them, with the outcome.", "n_learners_a"),
@@ -138,8 +132,7 @@ WITHIN_STRATA = Table(
             *_PAIR,
             unit="p",
         ),
-        Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
-        Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),
+        *_ABOUT,
         Column("within", pl.String, "The columns that define the strata.", Role.STATUS),
     ),
 )

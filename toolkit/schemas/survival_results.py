@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from toolkit.schemas.columns import Column, Role, Table
-from toolkit.schemas.results import RESULTS
 
 UNDATED_SHARE = 0.02
 """The largest share of a group's passers without a pass date for which its curve is shown.
@@ -112,14 +113,14 @@ def mixed(table: Table) -> Table:
     """The table with the columns to whose mixture its groups are standardized."""
     text = "The columns to whose mixture the groups are standardized."
     within = Column("within", pl.String, text, Role.STATUS)
-    return Table(table.name, table.grain, (*table.columns, within), table.key)
+    return replace(table, columns=(*table.columns, within))
 
 
 def thinned(table: Table) -> Table:
     """The table of a curve of too many times to tell it at each of them."""
     text = "How many distinct times the row stands for: its own, and those since the row before."
     n_times = Column("n_times", pl.Int64, text, Role.STATUS)
-    return Table(table.name, table.grain, (*table.columns, n_times), table.key)
+    return replace(table, columns=(*table.columns, n_times))
 
 
 SURVIVAL_SUMMARY = Table(
@@ -193,11 +194,18 @@ _DIFFERENCE_ENDS = (
     ),
     ("simultaneous_high", "Upper end of the difference's simultaneous interval."),
 )
+_DIFFERENCE_P = _statistics(
+    ("p_value", "Probability of at least this difference if there were none."),
+    ("p_adjusted", "The same, corrected for all rows by Bonferroni's method."),
+    rests_on=_BOTH,
+    unit="p",
+)
+_REFERENCE = Column("reference", pl.String, "The group compared with.", Role.GROUP)
 RMST_DIFFERENCE = Table(
     "rmst_difference",
     "one row per group other than the reference",
     (
-        Column("reference", pl.String, "The group compared with.", Role.GROUP),
+        _REFERENCE,
         _LEARNERS,
         _OTHERS,
         Column("horizon", pl.Float64, "Where the means end.", Role.GROUP, unit="days"),
@@ -213,12 +221,7 @@ RMST_DIFFERENCE = Table(
             rests_on=_BOTH,
             unit="days",
         ),
-        *_statistics(
-            ("p_value", "Probability of at least this difference if there were none."),
-            ("p_adjusted", "The same, corrected for all rows by Bonferroni's method."),
-            rests_on=_BOTH,
-            unit="p",
-        ),
+        *_DIFFERENCE_P,
         *_statistics(
             ("ratio", "Mean over reference mean."),
             ("ratio_ci_low", "Lower end of the ratio's interval, for the row by itself."),
@@ -239,7 +242,7 @@ MILESTONE_DIFFERENCE = Table(
     "milestone_difference",
     "one row per group other than the reference",
     (
-        Column("reference", pl.String, "The group compared with.", Role.GROUP),
+        _REFERENCE,
         _LEARNERS,
         _OTHERS,
         Column("at", pl.Float64, "The time.", Role.GROUP, unit="days"),
@@ -255,12 +258,7 @@ MILESTONE_DIFFERENCE = Table(
             rests_on=_BOTH,
             unit="points",
         ),
-        *_statistics(
-            ("p_value", "Probability of at least this difference if there were none."),
-            ("p_adjusted", "The same, corrected for all rows by Bonferroni's method."),
-            rests_on=_BOTH,
-            unit="p",
-        ),
+        *_DIFFERENCE_P,
         _EXCLUDED,
         _OTHERS_EXCLUDED,
     ),
@@ -339,7 +337,7 @@ EXCLUSIONS = Table(
     ),
 )
 
-for _table in (
+SURVIVAL_TABLES = (
     KAPLAN_MEIER,
     SURVIVAL_SUMMARY,
     LOGRANK,
@@ -351,5 +349,4 @@ for _table in (
     NELSON_AALEN,
     SMOOTHED_HAZARD,
     EXCLUSIONS,
-):
-    RESULTS[_table.name] = _table
+)
