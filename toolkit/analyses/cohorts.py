@@ -190,10 +190,7 @@ def completion_progress(
             "n_observed": flag(ENROLLED, last),
             "n_reached": flag(done, last),
         }
-        within = {
-            "cohort": nw.col(COHORT),
-            "period": _at_most(period, periods + 1),
-        }
+        within = {"cohort": nw.col(COHORT), "period": _at_most(period, periods + 1)}
         counted = count_by(rows, groups, counts, within=within)
         seen.append(counted.pipe(partial(_dated, cohort=cohort)))
     cells = partial(_cells_of_snapshots, groups=groups, periods=periods)

@@ -11,12 +11,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from scipy import stats
 
-from toolkit.analyses.clusters import (
-    Moments,
-    count_clusters,
-    of_clusters,
-    with_effects,
-)
+from toolkit.analyses.clusters import Moments, count_clusters, of_clusters, with_effects
 from toolkit.analyses.counting import Frame, flag, records
 from toolkit.analyses.grouping import By, Groups, count_by, groups_of
 from toolkit.analyses.intervals import LEVEL, rate
@@ -296,11 +291,7 @@ def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
     names, unnamed = counted.to_series(0).cast(pl.String), "(none)"
     while unnamed in names.to_list():
         unnamed = f"({unnamed})"  # a group of that name is not the group of nulls
-    return counted.select(
-        names.fill_null(unnamed).alias("group"),
-        "n_learners",
-        "n_reached",
-    )
+    return counted.select(names.fill_null(unnamed).alias("group"), "n_learners", "n_reached")
 
 
 def _rates(groups: pl.DataFrame, moments: Moments | None, *, level: float) -> pl.DataFrame:

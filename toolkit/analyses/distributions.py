@@ -124,10 +124,5 @@ def _slots(bins: int) -> pl.DataFrame:
         *((k, "bin", edges[k], edges[k + 1]) for k in range(bins)),
         (bins, OUT_OF_RANGE, None, None),
     ]
-    schema = {
-        "slot": pl.Int64,
-        "part": pl.String,
-        "bin_low": pl.Float64,
-        "bin_high": pl.Float64,
-    }
+    schema = {"slot": pl.Int64, "part": pl.String, "bin_low": pl.Float64, "bin_high": pl.Float64}
     return pl.DataFrame(parts, schema=schema, orient="row")

@@ -9,14 +9,7 @@ import polars as pl
 
 from toolkit.analyses.clusters import count_clusters, of_clusters, with_effects
 from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import (
-    GROUP,
-    By,
-    Groups,
-    count_by,
-    count_cells,
-    groups_of,
-)
+from toolkit.analyses.grouping import GROUP, By, Groups, count_by, count_cells, groups_of
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import (
     ACTIVE,

@@ -10,13 +10,7 @@ from scipy import stats
 
 from toolkit.analyses.clusters import Moments
 from toolkit.analyses.intervals import LEVEL, katz, ratio_of
-from toolkit.analyses.simultaneous import (
-    Rates,
-    agreeing,
-    bonferroni,
-    equivalence,
-    judged,
-)
+from toolkit.analyses.simultaneous import Rates, agreeing, bonferroni, equivalence, judged
 from toolkit.analyses.spread import students
 from toolkit.schemas.arguments import alpha_of
 

@@ -45,10 +45,7 @@ def dots(
     """
     order = [*rows["group"], *(hidden["group"] if hidden is not None else [])]
     y = alt.Y(
-        "group:N",
-        sort=order,
-        title=None,
-        axis=alt.Axis(grid=True, gridDash=[1, 3], labelPadding=8),
+        "group:N", sort=order, title=None, axis=alt.Axis(grid=True, gridDash=[1, 3], labelPadding=8)
     )
     # Finer ticks would be written alike.
     finest = 0.01 if axis.format.endswith(".0%") else alt.Undefined

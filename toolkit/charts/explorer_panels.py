@@ -121,18 +121,12 @@ def grades(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
         axis=alt.Axis(labelAngle=-45),
         scale=alt.Scale(domain=order),
     )
-    y = alt.Y(
-        "at:Q",
-        title="Share of the enrolled",
-        axis=alt.Axis(format=".0%", tickCount=5),
-    )
+    y = alt.Y("at:Q", title="Share of the enrolled", axis=alt.Axis(format=".0%", tickCount=5))
     bars = base.mark_bar().encode(
         x=x,
         y=y,
         color=alt.condition(
-            "datum.grade === 'missing' || datum.grade === 'zero'",
-            alt.value(RULE),
-            alt.value(_HERE),
+            "datum.grade === 'missing' || datum.grade === 'zero'", alt.value(RULE), alt.value(_HERE)
         ),
         tooltip=[
             alt.Tooltip("grade:N", title="grade"),

@@ -175,10 +175,7 @@ def _thinned(curves: pl.DataFrame) -> pl.DataFrame:
     return (
         curves.with_columns(_slice=(pl.col("duration") / width * slices).floor())
         .group_by(*series, "_slice", maintain_order=True)
-        .agg(
-            pl.col("n_censored").sum(),
-            pl.exclude(*series, "_slice", "n_censored").last(),
-        )
+        .agg(pl.col("n_censored").sum(), pl.exclude(*series, "_slice", "n_censored").last())
         .select(curves.columns)
     )
 

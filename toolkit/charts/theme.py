@@ -111,12 +111,7 @@ _CONFIG: dict[str, Any] = {
     "line": {"strokeWidth": 2.25},
     "point": {"size": 60, "filled": True},
     "mark": {"color": PALETTE[0]},
-    "range": {
-        "category": PALETTE,
-        "ramp": RAMP,
-        "heatmap": RAMP,
-        "ordinal": RAMP,
-    },
+    "range": {"category": PALETTE, "ramp": RAMP, "heatmap": RAMP, "ordinal": RAMP},
 }
 
 

@@ -255,10 +255,7 @@ CASES = [
     ),
     *(
         Case("check", kind, rows, _checks, is_keyed=False)
-        for kind, rows in (
-            ("clean resources", resources),
-            ("nasty resources", faulty_resources),
-        )
+        for kind, rows in (("clean resources", resources), ("nasty resources", faulty_resources))
     ),
     Case("kaplan_meier", "late durations", _rows(late_durations), _OF_DURATIONS["kaplan_meier"]),
 ]

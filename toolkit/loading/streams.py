@@ -55,11 +55,7 @@ class Stream:
     """
 
     def __init__(
-        self,
-        platform: Platform,
-        table: Table,
-        parameters: dict[str, str],
-        heed: Callable[[], None],
+        self, platform: Platform, table: Table, parameters: dict[str, str], heed: Callable[[], None]
     ) -> None:
         self._platform = platform
         self._table = table

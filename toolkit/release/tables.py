@@ -46,9 +46,7 @@ def release_table(
     )
     drawn = [
         release_counts(
-            counts[name],
-            keys_of_groups(groups, name) if keys is None else keys[name],
-            min_n=min_n,
+            counts[name], keys_of_groups(groups, name) if keys is None else keys[name], min_n=min_n
         )
         for name in named
     ]

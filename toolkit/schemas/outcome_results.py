@@ -24,8 +24,7 @@ def interval(of: str, low: str, high: str, *rests_on: str, unit: str = "fraction
     ends = ((low, "Low"), (high, "High"))
     return [
         replace(
-            statistic(name, f"{end} end of the interval of `{of}`.", *rests_on, unit=unit),
-            ci_of=of,
+            statistic(name, f"{end} end of the interval of `{of}`.", *rests_on, unit=unit), ci_of=of
         )
         for name, end in ends
     ]
@@ -45,10 +44,7 @@ def with_interval(name: str, description: str, k: str, n: str) -> tuple[Column, 
 
 
 def group(
-    name: str,
-    dtype: pl.DataType | type[pl.DataType],
-    description: str,
-    unit: str | None = None,
+    name: str, dtype: pl.DataType | type[pl.DataType], description: str, unit: str | None = None
 ) -> Column:
     """A column that says what a row is about."""
     return Column(name, dtype, description, Role.GROUP, unit=unit)
@@ -156,11 +152,7 @@ DISTRIBUTION = Table(
         count("n_enrolled", "Enrolled."),
         count("n_valued", "Enrolled with a value from 0 to 1.", "n_enrolled"),
         count("n_learners", "In this part.", "n_enrolled"),
-        count(
-            "n_up_to",
-            "With a value below bin_high, or 1 in the last bin.",
-            "n_valued",
-        ),
+        count("n_up_to", "With a value below bin_high, or 1 in the last bin.", "n_valued"),
         statistic(
             "share_of_enrolled", "In this part, of the enrolled.", "n_learners", "n_enrolled"
         ),
@@ -192,11 +184,7 @@ REPEATS = Table(
         group("course", pl.String, "org+number, or the course id if it has another form."),
         count("n_learners", "Learners enrolled in at least one run."),
         count("n_repeaters", "Of them, in two runs or more.", "n_learners"),
-        count(
-            "n_undated",
-            "Repeaters without an enrollment date.",
-            "n_repeaters",
-        ),
+        count("n_undated", "Repeaters without an enrollment date.", "n_repeaters"),
         count("n_passed_first", "Repeaters who passed in their first run.", "n_repeaters"),
         count("n_passed_later", "Repeaters who passed, but not in their first run.", "n_repeaters"),
         count("n_never_passed", "Repeaters who passed in no run.", "n_repeaters"),

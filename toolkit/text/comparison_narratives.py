@@ -93,10 +93,7 @@ def within_strata(released: Released) -> str:
         f"overall by {words.percentage_points(row['pooled_difference'])}."
         f"{words.for_all(released.frame.height)}"
     )
-    for changed, how in (
-        (turned, "reverses. It comes"),
-        (lost, f"{NO_MORE}. It may come"),
-    ):
+    for changed, how in ((turned, "reverses. It comes"), (lost, f"{NO_MORE}. It may come")):
         n = seen.filter(changed).height
         if n:
             of = "" if seen.height == 1 else f" of {n} of {plural(seen.height, 'pair')}"

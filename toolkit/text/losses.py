@@ -64,11 +64,7 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
             at_most = words.under(row["n_previous"], released.min_n or 0).strip("<%")
             percent = f"over {100 - int(at_most)}%"
         found[group] = Loss(
-            before[row["stage"]],
-            row["stage"],
-            share,
-            percent,
-            words.between(*told) if told else "",
+            before[row["stage"]], row["stage"], share, percent, words.between(*told) if told else ""
         )
     return found
 

@@ -37,7 +37,7 @@ _MAIN = {
         "pass_rate_of_enrolled",
         "pass_rate_of_active",
         "grade_median_of_active",
-    ],
+    ]
 }
 # Tables that are read with the groups beside each other.
 _BESIDE_EACH_OTHER = {"table_one": "text.table_one:side_by_side"}

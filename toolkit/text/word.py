@@ -41,11 +41,7 @@ _WIDEST_UPRIGHT = 6  # columns; of more, the page is turned
 
 
 def word(
-    released: Released,
-    path: Path,
-    *,
-    columns: list[str] | None = None,
-    rows: int = 1_000,
+    released: Released, path: Path, *, columns: list[str] | None = None, rows: int = 1_000
 ) -> Path:
     """Write the table for reading as a Word document with rules above, below and under the head.
 

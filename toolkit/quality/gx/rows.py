@@ -18,13 +18,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.counting import flag
-from toolkit.analyses.engines import (
-    OF_SPARK,
-    as_stored,
-    collected,
-    is_in_memory,
-    with_microseconds,
-)
+from toolkit.analyses.engines import OF_SPARK, as_stored, collected, is_in_memory, with_microseconds
 from toolkit.quality.gx.patterns import portable
 from toolkit.schemas import TIMESTAMP
 from toolkit.schemas.moments import in_microseconds

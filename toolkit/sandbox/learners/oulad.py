@@ -47,10 +47,7 @@ _TABLES: dict[str, _Columns] = {
         "score": pl.Float64,
     },
 }
-_OF_A_COURSE: _Columns = {
-    "code_module": pl.String,
-    "code_presentation": pl.String,
-}
+_OF_A_COURSE: _Columns = {"code_module": pl.String, "code_presentation": pl.String}
 
 
 class Oulad:

@@ -126,9 +126,7 @@ def _work(
     reach = np.where(will_pass, 1.0, talent)
     mark = np.array([c.pass_mark for c in COURSES])[course]
     percent = np.where(
-        passed,
-        np.rint(mark + (100 - mark) * surplus**0.7),
-        np.floor(gone * reach * (mark - 1)),
+        passed, np.rint(mark + (100 - mark) * surplus**0.7), np.floor(gone * reach * (mark - 1))
     )
     content = np.where(will_pass, 70 + 30 * diligence, 65 * reach)
     return percent, np.maximum(np.rint(gone * content), percent > 0)
