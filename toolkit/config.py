@@ -75,7 +75,7 @@ def clean_url(url: str) -> str:
     """Return an address without its last slash.
 
     Raises:
-        ValueError: It is none, or holds more than scheme, host, port and path. Never tells it.
+        ValueError: It is not one, or has more than scheme, host, port and path. Never quotes it.
     """
     try:
         parts = urlsplit(url)

@@ -158,7 +158,7 @@ def compare_groups(
     reached = {"passed": PASSED, "active": ACTIVE, "completed": done}.get(outcome, nw.col(outcome))
     if outcome not in _OUTCOMES and rows.collect_schema().get(outcome) != nw.Boolean:
         raise SchemaError(
-            f"outcome must be {', '.join(_OUTCOMES)} or a Boolean column; {outcome!r} is none"
+            f"outcome must be {', '.join(_OUTCOMES)} or a Boolean column, not {outcome!r}"
         )
     counts = {"n_learners": flag(whom[among]), "n_reached": flag(whom[among], reached)}
     groups = Groups((by,))

@@ -33,8 +33,8 @@ def question_of(outcome: Outcome, rows: Rows) -> MapQuestion | None:
 def key_sums(outcomes: Sequence[Outcome], frames: Mapping[str, Checked]) -> pl.DataFrame:
     """Return the sum of the keys behind each count of each outcome, one row per outcome.
 
-    Records without a key of learner and course are drawn by the frame and the number instead, so
-    that one number is shown alike in every check.
+    For records without keys, the draw depends on the frame and the number instead, so that the
+    same number is shown in every check.
     """
     sums = {name: _by_number(outcomes, name) for name in COUNTS}
     rows = {name: keyed for name, frame in frames.items() if (keyed := _keyed(frame)) is not None}

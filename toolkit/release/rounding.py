@@ -89,9 +89,9 @@ def keys_of_groups(groups: pl.DataFrame, name: str) -> pl.Series:
 
 
 def release_number(n: int) -> int | None:
-    """Withhold or round a count whose records are not known, by a draw keyed with the number.
+    """Withhold or round a count whose records are unknown, by a draw keyed with the number.
 
-    So it is shown alike wherever it stands.
+    So it is the same wherever it is shown.
     """
     counts = pl.Series([n])
     keys = keys_of_groups(pl.DataFrame({"n": counts}), "records")

@@ -21,7 +21,7 @@ class Entry:
     Attributes:
         chart: Draws a released result; None if a table says it better.
         words: Says in a sentence or two what a released result found.
-        nothing: What a table without rows says; None where the words are for it too.
+        nothing: What to say of a table without rows; None if `words` handles it.
     """
 
     chart: str | None

@@ -294,7 +294,7 @@ class Result(_Shown):
     def _then(self, view: View) -> Result:
         changed = replace(self, views=(*self.views, view))
         try:
-            changed.frame  # noqa: B018  (a wrong column is told here, not when it is shown)
+            changed.frame  # noqa: B018  (so that a wrong column fails here, not when shown)
         except pl.exceptions.PolarsError as error:
             columns = ", ".join(self.exact.columns)
             raise SchemaError(f"{self.schema.name}: {error}. It has {columns}") from error

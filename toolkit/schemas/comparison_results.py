@@ -139,7 +139,7 @@ WITHIN_STRATA = Table(
 
 
 def with_equivalence(table: Table) -> Table:
-    """The table of pairs with what is said where the smallest difference that matters is named."""
+    """Return the table of pairs with the columns of the test of equivalence."""
     kind = measure if table is WITHIN_STRATA else statistic
     rule = "that the difference is `margin` or more, to either side"
     columns = (

@@ -110,14 +110,14 @@ KAPLAN_MEIER = Table(
 
 
 def mixed(table: Table) -> Table:
-    """The table with the columns to whose mixture its groups are standardized."""
+    """Return the table of standardized groups, with the columns that define their mixture."""
     text = "The columns to whose mixture the groups are standardized."
     within = Column("within", pl.String, text, Role.STATUS)
     return replace(table, columns=(*table.columns, within))
 
 
 def thinned(table: Table) -> Table:
-    """The table of a curve of too many times to tell it at each of them."""
+    """Return the table of a curve with too many times to list each."""
     text = "How many distinct times the row stands for: its own, and those since the row before."
     n_times = Column("n_times", pl.Int64, text, Role.STATUS)
     return replace(table, columns=(*table.columns, n_times))

@@ -1,4 +1,4 @@
-"""The headline, with its rank, and the sentence for each choice of course and cohort."""
+"""A headline with its rank, and a sentence, for each choice of course and cohort."""
 
 from __future__ import annotations
 

@@ -13,15 +13,15 @@ NO_TIME = "without a known time"
 def told(
     counts: pl.Series, what: str, released: Released, beside: str = "", *, group: str = "group"
 ) -> str:
-    """Write who is left out: " Left out: about 60 without a known time."; nothing if nobody is.
+    """Write who is left out: " Left out: about 60 without a known time."; empty if nobody is.
 
-    Where all counts are withheld, whoever is left out is told by the bound.
+    If all counts are withheld, only their bound is given.
 
     Args:
         counts: One released count per group; null where it is withheld.
         what: Who they are, or why they are left out.
         released: The result they are left out of.
-        beside: What else to say of them.
+        beside: What else to say about them.
         group: What the counts are of.
     """
     n, is_exact = counts.sum(), released.min_n is None
@@ -38,7 +38,7 @@ def told(
 
 
 def why(frame: pl.DataFrame) -> str:
-    """Why learners have no place in a curve: in a standardized one their stratum may be too small.
+    """Say why learners are not in a curve; in a standardized one, their stratum may be too small.
 
     Args:
         frame: The rows of the curve, or of a comparison of curves.
@@ -49,7 +49,7 @@ def why(frame: pl.DataFrame) -> str:
 
 
 def in_groups(released: Released) -> str:
-    """Say how many have no time, where the counts of a group stand in each of its rows."""
+    """Say how many have no time, if each row of a group repeats its counts."""
     frame = released.frame
     if "n_excluded" not in frame.columns:
         return ""
@@ -58,7 +58,7 @@ def in_groups(released: Released) -> str:
 
 
 def in_pairs(released: Released, group: list[str], other: str) -> str:
-    """Say how many have no time, where a row is of two groups, and a group may be in many rows."""
+    """Say how many have no time, if rows are about two groups, and a group may be in many rows."""
     frame = released.frame
     named = pl.concat_str(
         [pl.col(name).cast(pl.String).fill_null("\0") for name in group], separator="\0"

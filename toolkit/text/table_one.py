@@ -1,4 +1,4 @@
-"""Table 1 for reading: characteristics below each other, groups beside each other; and in words."""
+"""Table 1 for reading: a row per characteristic, a column per group; and in words."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BALANCED = 0.1
 
 Row = dict[str, Any]
 _MEANING = (
-    "Standardized mean difference: how far the groups are apart, in standard deviations; of "
-    "several groups the mean over pairs."
+    "Standardized mean difference: how far the groups are apart, in standard deviations; for "
+    "several groups, the mean over pairs."
 )
 
 

@@ -58,7 +58,7 @@ def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "su
         return ""
     nobody = 1.0 if value == "survival" else 0.0
     if row[value] == nobody and released.min_n is not None:
-        return ""  # so few have that the share itself is told as a bound
+        return ""  # so few that the share itself is given as a bound
     if value == "survival":
         row |= {"ci_low": 1 - row["ci_high"], "ci_high": 1 - row["ci_low"]}
     return _percents(row, released)
@@ -84,7 +84,7 @@ def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
 def survival_summary(released: Released) -> str:
     """Say within how many days half of the learners pass, or else a quarter, or a smaller share.
 
-    Nothing is told of a time by which too few are at risk.
+    Times by which too few are at risk are not mentioned.
     """
     told = released.frame.filter(pl.col("estimate").is_not_null(), "is_well_observed")
     for statistic, whom in (("median", "Half"), ("first quartile", "A quarter")):

@@ -121,7 +121,7 @@ def kind_of_interval(released: Released) -> str:
 
 
 def in_brackets(interval: str, released: Released) -> str:
-    """Write an interval behind its estimate: " (95% interval 60–86%)"; nothing if there is none."""
+    """Write an interval after its estimate: " (95% interval 60–86%)"; empty if there is none."""
     return f" ({kind_of_interval(released)} {interval})" if interval else ""
 
 
@@ -135,7 +135,7 @@ def p_value(p: float | None) -> str:
 
 
 LATER = {"mode", "is_active", "completion", "percent_grade", "letter_grade", "passed", "last_date"}
-"""Columns that say how things stand at the last look, not at enrollment."""
+"""Columns that describe the last look, not enrollment."""
 
 
 def formed_later(names: Iterable[str]) -> str:
@@ -144,14 +144,14 @@ def formed_later(names: Iterable[str]) -> str:
     if not later:
         return ""
     return (
-        f" Groups by {' and '.join(f'`{name}`' for name in later)} are those of the last look, and "
-        "learners may have come into them later, even after passing (immortal time). If so, take "
-        "the groups as of a landmark, and only those still at risk then: `time_to_pass(entry=)`."
+        f" Groups by {' and '.join(f'`{name}`' for name in later)} are as of the last look; "
+        "learners may have joined them later, even after passing (immortal time bias). If so, take "
+        "the groups at a landmark, and only those still at risk then: `time_to_pass(entry=)`."
     )
 
 
 def for_all(comparisons: int) -> str:
-    """Say that intervals and p are those of all comparisons of a table together, if several."""
+    """Say that intervals and p are adjusted for all comparisons of a table, if several."""
     if comparisons < 2:
         return ""
     return f" Intervals and p hold for all {comparisons:,} comparisons together (Bonferroni)."
