@@ -11,7 +11,7 @@ import polars as pl
 from toolkit.quality.frames import Checked
 from toolkit.quality.gx.conditions import MapQuestion, map_question
 from toolkit.quality.gx.library import get_expectation_impl
-from toolkit.quality.gx.rows import Rows
+from toolkit.quality.gx.rows import Rows, every
 from toolkit.quality.outcome import Outcome, config_of
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
@@ -38,23 +38,35 @@ def key_sums(outcomes: Sequence[Outcome], frames: Mapping[str, Checked]) -> pl.D
     """
     sums = {name: _by_number(outcomes, name) for name in COUNTS}
     rows = {name: keyed for name, frame in frames.items() if (keyed := _keyed(frame)) is not None}
-    asked: dict[str, list[tuple[str, int, nw.LazyFrame[Any]]]] = {name: [] for name in rows}
-    for place, outcome in enumerate(outcomes):
-        if outcome.frame not in rows or outcome.n_checked is None:
-            continue
-        keyed = rows[outcome.frame]
-        question = question_of(outcome, keyed)
-        if question is not None:
-            found = {"n_checked": question.checked(keyed)}
-            if outcome.n_unexpected:
-                found["n_unexpected"] = question.failing(keyed)
-            total = nw.col(_KEY).sum()
-            asked[outcome.frame] += [(n, place, f.lazy.select(total)) for n, f in found.items()]
-    for frame, queries in asked.items():
-        collected = rows[frame].collect_all([query for _, _, query in queries])
-        for (name, place, _), sum_of_keys in zip(queries, collected, strict=True):
-            sums[name][place] = sum_of_keys.item()
+    for name, keyed in rows.items():
+        told = [(at, one) for at, one in enumerate(outcomes) if one.frame == name]
+        for (count, place), sum_of_keys in _sums(told, keyed).items():
+            sums[count][place] = sum_of_keys
     return pl.DataFrame(sums, schema=dict.fromkeys(COUNTS, pl.Int64))
+
+
+def _sums(outcomes: list[tuple[int, Outcome]], rows: Rows) -> dict[tuple[str, int], int]:
+    """Sum the keys of the records behind the counts of a frame, in one pass for most of them."""
+    conditions: dict[tuple[str, int], nw.Expr] = {}
+    apart: dict[tuple[str, int], nw.LazyFrame[Any]] = {}
+    for place, outcome in outcomes:
+        question = None if outcome.n_checked is None else question_of(outcome, rows)
+        if question is None:
+            continue
+        conditions["n_checked", place] = every([*question.domain, *question.present])
+        if outcome.n_unexpected and question.unexpected is not None:
+            conditions["n_unexpected", place] = question.unexpected
+        elif outcome.n_unexpected:
+            apart["n_unexpected", place] = question.failing(rows).lazy.select(nw.col(_KEY).sum())
+    if not conditions:
+        return {}
+    together = rows.lazy.select(
+        nw.when(condition).then(nw.col(_KEY)).otherwise(nw.lit(0)).sum().alias(f"{count} {place}")
+        for (count, place), condition in conditions.items()
+    )
+    found = zip(conditions, rows.collect(together).row(0), strict=True)
+    alone = zip(apart, (one.item() for one in rows.collect_all([*apart.values()])), strict=True)
+    return dict([*found, *alone])
 
 
 def _by_number(outcomes: Sequence[Outcome], name: str) -> list[int]:

@@ -147,30 +147,34 @@ def _written(
             on_cell=on_cell,
             withhold=identities.without,
         )
-    failures = tuple(one.failure for one in executed if one.failure is not None)
-    if failures and len(failures) == len(executed):
-        raise ReportError("\n".join(failures))
-    refuse_identities(executed, identities=identities, records=Records(study.person_course))
-    refuse_bare(executed)
-    figures = key_figures(study).release()
-    site = Site(
-        title=title,
-        caption=study.caption,
-        kind="sandbox" if study.source.startswith("sandbox") else "learners",
-        pages=[read_page(one) for one in executed],
-        is_protected=all(is_protected(one) for one in executed),
-        language=language,
-    )
-    methods = {
-        "provenance": _provenance(study, language),
-        "resources": _resources(study),
-    }
-    courses = read_courses(study, before=before, say=language)
-    with writing(part, ReportError):
-        write_site(
-            part, site, key_figures=as_tiles(figures, language), courses=courses, methods=methods
+        failures = tuple(one.failure for one in executed if one.failure is not None)
+        if failures and len(failures) == len(executed):
+            raise ReportError("\n".join(failures))
+        refuse_identities(executed, identities=identities, records=Records(study.person_course))
+        refuse_bare(executed)
+        figures = key_figures(study).release()
+        site = Site(
+            title=title,
+            caption=study.caption,
+            kind="sandbox" if study.source.startswith("sandbox") else "learners",
+            pages=[read_page(one) for one in executed],
+            is_protected=all(is_protected(one) for one in executed),
+            language=language,
         )
-    return {"caption": study.caption, "key_figures": figures, "failures": failures}
+        methods = {
+            "provenance": _provenance(study, language),
+            "resources": _resources(study),
+        }
+        courses = read_courses(study, before=before, say=language)
+        with writing(part, ReportError):
+            write_site(
+                part,
+                site,
+                key_figures=as_tiles(figures, language),
+                courses=courses,
+                methods=methods,
+            )
+        return {"caption": study.caption, "key_figures": figures, "failures": failures}
 
 
 def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
