@@ -12,7 +12,8 @@ import polars as pl
 
 from toolkit.errors import SchemaError, WireFormatError
 from toolkit.loading.columnar_json import read_columns
-from toolkit.loading.framing import LARGEST_RECORD, PIECE_SIZE, Cutter, Piece, last_border
+from toolkit.loading.framing import LARGEST_RECORD, PIECE_SIZE, Cutter, Piece
+from toolkit.loading.json_structure import last_border
 from toolkit.loading.normalize import normalize
 from toolkit.loading.records import IncompleteError, Problem, RawBatch, problem_rows, require_fields
 from toolkit.loading.strict_json import next_page, read_strictly

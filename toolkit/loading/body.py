@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from toolkit.errors import TransportError
-from toolkit.loading.answers import FailedError, link, refuse_html, require_success
 from toolkit.loading.decoding import decoded
 from toolkit.loading.network import Patience
 from toolkit.loading.redaction import Redaction
+from toolkit.loading.responses import FailedError, link, refuse_html, require_success
 from toolkit.loading.retries import LONGEST_WAIT, http_date, retry_delay
 
 _MOST_REDIRECTS = 5

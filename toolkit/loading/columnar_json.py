@@ -20,17 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from toolkit.loading.framing import (
-    SPACE,
-    Bytes,
-    Framing,
-    Ints,
-    Piece,
-    brackets,
-    escapes,
-    places,
-    quotes,
-)
+from toolkit.loading.framing import Framing, Piece
+from toolkit.loading.json_structure import SPACE, Bytes, Ints, brackets, escapes, places, quotes
 from toolkit.loading.records import DEEPEST, IncompleteError, RawBatch
 from toolkit.loading.strict_json import read_records
 from toolkit.schemas import Table

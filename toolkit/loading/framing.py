@@ -5,7 +5,7 @@ newline-delimited objects, and objects separated by commas without brackets.
 
 A piece is cut at the last shallowest place where a `}` and a `{` follow each other outside strings.
 That can be inside a record only if the record is larger than the stretch examined. The parser of
-the piece notices, and `last_border` then says where it should have been cut.
+the piece notices, and `json_structure.last_border` then says where it should have been cut.
 """
 
 from __future__ import annotations
@@ -13,30 +13,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
-import numpy.typing as npt
 
 from toolkit.errors import WireFormatError
+from toolkit.loading.json_structure import SPACE, brackets, likely_border, quotes
 from toolkit.schemas import RESOURCES
 
 PIECE_SIZE = 1 << 20  # smaller pieces cost more calls, larger ones only more memory
 _FIRST_SIZE = PIECE_SIZE >> 3  # then each is twice as large, so that the first few come early
 LARGEST_RECORD = 16 << 20
 BOM = b"\xef\xbb\xbf"
-SPACE = b" \t\n\r"
 
 _SHOWN = 60  # characters before a wrong byte
 _TOKEN = re.compile(
     rb'"(?P<name>(?:[^"\\]|\\.)*+)(?:"(?P<colon>\s*:)?)?|[^\s\[\]{},:"]++', re.DOTALL
 )
 _NAMES = {name.encode() for table in RESOURCES.values() for name in table.names}
-_STRETCH = 64 << 10  # bytes at the end of a piece in which a border is sought first
-
-Ints = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
 
 
 class Framing(Enum):
@@ -161,7 +157,7 @@ class Cutter:
         buffer = b"".join(self._arrived)
         if self._next is None:
             buffer = self._begin(buffer, ended=len(buffer) > LARGEST_RECORD)
-        cut = _likely_border(buffer) if self._next is not None else 0
+        cut = likely_border(buffer) if self._next is not None else 0
         if not cut and len(buffer) > LARGEST_RECORD:
             cut = len(buffer)  # no record is that large: the parser says so
         if cut:
@@ -199,114 +195,6 @@ class Cutter:
         return rest.data
 
 
-def places(characters: Bytes, wanted: bytes) -> Ints:
-    """Find any of these bytes."""
-    here = characters == wanted[0]
-    for byte in wanted[1:]:
-        here |= characters == byte
-    return np.flatnonzero(here)
-
-
-def escapes(characters: Bytes) -> Ints:
-    """Find where escapes begin: at backslashes that are not themselves escaped."""
-    slashes = places(characters, b"\\")
-    numbers = np.arange(len(slashes))
-    begins = np.diff(slashes, prepend=-2) > 1
-    in_run = numbers - np.maximum.accumulate(np.where(begins, numbers, 0))
-    found: Ints = slashes[in_run % 2 == 0]
-    return found
-
-
-def quotes(characters: Bytes, escaped: Ints | None = None) -> Ints:
-    """Find where strings begin and end.
-
-    Args:
-        characters: A text that begins outside a string, or inside one but not in an escape.
-        escaped: Where its escapes begin, if known.
-    """
-    escaped = escapes(characters) if escaped is None else escaped
-    found = places(characters, b'"')
-    if len(escaped):
-        behind = escaped[escaped < len(characters) - 1] + 1
-        found = np.delete(found, np.searchsorted(found, behind[characters[behind] == ord('"')]))
-    return found
-
-
-def last_border(data: bytes) -> int:
-    """Find where the last record begins if a whole one precedes it, else return 0.
-
-    Args:
-        data: Begins at a record.
-    """
-    characters = np.frombuffer(data, np.uint8)
-    at, depth, is_border = brackets(characters, quotes(characters))
-    ended = np.append(depth < 0, True).argmax()  # at the `]` after the records
-    found = np.flatnonzero(is_border[:ended] & (depth[:ended] == 0))
-    return int(at[found[-1] + 1]) if len(found) else 0
-
-
-def too_deep(data: bytes, most: int) -> int | None:
-    """Find the first bracket nested in more than this many others, if there is one."""
-    characters = np.frombuffer(data, np.uint8)
-    at, depth, _ = brackets(characters, quotes(characters))
-    deep = np.flatnonzero(depth > most)
-    return int(at[deep[0]]) if len(deep) else None
-
-
-def _likely_border(buffer: bytes) -> int:
-    """Find the last shallowest place where a record may begin, else return 0."""
-    characters = np.frombuffer(buffer, np.uint8)
-    stretch = _STRETCH
-    while True:
-        start = max(0, len(buffer) - stretch)
-        if start and buffer[start - 1] == ord("\\"):
-            start = len(buffer[:start].rstrip(b"\\"))
-        inside = _ends_inside(characters[:start])
-        at, depth, is_border = brackets(
-            characters[start:], quotes(characters[start:]), inside=inside
-        )
-        found = np.flatnonzero(is_border)
-        if len(found):
-            shallow = found[depth[found] == depth[found].min()]
-            return start + int(at[shallow[-1] + 1])
-        if start == 0:
-            return 0
-        stretch *= 8
-
-
-def _ends_inside(characters: Bytes) -> bool:
-    """Whether a text that begins outside strings ends inside one."""
-    count = int(np.count_nonzero(characters == ord('"')))
-    escaped = escapes(characters)
-    if len(escaped):
-        behind = characters[escaped[escaped < len(characters) - 1] + 1]
-        count -= int(np.count_nonzero(behind == ord('"')))
-    return count % 2 == 1
-
-
-def brackets(
-    characters: Bytes, strings: Ints, *, inside: bool = False
-) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
-    """Find the brackets outside strings.
-
-    Args:
-        characters: A text.
-        strings: Where its strings begin and end.
-        inside: Whether the text begins inside one.
-
-    Returns:
-        Where they are, how many are open after each, and which are a `}` before a `{`.
-    """
-    at = places(characters, b"{}[]")
-    if len(at):
-        at = at[(np.searchsorted(strings, at) + inside) % 2 == 0]
-    kind = characters[at]
-    depth = np.cumsum(np.where(kind | 0x20 == ord("{"), 1, -1))
-    is_border = np.zeros(len(at), np.bool_)
-    is_border[:-1] = (kind[:-1] == ord("}")) & (kind[1:] == ord("{"))
-    return at, depth, is_border
-
-
 def _framing(body: bytes, *, ended: bool) -> tuple[Framing | None, int]:
     """Return the framing and where the records begin; None until the bytes decide it.
 
@@ -338,19 +226,12 @@ def _framing_of_object(body: bytes, start: int, *, ended: bool) -> tuple[Framing
     for place in (lists + start).tolist():
         last = (strings[: np.searchsorted(strings, place - start)][-2:] + start).tolist()
         if len(last) == 2 and body[last[1] + 1 : place].strip(SPACE) == b":":
-            name = _string(body[last[0] : last[1] + 1])
-            if name == "results":
-                return Framing.ENVELOPE, place + 1
+            with suppress(ValueError):
+                if json.loads(body[last[0] : last[1] + 1]) == "results":
+                    return Framing.ENVELOPE, place + 1
     if closed == len(at):
         return (Framing.LINES if ended else None), start
     behind = body[start + at[closed] + 1 :].lstrip(SPACE)[:1]
     if not behind and not ended:
         return None, start
     return (Framing.COMMAS if behind == b"," else Framing.LINES), start
-
-
-def _string(quoted: bytes) -> str | None:
-    try:
-        return str(json.loads(quoted))
-    except ValueError:
-        return None

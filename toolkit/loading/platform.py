@@ -12,11 +12,11 @@ import httpx
 
 from toolkit.config import Settings
 from toolkit.errors import ConfigurationError
-from toolkit.loading.answers import link
 from toolkit.loading.body import Body
 from toolkit.loading.decoding import ACCEPTED
 from toolkit.loading.network import Patience
 from toolkit.loading.redaction import Redaction
+from toolkit.loading.responses import link
 from toolkit.loading.transport import Transport
 
 API_PATH = "/api/so2/v1/"

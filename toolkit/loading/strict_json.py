@@ -15,7 +15,8 @@ from typing import NamedTuple, NoReturn
 import polars as pl
 
 from toolkit.errors import WireFormatError
-from toolkit.loading.framing import BOM, Framing, Piece, too_deep
+from toolkit.loading.framing import BOM, Framing, Piece
+from toolkit.loading.json_structure import SPACE, too_deep
 from toolkit.loading.records import (
     DEEPEST,
     NESTED,
@@ -99,7 +100,7 @@ def next_page(end: Piece) -> str | None:
             records, or its `next` is not an address.
     """
     if end.framing is not Framing.ENVELOPE:
-        space = len(end.data[1:]) - len(end.data[1:].lstrip(b" \t\n\r"))
+        space = len(end.data[1:]) - len(end.data[1:].lstrip(SPACE))
         if 1 + space < len(end.data):
             raise end.error("something follows the end of the array", 1 + space)
         return None

@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from toolkit.errors import ConfigurationError
-from toolkit.sandbox.faults import answers, bodies
+from toolkit.sandbox.faults import bodies, responses
 from toolkit.sandbox.http.framing import FRAMINGS, Framing
 from toolkit.sandbox.http.middleware import Fault
 
@@ -62,18 +62,18 @@ FAULTS: dict[str, Callable[..., Fault]] = {
     "wrong-content-length": bodies.wrong_content_length,
     "corrupt-gzip": bodies.corrupt_gzip,
     "truncated-gzip": bodies.truncated_gzip,
-    "gzip-bomb": answers.gzip_bomb,
+    "gzip-bomb": responses.gzip_bomb,
     "invalid-utf8": bodies.invalid_utf8,
-    "rate-limit": answers.rate_limit,
-    "rate-limit-date": answers.rate_limit_date,
-    "rate-limit-zero": answers.rate_limit_zero,
-    "rate-limit-past": answers.rate_limit_past,
-    "rate-limit-absurd": answers.rate_limit_absurd,
-    "rate-limit-silent": answers.rate_limit_silent,
-    "server-error": answers.server_error,
-    "login-page": answers.login_page,
-    "redirect-away": answers.redirect_away,
-    "redirect-within": answers.redirect_within,
+    "rate-limit": responses.rate_limit,
+    "rate-limit-date": responses.rate_limit_date,
+    "rate-limit-zero": responses.rate_limit_zero,
+    "rate-limit-past": responses.rate_limit_past,
+    "rate-limit-absurd": responses.rate_limit_absurd,
+    "rate-limit-silent": responses.rate_limit_silent,
+    "server-error": responses.server_error,
+    "login-page": responses.login_page,
+    "redirect-away": responses.redirect_away,
+    "redirect-within": responses.redirect_within,
 }
 
 
