@@ -23,8 +23,9 @@ import polars as pl
 import pytest
 
 import toolkit as tk
+from toolkit.engines.cases import CASES, Case, Put, difference
 from toolkit.engines.known_rows import AS_OF, faulty_resources
-from toolkit.engines.verification import CASES, Case, Put, difference, placing
+from toolkit.engines.verification import placing
 
 # Tests leave a Java machine before its best compiler has paid; this halves their processor time.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")

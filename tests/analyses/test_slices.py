@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.analyses.counting import lazily
 from toolkit.analyses.engines import number_of_rows
-from toolkit.engines.verification import CASES, Case, difference
+from toolkit.engines.cases import CASES, Case, difference
 
 ROWS = pl.DataFrame({"course": ["a", None, "a", "B C"], "n": [1, 2, 3, 4]})
 

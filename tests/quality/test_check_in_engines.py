@@ -16,8 +16,9 @@ from great_expectations import expectations as gxe
 from great_expectations.expectations.row_conditions import Column
 
 import toolkit as tk
+from toolkit.engines.cases import Put
 from toolkit.engines.known_rows import AS_OF, COURSES, faulty_resources, resources
-from toolkit.engines.verification import Put, placing
+from toolkit.engines.verification import placing
 from toolkit.quality.gx.patterns import portable
 
 STARTS = {COURSES[0]: "2025-10-01", COURSES[1]: "2024-02-01"}
