@@ -51,7 +51,8 @@ def cumulative_incidence(
         *_KEPT, "n_censored", series="end", value=value, low="ci_low", high="ci_high"
     )
     together = len(groups) <= 1
-    plot = (Plot if together else Plot.small)(
+    plot = Plot(
+        is_small=not together,
         names=rows["end"].unique().sort().to_list(),
         end=end_of(rows, value),
         known=known_times(rows, released.min_n),
@@ -151,7 +152,8 @@ def _hazards(
         low="ci_low",
         high="ci_high",
     )
-    plot = (Plot if together else Plot.small)(
+    plot = Plot(
+        is_small=not together,
         names=groups if together else [""],
         end=end_of(rows, value),
         known=known_times(rows, released.min_n),

@@ -74,7 +74,8 @@ def kaplan_meier(
     marks = medians.filter(~pl.col("is_late")).select(
         "panel", "duration", value=height, series=series
     )
-    plot = (Plot if together else Plot.small)(
+    plot = Plot(
+        is_small=not together,
         names=groups if together else [""],
         end=end_of(rows, "survival"),
         known=known_times(rows, released.min_n),

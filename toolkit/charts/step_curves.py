@@ -32,8 +32,6 @@ class Plot:
         time: The title of the time axis.
         y_title: The title of the other axis.
         top: The upper end of the other axis; None for a share, which goes to 100 %.
-        width: Pixels.
-        height: Pixels, of the curves.
         is_small: Whether it is one of many panels, without room for the title of the time axis or
             for labels at the ends of curves, so that a legend names them.
         interpolate: How the curves run between two times.
@@ -45,18 +43,21 @@ class Plot:
     time: str
     y_title: str
     top: float | None = None
-    width: int = 560
-    height: int = 300
     is_small: bool = False
     interpolate: Literal["step-after", "monotone"] = "step-after"
     decimal: bool = False
     known: frozenset[float] = frozenset()
     breaks: tuple[float, ...] = ()
 
-    @classmethod
-    def small(cls, **shared: Any) -> Plot:
-        """One of many panels."""
-        return cls(**shared, width=230, height=130, is_small=True)
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return 230 if self.is_small else 560
+
+    @property
+    def height(self) -> int:
+        """Pixels, of the curves."""
+        return 130 if self.is_small else 300
 
     @property
     def ticks(self) -> list[float]:
