@@ -228,6 +228,8 @@ def gray_test(
     def scores_of(chosen: pl.Series) -> Scores:
         if chosen.all():
             return scores
+        if not chosen.any():
+            return Scores(observed[:0], observed[:0], scores.covariance[:0, :0])
         own = _compared(ranges, per_group.filter(chosen), columns, within)
         score, covariance, _ = grays_score(ranges, own)
         events = observed[chosen.to_numpy()]
