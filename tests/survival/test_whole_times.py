@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 import toolkit as tk
 from toolkit.analyses import counting
 from toolkit.analyses.grouping import Groups
+from toolkit.errors import SchemaError
 from toolkit.survival import ranges
 from toolkit.survival.event_table import event_ranges
 
@@ -68,6 +69,16 @@ def test_whatever_time_an_excluded_learner_has_does_not_matter(
     assert found.group_by("course_id").agg(pl.col("n_excluded").first())["n_excluded"].sum() == 40
     right = tk.survival.kaplan_meier(ROWS, by="course_id").frame
     assert_frame_equal(found.drop("n_excluded"), right.drop("n_excluded"))
+
+
+@pytest.mark.parametrize("column", ["duration", "entry"])
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), -1.0])
+def test_one_time_that_is_no_number_is_refused(column: str, time: float, put: Put) -> None:
+    rows = ROWS.with_columns(entry=pl.lit(0.0), duration=pl.col("duration") + 1)
+    is_third = pl.int_range(pl.len()) == 2
+    wrong = rows.with_columns(pl.when(is_third).then(time).otherwise(column).alias(column))
+    with pytest.raises(SchemaError, match=r"rows: 1 have an? .* no number"):
+        tk.survival.kaplan_meier(put(wrong))
 
 
 @pytest.mark.parametrize("unit", [0.5, 2.0**60, 1e300], ids=["halves", "past 2^53", "huge"])

@@ -250,10 +250,11 @@ def clustered_rows(
 
 def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
     """Count the learners, the excluded and what is wrong, by group and in its order."""
-    event, entry, time = nw.col("event"), nw.col("entry"), nw.col("duration").cast(nw.Float64)
+    event = nw.col("event")
+    time, entry = (nw.col(name).cast(nw.Float64) for name in ("duration", "entry"))
     included = included_only(columns)
-    is_time = flag(~time.is_nan(), time >= 0, time < math.inf)
-    is_whole = [_is_whole(time)]
+    is_time = flag(time.is_finite(), time >= 0)
+    is_whole = [_is_whole(time, included)]
     counts = {
         "n_learners": flag(~event.is_null(), *included),
         "n_timeless": flag(time.is_null(), *included),
@@ -266,13 +267,13 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
         counts["n_excluded"] = flag(~nw.col("excluded").is_null())
         counts["n_undated"] = flag(nw.col("excluded") == UNDATED)
     if "entry" in columns:
-        known = (entry >= 0) & (entry < math.inf)
-        late = (entry > 0) & (entry >= nw.col("duration"))
+        known = entry.is_finite() & (entry >= 0)
+        late = (entry > 0) & (entry >= time)
         counts["n_no_entry"] = flag(flag(known) == 0, *included)  # null is no condition
         counts["n_late"] = flag(known, late, *included)
-        is_whole.append(_is_whole(entry.cast(nw.Float64)))
+        is_whole.append(_is_whole(entry, included))
         at_start = [*included, entry <= 0]
-    counts["n_whole"] = flag(*is_whole, *included)
+    counts["n_whole"] = flag(*is_whole)
     if at_start:
         counts["n_start"] = flag(*at_start)
     if KEY in columns:
@@ -294,10 +295,10 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
     return found.filter(pl.col("n") > 0).with_columns(**absent)
 
 
-def _is_whole(time: nw.Expr) -> nw.Expr:
-    """Whether a time is a whole number, and not so large that all are."""
-    known = nw.when(~time.is_nan(), time >= 0, time < 2**53).then(time)
-    return known == known.floor()
+def _is_whole(time: nw.Expr, included: list[nw.Expr]) -> nw.Expr:
+    """Whether a counted time is a whole number, and not so large that all are."""
+    known = nw.when(*included, time.is_finite(), time >= 0, time < 2**53).then(time)
+    return known == known.floor()  # which some engines make an integer
 
 
 def _leaving(
