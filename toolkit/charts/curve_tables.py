@@ -71,9 +71,9 @@ def basis(
     released: Released,
     rows: pl.DataFrame,
     hidden: list[str],
-    exclusions: Released | None,
     source: str | None,
     *notes: str,
+    exclusions: Released | None = None,
 ) -> str:
     """Say how many learners the curves rest on, how many are left out, and the source."""
     first = rows.group_by("panel", maintain_order=True).first()

@@ -66,7 +66,7 @@ def cumulative_incidence(
     return finish(
         draw(plot, lines, _NO_POINTS, numbers),
         title=title or finding,
-        subtitle=basis(plot, released, rows, hidden, None, source),
+        subtitle=basis(plot, released, rows, hidden, source),
         description=f"Cumulative incidence of each end, with numbers at risk. {finding}.",
     )
 
@@ -170,7 +170,7 @@ def _hazards(
     return finish(
         draw(plot, lines, _NO_POINTS, numbers),
         title=title or finding,
-        subtitle=basis(plot, released, rows, hidden, None, source, *notes),
+        subtitle=basis(plot, released, rows, hidden, source, *notes),
         description=f"{what} of passing, with numbers at risk. {finding}.",
     )
 

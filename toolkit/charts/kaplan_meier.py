@@ -96,7 +96,7 @@ def kaplan_meier(
     return finish(
         draw(plot, lines, marks, numbers),
         title=title or finding,
-        subtitle=basis(plot, released, rows, hidden, reasons, source, *notes),
+        subtitle=basis(plot, released, rows, hidden, source, *notes, exclusions=reasons),
         description=f"Kaplan–Meier curves of the share that has {plot.y_title}, with number at "
         f"risk. {finding}.",
     )
