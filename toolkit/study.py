@@ -22,7 +22,8 @@ from toolkit.analyses.person_course import person_course
 from toolkit.analyses.user import result
 from toolkit.config import settings
 from toolkit.errors import ArgumentError, SchemaError, writing
-from toolkit.loading.load import Many, Source, about, fetch, several, unmatched
+from toolkit.loading.load import Many, Source, about, fetch, several
+from toolkit.loading.problems import unmatched
 from toolkit.release.keys import PseudonymKey, pseudonym_key, release_secret
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result

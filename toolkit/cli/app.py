@@ -15,6 +15,7 @@ import typer
 from toolkit.cli.check_command import check_command
 from toolkit.cli.demo_command import demo_command
 from toolkit.cli.lab_command import lab_command
+from toolkit.cli.messages import complain, tell_warnings
 from toolkit.cli.report_command import report_command
 from toolkit.cli.sandbox_command import sandbox_command
 from toolkit.cli.snapshot_commands import (
@@ -24,7 +25,6 @@ from toolkit.cli.snapshot_commands import (
     reidentify_command,
     snapshots_command,
 )
-from toolkit.cli.telling import complain, tell_warnings
 from toolkit.errors import ToolkitError
 
 app = typer.Typer(

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import toolkit as tk
-from toolkit.cli.telling import complain
+from toolkit.cli.messages import complain
 from toolkit.config import settings
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import toolkit as tk
-from toolkit.cli.telling import complain
+from toolkit.cli.messages import complain
 from toolkit.reports.key_figures import as_tiles
 from toolkit.text.naming import clean
 

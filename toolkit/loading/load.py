@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -13,14 +12,14 @@ from itertools import product
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
 import polars as pl
 
 from toolkit.errors import ArgumentError
 from toolkit.loading.batches import Batch, BatchReader
 from toolkit.loading.body import BodyChangedError
 from toolkit.loading.platform import Platform
-from toolkit.loading.records import Problem, problem_rows
+from toolkit.loading.problems import repeated, unmatched, warn_of_problems
+from toolkit.loading.records import problem_rows
 from toolkit.loading.streams import Provenance, digest_of, open_stream
 from toolkit.loading.threads import side_by_side
 from toolkit.schemas import ENROLLMENTS, PROBLEMS, RESOURCES, Table
@@ -28,9 +27,7 @@ from toolkit.schemas import ENROLLMENTS, PROBLEMS, RESOURCES, Table
 _AT_ONCE = 4
 _MOST_CHANGES = 3  # bodies that changed while they were downloaded
 _READ_SIZE = 1 << 20
-_HASHED_AT_ONCE = 50_000
 _FEW = 10
-_LONGEST_NAME = 60  # characters of a field's name that a warning shows
 
 Many = str | Iterable[str] | None
 ResourceName = Literal["grades", "enrollments", "completion"]
@@ -130,10 +127,12 @@ def fetch(
     if isinstance(source, Platform):
         queries = list(product(courses or (None,), learners or (None,)))
         loads = side_by_side(partial(_load_one, source, table, days), queries, at_once=_AT_ONCE)
-        load = _with_repeated_keys(table, loads[0] if len(loads) == 1 else _together(loads))
+        load = loads[0] if len(loads) == 1 else _together(loads)
+        load = _with_problems(load, repeated(table, load.frame))
     else:
         load = _of_saved(source.saved(table.name), courses, learners, days)
-    return _with_unmatched(load, {"course_id": courses, "username": learners})
+    asked = {"course_id": courses, "username": learners}
+    return _with_problems(load, unmatched(table.name, load.frame.lazy(), asked))
 
 
 def load_grades(source: Source, *, course_id: Many = None, username: Many = None) -> pl.DataFrame:
@@ -187,22 +186,6 @@ def _frame(load: Load) -> pl.DataFrame:
     resource = load.provenance.resource
     warn_of_problems(load.problems, f'tk.fetch(…, "{resource}").problems lists them')
     return load.frame
-
-
-def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:
-    """Issue one warning for all problems, if there are any."""
-    if not problems.is_empty():
-        first = problems.row(0, named=True)
-        warnings.warn(
-            f"{first['resource']}: {problems.height:,} problems, the first in "
-            f"`{_shown(first['column'])}`: {first['reason']}. {advice}.",
-            stacklevel=4,
-        )
-
-
-def _shown(name: str) -> str:
-    """Make the name of a field, which may be anything, fit for a line on a terminal."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in name[:_LONGEST_NAME])
 
 
 def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
@@ -307,52 +290,8 @@ def _together(loads: list[Load]) -> Load:
     return Load(frame, pl.concat(problems), provenance)
 
 
-def _with_repeated_keys(table: Table, load: Load) -> Load:
-    """Add a problem for each record whose learner and course occurred before."""
-    keys = load.frame.select(table.key)
-    hashes = [_hashes(part).to_numpy() for part in keys.iter_slices(_HASHED_AT_ONCE)]
-    sorted_hashes = np.sort(np.concatenate([np.empty(0, np.uint64), *hashes]))  # small beside keys
-    if np.all(sorted_hashes[1:] != sorted_hashes[:-1]):
-        return load
-    repeated = repeated_keys(table, keys.with_row_index("record"))
-    return replace(load, problems=load.problems.vstack(repeated))
-
-
-def repeated_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
-    """Return a problem for each key that occurred before.
-
-    Args:
-        table: The resource.
-        keys: `record`, the record's number, and the columns of the resource's key.
-    """
-    return keys.filter(~pl.struct(table.key).is_first_distinct()).select(
-        resource=pl.lit(table.name),
-        record=pl.col("record").cast(pl.Int64),
-        column=pl.lit("course_id"),
-        raw=pl.col("course_id"),
-        reason=pl.lit("an earlier record has the same learner and course; both kept"),
-    )
-
-
-def _with_unmatched(load: Load, filters: Mapping[str, list[str] | None]) -> Load:
-    """Add a problem for each value asked for that no record has."""
-    more = unmatched(load.provenance.resource, load.frame.lazy(), filters)
-    return replace(load, problems=load.problems.vstack(more)) if more.height else load
-
-
-def unmatched(
-    resource: str, rows: pl.LazyFrame, filters: Mapping[str, list[str] | None]
-) -> pl.DataFrame:
-    """Return a problem for each value asked for that no record has."""
-    told: list[Problem] = []
-    for name, asked in filters.items():
-        found = set(rows.select(pl.col(name).unique()).collect()[name]) if asked else set()
-        told += [
-            (None, name, value, "no record has the value asked for")
-            for value in asked or ()
-            if value not in found
-        ]
-    return problem_rows(resource, told)
+def _with_problems(load: Load, more: pl.DataFrame) -> Load:
+    return replace(load, problems=load.problems.vstack(more))
 
 
 def about(count: int) -> str:
@@ -360,11 +299,6 @@ def about(count: int) -> str:
     if count == 0:
         return "no"
     return f"about {5 * round(count / 5):,}" if count >= _FEW else f"fewer than {_FEW}"
-
-
-def _hashes(keys: pl.DataFrame) -> pl.Series:
-    first, second = keys.get_columns()
-    return first.hash(seed=1) ^ second.hash(seed=2)
 
 
 def _of_saved(

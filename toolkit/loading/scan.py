@@ -13,8 +13,9 @@ from itertools import product
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.loading.load import ResourceName, Source, table_of, warn_of_problems
+from toolkit.loading.load import ResourceName, Source, table_of
 from toolkit.loading.platform import Platform
+from toolkit.loading.problems import warn_of_problems
 from toolkit.loading.streams import Stream, open_stream
 from toolkit.schemas import ENROLLMENTS, PROBLEMS, Table
 

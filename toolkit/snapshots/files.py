@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.loading.load import repeated_keys
+from toolkit.loading.problems import repeated_keys
 from toolkit.schemas import PROBLEMS, Table
 from toolkit.snapshots.manifest import File, Times
 from toolkit.snapshots.sorting import SortedRows
