@@ -210,7 +210,7 @@ class Study(AnyStudy[pl.DataFrame]):
             ...     study = tk.Study.scan(folder)
             ...     tk.outcomes(study).frame["n_enrolled"].item()
             <snapshot of ...>
-            111
+            99
         """
         return scan_study(source, course_id=course_id, joins=settings().joins)
 
