@@ -44,21 +44,21 @@ REGISTRY: dict[str, Entry] = {
     "comparison_test": Entry(None, "text.comparison_narratives:comparison_test"),
     "match_counts": Entry(None, "text.narratives:match_counts"),
     "change_counts": Entry(None, "text.narratives:change_counts", "No record has changed."),
-    "exclusions": Entry(None, "text.time_narratives:exclusions", None),
-    "kaplan_meier": Entry("charts.kaplan_meier:kaplan_meier", "text.time_narratives:kaplan_meier"),
-    "survival_summary": Entry(None, "text.time_narratives:survival_summary"),
-    "logrank": Entry(None, "text.time_narratives:logrank"),
-    "logrank_pairs": Entry(None, "text.time_narratives:logrank_pairs"),
-    "rmst_difference": Entry("charts.differences:rmst", "text.time_narratives:rmst_difference"),
+    "exclusions": Entry(None, "text.curve_narratives:exclusions", None),
+    "kaplan_meier": Entry("charts.kaplan_meier:kaplan_meier", "text.curve_narratives:kaplan_meier"),
+    "survival_summary": Entry(None, "text.curve_narratives:survival_summary"),
+    "logrank": Entry(None, "text.curve_differences:logrank"),
+    "logrank_pairs": Entry(None, "text.curve_differences:logrank_pairs"),
+    "rmst_difference": Entry("charts.differences:rmst", "text.curve_differences:rmst_difference"),
     "milestone_difference": Entry(
-        "charts.differences:milestones", "text.time_narratives:milestone_difference"
+        "charts.differences:milestones", "text.curve_differences:milestone_difference"
     ),
     "cumulative_incidence": Entry(
-        "charts.incidence:cumulative_incidence", "text.time_narratives:cumulative_incidence"
+        "charts.incidence:cumulative_incidence", "text.curve_narratives:cumulative_incidence"
     ),
-    "gray_test": Entry(None, "text.time_narratives:gray_test"),
-    "nelson_aalen": Entry("charts.incidence:nelson_aalen", "text.time_narratives:nelson_aalen"),
-    "smoothed_hazard": Entry("charts.incidence:smoothed_hazard", "text.time_narratives:hazard"),
+    "gray_test": Entry(None, "text.curve_differences:gray_test"),
+    "nelson_aalen": Entry("charts.incidence:nelson_aalen", "text.curve_narratives:nelson_aalen"),
+    "smoothed_hazard": Entry("charts.incidence:smoothed_hazard", "text.curve_narratives:hazard"),
     "key_figures": Entry(None, "reports.key_figures:in_words"),
     "sensitivity": Entry("charts.sensitivity:sensitivity", "text.sensitivity:in_words"),
     "table_one": Entry(None, "text.table_one:in_words"),

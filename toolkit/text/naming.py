@@ -6,7 +6,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -93,7 +93,12 @@ def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:
 def _label(values: dict[str, Any]) -> str:
     if values.pop("is_total", False):
         return "all groups"
-    return " · ".join(name(value, column) for column, value in values.items())
+    return group_name(values, values)
+
+
+def group_name(row: Mapping[str, object], by: Iterable[str]) -> str:
+    """Name the group of a row by its values in these columns."""
+    return " · ".join(name(row[column], column) for column in by)
 
 
 def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:

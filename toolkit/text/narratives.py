@@ -35,7 +35,7 @@ def outcomes(released: Released) -> str:
 def _one_outcome(row: Row, released: Released) -> str:
     n, min_n = row["n_enrolled"], released.min_n
     by = [name for name in released.by if name != "is_total"]
-    where = " · ".join(naming.name(row[name], name) for name in by)
+    where = naming.group_name(row, by)
     if n is None:
         return f"{where}: {words.NOTHING}." if where else TOO_FEW
     rate = "pass_rate_of_enrolled"

@@ -1,4 +1,4 @@
-"""Narratives of the time to pass. Nothing here computes a statistic."""
+"""Narratives of curves of the time to pass. Nothing here computes a statistic."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import polars as pl
 from toolkit.release.tables import SHOWN
 from toolkit.results.result import Released
 from toolkit.text import curves, naming, words
-from toolkit.text.comparison_narratives import NO_MORE, ONLY_CHANCE, degrees, verdict
-from toolkit.text.left_out import in_groups, in_pairs
+from toolkit.text.left_out import in_groups
 from toolkit.text.narratives import TOO_FEW
 from toolkit.text.words import hidden, listed, percent, plural, told_count
 
 Row = dict[str, Any]
-_MOST = 4  # differences named one by one
 
 
 def kaplan_meier(released: Released) -> str:
@@ -48,7 +46,7 @@ def kaplan_meier(released: Released) -> str:
         )
     total = released.frame.select(released.by).n_unique()
     text = f"{told}{hidden(total, len(known))}{_unseen(released)}"
-    return f"{text}{_mixture(released)}{words.formed_later(released.by)}"
+    return f"{text}{mixture(released)}{words.formed_later(released.by)}"
 
 
 def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "survival") -> str:
@@ -64,7 +62,7 @@ def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "su
     return _percents(row, released)
 
 
-def _mixture(released: Released) -> str:
+def mixture(released: Released) -> str:
     """Say to which mixture the groups are standardized, if to any."""
     if "within" not in released.frame.columns or released.frame.is_empty():
         return ""
@@ -78,7 +76,7 @@ def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
     n = part["n_at_risk"][0]
     if share == 0 and released.min_n is not None and n is not None:
         return words.under(n, released.min_n)
-    return _share(share, released)
+    return as_percent(share, released)
 
 
 def survival_summary(released: Released) -> str:
@@ -97,12 +95,12 @@ def survival_summary(released: Released) -> str:
     if by_then.is_empty():
         return TOO_FEW
     row = by_then.sort("at", "estimate").row(-1, named=True)
-    where = f" in {_group(row, released)}" if released.by else ""
+    where = f" in {naming.group_name(row, released.by)}" if released.by else ""
     is_reached = rows["estimate"].count() > 0
     known = "while enough learners are at risk" if is_reached else "in the time observed"
     return (
         f"Fewer than a quarter pass {known}: an estimated "
-        f"{_share(row['estimate'], released)}{_percents(row, released)} by day "
+        f"{as_percent(row['estimate'], released)}{_percents(row, released)} by day "
         f"{words.days(row['at'])}{where}.{in_groups(released)}"
     )
 
@@ -112,9 +110,9 @@ def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: R
     first = f"{whom} of the learners pass within {_days(low, released)}"
     if not released.by:
         return f"{first}."
-    text = f"{first} in {_group(low, released)}"
+    text = f"{first} in {naming.group_name(low, released.by)}"
     if reached.height > 1:
-        text += f", within {_days(high, released)} in {_group(high, released)}"
+        text += f", within {_days(high, released)} in {naming.group_name(high, released.by)}"
     others = rows.filter(pl.col("estimate").is_null())
     fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
     untold, late = others.height - fewer, rows.height - others.height - reached.height
@@ -122,97 +120,6 @@ def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: R
     text += f". In {plural(late, 'group')} too few are at risk by then" if late else ""
     text += f". For {plural(untold, 'group')} this cannot be shown" if untold else ""
     return f"{text}."
-
-
-def logrank(released: Released) -> str:
-    """Say whether the curves differ by more than chance."""
-    return _test(released, "curves", "log-rank")
-
-
-def gray_test(released: Released) -> str:
-    """Say whether the incidence of an end differs between groups by more than chance."""
-    return _test(released, "incidence curves", "Gray's")
-
-
-def _test(released: Released, what: str, test: str) -> str:
-    row = released.frame.row(0, named=True)
-    if row["p_value"] is None or row["statistic"] is None:
-        return f"The {what} cannot be compared: there are too few events."
-    figures = (
-        f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, "
-        f"{words.p_value(row['p_value'])}"
-    )
-    n = released.frame.filter("is_compared").height
-    left = released.frame.height - n
-    beside = f" {plural(left, 'group')} could not be compared." if left else ""
-    return (
-        f"The {what} of the {plural(n, 'group')} {verdict(row['p_value'], released.alpha)} "
-        f"({test} test: {figures}).{beside}{in_groups(released)}{words.formed_later(released.by)}"
-    )
-
-
-def logrank_pairs(released: Released) -> str:
-    """Say how many pairs of curves differ by more than chance, and which most clearly."""
-    seen = released.frame.filter(pl.col("p_adjusted").is_not_null())
-    if seen.is_empty():
-        return TOO_FEW
-    differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
-    row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
-    pair = f"{naming.name(row['group'])} and {naming.name(row['other'])}"
-    p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
-    if differ == 0:
-        told = f"The curves {ONLY_CHANCE}"
-    else:
-        of = f"{differ} of {plural(seen.height, 'pair')} of curves"
-        told = f"{of} differ by more than chance alone would explain"
-    nobody = in_pairs(released, ["group"], "other")
-    return f"{told}; the smallest p is that of {pair} ({p}).{nobody}"
-
-
-def rmst_difference(released: Released) -> str:
-    """Say how many days sooner or later each group passes, on average, than the reference."""
-    seen = _seen(released)
-    if seen.is_empty():
-        return TOO_FEW
-    told = []
-    for row in _ends_of(seen).iter_rows(named=True):
-        d = row["difference"]
-        way = "sooner" if d < 0 else "later"
-        ends = words.between(_signed(row["simultaneous_low"]), _signed(row["simultaneous_high"]))
-        told.append(
-            f"{_group(row, released)} {words.days(abs(d))} days {way} "
-            f"({words.kind_of_interval(released)} {ends}, {words.p_value(row['p_adjusted'])})"
-        )
-    first = seen.row(0, named=True)
-    return (
-        f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
-        f"{naming.name(first['reference'])}: {_of_all(told, seen)}."
-        f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
-        f"{in_pairs(released, list(released.by), 'reference')}{_mixture(released)}"
-        f"{words.formed_later(released.by)}"
-    )
-
-
-def milestone_difference(released: Released) -> str:
-    """Say by how many percentage points the share passed differs from the reference's."""
-    seen = _seen(released)
-    if seen.is_empty():
-        return TOO_FEW
-    told = [
-        f"{_group(row, released)} {_share(row['passed_share'], released)}, "
-        f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
-        f"({words.kind_of_interval(released)} {_points_between(row, released)}, "
-        f"{words.p_value(row['p_adjusted'])})"
-        for row in _ends_of(seen).iter_rows(named=True)
-    ]
-    first = seen.row(0, named=True)
-    return (
-        f"By day {words.days(first['at'])}, {_share(first['reference_share'], released)} of "
-        f"{naming.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
-        f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
-        f"{in_pairs(released, list(released.by), 'reference')}{_mixture(released)}"
-        f"{words.formed_later(released.by)}"
-    )
 
 
 def cumulative_incidence(released: Released) -> str:
@@ -232,11 +139,11 @@ def cumulative_incidence(released: Released) -> str:
         least, most = (_bounds(parts[name], day, released, value) for name in (lowest, highest))
         if len(known) == 1:
             where = f" in {lowest}" if released.by else ""
-            told.append(f"{_share(low, released)} end as {naming.name(end)}{where}{least}")
+            told.append(f"{as_percent(low, released)} end as {naming.name(end)}{where}{least}")
         else:
             told.append(
-                f"{naming.name(end)} from {_share(low, released)} in {lowest}{least} to "
-                f"{_share(high, released)} in {highest}{most}"
+                f"{naming.name(end)} from {as_percent(low, released)} in {lowest}{least} to "
+                f"{as_percent(high, released)} in {highest}{most}"
             )
     if len(known) == 1:
         return f"{by_day}an estimated {listed(told)}.{_unseen(released)}"
@@ -310,15 +217,8 @@ def _known(released: Released, value: str) -> list[tuple[str, pl.DataFrame]]:
     ]
 
 
-def _seen(released: Released) -> pl.DataFrame:
-    return released.frame.filter(pl.col("difference").is_not_null())
-
-
-def _group(row: Row, released: Released) -> str:
-    return " · ".join(naming.name(row[name], name) for name in released.by)
-
-
-def _share(share: float, released: Released) -> str:
+def as_percent(share: float, released: Released) -> str:
+    """Write an estimated share, with a decimal only if it is exact."""
     return percent(share, decimal=released.min_n is None)
 
 
@@ -330,43 +230,12 @@ def _percents(row: Row, released: Released) -> str:
     return words.in_brackets(words.between(low, high), released)
 
 
-def _points_between(row: Row, released: Released) -> str:
-    if row["simultaneous_low"] is None or row["simultaneous_high"] is None:
-        return "unknown"
-    decimal = released.min_n is None
-    low, high = (
-        words.points(row[e], decimal=decimal, unit=False)
-        for e in ("simultaneous_low", "simultaneous_high")
-    )
-    return words.between(low, high)
-
-
-def _signed(days: float | None) -> str:
-    return "unknown" if days is None else words.signed(words.days(abs(days)), days)
-
-
-def _ends_of(seen: pl.DataFrame) -> pl.DataFrame:
-    """All rows if they are few, else the smallest and the largest difference."""
-    ranked = seen.sort("difference", maintain_order=True)
-    return ranked if ranked.height <= _MOST else pl.concat([ranked.head(1), ranked.tail(1)])
-
-
-def _of_all(told: list[str], seen: pl.DataFrame) -> str:
-    text = "; ".join(told)
-    return text if seen.height <= _MOST else f"{text}, the extremes of {seen.height:,} groups"
-
-
 def _days(row: Row, released: Released) -> str:
     estimate = f"{words.days(row['estimate'])} days"
     if row["ci_low"] is None or row["ci_high"] is None:
         return estimate
     ends = f"{words.days(row['ci_low'])}–{words.days(row['ci_high'])}"
     return f"{estimate}{words.in_brackets(ends, released)}"
-
-
-def _caution(seen: pl.DataFrame, released: Released) -> str:
-    doubtful = seen.filter(pl.col("p_adjusted") >= released.alpha).height
-    return f" Where p is {released.alpha:g} or more, the difference {NO_MORE}." if doubtful else ""
 
 
 def _unseen(released: Released) -> str:

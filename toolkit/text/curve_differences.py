@@ -1,0 +1,144 @@
+"""Narratives of tests and differences of curves. Nothing here computes a statistic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from toolkit.results.result import Released
+from toolkit.text import naming, words
+from toolkit.text.comparison_narratives import NO_MORE, ONLY_CHANCE, degrees, verdict
+from toolkit.text.curve_narratives import as_percent, mixture
+from toolkit.text.left_out import in_groups, in_pairs
+from toolkit.text.narratives import TOO_FEW
+from toolkit.text.words import plural
+
+Row = dict[str, Any]
+_MOST = 4  # differences named one by one
+
+
+def logrank(released: Released) -> str:
+    """Say whether the curves differ by more than chance."""
+    return _test(released, "curves", "log-rank")
+
+
+def gray_test(released: Released) -> str:
+    """Say whether the incidence of an end differs between groups by more than chance."""
+    return _test(released, "incidence curves", "Gray's")
+
+
+def _test(released: Released, what: str, test: str) -> str:
+    row = released.frame.row(0, named=True)
+    if row["p_value"] is None or row["statistic"] is None:
+        return f"The {what} cannot be compared: there are too few events."
+    figures = (
+        f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, "
+        f"{words.p_value(row['p_value'])}"
+    )
+    n = released.frame.filter("is_compared").height
+    left = released.frame.height - n
+    beside = f" {plural(left, 'group')} could not be compared." if left else ""
+    return (
+        f"The {what} of the {plural(n, 'group')} {verdict(row['p_value'], released.alpha)} "
+        f"({test} test: {figures}).{beside}{in_groups(released)}{words.formed_later(released.by)}"
+    )
+
+
+def logrank_pairs(released: Released) -> str:
+    """Say how many pairs of curves differ by more than chance, and which most clearly."""
+    seen = released.frame.filter(pl.col("p_adjusted").is_not_null())
+    if seen.is_empty():
+        return TOO_FEW
+    differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
+    row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
+    pair = f"{naming.name(row['group'])} and {naming.name(row['other'])}"
+    p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
+    if differ == 0:
+        told = f"The curves {ONLY_CHANCE}"
+    else:
+        of = f"{differ} of {plural(seen.height, 'pair')} of curves"
+        told = f"{of} differ by more than chance alone would explain"
+    nobody = in_pairs(released, ["group"], "other")
+    return f"{told}; the smallest p is that of {pair} ({p}).{nobody}"
+
+
+def rmst_difference(released: Released) -> str:
+    """Say how many days sooner or later each group passes, on average, than the reference."""
+    seen = _seen(released)
+    if seen.is_empty():
+        return TOO_FEW
+    told = []
+    for row in _ends_of(seen).iter_rows(named=True):
+        d = row["difference"]
+        way = "sooner" if d < 0 else "later"
+        ends = words.between(_signed(row["simultaneous_low"]), _signed(row["simultaneous_high"]))
+        told.append(
+            f"{naming.group_name(row, released.by)} {words.days(abs(d))} days {way} "
+            f"({words.kind_of_interval(released)} {ends}, {words.p_value(row['p_adjusted'])})"
+        )
+    first = seen.row(0, named=True)
+    return (
+        f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
+        f"{naming.name(first['reference'])}: {_of_all(told, seen)}."
+        f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
+        f"{in_pairs(released, list(released.by), 'reference')}{mixture(released)}"
+        f"{words.formed_later(released.by)}"
+    )
+
+
+def milestone_difference(released: Released) -> str:
+    """Say by how many percentage points the share passed differs from the reference's."""
+    seen = _seen(released)
+    if seen.is_empty():
+        return TOO_FEW
+    told = [
+        f"{naming.group_name(row, released.by)} {as_percent(row['passed_share'], released)}, "
+        f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
+        f"({words.kind_of_interval(released)} {_points_between(row, released)}, "
+        f"{words.p_value(row['p_adjusted'])})"
+        for row in _ends_of(seen).iter_rows(named=True)
+    ]
+    first = seen.row(0, named=True)
+    return (
+        f"By day {words.days(first['at'])}, {as_percent(first['reference_share'], released)} of "
+        f"{naming.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
+        f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
+        f"{in_pairs(released, list(released.by), 'reference')}{mixture(released)}"
+        f"{words.formed_later(released.by)}"
+    )
+
+
+def _seen(released: Released) -> pl.DataFrame:
+    return released.frame.filter(pl.col("difference").is_not_null())
+
+
+def _points_between(row: Row, released: Released) -> str:
+    if row["simultaneous_low"] is None or row["simultaneous_high"] is None:
+        return "unknown"
+    decimal = released.min_n is None
+    low, high = (
+        words.points(row[e], decimal=decimal, unit=False)
+        for e in ("simultaneous_low", "simultaneous_high")
+    )
+    return words.between(low, high)
+
+
+def _signed(days: float | None) -> str:
+    return "unknown" if days is None else words.signed(words.days(abs(days)), days)
+
+
+def _ends_of(seen: pl.DataFrame) -> pl.DataFrame:
+    """All rows if they are few, else the smallest and the largest difference."""
+    ranked = seen.sort("difference", maintain_order=True)
+    return ranked if ranked.height <= _MOST else pl.concat([ranked.head(1), ranked.tail(1)])
+
+
+def _of_all(told: list[str], seen: pl.DataFrame) -> str:
+    text = "; ".join(told)
+    return text if seen.height <= _MOST else f"{text}, the extremes of {seen.height:,} groups"
+
+
+def _caution(seen: pl.DataFrame, released: Released) -> str:
+    doubtful = seen.filter(pl.col("p_adjusted") >= released.alpha).height
+    return f" Where p is {released.alpha:g} or more, the difference {NO_MORE}." if doubtful else ""
