@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from scipy import stats
 
 import toolkit as tk
-from toolkit.survival import event_table, ranges
+from toolkit.survival import clusters, event_table, ranges
 
 FOLDER = Path(__file__).parents[1] / "references"
 TESTS = pl.read_csv(FOLDER / "clustered_logrank.csv").rows(named=True)
@@ -297,14 +298,6 @@ def test_a_row_without_a_cluster_is_refused() -> None:
         tk.logrank(rows, by="mode", cluster="id")
 
 
-def test_blocks_of_clusters_give_what_all_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = learners("continuous")
-    options = {"by": "mode", "strata": "stratum", "cluster": "id"}
-    whole = tk.logrank(rows, **options).frame["statistic"][0]
-    monkeypatch.setattr(import_module("toolkit.survival.logrank"), "PARTS_TOGETHER", 40)
-    assert tk.logrank(rows, **options).frame["statistic"][0] == pytest.approx(whole, rel=1e-12)
-
-
 CLUSTERED: dict[str, Callable[..., tk.Result]] = {
     "curves": lambda rows: tk.kaplan_meier(rows, by="mode", cluster="id"),
     "curves in strata": lambda rows: tk.kaplan_meier(
@@ -317,6 +310,20 @@ CLUSTERED: dict[str, Callable[..., tk.Result]] = {
     "log-rank": lambda rows: tk.logrank(rows, by="mode", cluster="id"),
     "log-rank of pairs": lambda rows: tk.survival.logrank_pairs(rows, by="mode", cluster="id"),
 }
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("name", CLUSTERED)
+def test_blocks_of_clusters_give_what_all_do(
+    name: str, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = learners("continuous", late=late).with_columns(
+        end=pl.when("event").then(pl.lit("passed")).when(pl.col("id") % 3 == 0).then(pl.lit("left"))
+    )
+    whole = CLUSTERED[name](rows).frame
+    monkeypatch.setattr(import_module("toolkit.survival.logrank"), "PARTS_TOGETHER", 40)
+    monkeypatch.setattr(clusters, "TOGETHER", 50)
+    assert_frame_equal(CLUSTERED[name](rows).frame, whole, rel_tol=1e-10, abs_tol=1e-12)
 
 
 @pytest.mark.parametrize("name", CLUSTERED)

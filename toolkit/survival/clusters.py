@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ from toolkit.survival.event_table import GROUP, clustered_rows, each_group
 
 Floats = NDArray[np.float64]
 Changes = tuple[Floats, NDArray[np.int64], Floats, Floats]
+TOGETHER = 1_000_000
+"""How many rows, of whole clusters, are computed at once."""
 _TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
 NO_ROWS = pl.DataFrame(
     schema={"cluster": pl.Int64, "event": pl.Boolean, "n": pl.Int64}
@@ -219,6 +222,14 @@ class Part:
         """How many rows they have."""
         return float(self.rows.sum())
 
+    def only(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Part:
+        """The same curve with the rows of some clusters."""
+        kept = chosen(self.cluster)
+        if kept.all():
+            return self
+        names = ("cluster", "entry", "duration", "events", "rows")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+
     def areas(self, horizon: float) -> Floats:
         """The area below the curve from each of its times to the horizon."""
         widths = np.diff(np.append(np.minimum(self.times, horizon), horizon))
@@ -273,6 +284,28 @@ def together(one: Part, other: Part, at: Floats) -> Floats:
     steps so far, and a changes only when a row enters or leaves. So the products add up to
     Σaa' - H' Σam' - H Σa'm + HH' Σmm', which is kept up to date row by row.
     """
+    sums = np.zeros((4, len(at)))
+    for some in blocks_of_clusters(max(len(one.cluster), len(other.cluster))):
+        own = one.only(some)
+        sums += _products(own, own if other is one else other.only(some), at)
+    ab, ak, mb, mk = sums
+    own_risen, their_risen = one.risen(at), other.risen(at)
+    found: Floats = ab - their_risen * ak - own_risen * mb + own_risen * their_risen * mk
+    return found
+
+
+def blocks_of_clusters(n_rows: int) -> Iterator[Callable[[NDArray[np.int64]], NDArray[np.bool_]]]:
+    """Conditions that each take some of the clusters, so that a block has few enough rows."""
+    n = -(-n_rows // TOGETHER) or 1
+    return (partial(_is_in_block, block, n) for block in range(n))
+
+
+def _is_in_block(block: int, n: int, cluster: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.asarray(cluster % n == block)
+
+
+def _products(one: Part, other: Part, at: Floats) -> Floats:
+    """Σaa', Σam', Σa'm and Σmm' at these times, see `together`."""
     time, cluster, *changes = one.changes()
     if other is not one:
         time, cluster, changes = _beside(one.changes(), other.changes())
@@ -284,12 +317,8 @@ def together(one: Part, other: Part, at: Floats) -> Floats:
         [a * b - a_old * b_old, a * k - a_old * k_old, m * b - m_old * b_old, m * k - m_old * k_old]
     )
     in_time = np.argsort(time[order], kind="stable")
-    sums = np.cumsum(products[:, in_time], axis=1)
-    sums = np.concatenate([np.zeros((4, 1)), sums], axis=1)
-    ab, ak, mb, mk = sums[:, np.searchsorted(time[order][in_time], at, side="right")]
-    own, theirs = one.risen(at), other.risen(at)
-    found: Floats = ab - theirs * ak - own * mb + own * theirs * mk
-    return found
+    sums = np.concatenate([np.zeros((4, 1)), np.cumsum(products[:, in_time], axis=1)], axis=1)
+    return np.asarray(sums[:, np.searchsorted(time[order][in_time], at, side="right")])
 
 
 def _beside(one: Changes, other: Changes) -> tuple[Floats, NDArray[np.int64], list[Floats]]:

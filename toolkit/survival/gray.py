@@ -17,7 +17,8 @@ from toolkit.survival.risk_sets import GROUP
 
 Floats = NDArray[np.floating]
 TOGETHER = 128
-"""How many times are computed at once, as arrays of groups × times."""
+"""How many times are computed at once, as arrays of groups × times; twice as many of few groups."""
+FEW = 50
 IN_ONE_THREAD = 4 * 65_536
 """Up to how many multiplications OpenBLAS takes no further thread for."""
 
@@ -126,6 +127,7 @@ class _Counts:
         edges: Where the counts of each part of the times begin.
         left: Of each group, who is last seen before the first of these times.
         ended: Of each group, who comes to the end compared.
+        width: How many times are in a part.
         n_times: How many times there are.
     """
 
@@ -135,6 +137,7 @@ class _Counts:
     edges: NDArray[np.intp]
     left: Floats
     ended: Floats
+    width: int
     n_times: int
 
     @classmethod
@@ -148,8 +151,9 @@ class _Counts:
         left = np.bincount(number[early], leaving[early], k).astype(float)
         ended = np.bincount(number, ends, k).astype(float)
         number, place, counted = number[order], place[order], counted[:, order]
-        edges = np.searchsorted(place, np.arange(0, len(times) + TOGETHER, TOGETHER))
-        return cls(number, place, counted, edges, left, ended, len(times))
+        width = 2 * TOGETHER if k < FEW else TOGETHER
+        edges = np.searchsorted(place, np.arange(0, len(times) + width, width))
+        return cls(number, place, counted, edges, left, ended, width, len(times))
 
     @property
     def n_parts(self) -> int:
@@ -158,8 +162,8 @@ class _Counts:
     def part(self, part: int) -> tuple[Floats, Floats, Floats]:
         """Who is last seen, comes to the end compared and to another, by group and time."""
         rows = slice(self.edges[part], self.edges[part + 1])
-        first, k = part * TOGETHER, len(self.left)
-        width = min(TOGETHER, self.n_times - first)
+        first, k = part * self.width, len(self.left)
+        width = min(self.width, self.n_times - first)
         cell = self.number[rows] * width + self.place[rows] - first
         leaving, ends, others = (
             np.bincount(cell, counted, k * width).reshape(k, width).astype(float)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.analyses.grouping import Groups
 from toolkit.release.rounding import DIGITS
-from toolkit.survival.clusters import Floats, design_effect, running
+from toolkit.survival.clusters import Floats, blocks_of_clusters, design_effect, running
 from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
 
 
@@ -132,22 +132,33 @@ class _Incidence:
 
     def _variance(self, at: Floats, place: NDArray[np.intp]) -> Floats:
         """The sum of squares of the clusters' influences, kept up to date row by row."""
+        sums = np.zeros((6, len(at)))
+        for some in blocks_of_clusters(len(self.cluster)):
+            sums += self._squares(some(self.cluster), at)
+        pp, pq, qq, pm, qm, mm = sums
+        f, (of_p, of_q) = self.incidence[place], self.at_risk[:, place]
+        both = of_p - f * of_q
+        squared = pp - 2 * f * pq + f**2 * qq - 2 * both * (pm - f * qm) + both**2 * mm
+        return np.asarray(np.maximum(squared, 0.0), np.float64)
+
+    def _squares(self, chosen: NDArray[np.bool_], at: Floats) -> Floats:
+        """The sums of PP, PQ, QQ, Pm, Qm and mm at these times, over the clusters of some rows."""
         risen = np.concatenate([np.zeros((2, 1)), self.at_risk], axis=1)
+        entry, duration, n = (of[chosen] for of in (self.entry, self.duration, self.n))
+        is_end, is_any, own = (of[chosen] for of in (self.is_end, self.is_any, self.cluster))
         enters, leaves = (
-            np.searchsorted(self.times, when, side="right") for when in (self.entry, self.duration)
+            np.searchsorted(self.times, when, side="right") for when in (entry, duration)
         )
         last = np.maximum(leaves - 1, 0)
-        ended = self.is_end * self.own_end[:, last]
-        ended = ended + (self.is_any & ~self.is_end) * self.other_end[:, last]
-        time = np.concatenate([self.entry, self.duration])
-        cluster = np.concatenate([self.cluster, self.cluster])
+        ended = is_end * self.own_end[:, last]
+        ended = ended + (is_any & ~is_end) * self.other_end[:, last]
+        time = np.concatenate([entry, duration])
+        cluster = np.concatenate([own, own])
         order = np.lexsort((time, cluster))
         first = np.diff(cluster[order], prepend=-1) != 0
         changes = [
-            *np.concatenate(
-                [self.n * risen[:, enters], self.n * (ended - risen[:, leaves])], axis=1
-            ),
-            np.concatenate([self.n, -self.n]),
+            *np.concatenate([n * risen[:, enters], n * (ended - risen[:, leaves])], axis=1),
+            np.concatenate([n, -n]),
         ]
         (p, p_before), (q, q_before), (m, m_before) = (
             running(change[order], first) for change in changes
@@ -163,10 +174,5 @@ class _Incidence:
             ]
         )
         in_time = np.argsort(time[order], kind="stable")
-        sums = np.cumsum(squares[:, in_time], axis=1)
-        sums = np.concatenate([np.zeros((6, 1)), sums], axis=1)
-        pp, pq, qq, pm, qm, mm = sums[:, np.searchsorted(time[order][in_time], at, side="right")]
-        f, (of_p, of_q) = self.incidence[place], self.at_risk[:, place]
-        both = of_p - f * of_q
-        squared = pp - 2 * f * pq + f**2 * qq - 2 * both * (pm - f * qm) + both**2 * mm
-        return np.asarray(np.maximum(squared, 0.0), np.float64)
+        sums = np.concatenate([np.zeros((6, 1)), np.cumsum(squares[:, in_time], axis=1)], axis=1)
+        return np.asarray(sums[:, np.searchsorted(time[order][in_time], at, side="right")])
