@@ -37,7 +37,7 @@ TIMES_TOGETHER = 2_500_000
 
 MOST_GROUPS = 300
 
-MOST_CLUSTERED = 20_000_000
+MOST_CLUSTERED = 10_000_000
 """How many rows are held at once with the clusters they belong to."""
 
 
@@ -190,8 +190,8 @@ def ranges_of(
         )
     if ranges.are_many:
         raise ArgumentError(
-            f"cluster={cluster!r} holds all times in memory, {MOST_TIMES:,} at most, and {n:,} "
-            "rows have more. Round them up to whole days: time_to_pass(…, whole=True)"
+            f"cluster={cluster!r} holds all times in memory, {MOST_TIMES:,} at most, and these "
+            f"{n:,} rows have more. Round them up to whole days: time_to_pass(…, whole=True)"
         )
     return ranges.at_once()
 
