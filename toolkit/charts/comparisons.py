@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import polars as pl
 
@@ -31,14 +33,15 @@ def pairs(
     seen = released.frame.filter(pl.col("difference").is_not_null())
     most = seen.sort(pl.col("difference").abs(), descending=True).head(MOST_PAIRS)
     most = most.sort("difference", descending=True)
-    told = [_pair(row, released) for row in most.iter_rows(named=True)]
-    names = naming.distinct([f"{naming.name(a)} − {naming.name(b)}" for a, b, *_ in told])
+    groups = most.select("group_a", "group_b").rows()
+    names = naming.distinct([f"{naming.name(a)} − {naming.name(b)}" for a, b in groups])
+    told = [_difference(row, released) for row in most.iter_rows(named=True)]
     drawn = most.select(
         value="difference", low="simultaneous_low", high="simultaneous_high"
     ).with_columns(
         group=pl.Series(names, dtype=pl.String),
-        text=pl.Series([one[2] for one in told], dtype=pl.String),
-        p=pl.Series([one[3] for one in told], dtype=pl.String),
+        text=pl.Series(told, dtype=pl.String),
+        p=pl.Series([words.p_value(p) for p in most["p_adjusted"]], dtype=pl.String),
         filled=(most["p_adjusted"] < released.alpha).fill_null(value=False),
     )
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
@@ -77,23 +80,14 @@ def pairs(
     )
 
 
-def _pair(row: dict[str, object], released: Released) -> tuple[object, object, str, str]:
+def _difference(row: dict[str, Any], released: Released) -> str:
     decimal = words.supports_decimal(row, "difference", released)
-    value, low, high = (
-        words.points(float(str(row[name])), decimal=decimal, unit=unit)
-        for name, unit in (
-            ("difference", True),
-            ("simultaneous_low", False),
-            ("simultaneous_high", False),
-        )
+    ends = (
+        words.points(row[f"simultaneous_{end}"], decimal=decimal, unit=False)
+        for end in ("low", "high")
     )
-    p = row["p_adjusted"]
-    return (
-        row["group_a"],
-        row["group_b"],
-        with_interval(value, words.between(low, high)),
-        words.p_value(None if p is None else float(str(p))),
-    )
+    value = words.points(row["difference"], decimal=decimal)
+    return with_interval(value, words.between(*ends))
 
 
 def transitions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from xml.sax.saxutils import quoteattr
 
@@ -22,8 +22,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     """Say in one line how many checks passed, failed by severity, and were not run."""
     status = Counter(outcome.status for outcome in outcomes)
     said = [f"{len(outcomes)} checks: {status['passed']} passed"]
-    by_severity = Counter(outcome.severity for outcome in worst_first(outcomes))
-    levels = ", ".join(f"{n} {severity}" for severity, n in by_severity.items())
+    levels = _levels(outcome.severity for outcome in worst_first(outcomes))
     said.append(f"{status['failed']} failed" + (f" ({levels})" if levels else ""))
     if status["not run"]:
         said.append(f"{status['not run']} not run")
@@ -34,12 +33,14 @@ def in_words(released: Released) -> str:
     """Say how many checks failed, and the worst of them; the table gives the counts."""
     failed = released.frame
     worst = failed.row(0, named=True)
-    severities = Counter(failed["severity"].to_list())
-    levels = ", ".join(f"{n} {severity}" for severity, n in severities.items())
     return (
-        f"{plural(failed.height, 'check')} failed: {levels}. The first, {worst['severity']}, "
-        f"expects of {worst['data']}: {worst['expects']}."
+        f"{plural(failed.height, 'check')} failed: {_levels(failed['severity'])}. The first, "
+        f"{worst['severity']}, expects of {worst['data']}: {worst['expects']}."
     )
+
+
+def _levels(severities: Iterable[str]) -> str:
+    return ", ".join(f"{n} {severity}" for severity, n in Counter(severities).items())
 
 
 def cells(outcome: Outcome) -> tuple[str, ...]:

@@ -57,12 +57,13 @@ def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[s
         worse=pl.col(RATE).rank("min").over("cohort") - 1,
     )
     rows = {(row["course"], row["cohort"]): row for row in ranked.iter_rows(named=True)}
-    said = []
+    said: list[dict[str, str]] = []
     for course, cohort in pairs:
+        choice = {"course": course, "cohort": cohort}
         whom = naming.shortened(naming.name(course)) + ("" if cohort == ALL else f", {cohort}")
         row = rows.get((course, cohort))
         if row is None or (course, cohort) in missing:
-            said.append({"headline": f"{whom}: {missing[(course, cohort)]}", "text": ""})
+            said.append({**choice, "headline": f"{whom}: {missing[(course, cohort)]}", "text": ""})
             continue
         rate = words.share(row, RATE, outcomes)
         passed = words.NOTHING if rate == words.ABSENT else f"{rate} passed"
@@ -74,11 +75,8 @@ def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[s
             f"passed{words.in_brackets(interval, outcomes)}.",
             _loss(losses.get((course, cohort)), of_cohort[cohort]),
         ]
-        said.append({"headline": headline, "text": " ".join(filter(None, sentences))})
-    return [
-        {"course": course, "cohort": cohort, **one}
-        for (course, cohort), one in zip(pairs, said, strict=True)
-    ]
+        said.append({**choice, "headline": headline, "text": " ".join(filter(None, sentences))})
+    return said
 
 
 def _rank(row: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from toolkit.sandbox.learners.courses import COURSES, MODES, RUNS, WINDOW_DAYS
+from toolkit.sandbox.learners.courses import COURSES, MODES, RUNS, WINDOW_DAYS, Course
 from toolkit.sandbox.learners.journeys import (
     Booleans,
     Floats,
@@ -83,16 +83,10 @@ def _modes(course: Integers, uniform: Floats) -> Integers:
 
 def _pass_probability(journeys: Journeys, mode: Integers | None) -> Floats:
     """The probability of ever passing: that of the mode, or without one the same in each mode."""
-    if mode is None:
-        return np.array(
-            [
-                [course.pass_probability_of_all(run) for run in range(len(RUNS))]
-                for course in COURSES
-            ]
-        )[journeys.course, journeys.run]
-    return np.array(
-        [[course.pass_probabilities(run) for run in range(len(RUNS))] for course in COURSES]
-    )[journeys.course, journeys.run, mode]
+    of_run = Course.pass_probability_of_all if mode is None else Course.pass_probabilities
+    table = np.array([[of_run(course, run) for run in range(len(RUNS))] for course in COURSES])
+    own = table[journeys.course, journeys.run]
+    return own if mode is None else own[np.arange(journeys.size), mode]
 
 
 def _upgraded(passes_after: Floats, elapsed: Floats, uniform: Floats) -> Booleans:
