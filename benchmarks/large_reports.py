@@ -155,8 +155,13 @@ def _held(pid: int) -> float:
 
 
 def child(snapshot: Path, folder: Path, notebooks: list[str]) -> None:
-    """Write a report."""
-    report = tk.write_report(folder, source=snapshot, notebooks=notebooks or None)
+    """Write a report; say when each cell is done."""
+    begun = time.perf_counter()
+
+    def told(name: str) -> None:
+        print(f"{time.perf_counter() - begun:7.0f} s  {name}", file=sys.stderr, flush=True)
+
+    report = tk.write_report(folder, source=snapshot, notebooks=notebooks or None, on_cell=told)
     print("\n".join(report.failures))
 
 
