@@ -7,6 +7,8 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import toolkit as tk
@@ -100,6 +102,9 @@ FIGURES: dict[str, Callable[..., tk.Result]] = {
     "standardized at times": lambda rows: tk.survival.kaplan_meier(
         in_strata(rows), by="mode", strata="course_id", times=[0.0, 3.0, 7.3, 9.3, 500.0]
     ),
+    "means where a group never passes": lambda rows: tk.survival.rmst_difference(
+        rows.with_columns(pl.col("event") & (pl.col("mode") != "honor")), by="mode", horizon=9.1
+    ),
     "shares": lambda rows: tk.survival.milestone_difference(rows, by="mode", at=7.3),
     "log-rank": lambda rows: tk.survival.logrank(rows, by="mode"),
     "log-rank in strata": lambda rows: tk.survival.logrank(rows, by="mode", strata="course_id"),
@@ -167,6 +172,32 @@ def test_figures_of_a_long_curve_are_those_of_every_time(
     told = computed(rows)
     close(told.frame, frame)
     close(told.release().frame, released)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES | WITHOUT_ENTRY)
+@settings(max_examples=8)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    entry=st.booleans(),
+    most=st.sampled_from([20, 60, 250]),
+    n=st.sampled_from([300, 900]),
+    never=st.sampled_from(["", "honor", "audit"]),
+)
+def test_no_cut_changes_a_figure(
+    name: str, never: str, n: int, most: int, entry: bool, seed: int
+) -> None:
+    rows = durations(seed, entry=entry and name not in WITHOUT_ENTRY, n=n).with_columns(
+        event=pl.col("event") & (pl.col("mode") != never),
+        end=pl.when(pl.col("mode") != never).then("end"),
+    )
+    computed = (FIGURES | WITHOUT_ENTRY)[name]
+    whole = computed(rows).frame
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranges, "MOST_TIMES", most)
+        patch.setattr(long_curves, "MOST_STEPS", 20)
+        patch.setattr(long_curves, "TOGETHER", 30)
+        assert_frame_equal(computed(rows).frame, whole, rel_tol=1e-9, abs_tol=1e-11)
 
 
 @pytest.mark.parametrize("name", CURVES | FIGURES | WITHOUT_ENTRY)

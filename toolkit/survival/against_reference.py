@@ -17,7 +17,11 @@ from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, each_group, refuse_many, sizes
 from toolkit.survival.kaplan_meier import product_limit, with_interval
-from toolkit.survival.long_curves import with_parts_of_mean
+from toolkit.survival.long_curves import (
+    SIMULTANEOUS,
+    at_simultaneous_level,
+    with_parts_of_mean,
+)
 from toolkit.survival.released import only_told, released_sizes, released_table
 from toolkit.survival.standardized import AnyClusters, with_measured_variance
 from toolkit.survival.summary import common_horizon
@@ -59,8 +63,8 @@ def against_reference(
     def compared(curves: pl.DataFrame, counts: pl.DataFrame, clusters: AnyClusters) -> pl.DataFrame:
         appended = clusters.appended(curves)
 
-        def at_level(level: float) -> pl.DataFrame:
-            known = with_parts_of_mean(with_interval(appended, level, "log-log"))
+        def at_level(level: float, curves: pl.DataFrame) -> pl.DataFrame:
+            known = with_parts_of_mean(with_interval(curves, level, "log-log"))
             until = common_horizon(known) if time is None else time
             parts = (part for _, part in each_group(known, groups.keys))
             sides = [
@@ -87,8 +91,10 @@ def against_reference(
             schema = {**curves.select(groups.keys).schema, **table.polars_schema}
             return groups.named(pl.DataFrame(rows, schema=schema))
 
-        each = at_level(level)
-        together = each if tests == 1 else at_level(1 - (1 - level) / tests)
+        each = together = at_level(level, appended)
+        if tests > 1:
+            wider = _simultaneous(level, tests)
+            together = at_level(wider, at_simultaneous_level(appended))
         return each.with_columns(
             together["ci_low"].alias("simultaneous_low"),
             together["ci_high"].alias("simultaneous_high"),
@@ -107,6 +113,20 @@ def against_reference(
         return with_status(compared(told, counts, clusters.released()), exact, table, min_n)
 
     return Result(table, groups.names, exact, protect, level=level)
+
+
+def with_intervals(curve: pl.DataFrame, *, level: float, tests: int) -> pl.DataFrame:
+    """Append the interval, and its low end where it is to hold for so many tests together."""
+    known = with_interval(curve, level, "log-log")
+    if tests < 2:
+        return known
+    wider = with_interval(curve, _simultaneous(level, tests), "log-log")
+    return known.with_columns(wider["ci_low"].alias(SIMULTANEOUS))
+
+
+def _simultaneous(level: float, tests: int) -> float:
+    """The level of each interval, for all together to have this one."""
+    return 1 - (1 - level) / tests
 
 
 def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:

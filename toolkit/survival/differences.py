@@ -23,10 +23,11 @@ from toolkit.release.rounding import ROUNDING
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, mixed
-from toolkit.survival.against_reference import Found, Side, against_reference
+from toolkit.survival.against_reference import Found, Side, against_reference, with_intervals
 from toolkit.survival.curve_statistics import Estimate
 from toolkit.survival.event_table import compared
-from toolkit.survival.kaplan_meier import curves_of, with_interval
+from toolkit.survival.kaplan_meier import curves_of
+from toolkit.survival.long_curves import Estimate as CurveEstimate
 from toolkit.survival.standardized import AnyClusters
 
 
@@ -109,8 +110,11 @@ def rmst_difference(
         return {"horizon": tau, **_difference_of_means(mean, base, spread, level)}
 
     borders = [] if horizon is None else [horizon]
-    interval = partial(with_interval, level=level, ci="log-log")
-    curves, clusters = curves_of(durations, groups, names, cluster, borders, interval)
+
+    def intervals(k: int) -> CurveEstimate:
+        return partial(with_intervals, level=level, tests=k - 1)
+
+    curves, clusters = curves_of(durations, groups, names, cluster, borders, intervals)
     table = mixed(RMST_DIFFERENCE) if names else RMST_DIFFERENCE
     return against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=horizon, within=names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from statistics import NormalDist
 from typing import Literal, get_args
@@ -139,16 +139,19 @@ def curves_of(
     strata: Sequence[str],
     cluster: str | None,
     borders: Sequence[float] = (),
-    interval: Estimate | None = None,
+    intervals: Callable[[int], Estimate] | None = None,
 ) -> tuple[pl.DataFrame, AnyClusters]:
     """The curve of each group, standardized where there are strata, and its clusters.
+
+    Where means are compared, `intervals` gives what appends the intervals of so many groups.
 
     Where there are more times than one table holds, it is told at some, see `Told`. Clusters need
     every time.
     """
     ranges = ranges_of(durations, groups, strata, cluster=cluster)
     if strata:
-        return _standardized(ranges, durations, groups, strata, cluster, borders, interval)
+        return _standardized(ranges, durations, groups, strata, cluster, borders, intervals)
+    interval = None if intervals is None else intervals(ranges.about.height)
     told = Told(ranges, products, borders=borders, interval=interval)
     for rows in ranges:
         told.add(rows)
@@ -163,10 +166,11 @@ def _standardized(
     strata: Sequence[str],
     cluster: str | None,
     borders: Sequence[float],
-    interval: Estimate | None,
+    intervals: Callable[[int], Estimate] | None,
 ) -> tuple[pl.DataFrame, MixedClusters]:
     """The mixtures of the groups; the curves of the strata as well where means or clusters are."""
     mixing = Mixing(ranges, groups.keys, stratum_keys(groups, strata), products)
+    interval = None if intervals is None else intervals(mixing.about.height)
     told = Told(mixing, named, borders=borders, interval=interval)
     if interval is None and cluster is None:
         for both in ranges.with_rest():

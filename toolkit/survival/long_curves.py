@@ -131,7 +131,8 @@ class Told:
         each: The columns that tell the curves apart.
         borders: Times up to which, and from which on, the curve must be told.
         interval: Appends the interval, where means are to be computed: up to a border, or to the
-            last time of the group whose last is first.
+            last time of the group whose last is first; perhaps its low end at another level too,
+            `SIMULTANEOUS`.
         levels: Heights whose first times are to be told, those of the interval's ends as well.
     """
 
@@ -231,6 +232,7 @@ def _differs(column: pl.Expr, by: int) -> pl.Expr:
 
 
 AREAS, STEPS = ["_area", "_low_area"], ["_w", "_aw", "_aaw"]
+SIMULTANEOUS, _SIMULTANEOUS_AREA = "_simultaneous", "_simultaneous_area"
 
 
 def with_parts_of_mean(curve: pl.DataFrame) -> pl.DataFrame:
@@ -244,6 +246,13 @@ def with_parts_of_mean(curve: pl.DataFrame) -> pl.DataFrame:
     return curve if "_area" in curve.columns else in_blocks(curve, _with_parts)
 
 
+def at_simultaneous_level(curve: pl.DataFrame) -> pl.DataFrame:
+    """Put the area below the low end at the other level in its place, where there is one."""
+    if _SIMULTANEOUS_AREA not in curve.columns:
+        return curve
+    return curve.with_columns(pl.col(_SIMULTANEOUS_AREA).alias("_low_area"))
+
+
 def _with_parts(curve: pl.DataFrame) -> pl.DataFrame:
     is_first, is_known = _differs(pl.col(GROUP), 1), pl.col("survival").is_not_null()
     n, d = pl.col("n_at_risk"), pl.col("n_events")
@@ -253,6 +262,9 @@ def _with_parts(curve: pl.DataFrame) -> pl.DataFrame:
         return pl.when(is_first).then(before(name, curve, start)).otherwise(held.shift(1))
 
     width = pl.col("duration") - previous("duration", 0.0)
+    if SIMULTANEOUS in curve.columns:
+        area = previous(SIMULTANEOUS, 1.0) * width
+        curve = curve.with_columns(area.alias(_SIMULTANEOUS_AREA))
     return curve.with_columns(
         _area=previous("survival", 1.0) * width,
         _low_area=previous("ci_low", 1.0) * width,
@@ -266,9 +278,10 @@ def _summed(known: pl.DataFrame, row: pl.Series) -> pl.DataFrame:
     """Sum the parts of the steps that are told of in the same row, given its number."""
     so_far = pl.col("_area").cum_sum().over(GROUP)
     to_row, w = pl.col("_a").last() - pl.col("_a"), pl.col("_w")
+    areas = [name for name in (*AREAS, _SIMULTANEOUS_AREA) if name in known.columns]
     found = (
-        known.select(*AREAS, "_w", so_far.alias("_a"), row.alias("_row"))
+        known.select(*areas, "_w", so_far.alias("_a"), row.alias("_row"))
         .group_by("_row", maintain_order=True)
-        .agg(pl.col(*AREAS, "_w").sum(), _aw=(to_row * w).sum(), _aaw=(to_row**2 * w).sum())
+        .agg(pl.col(*areas, "_w").sum(), _aw=(to_row * w).sum(), _aaw=(to_row**2 * w).sum())
     )
     return found.drop("_row")
