@@ -4,6 +4,7 @@ import inspect
 import math
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -241,3 +242,36 @@ def test_a_wrong_argument_is_a_toolkit_error(name: str, parameter: str, wrong: A
     with pytest.raises(tk.ToolkitError) as caught:
         function(name)(**{**valid()[name], parameter: wrong})
     assert len(str(caught.value)) > 20  # a sentence
+
+
+FRONT_DOORS: dict[str, Any] = {
+    "load_study": tk.load_study,
+    "scan": tk.Study.scan,
+    "load_grades": tk.load_grades,
+    "load_enrollments": tk.load_enrollments,
+    "load_completion": tk.load_completion,
+    "fetch": lambda source: tk.fetch(source, "grades"),
+    "read": lambda source: tk.read(source, "grades"),
+    "open_snapshot": tk.open_snapshot,
+    "list_snapshots": tk.snapshots.list_snapshots,
+    "compare_snapshots": lambda source: tk.compare_snapshots(source, source),
+    "take_snapshot": lambda source: tk.take_snapshot(source, "nowhere"),
+    "take_snapshot into": lambda source: tk.take_snapshot(PLATFORM, source),
+    "write_report": lambda source: tk.write_report("nowhere", source=source),
+    "write_report into": tk.write_report,
+}
+PLATFORM = tk.Platform.__new__(tk.Platform)  # is asked nothing
+
+
+@pytest.mark.parametrize("door", FRONT_DOORS)
+@pytest.mark.parametrize(
+    "wrong", [7, [], {}, object(), tk.Study, pl.DataFrame()], ids=lambda one: type(one).__name__
+)
+def test_no_front_door_takes_what_is_no_source(
+    door: str, wrong: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(tk.ToolkitError) as caught:
+        FRONT_DOORS[door](wrong)
+    assert len(str(caught.value)) > 20
+    assert list(tmp_path.iterdir()) == []

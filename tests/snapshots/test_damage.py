@@ -15,7 +15,8 @@ import pytest
 
 import toolkit as tk
 from toolkit.sandbox.start import SandboxPlatform
-from toolkit.snapshots.manifest import MANIFEST
+from toolkit.snapshots.folder import replace_snapshot
+from toolkit.snapshots.manifest import MANIFEST, Manifest
 
 KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 DRAWS = random.Random(7)  # noqa: S311
@@ -246,3 +247,23 @@ def test_a_folder_that_cannot_be_made_is_told_of(platform, tmp_path: Path) -> No
         tk.snapshots.export_csv(snapshot, tmp_path / "file" / "csv")
     with pytest.raises(tk.errors.SnapshotError, match="cannot be written"):
         tk.snapshots.write_csv(pl.DataFrame({"a": [1]}), tmp_path / "none" / "one.csv")
+
+
+def test_what_a_thread_still_writes_after_a_failure_is_removed_too(tmp_path: Path) -> None:
+    removed, made = shutil.rmtree, []
+
+    def listed_before_the_last_file(path: Path, *, ignore_errors: bool) -> None:
+        if made:
+            removed(path, ignore_errors=ignore_errors)
+        else:
+            made.append((path / "late").touch())
+
+    def write(aside: Path, name: str) -> Manifest:
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toolkit.snapshots.folder.shutil.rmtree", listed_before_the_last_file)
+        with pytest.raises(tk.errors.SnapshotError, match="No space left"):
+            replace_snapshot(tmp_path, write)
+    assert made
+    assert not list(tmp_path.glob(".partial*"))

@@ -23,6 +23,7 @@ from toolkit.loading.records import problem_rows
 from toolkit.loading.streams import Provenance, digest_of, open_stream
 from toolkit.loading.threads import side_by_side
 from toolkit.schemas import ENROLLMENTS, PROBLEMS, RESOURCES, Table
+from toolkit.schemas.arguments import a_path
 
 _AT_ONCE = 4
 _MOST_CHANGES = 3  # bodies that changed while they were downloaded
@@ -129,8 +130,13 @@ def fetch(
         loads = side_by_side(partial(_load_one, source, table, days), queries, at_once=_AT_ONCE)
         load = loads[0] if len(loads) == 1 else _together(loads)
         load = _with_problems(load, repeated(table, load.frame))
-    else:
+    elif callable(getattr(source, "saved", None)):
         load = _of_saved(source.saved(table.name), courses, learners, days)
+    else:
+        raise ArgumentError(
+            "source must be a platform (tk.connect, tk.sandbox) or a snapshot (tk.open_snapshot), "
+            f"not {type(source).__name__}"
+        )
     asked = {"course_id": courses, "username": learners}
     return _with_problems(load, unmatched(table.name, load.frame.lazy(), asked))
 
@@ -196,6 +202,7 @@ def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
         resource: "grades", "enrollments" or "completion".
 
     Raises:
+        ArgumentError: The file cannot be read.
         WireFormatError: The body is malformed. Says where.
         SchemaError: A record has no username or course.
 
@@ -207,7 +214,8 @@ def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
     table = table_of(resource)
     reader = BatchReader(table)
     try:
-        with BytesIO(body) if isinstance(body, bytes) else Path(body).open("rb") as file:
+        opened = BytesIO(body) if isinstance(body, bytes) else a_path(body, name="body").open("rb")
+        with opened as file:
             batches = list(reader.read(iter(partial(file.read, _READ_SIZE), b"")))
     except OSError as error:
         raise ArgumentError(f"{body!s} cannot be read: {error.strerror}") from None

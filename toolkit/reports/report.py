@@ -41,6 +41,7 @@ from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.reports.site import Site, write_site
 from toolkit.results.result import Released
 from toolkit.sandbox.start import SandboxPlatform
+from toolkit.schemas.arguments import a_path
 from toolkit.snapshots.folder import copy_snapshot
 from toolkit.snapshots.snapshot import Snapshot, opened
 from toolkit.snapshots.store_path import StorePath
@@ -106,13 +107,13 @@ def write_report(
     Raises:
         ReportError: There is no such notebook or course, the folder cannot be written, or every
             notebook failed; names each with its cell. Nothing is written.
-        ArgumentError: There is no such language.
+        ArgumentError: There is no such language, or an argument is of another kind.
         DisclosureError: An output would name a learner, hold the token, or show figures that are
             not released; nothing is written.
     """
     begun = time.monotonic()
     words = read_language(language or settings().language)
-    paths, target = _paths(notebooks), Path(folder)
+    paths, target = _paths(notebooks), a_path(folder, name="folder")
     with replaced(target) as part:
         written = _written(part, source, paths, parameters or {}, title, words, on_cell, on_start)
     pdf = target / PDF if (target / PDF).exists() else None

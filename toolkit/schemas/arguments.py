@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from numbers import Real
+from pathlib import Path
 from typing import TypeGuard, TypeVar
 
 from toolkit.errors import ArgumentError
@@ -80,6 +82,17 @@ def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
         return value
     listed = ", ".join(map(repr, known))
     raise ArgumentError(f"{name} must be one of {listed}, not {value!r}")
+
+
+def a_path(value: object, *, name: str) -> Path:
+    """Return the argument as a path.
+
+    Raises:
+        ArgumentError: It is neither a path nor the text of one.
+    """
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise ArgumentError(f'{name} must be a path, such as "data/grades.json", not {value!r}')
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -8,7 +8,7 @@ from typing import get_args
 
 import polars as pl
 
-from toolkit.errors import SnapshotError
+from toolkit.errors import ArgumentError, SnapshotError
 from toolkit.loading.ranges import ranges
 from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
@@ -69,6 +69,7 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
         later: The snapshot to compare it with.
 
     Raises:
+        ArgumentError: One is no snapshot.
         SnapshotError: They use different pseudonym keys, or only one names learners, so that no
             learner can be matched; or a learner occurs twice in a course.
 
@@ -79,6 +80,12 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
         ...     compare_snapshots(now, now).counts.frame.height
         0
     """
+    for given in (earlier, later):
+        if not isinstance(given, Snapshot):
+            raise ArgumentError(
+                "compare_snapshots needs two snapshots (tk.open_snapshot), not "
+                f"{type(given).__name__}"
+            )
     _require_same_names(earlier, later)
     records, values, outcomes = [], [], []
     for name, table in RESOURCES.items():

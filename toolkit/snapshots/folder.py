@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -218,5 +219,9 @@ def _remove(*paths: Path) -> None:
     for path in paths:
         if path.is_symlink() or path.is_file():
             path.unlink(missing_ok=True)
-        else:
+            continue
+        for _ in range(10):  # a thread of Polars may still make a file of a sink that failed
             shutil.rmtree(path, ignore_errors=True)  # on Windows a reader may still hold a file
+            if not path.exists():
+                break
+            time.sleep(0.05)

@@ -14,6 +14,7 @@ import polars as pl
 
 from toolkit.errors import ConfigurationError, SnapshotError
 from toolkit.extras import extra
+from toolkit.schemas.arguments import a_path
 from toolkit.snapshots import aws
 
 if TYPE_CHECKING:
@@ -218,6 +219,7 @@ def place(given: str | Path | StorePath) -> Path | StorePath:
     """Return the folder or the prefix that is named; `Path("s3://b")` counts as its address.
 
     Raises:
+        ArgumentError: It is neither a path nor a text.
         SnapshotError: It is an address where no snapshot can be.
 
     Examples:
@@ -226,10 +228,10 @@ def place(given: str | Path | StorePath) -> Path | StorePath:
     """
     if isinstance(given, StorePath):
         return given
-    text = str(given)
+    path, text = a_path(given, name="folder"), str(given)
     if isinstance(given, Path):
         text = given.as_posix().replace(":/", "://", 1)
-    return StorePath.of(text) if _SCHEME.match(text) else Path(given)
+    return StorePath.of(text) if _SCHEME.match(text) else path
 
 
 def scan(path: Path | StorePath) -> pl.LazyFrame:

@@ -8,7 +8,7 @@ from typing import get_args
 
 import polars as pl
 
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ArgumentError, ConfigurationError
 from toolkit.loading.body import BodyChangedError
 from toolkit.loading.load import Many, several
 from toolkit.loading.platform import Platform
@@ -63,6 +63,7 @@ def take_snapshot(
         key: The pseudonym key; see `release.keys.pseudonym_key`.
 
     Raises:
+        ArgumentError: It is no platform, or the folder no path.
         SnapshotError: Another run is writing into the folder, it holds other files, or it cannot
             be written to.
         ConfigurationError: The pseudonym key is weak, `identities` or `times` is invalid, or the
@@ -76,6 +77,11 @@ def take_snapshot(
         ...     snapshot.manifest.identities, snapshot.grades().collect()["email"].unique().item()
         ('pseudonymous', None)
     """
+    if not isinstance(platform, Platform):
+        raise ArgumentError(
+            "take_snapshot needs a platform (tk.connect, tk.sandbox), not "
+            f"{type(platform).__name__}"
+        )
     for name, given, kind in (("identities", identities, Identities), ("times", times, Times)):
         if given is not None and given not in get_args(kind):
             allowed = " or ".join(f'"{one}"' for one in get_args(kind))
