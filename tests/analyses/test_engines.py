@@ -210,6 +210,20 @@ def test_an_engine_gives_the_figures_of_eager_polars(case: Case, put: Put) -> No
     assert case.difference(put) is None
 
 
+NASTY = [case for case in CASES if case.kind == "nasty rows" and len(case.rows()) == 1]
+
+
+@pytest.mark.parametrize("case", NASTY, ids=[case.analysis for case in NASTY])
+def test_nan_in_a_file_without_nulls_is_no_number_in_duckdb(case: Case, tmp_path: Path) -> None:
+    [rows] = case.rows()  # DuckDB takes it for granted that nothing in such a file is NaN
+    rows.with_columns(pl.selectors.float().fill_null(float("nan"))).write_parquet(
+        path := tmp_path / "rows.parquet"
+    )
+    found = case.call(duckdb.read_parquet(str(path)))
+    for there, here in zip(found, case.call(rows), strict=True):
+        assert difference(there.frame, here.frame) is None
+
+
 @pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # of Ibis 12
 @pytest.mark.parametrize("kind", ["clean rows", "nasty rows"])
 def test_paths_counted_in_parts_of_learners_are_those_of_all(

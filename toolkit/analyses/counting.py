@@ -7,7 +7,6 @@ never leave their engine, and the same call gives the same table on each.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
@@ -48,10 +47,11 @@ def whole_steps(value: nw.Expr, step: int) -> nw.Expr:
 def number(name: str) -> nw.Expr:
     """A column as finite numbers, null where it is none: NaN is greater than all in some engines.
 
-    NaN is asked for by name: of a Parquet file DuckDB takes "less than infinity" for granted.
+    Being finite is asked for: that no value of a Parquet file is NaN, and that all are less than
+    infinity, DuckDB takes for granted.
     """
     value = nw.col(name).cast(nw.Float64)
-    return nw.when(~value.is_nan() & (value > -math.inf) & (value < math.inf)).then(value)
+    return nw.when(value.is_finite()).then(value)
 
 
 def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from typing import Literal, TypeAlias
 
@@ -120,8 +119,7 @@ def _folded(letter: str) -> str:
 
 def _reaches(mark: float) -> nw.Expr:
     grade = nw.col("percent_grade").cast(nw.Float64)
-    # NaN is greater than every mark in some engines.
-    return (grade >= mark) & (grade < math.inf) & ~grade.is_nan()
+    return (grade >= mark) & grade.is_finite()  # NaN is greater than every mark in some engines
 
 
 def _percent(mark: float) -> str:
