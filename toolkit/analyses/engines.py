@@ -47,7 +47,7 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
     """Wrap a frame in Narwhals, uncollected, as analyses read it.
 
     pandas and PyArrow frames become Polars, which has only one kind of missing value: NaN in
-    pandas is null. In ClickHouse NaN and infinity are null too.
+    pandas is null. Over Ibis, NaN and infinity are null in ClickHouse and DuckDB too.
 
     Raises:
         ArgumentError: The frame's engine is not tested to give the same figures.
@@ -55,7 +55,7 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
     rows = as_stored(frame)
     if rows.implementation is nw.Implementation.IBIS:
         native = rows.to_native()
-        if native.get_backend().name == "clickhouse":
+        if native.get_backend().name in {"clickhouse", "duckdb"}:
             return _again(_finite(native))
     return rows
 
@@ -163,11 +163,17 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
 
 
 def _finite(rows: Any) -> Any:
-    """Make NaN and infinity null, even beneath a null, since ClickHouse casts those as well."""
+    """Make NaN and infinity null, even beneath a null, since ClickHouse casts those as well.
+
+    Use the database's own function: DuckDB assumes that no value of a Parquet file is NaN, and
+    would answer no to Ibis.
+    """
     import ibis
 
+    built_in = ibis.udf.scalar.builtin
+    is_finite = built_in(_of_one, name="isFinite", signature=((None,), "boolean"))
     numbers = {name: rows[name] for name, dtype in rows.schema().items() if dtype.is_floating()}
-    is_none = {name: number.isnan() | number.isinf() for name, number in numbers.items()}
+    is_none = {name: ~is_finite(number) for name, number in numbers.items()}
     return rows.mutate(
         **{
             name: ibis.ifelse(is_none[name], None, ibis.ifelse(is_none[name], 0.0, number))
