@@ -283,6 +283,17 @@ def test_a_check_names_failing_records_in_their_order_or_by_the_smallest_keys(
     }
 
 
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # of Ibis 12
+def test_nan_is_a_missing_value_where_no_value_is_null(put: Put) -> None:
+    """DuckDB takes for granted that no value of such a column in Parquet files is NaN."""
+    key = {"username": list("abcd"), "course_id": ["course-v1:Org+CS+R1"] * 4}
+    for last, wrong in ((0.9, {}), (float("inf"), {"completion_range": 1})):
+        seen = pl.DataFrame({**key, "completion": [float("nan"), 0.5, 0.7, last]})
+        found = tk.check(completion=put(seen), as_of=AS_OF)
+        failed = {one.check: one.n_unexpected for one in found.failed()}
+        assert failed == {"completion_not_null": 1, **wrong}
+
+
 def analyses_of_frames() -> set[str]:
     """The public functions that count the rows of an engine."""
     rooms: list[ModuleType] = [tk, tk.survival, tk.reports]

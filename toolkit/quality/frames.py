@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -200,7 +201,7 @@ def _without_infinity(rows: Lazy) -> Any:
     if rows.implementation.is_polars() or "completion" not in rows.collect_schema().names():
         return rows.to_native()
     seen = nw.col("completion")
-    finite = nw.when(~seen.is_nan() & (seen > _LARGE)).then(nw.lit(_LARGE)).otherwise(seen)
+    finite = nw.when(seen == math.inf).then(nw.lit(_LARGE)).otherwise(seen)
     return rows.with_columns(completion=finite).to_native()
 
 
@@ -238,7 +239,7 @@ def with_pass_mark(grades: Lazy) -> Lazy:
     """
     grade, n, n_passed = nw.col("percent_grade"), nw.col("n"), nw.col("n_passed")
     levels = (
-        grades.filter(~grade.is_null(), ~grade.is_nan())
+        grades.filter(grade * 0 == 0)  # neither null nor NaN, see `gx.rows`
         .group_by("course_id", "percent_grade")
         .agg(n=nw.len(), n_passed=nw.col("passing_letter").count())
         .with_columns(n.cast(nw.Int64), n_passed.cast(nw.Int64))

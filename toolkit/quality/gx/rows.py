@@ -7,6 +7,7 @@ only here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -144,7 +145,11 @@ class Rows:
             KeyError: The frame has no such column.
         """
         column = nw.col(name)
-        return column.fill_nan(None) if self.dtype(name).is_float() else column
+        if not self.dtype(name).is_float():
+            return column
+        # By arithmetic: DuckDB takes for granted that no value of a Parquet file is NaN.
+        is_known = (column * 0 == 0) | (column == math.inf) | (column == -math.inf)
+        return nw.when(is_known).then(column)
 
     def dtype(self, name: str) -> pl.DataType:
         """Return the column's type.
