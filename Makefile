@@ -100,11 +100,11 @@ bench: $(VENV)/.bench ## speed and memory beside peers, as one table
 bench-scale: $(VENV)/.bench ## time and memory from 10⁵ to 10⁷ rows, beside Polars and DuckDB by hand
 	$(BIN)/python -m benchmarks.scale
 
-lowest: $(VENV)/.dev ## the tests on the oldest versions that pyproject.toml allows
+lowest: $(VENV)/.dev ## the tests, some examples of each, on the oldest versions that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --no-deps --no-build-isolation -e .
-	SO2_EXAMPLES=20 $(VENV)-lowest/bin/python $(TESTS) -m "not slow and not engines and not browser" tests
+	SO2_EXAMPLES=10 $(VENV)-lowest/bin/python $(TESTS) -m "not slow and not engines and not browser" tests
 
 wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
 	$(BIN)/python scripts/wheel_check.py

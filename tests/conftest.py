@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import os
+from itertools import groupby
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+EXAMPLES = os.environ.get("SO2_EXAMPLES")
+"""How many examples each test has, random ones and listed ones; by default fifty and all."""
+
 hypothesis.settings.register_profile(
     "of this project",
     deadline=None,  # no law is held to the clock of a busy machine
-    max_examples=int(os.environ.get("SO2_EXAMPLES", "100")),
+    max_examples=int(EXAMPLES or 50),
 )
 hypothesis.settings.load_profile("of this project")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep some of a test's examples, from its first to its last."""
+    if EXAMPLES is None:
+        return
+    left = dict.fromkeys(items)
+    for _, of_test in groupby(items, key=lambda item: item.nodeid.partition("[")[0]):
+        examples = list(of_test)
+        for kept in examples[:: -(-len(examples) // int(EXAMPLES))]:
+            del left[kept]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=list(left))
 
 
 @pytest.fixture(scope="session")

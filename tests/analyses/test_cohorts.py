@@ -130,7 +130,7 @@ MEMBER = st.tuples(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(MEMBER, min_size=1, max_size=15), st.lists(MEMBER, min_size=1, max_size=5))
 def test_rows_may_be_shuffled_and_groups_added(
     rows: list[tuple[Any, ...]], others: list[tuple[Any, ...]]
@@ -141,7 +141,7 @@ def test_rows_may_be_shuffled_and_groups_added(
     assert_frame_equal(alone, together, check_exact=True)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(MEMBER, min_size=1, max_size=20))
 def test_cells_agree_with_their_definition(rows: list[tuple[Any, ...]]) -> None:
     pc = person_course(*rows)

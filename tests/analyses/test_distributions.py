@@ -44,7 +44,7 @@ def test_a_hundredth_lies_in_its_own_bin_of_a_hundred() -> None:
     assert table["n_learners"].to_list() == [0, *[1] * 99]
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1), st.integers(1, 40))
 def test_bins_and_shares_agree_with_numpy(grades: list[float | None], bins: int) -> None:
     table = tk.completion_distribution(graded(*grades), bins=bins).frame

@@ -61,7 +61,7 @@ def in_one_order(rows: pl.LazyFrame) -> pl.DataFrame:
     return rows.collect().sort(pl.all())
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(resources(keys_once=True), st.integers(1, 12))
 def test_a_join_in_parts_is_the_join_at_once(frames: list[pl.DataFrame | None], most: int) -> None:
     right = in_one_order(joined(frames, 10**6))
@@ -71,7 +71,7 @@ def test_a_join_in_parts_is_the_join_at_once(frames: list[pl.DataFrame | None], 
     assert_frame_equal(in_one_order(parts), in_one_order(joined(frames, 10**6, pass_rule=marks)))
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(resources(keys_once=False), st.integers(1, 12))
 def test_duplicates_are_told_and_mended_in_parts_as_at_once(
     frames: list[pl.DataFrame | None], most: int

@@ -246,7 +246,7 @@ LEARNER = st.tuples(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(LEARNER, max_size=25), st.randoms(use_true_random=False))
 def test_the_order_of_rows_is_irrelevant(rows: list[tuple[Any, ...]], random: Any) -> None:
     shuffled = random.sample(rows, len(rows))
@@ -258,7 +258,7 @@ def test_the_order_of_rows_is_irrelevant(rows: list[tuple[Any, ...]], random: An
         )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(LEARNER, max_size=25), st.lists(LEARNER, min_size=1, max_size=10))
 def test_another_group_changes_no_group(
     rows: list[tuple[Any, ...]], others: list[tuple[Any, ...]]

@@ -294,7 +294,7 @@ KEYS = st.lists(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.tuples(KEYS, KEYS, KEYS))
 def test_every_record_is_in_exactly_one_row(keys: tuple[list[tuple[str, str]], ...]) -> None:
     parts = [

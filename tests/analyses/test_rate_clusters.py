@@ -102,7 +102,7 @@ def frame_of(rows: list[tuple[int, str, bool]]) -> pl.DataFrame:
     return enrolled(pl.DataFrame(rows, schema=["id", "mode", "passed"], orient="row"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(ROWS)
 def test_intervals_hold_the_rate_and_stay_between_0_and_1(
     rows: list[tuple[int, str, bool]],
@@ -118,7 +118,7 @@ def test_intervals_hold_the_rate_and_stay_between_0_and_1(
     assert low[:-1].is_null().to_list() == (clusters == 1).to_list()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ROWS, st.integers(0, 1000))
 def test_order_and_names_of_clusters_change_nothing(
     rows: list[tuple[int, str, bool]], seed: int

@@ -47,14 +47,14 @@ def assert_shown_without_contradiction(result: Result) -> None:
 
 
 @given(st.lists(CELLS, min_size=2, max_size=6))
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_intervals_and_tests_of_rates_agree(cells: list[tuple[int, int]]) -> None:
     assert_shown_without_contradiction(tk.compare_groups(person_course(cells), by="mode").pairs)
 
 
 @given(st.lists(CELLS, min_size=2, max_size=4))
 @example([(44, 14), (0, 58), (14, 14)])
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_intervals_and_robust_tests_of_rates_agree(cells: list[tuple[int, int]]) -> None:
     found = tk.compare_groups(person_course(cells), by="mode", cluster="username").pairs
     assert_shown_without_contradiction(found)
@@ -65,7 +65,7 @@ def test_intervals_and_robust_tests_of_rates_agree(cells: list[tuple[int, int]])
 
 @pytest.mark.parametrize("cluster", [None, "username"])
 @given(cells=st.lists(CELLS, min_size=4, max_size=8))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_intervals_and_tests_within_strata_agree(
     cells: list[tuple[int, int]], cluster: str | None
 ) -> None:
@@ -124,7 +124,7 @@ TIMES = st.lists(
 
 @pytest.mark.parametrize("cluster", [None, "username"])
 @given(rows=TIMES, level=st.sampled_from([0.9, 0.95, 0.99]))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_intervals_and_tests_of_the_time_to_pass_agree(
     rows: list[tuple[int, int, bool, int]], level: float, cluster: str | None
 ) -> None:

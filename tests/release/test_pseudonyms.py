@@ -57,7 +57,7 @@ def test_two_keys_share_no_pseudonym() -> None:
     assert one.isdisjoint(other)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), unique=True, max_size=20))
 def test_different_usernames_have_different_pseudonyms(names: list[str]) -> None:
     assert tk.release.pseudonymize(learners(*names), KEY)["username"].n_unique() == len(names)
@@ -148,7 +148,7 @@ def test_a_record_key_never_changes_between_versions() -> None:
     assert keyed(frame).dtype == pl.Int64
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(

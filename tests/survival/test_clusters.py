@@ -123,7 +123,7 @@ LAW = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(LAW)
 def test_the_error_is_that_of_moving_one_clusters_weight(rows: list[tuple[Any, ...]]) -> None:
     # An oracle that knows no formula: the derivative of the curve by the weight of each cluster.
@@ -159,7 +159,7 @@ def weighted(part: pl.DataFrame, cluster: int, weight: float) -> float:
     return survival
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(LAW)
 def test_learners_in_one_course_each_have_greenwoods_error_times_nearly_1(
     rows: list[tuple[Any, ...]],
@@ -250,7 +250,7 @@ def test_released_curves_of_clusters_are_wider_too() -> None:
         assert not one.select("ci_low", "ci_high").equals(other.select("ci_low", "ci_high"))
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.integers(0, 1000))
 def test_the_order_of_rows_and_the_names_of_clusters_change_nothing(seed: int) -> None:
     rows = learners()

@@ -298,7 +298,7 @@ def test_a_pass_at_once_lies_before_a_landmark_and_just_after_a_late_enrollment(
     assert late["excluded"].to_list() == [None, None]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     days=st.lists(st.integers(0, 50), min_size=1, max_size=40),
     known=st.lists(st.booleans(), min_size=40, max_size=40),
@@ -362,7 +362,7 @@ def test_whole_days_round_up_and_entries_down() -> None:
     ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 90), min_size=1), st.integers(0, 90))
 def test_as_many_have_passed_by_each_whole_day_as_by_the_exact_moments(
     days: list[float], day: int

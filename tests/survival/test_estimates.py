@@ -90,7 +90,7 @@ def test_incidences_and_the_share_under_way_sum_to_1() -> None:
     np.testing.assert_allclose(both["survival"] + both["cumulative_incidence"], 1.0)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=25))
 def test_one_end_alone_gives_the_curve_of_kaplan_and_meier(found: list[tuple[int, bool]]) -> None:
     frame = rows(*(time for time, _ in found), events="".join("ox"[event] for _, event in found))
@@ -108,7 +108,7 @@ def test_one_end_alone_gives_the_curve_of_kaplan_and_meier(found: list[tuple[int
         np.testing.assert_allclose(incidence[one], 1 - curve[other], rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.integers(1, 9), st.sampled_from(["passed", "left", None])),

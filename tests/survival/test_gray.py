@@ -123,7 +123,7 @@ def statistic(rows: pl.DataFrame, k: int, strata: str | None) -> float | None:
 
 
 @pytest.mark.parametrize("strata", [None, "stratum"])
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 2**32 - 1),
     k=st.integers(2, 4),

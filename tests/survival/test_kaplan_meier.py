@@ -257,7 +257,7 @@ lives = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(lives, st.randoms())
 def test_row_order_is_irrelevant(people: list[tuple[float, bool, str]], random: object) -> None:
     shuffled = people.copy()
@@ -271,7 +271,7 @@ def test_row_order_is_irrelevant(people: list[tuple[float, bool, str]], random: 
     assert_frame_equal(*tables)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(lives)
 def test_survival_falls_and_other_groups_do_not_matter(
     people: list[tuple[float, bool, str]],

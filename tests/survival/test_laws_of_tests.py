@@ -57,7 +57,7 @@ def same(one: list[float], other: list[float]) -> None:
 
 @pytest.mark.parametrize("strata", STRATA)
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(rows=learners(), order=st.permutations(range(4)), seed=st.integers(0, 1000))
 def test_new_names_and_another_order_of_groups_and_rows_change_no_p(
     test: Test, strata: str | None, rows: pl.DataFrame, order: list[int], seed: int
@@ -71,7 +71,7 @@ def test_new_names_and_another_order_of_groups_and_rows_change_no_p(
 
 @pytest.mark.parametrize("strata", STRATA)
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(rows=learners())
 def test_names_split_over_two_columns_change_no_p(
     test: Test, strata: str | None, rows: pl.DataFrame
@@ -82,7 +82,7 @@ def test_names_split_over_two_columns_change_no_p(
 
 
 @pytest.mark.parametrize("strata", STRATA)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(rows=learners(), share=st.floats(0.1, 0.9))
 def test_follow_up_split_in_two_episodes_changes_no_p(
     strata: str | None, rows: pl.DataFrame, share: float
@@ -99,7 +99,7 @@ def test_follow_up_split_in_two_episodes_changes_no_p(
 
 @pytest.mark.parametrize("strata", STRATA)
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(rows=learners())
 def test_a_group_that_meets_no_other_leaves_the_test(
     test: Test, strata: str | None, rows: pl.DataFrame
@@ -111,7 +111,7 @@ def test_a_group_that_meets_no_other_leaves_the_test(
 
 
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(rows=learners())
 def test_the_degrees_are_one_less_than_there_are_groups_compared(
     test: Test, rows: pl.DataFrame

@@ -54,7 +54,7 @@ def test_who_is_excluded_is_left_out_and_other_columns_stay() -> None:
     assert found["mode"].to_list() == ["a", "a"]
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=30),
     st.sampled_from([1.0, 7.0, 0.1]),
