@@ -49,13 +49,14 @@ demo: $(VENV)/.user ## load, check, run the notebooks and write report/, on the 
 lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
-test: $(VENV)/.dev ## the tests, and the notebooks as tests
-	$(BIN)/python $(TESTS) -m "not slow and not engines" $(COV)
+EXAMPLES ?= 4
+test: $(VENV)/.dev ## the tests, some examples of each, and the notebooks as tests: three minutes
+	SO2_EXAMPLES=$(EXAMPLES) $(BIN)/python $(TESTS) -m "not slow and not engines" $(COV)
 	$(BIN)/python $(PYTEST) --nbmake --nbmake-timeout=300 $(COV) notebooks
 
-coverage: $(VENV)/.dev ## the tests, and how much of toolkit/ they run: at least 95 % of the branches
+coverage: $(VENV)/.dev ## the tests, with all examples, and how much of toolkit/ they run: at least 95 % of the branches
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory test COV="--cov --cov-append --cov-report= --cov-fail-under=0"
+	$(MAKE) --no-print-directory test EXAMPLES= COV="--cov --cov-append --cov-report= --cov-fail-under=0"
 	$(BIN)/coverage report
 
 slow: $(VENV)/.dev ## the slow tests: many seeds, whole reports, writers killed at random

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +11,7 @@ import hypothesis
 import pytest
 
 EXAMPLES = os.environ.get("SO2_EXAMPLES")
-"""How many examples each test has, random ones and listed ones; by default fifty and all."""
+"""How many examples each test has, of random and of listed ones; by default fifty, and all."""
 
 hypothesis.settings.register_profile(
     "of this project",
@@ -22,7 +23,8 @@ hypothesis.settings.load_profile("of this project")
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep some of a test's examples, from its first to its last."""
-    if EXAMPLES is None:
+    gc.freeze()  # what is imported stays, and need not be looked through again and again
+    if not EXAMPLES:
         return
     left = dict.fromkeys(items)
     for _, of_test in groupby(items, key=lambda item: item.nodeid.partition("[")[0]):
