@@ -329,7 +329,10 @@ def _incidence(steps: pl.DataFrame, each: list[str]) -> pl.DataFrame:
     w3 = pl.when(dj > 0).then(share**2 * dj * (n - dj) / n**3).otherwise(0.0)
     sums = {"w1": w1, "w2": f * w1 + w2, "w3": f**2 * w1 + 2 * f * w2 + w3}
     of_w1, of_w2, of_w3 = (pl.col(name + SO_FAR) for name in sums)
-    variance = f**2 * of_w1 - 2 * f * of_w2 + of_w3
+    terms = f**2 * of_w1 + of_w3
+    variance = terms - 2 * f * of_w2
+    # What is left of large terms that cancel, where all come to the end, is rounding.
+    variance = pl.when(variance > 1e-14 * terms).then(variance).otherwise(0.0)
 
     def summed(value: pl.Expr, name: str) -> pl.Expr:
         return (value.cum_sum().over(each) + before(name, steps, 0.0)).alias(name)
@@ -341,7 +344,7 @@ def _incidence(steps: pl.DataFrame, each: list[str]) -> pl.DataFrame:
         .with_columns(before=pl.col(under_way).shift(1).over(each).fill_null(at_first))
         .with_columns(summed(step, "cumulative_incidence"))
         .with_columns(summed(value, name + SO_FAR) for name, value in sums.items())
-        .with_columns(variance=variance.clip(0.0))
+        .with_columns(variance=variance)
     )
 
 
