@@ -69,7 +69,7 @@ def test_oulad_traps_go_through_every_analysis(oulad: pl.DataFrame) -> None:
 
 @pytest.mark.slow
 def test_the_truth_lies_in_its_intervals_as_often_as_they_say() -> None:
-    runs = 200
+    runs = 120
     truth = Simulation(1, 0).truth
     assert truth is not None
     days = 90

@@ -107,7 +107,7 @@ def test_nothing_printed_on_two_nights_gives_a_small_count_away(top: Path) -> No
     assert guessed <= 0.2
 
 
-N_NIGHTS = int(os.environ.get("SO2_NIGHTS", "8"))  # `make nights` takes 30
+N_NIGHTS = int(os.environ.get("SO2_NIGHTS", "6"))  # `make nights` takes 30
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ def _timed(pc: Frame) -> tuple[Result, ...]:
     found: list[Result] = []
     for way in ways:
         by = ["course_id", "bound"] if way.get("undated") == "bounds" else ["course_id"]
-        durations = time_to_pass(pc, undated=way.pop("undated", "leave_out"), **way)
+        durations = _kept(time_to_pass(pc, undated=way.pop("undated", "leave_out"), **way))
         found += [survival.exclusions(durations, by=by), survival.kaplan_meier(durations, by=by)]
         if "competing" in way:
             found.append(survival.cumulative_incidence(durations))
@@ -196,9 +196,16 @@ _OF_DURATIONS: dict[str, Callable[[Any], tuple[Result, ...]]] = {
 }
 
 
+def _kept(frame: Any) -> Any:
+    """Compute a frame of Spark once, though several analyses read it."""
+    return frame.cache() if hasattr(frame, "unpersist") else frame
+
+
 def _from_resources(joined: Any) -> tuple[Result, ...]:
     """Count a joined frame, reading all of its columns."""
-    pc = nw.from_native(joined).drop("record_key", strict=False).to_native()  # only Polars has it
+    pc = _kept(
+        nw.from_native(joined).drop("record_key", strict=False).to_native()
+    )  # only Polars has it
     return (
         match_counts(pc),
         outcomes(pc, by=["org", "course_number", "course_run", "display_name"]),
