@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Sequence
@@ -301,9 +300,10 @@ def _lazy(study: Study) -> LazyStudy:
 
 
 def _name_of_join(snapshot: Snapshot, courses: list[str] | None) -> str:
-    """What is another for other records, other keys and another toolkit."""
-    told = [snapshot.manifest.encoded().hex(), courses, release_secret().reveal()]
-    digest = hashlib.sha256(json.dumps([*told, version("so2-toolkit")]).encode())
+    """A name that differs for other records, another release secret or another toolkit."""
+    told = [snapshot.manifest.encoded().hex(), courses, version("so2-toolkit")]
+    digest = release_secret().keyed(b"so2 joins", 32)
+    digest.update(json.dumps(told).encode())
     return f"{digest.hexdigest()}.parquet"
 
 

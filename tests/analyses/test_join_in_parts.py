@@ -129,3 +129,14 @@ def test_a_large_snapshot_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.M
     assert "parts" in parts.explain()
     assert_frame_equal(parts.collect().sort(KEY), whole.sort(KEY))
     assert tk.outcomes(parts, by="course_id").frame.equals(tk.outcomes(whole, by="course_id").frame)
+
+
+def test_frames_in_memory_are_joined_at_once_in_the_order_of_grades(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("toolkit.analyses.person_course.MOST_JOINED", 2)
+    completion = pl.DataFrame(
+        {"username": list("cabd"), "course_id": ["course-v1:O+N+R"] * 4, "completion": [0.5] * 4}
+    )
+    pc = tk.person_course(None, None, completion, as_of=AS_OF)
+    assert pc["username"].to_list() == list("cabd")

@@ -78,8 +78,8 @@ def person_course(
 
     The join keeps every record of each; `in_grades`, `in_enrollments` and `in_completion` say
     which had it (`match_counts` counts them). Rows come in the order of grades, then of what only
-    enrollments had, then of what only completion had; more than a million of a LazyFrame so for
-    each range of usernames, the ranges in order. A course's name is filled in where only
+    enrollments had, then of what only completion had; of a LazyFrame with more than a million rows,
+    in this order within each range of usernames. A course's name is filled in where only
     other learners' records carry it.
 
     Who passed is decided here, by `pass_rule`, for every analysis. By default a pass is any letter
@@ -143,7 +143,8 @@ def person_course(
             + (", ".join(kinds) or "none")
         )
     wanted = {name: _wanted(frame, RESOURCES[name]) for name, frame in given.items()}
-    parts = list(_by_learners(wanted))
+    in_memory = is_in_memory(next(iter(given.values())))
+    parts = [wanted] if in_memory else list(_by_learners(wanted))
     if duplicates is None:
         for name in wanted:
             _refuse_duplicates([part[name] for part in parts], name)
@@ -157,7 +158,7 @@ def person_course(
     rule, seen = nw.lit(pass_rule_in_words(pass_rule)), nw.lit(moment)
     joined = [_joined(part, courses, rule, seen, in_microseconds(moment)) for part in resources]
     native: Any = joined[0] if len(joined) == 1 else read_in_parts(joined)
-    made: F = native.collect() if is_in_memory(next(iter(given.values()))) else native
+    made: F = native.collect() if in_memory else native
     return made
 
 
