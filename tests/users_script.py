@@ -47,7 +47,7 @@ def analyse(study: tk.Study) -> list[tk.Result]:
     durations = tk.time_to_pass(study)
     ends = tk.time_to_pass(study, competing={"last seen": "last_date"})
     ages = study.enrollments.select("username").unique().with_columns(age=pl.lit(30))
-    print(study.with_learners(ages).coverage)
+    print(study.with_learners(ages).coverage, study.count("enrollments"))
     periods: pl.DataFrame = tk.survival.person_period(durations, every=7)
     assert "period" in periods.columns
     data: tk.survival.SurvivalData = tk.survival.to_survival(durations, covariates=["mode"])

@@ -12,7 +12,7 @@ from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar, get_args
 
 import polars as pl
 
@@ -27,8 +27,10 @@ from toolkit.release.keys import PseudonymKey, pseudonym_key, release_secret
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result
 from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, RESOURCES, require_columns
+from toolkit.schemas.arguments import one_of
 from toolkit.snapshots.snapshot import Snapshot, opened
 
+FrameName = Literal["grades", "enrollments", "completion", "problems", "person_course"]
 F = TypeVar("F", bound=pl.DataFrame | pl.LazyFrame)
 
 
@@ -47,19 +49,32 @@ class AnyStudy(HasPersonCourse[F]):
 
     def __repr__(self) -> str:
         """One line, which names nobody."""
-        counted = [
-            f"{about(frame.lazy().select(pl.len()).collect().item())} {name}"
-            for name, frame in (
-                ("grades", self.grades),
-                ("enrollments", self.enrollments),
-                ("completion", self.completion),
-                ("problems", self.problems),
-            )
-        ]
-        return f"<{self.caption}: {', '.join(counted)}>"
+        names: tuple[FrameName, ...] = ("grades", "enrollments", "completion", "problems")
+        counted = ", ".join(f"{about(self.count(name))} {name}" for name in names)
+        return f"<{self.caption}: {counted}>"
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self)[1:-1])}</p>"
+
+    def count(self, name: FrameName) -> int:
+        """Count the rows of one of the study's frames, wherever they are.
+
+        Args:
+            name: grades, enrollments, completion, problems or person_course.
+
+        Raises:
+            ArgumentError: There is no such frame.
+
+        Examples:
+            >>> import toolkit as tk
+            >>> with tk.sandbox(learners=50) as platform:
+            ...     study = tk.load_study(platform)
+            >>> study.count("enrollments") == study.enrollments.height
+            True
+        """
+        one_of(name, get_args(FrameName), name="name")
+        frame: pl.DataFrame | pl.LazyFrame = getattr(self, name)
+        return int(frame.lazy().select(pl.len()).collect().item())
 
     @property
     def coverage(self) -> Result:

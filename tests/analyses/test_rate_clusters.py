@@ -12,6 +12,7 @@ from scipy import stats
 from zou_donner import difference_ends
 
 import toolkit as tk
+from toolkit.analyses import clusters
 
 
 def test_survey_gives_the_same_errors_of_rates() -> None:
@@ -183,6 +184,18 @@ def test_a_cluster_must_be_a_column_that_every_row_has() -> None:
         )
     with pytest.raises(tk.errors.ArgumentError, match="in both `by` and `cluster`"):
         tk.outcomes(rows, by="mode", cluster="mode")
+
+
+def test_more_records_than_can_be_held_with_their_clusters_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pc = clustered()
+    monkeypatch.setattr(clusters, "MOST_CLUSTERED", pc.height - 1)
+    for frame in (pc, pc.lazy()):
+        with pytest.raises(tk.errors.ArgumentError, match=r"cluster='id'.*drawn at random"):
+            tk.outcomes(frame, cluster="id")
+        with pytest.raises(tk.errors.ArgumentError, match=r"cluster='id'.*drawn at random"):
+            tk.compare_groups(frame, by="mode", strata="course", cluster="id")
 
 
 def test_released_rates_of_clusters_are_wider_too() -> None:

@@ -14,7 +14,8 @@ from polars.testing import assert_frame_equal
 from scipy import stats
 
 import toolkit as tk
-from toolkit.survival import clusters, event_table, ranges
+from toolkit.analyses import clusters as rate_clusters
+from toolkit.survival import clusters, ranges
 
 FOLDER = Path(__file__).parents[1] / "references"
 TESTS = pl.read_csv(FOLDER / "clustered_logrank.csv").rows(named=True)
@@ -334,7 +335,7 @@ def test_more_rows_than_can_be_held_with_their_clusters_are_refused(
     monkeypatch.setattr(ranges, "MOST_TIMES", 100)
     with pytest.raises(tk.errors.ArgumentError, match=r"cluster='id'.*whole=True"):
         CLUSTERED[name](rows.with_columns(pl.col("duration") + pl.int_range(pl.len()) / 1e6))
-    monkeypatch.setattr(event_table, "MOST_CLUSTERED", rows.height - 1)
+    monkeypatch.setattr(rate_clusters, "MOST_CLUSTERED", rows.height - 1)
     with pytest.raises(tk.errors.ArgumentError, match=r"cluster='id'.*drawn at random"):
         CLUSTERED[name](rows)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.special import betaincc
 
+from toolkit.analyses.engines import collected
 from toolkit.analyses.grouping import Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import DIGITS, ROUNDING
@@ -23,6 +24,23 @@ CLUSTER = " cluster"  # unlike the name of any column counted
 _ALL = " all"
 _TOLERANCE = 1e-9  # sums of squares miss 0 by some 1e-16
 
+MOST_CLUSTERED = 10_000_000
+"""How many rows are held at once with the clusters they belong to."""
+
+
+def refuse_too_many(n_rows: int, cluster: str) -> None:
+    """Raise where there are more rows than can be held with the clusters they belong to.
+
+    Raises:
+        ArgumentError: There are.
+    """
+    if n_rows > MOST_CLUSTERED:
+        raise ArgumentError(
+            f"cluster={cluster!r} holds all rows in memory, {MOST_CLUSTERED:,} at most, and there "
+            f"are {n_rows:,}. Give it the rows of some clusters, such as learners drawn at random, "
+            "or some groups, or leave it out: intervals are then those of independent rows"
+        )
+
 
 def count_clusters(
     rows: nw.LazyFrame[Any], groups: Groups, counts: Mapping[str, nw.Expr], cluster: object
@@ -30,13 +48,15 @@ def count_clusters(
     """Sum each of `counts` per group, as `count_by` does, and cluster, which becomes a number.
 
     Raises:
-        ArgumentError: `cluster` is not a column's name, or is one of the groups.
+        ArgumentError: `cluster` is not a column's name, or is one of the groups, or there are too
+            many rows.
         SchemaError: The column does not exist, or a row has no cluster.
     """
     if not isinstance(cluster, str):
         raise ArgumentError(f"cluster must be a column's name, not {cluster!r}")
     if cluster in groups.names:
         raise ArgumentError(f"`{cluster}` is in both `by` and `cluster`; a group needs several")
+    refuse_too_many(collected(rows.select(nw.len().alias("n")))["n"].item(), cluster)
     found = count_by(rows, Groups((*groups.names, cluster)), counts).n
     own = Groups((*groups.names, cluster)).keys[-1]
     n_without = found.filter(pl.col(own).is_null()).select(pl.sum_horizontal(*counts).sum()).item()

@@ -110,7 +110,7 @@ def compare_groups(
         completed_from: The completion, a fraction, from which a learner counts as completed.
         cluster: The column that says which records belong together, such as "username" if
             learners are in several courses. Intervals then have the variance of the clusters and
-            Student's t, and the tests are robust score tests.
+            Student's t, and the tests are robust score tests. At most 10 million records.
         strata: Compare within the values of these columns too, such as "course_id": `within` has
             the differences of rates standardized to the same mixture of strata, and shows where
             a difference reverses.

@@ -59,7 +59,7 @@ def outcomes(
         totals: Add a last row over all groups, marked by the column `is_total`.
         cluster: The column that says which records belong together, such as "username" if
             learners are in several courses. Their records are alike, and intervals that treat them
-            as independent are too narrow.
+            as independent are too narrow. At most 10 million records.
         level: The coverage of the intervals, a fraction.
 
     Returns:

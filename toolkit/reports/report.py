@@ -133,7 +133,7 @@ def _written(
     """Write a report into an empty folder; what is to be known of it."""
     course = parameters.get("course_id")
     with _read_once(source, None if course is None else str(course)) as (study, before, variables):
-        n_records = study.person_course.select(pl.len()).collect().item()
+        n_records = study.count("person_course")
         if course is not None and not n_records:
             raise ReportError(f"{study.source} has no record of the course {course!r}")
         if on_start is not None:

@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
+from toolkit.analyses.clusters import refuse_too_many
 from toolkit.analyses.counting import counted, counted_in_slices, flag, grouped
 from toolkit.analyses.grouping import (
     KEY,
@@ -36,9 +37,6 @@ TIMES_TOGETHER = 2_500_000
 """How many rows Polars groups by time at once, where nearly each may have a time of its own."""
 
 MOST_GROUPS = 300
-
-MOST_CLUSTERED = 10_000_000
-"""How many rows are held at once with the clusters they belong to."""
 
 
 def compared(by: By, strata: By, result: Table | None) -> tuple[Groups, list[str]]:
@@ -182,12 +180,7 @@ def ranges_of(
     if cluster is None:
         return ranges
     n = ranges.cutting.n_rows
-    if n > MOST_CLUSTERED:
-        raise ArgumentError(
-            f"cluster={cluster!r} holds all rows in memory, {MOST_CLUSTERED:,} at most, and there "
-            f"are {n:,}. Give it the rows of some clusters, such as learners drawn at random, or "
-            "some groups, or leave it out: intervals are then those of independent rows"
-        )
+    refuse_too_many(n, cluster)
     if ranges.are_many:
         raise ArgumentError(
             f"cluster={cluster!r} holds all times in memory, {MOST_TIMES:,} at most, and these "
