@@ -47,7 +47,7 @@ def test_groups_by_one_number_are_those_by_its_columns(frame: pl.DataFrame) -> N
     plain = counted(frame, frame.columns, [nw.len().alias("n")])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.analyses.counting.PACKED_FROM", 0)
-        patch.setattr("toolkit.analyses.counting.MOST_TOGETHER", 4)
+        patch.setattr("toolkit.analyses.counting.MOST_AT_ONCE", 4)
         packed = counted(frame, frame.columns, [nw.len().alias("n")])
     assert_frame_equal(packed, plain, check_row_order=False)
 

@@ -18,9 +18,9 @@ ROWS = pl.DataFrame({"course": ["a", None, "a", "B C"], "n": [1, 2, 3, 4]})
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_slices_count_what_the_whole_does(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = case.call(*case.rows())
-    monkeypatch.setattr("toolkit.analyses.counting.MOST_TOGETHER", 700)
+    monkeypatch.setattr("toolkit.analyses.counting.MOST_AT_ONCE", 700)
     monkeypatch.setattr("toolkit.analyses.counting.PACKED_FROM", 0)
-    monkeypatch.setattr("toolkit.survival.event_table.TIMES_TOGETHER", 300)
+    monkeypatch.setattr("toolkit.survival.event_table.ROWS_AT_ONCE", 300)
     for sliced, right in zip(case.call(*case.rows()), whole, strict=True):
         assert difference(sliced.frame, right.frame) is None
         assert difference(sliced.release().frame, right.release().frame) is None

@@ -1,8 +1,8 @@
-"""Grouped counts where the data live: the first step of every analysis.
+"""Grouped counts in the engine that holds the rows: the first step of every analysis.
 
-The frame may be a Polars DataFrame or LazyFrame, a DuckDB relation, or what else `engines` lists.
-Only the small count table comes back, as a Polars DataFrame, so the rows about single learners
-never leave their engine, and the same call gives the same table on each.
+The frame may be a Polars DataFrame or LazyFrame, a DuckDB relation, or any other that `engines`
+lists. Only the small count table comes back, as a Polars DataFrame: rows about single learners
+never leave their engine, and every engine gives the same table.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from toolkit.errors import SchemaError
 from toolkit.schemas import PERSON_COURSE, TIMESTAMP, require_columns
 
 Frame: TypeAlias = Any
-"""A person-course frame, a durations frame, …: of any engine that `engines` lists."""
+"""A person_course frame, a durations frame and so on, of any engine that `engines` lists."""
 
-MOST_TOGETHER = 10_000_000
-"""How many rows Polars groups at once."""
+MOST_AT_ONCE = 10_000_000
+"""The most rows that Polars groups at once."""
 PACKED_FROM = 100_000
-"""From how many rows on Polars groups by one number; of fewer, finding the values takes longer."""
+"""The fewest rows that Polars groups by one packed number; for fewer, packing costs more."""
 
 
 def flag(*conditions: nw.Expr) -> nw.Expr:
-    """1 where all conditions hold, 0 where one does not or is unknown; so its sum is a count."""
+    """Return 1 where all conditions hold and 0 elsewhere, never null, so that the sum counts."""
     return nw.when(reduce(and_, conditions)).then(nw.lit(1)).otherwise(nw.lit(0))
 
 
 def whole_steps(value: nw.Expr, step: int) -> nw.Expr:
-    """How many whole steps a value holds, exactly: some engines divide with an error."""
+    """Return the number of whole steps in a value, exactly: some engines divide with an error."""
     n = (value / step).floor()
     over = nw.when(value >= (n + 1) * step).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
     under = nw.when(value < n * step).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
@@ -45,23 +45,23 @@ def whole_steps(value: nw.Expr, step: int) -> nw.Expr:
 
 
 def number(name: str) -> nw.Expr:
-    """A column as finite numbers, null where it is none: NaN is greater than all in some engines.
+    """Return a column with null in place of NaN and infinity: engines order NaN differently.
 
-    Being finite is asked for: that no value of a Parquet file is NaN, and that all are less than
-    infinity, DuckDB takes for granted.
+    The test is `is_finite`, since DuckDB assumes that no value of a Parquet file is NaN and that
+    all are less than infinity, and skips tests of that.
     """
     value = nw.col(name).cast(nw.Float64)
     return nw.when(value.is_finite()).then(value)
 
 
 def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:
-    """The rows of a person_course, with the columns needed in the types they are declared in.
+    """Return the rows of a person_course, after checking the types of the needed columns.
 
-    Numbers are Float64, null where they are no number; Booleans are false where they are unknown.
+    Numbers become Float64, null if not finite; Booleans become false if unknown.
 
     Raises:
-        ArgumentError: The frame is of no supported engine.
-        SchemaError: A column is missing, or of another kind.
+        ArgumentError: The engine of the frame is not supported.
+        SchemaError: A column is missing or has another type.
     """
     rows = lazily(frame)
     schema = rows.collect_schema()
@@ -70,7 +70,7 @@ def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:
     for name in dict.fromkeys(need):
         wanted, found = PERSON_COURSE[name].dtype, schema[name]
         if not _is_kind(found, wanted):
-            raise SchemaError(f"`{name}` of person_course must be {wanted}, it is {found}")
+            raise SchemaError(f"`{name}` of person_course must be {wanted}, not {found}")
         if wanted == pl.Boolean:
             known = nw.col(name).cast(nw.Boolean)
             readable.append(nw.when(known).then(nw.lit(True)).otherwise(nw.lit(False)).alias(name))  # noqa: FBT003
@@ -80,7 +80,7 @@ def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:
 
 
 def _is_kind(found: Any, wanted: Any) -> bool:
-    if found == nw.Unknown:  # a column of nulls alone
+    if found == nw.Unknown:  # a column of nulls only
         return True
     if wanted == pl.Boolean:
         return bool(found == nw.Boolean)
@@ -92,9 +92,9 @@ def _is_kind(found: Any, wanted: Any) -> bool:
 
 
 def latest_moment(rows: nw.LazyFrame[Any]) -> datetime | None:
-    """The moment that the rows speak of, in UTC; None where there is no row."""
+    """Return the latest `as_of`, in UTC; None if there are no rows."""
     [found] = collected(rows.select(nw.col("as_of").max()))["as_of"].cast(TIMESTAMP)
-    # An engine may hand it over in its session's time zone.
+    # An engine may return it in its session's time zone.
     moment: datetime | None = found
     return moment
 
@@ -110,18 +110,18 @@ def grouped(
 ) -> pl.DataFrame:
     """Aggregate per group in the frame's own engine, and collect.
 
-    One row per group, ordered by group, nulls first; one row in all where `by` is empty. Whole
-    numbers arrive as Int64, whichever type an engine sums into.
+    One row per group, ordered by group, nulls first; a single row if `by` is empty. Integers
+    are Int64, whatever type the engine sums into.
 
     Args:
         frame: Any frame with the columns of `by` and of the aggregations.
         by: The columns to group by; null is a group like any other.
-        aggregations: Narwhals expressions of a sum, a length or a maximum, with their names: what
-            may be put together of slices of the rows.
+        aggregations: Named Narwhals sums, lengths or maxima, which can be combined over slices of
+            the rows.
         need: The columns that the aggregations read.
-        n_values: Of columns of `by` that hold whole numbers from 0 to one less than this: how
-            many, to spare a look at them.
-        maxima: Which aggregations are maxima.
+        n_values: For columns of `by` known to hold whole numbers from 0 to n − 1: n, which saves
+            a scan.
+        maxima: The names of the aggregations that are maxima.
 
     Raises:
         SchemaError: A column does not exist.
@@ -145,7 +145,7 @@ def counted(
     *,
     need: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """What `grouped` gives, in no order: to sort many groups takes longer than to count them."""
+    """Return what `grouped` does, unordered: sorting many groups takes longer than counting."""
     found, packing = _counted(frame, by, aggregations, need)
     return found if packing is None else packing.unpacked(found)
 
@@ -158,23 +158,23 @@ def _counted(
     n_values: Mapping[str, int] | None = None,
     maxima: Sequence[str] = (),
 ) -> tuple[pl.DataFrame, Packing | None]:
-    """The counts, and how the columns of `by` are packed in them where they are."""
+    """Return the counts, and how the columns of `by` are packed in them, if they are."""
     rows, computed = lazily(frame), list(aggregations)
     require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
     packing = _packing(rows, by, n_values or {})
     if packing is None:
-        return _put_together(counted_in_slices(rows, by, computed, need=need), by, maxima), None
+        return _combined(counted_in_slices(rows, by, computed, need=need), by, maxima), None
     packed = nw.from_native(rows.to_native().with_columns(packing.packed())).lazy()
     slices = counted_in_slices(packed, [PACKED], computed)
-    return _put_together(slices, [PACKED], maxima), packing
+    return _combined(slices, [PACKED], maxima), packing
 
 
 def _packing(
     rows: nw.LazyFrame[Any], by: Sequence[str], n_values: Mapping[str, int]
 ) -> Packing | None:
-    """How Polars may group by one number; None where it is no faster, or there is none.
+    """Return how to pack `by` into one number; None if that is no faster, or impossible.
 
-    It is faster where a text is one of several columns: Polars then groups by their encoded rows.
+    It is faster if a text is one of several columns: Polars would group by their encoded rows.
     """
     schema = rows.collect_schema()
     is_slow = len(by) > 1 and any(schema[name] == nw.String for name in by)
@@ -183,7 +183,7 @@ def _packing(
     return Packing.of(rows.to_native(), by, n_values)
 
 
-def _put_together(
+def _combined(
     slices: Iterable[pl.DataFrame], by: Sequence[str], maxima: Sequence[str]
 ) -> pl.DataFrame:
     of_both = [pl.exclude(*by, *maxima).sum(), pl.col(maxima).max()]
@@ -198,10 +198,10 @@ def counted_in_slices(
     need: Sequence[str] = (),
     most: int | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """What `counted` gives of each so many rows, whose counts are to be added up.
+    """Yield the counts of each slice of the rows, for the caller to add up.
 
-    Polars' group-by holds memory for nearly each row where there are many groups, so that it is
-    given `most` rows at a time. Other engines count all at once.
+    Polars' group-by needs memory for nearly every row if there are many groups, so it gets at most
+    `most` rows at a time. Other engines count all rows at once.
     """
     rows = lazily(frame)
     require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
@@ -209,7 +209,7 @@ def counted_in_slices(
     if not by:
         yield collected(rows.select(*computed))
         return
-    most = most or MOST_TOGETHER
+    most = most or MOST_AT_ONCE
     n = number_of_rows(rows)
     for start in range(0, max(n, 1), most):
         part = rows if n <= most else slice_of(rows, start, most)

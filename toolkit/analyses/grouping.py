@@ -1,8 +1,8 @@
-"""The groups an analysis may be asked for, calendar cohorts among them.
+"""Group columns of an analysis, calendar cohorts included.
 
-No engine truncates dates alike, and a session's time zone moves them. So the engine counts per
-number of the week, month, quarter or year, which plain arithmetic finds from `enrolled_day`; the
-number becomes a date afterwards, on the small count table.
+Engines truncate dates differently, and a session's time zone shifts them. So the engine counts per
+number of the week, month, quarter or year, computed from `enrolled_day`; the number becomes a date
+afterwards, in the small count table.
 """
 
 from __future__ import annotations
@@ -33,38 +33,38 @@ _MONTHS = {"1mo": 1, "1q": 3, "1y": 12}
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The columns that make the groups.
+    """The group columns.
 
-    While it is counted, a group column has a name of its own, "group 1", so that one called like
-    a column of the analysis ("period", "n") is not mistaken for it.
+    During the count they are called "group 1" and so on, so that one named like a column of the
+    analysis ("period", "n") is not mistaken for it.
 
     Attributes:
-        names: The columns, as they were asked for.
+        names: The columns as the user named them.
     """
 
     names: tuple[str, ...]
 
     @property
     def keys(self) -> list[str]:
-        """The columns' names while they are counted."""
+        """Return the names of the columns during the count."""
         return [f"group {place}" for place, _ in enumerate(self.names, 1)]
 
     def named(self, table: pl.DataFrame) -> pl.DataFrame:
-        """The table with the columns' own names."""
+        """Give the columns of the table their own names again."""
         return table.rename(dict(zip(self.keys, self.names, strict=True)))
 
 
 def groups_of(by: By, result: Table | None, *, argument: str = "by") -> Groups:
-    """The groups that `by` asks for.
+    """Return the group columns that `by` names.
 
     Args:
         by: A column, several, or None.
-        result: What the analysis returns; a group column cannot be called like one of it. None
-            where the columns do not come back under their own names.
-        argument: How the message calls the argument.
+        result: The table that the analysis returns, whose columns cannot be group columns. None if
+            the group columns are not returned under their own names.
+        argument: The name of the argument, for messages.
 
     Raises:
-        ArgumentError: `by` is no name, names a column twice, or one of the result.
+        ArgumentError: `by` is not a name or several, or names a column twice or one of the result.
     """
     names = (by,) if isinstance(by, str) else () if by is None else by
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
@@ -81,11 +81,11 @@ def groups_of(by: By, result: Table | None, *, argument: str = "by") -> Groups:
 
 
 def with_spans(rows: nw.LazyFrame[Any], spans: Mapping[str, str]) -> nw.LazyFrame[Any]:
-    """Add the number of the week, month, quarter or year that `enrolled_day` lies in.
+    """Append the number of the week, month, quarter or year of `enrolled_day`.
 
     Args:
         rows: Rows with `enrolled_day`.
-        spans: Each span, as in `COHORTS`, by the name of its column.
+        spans: The spans, as in `COHORTS`, by the name of the new column.
 
     Source:
         Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
@@ -93,7 +93,7 @@ def with_spans(rows: nw.LazyFrame[Any], spans: Mapping[str, str]) -> nw.LazyFram
     day = nw.col("enrolled_day").cast(nw.Float64)
     columns = {}
     if set(spans.values()) - {"1w"}:
-        # Step by step, as an expression with all of it would be copied wherever it is named.
+        # In steps, since a single expression would be repeated wherever it is used.
         since, century, year = day + 719_468, nw.col(" century"), nw.col(" year")  # from March
         of_century, of_year = nw.col(" day of century"), nw.col(" day of year")
         months = (century * 100 + year) * 12 + _whole(of_year * 5 + 2, 153) + 2
@@ -114,15 +114,15 @@ def with_spans(rows: nw.LazyFrame[Any], spans: Mapping[str, str]) -> nw.LazyFram
 
 
 def _whole(number: nw.Expr, by: int) -> nw.Expr:
-    """How often `by` goes into a whole number, by floats: whole numbers divide slowly.
+    """Divide a whole number by another and round down, in floats: integer division is slow.
 
-    The half makes the quotient lie so far from a whole number that no error of it matters.
+    The added half keeps the quotient away from whole numbers, so rounding errors are harmless.
     """
     return ((number + 0.5) / by).floor() if by > 1 else number
 
 
 def first_day(number: pl.Expr, span: str) -> pl.Expr:
-    """The first day of the span of that number, see `with_spans`."""
+    """Return the first day of the span with this number; see `with_spans`."""
     if span == "1w":
         return (number * 7 - 3).cast(pl.Int32).cast(pl.Date)
     months = number * _MONTHS[span]
@@ -134,19 +134,19 @@ KEY = "record_key"
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A count table, and beside each count the sum of the keys of its records.
+    """A table of counts and, for each count, the sum of the keys of its records.
 
     Attributes:
         n: Group columns and counts.
-        keys: The same rows and columns with key sums in place of counts; None where the records
-            have no `record_key`.
+        keys: The same table with key sums in place of counts; None if the records have no
+            `record_key`.
     """
 
     n: pl.DataFrame
     keys: pl.DataFrame | None
 
     def pipe(self, build: Callable[[pl.DataFrame], pl.DataFrame]) -> Counted:
-        """Do the same to counts and key sums, which is right for sums and differences of them."""
+        """Apply `build` to counts and to key sums, which is valid for sums and differences."""
         return Counted(build(self.n), None if self.keys is None else build(self.keys))
 
 
@@ -155,14 +155,14 @@ GROUP, FLAGS, N = "group", "flags", "n_alike"
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """How many records there are in each group that are alike in all that is counted.
+    """The number of records per group, combination of `within`, and set of counts they belong to.
 
     Attributes:
-        groups: One row per group, in order: the group columns, and its number as `GROUP`.
-        cells: One row per `GROUP`, combination of what is told apart within it, and `FLAGS`, in
-            order: how many records, `N`, and the sum of their keys, `KEY`, if they have any.
-        counts: What is counted: that of place i where bit i of `FLAGS` is set.
-        within: What is told apart inside a group.
+        groups: One row per group, in order: the group columns, and the group's number, `GROUP`.
+        cells: One row per `GROUP`, combination of `within`, and `FLAGS`, in order: the number of
+            records, `N`, and the sum of their keys, `KEY`, if they have any.
+        counts: The names of the counts. Records with bit i of `FLAGS` set belong to count i.
+        within: The columns that subdivide a group.
     """
 
     groups: pl.DataFrame
@@ -171,7 +171,7 @@ class Cells:
     within: tuple[str, ...]
 
     def per_group(self) -> Counted:
-        """The counts of each group, by its number."""
+        """Return the counts of each group, by its number."""
         flags = 2 ** len(self.counts)
         alike = (
             self.cells.group_by((pl.col(GROUP) * flags + pl.col(FLAGS)).alias(GROUP))
@@ -187,11 +187,11 @@ class Cells:
         )
 
     def per_cell(self, counts: Sequence[str]) -> Counted:
-        """Some counts of each combination within each group, by the group's number."""
+        """Return these counts per group and combination of `within`, by the group's number."""
         return _added_up(self.cells, self.counts, counts, [GROUP, *self.within])
 
     def named(self, table: pl.DataFrame) -> pl.DataFrame:
-        """A table by number of group with the group columns in its place."""
+        """Replace the number of the group by the group columns."""
         named = table.join(self.groups, on=GROUP, how="left", maintain_order="left")
         keys = [name for name in self.groups.columns if name != GROUP]
         return named.select(*keys, pl.exclude(GROUP, *keys))
@@ -203,7 +203,7 @@ _SUMMED = f"^({N}|{KEY})$"
 def _added_up(
     cells: pl.DataFrame, all_counts: Sequence[str], counts: Sequence[str], by: list[str]
 ) -> Counted:
-    """Add up cells that are alike in `by`, beside which they lie."""
+    """Sum consecutive cells that have the same values of `by`."""
     is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in by)
     cells = cells.with_columns(is_other.cum_sum().set_sorted().alias("cell"))
 
@@ -223,19 +223,20 @@ def count_by(
     *,
     within: Mapping[str, nw.Expr] | None = None,
 ) -> Counted:
-    """Sum each of `counts` per group, calendar cohorts included, and the keys of the counted.
+    """Sum each of `counts` per group, calendar cohorts included, and the keys of its records.
 
     One row per group and combination of `within`, ordered by them, nulls first. A cohort column
-    holds the first day of its week, month, quarter or year. Groups are called `groups.keys`.
+    holds the first day of its week, month, quarter or year. The group columns are called
+    `groups.keys`.
 
     Args:
-        rows: What `records` gives.
+        rows: What `records` returns.
         groups: Columns, or names in `COHORTS`.
-        counts: Expressions of 0 and 1 that are summed, by the name of the sum.
-        within: What to tell apart inside a group, by its name.
+        counts: Expressions of 0 and 1 to sum, by the name of the sum.
+        within: Expressions that subdivide a group, by name.
 
     Raises:
-        SchemaError: A column does not exist, or has values that make no groups.
+        SchemaError: A column does not exist, or its values cannot form groups.
     """
     cells = count_cells(rows, groups, counts, within=within)
     return (cells.per_cell(list(counts)) if within else cells.per_group()).pipe(cells.named)
@@ -248,9 +249,9 @@ def count_cells(
     *,
     within: Mapping[str, nw.Expr] | None = None,
 ) -> Cells:
-    """What `count_by` adds up, for analyses that add it up in several ways.
+    """Count the cells that `count_by` sums, for analyses that sum them in several ways.
 
-    An engine counts records that are alike faster than it sums many columns, and reads them once.
+    Counting per set of flags is faster than summing many columns, and reads the records once.
     """
     schema = rows.collect_schema()
     spans = {
@@ -269,7 +270,7 @@ def count_cells(
     bits = [value * 2**place for place, value in enumerate(counts.values())]
     keys = {**key_columns, **(within or {}), FLAGS: reduce(add, bits)}
     record_key = {KEY: nw.col(KEY).cast(nw.Int64)} if KEY in schema else {}
-    # Columns first, then sums of columns: not every engine sums what it has yet to compute.
+    # Compute columns before summing them: not every engine sums an expression.
     columns = with_spans(rows, spans).select(
         *(value.alias(name) for name, value in {**keys, **record_key}.items())
     )
@@ -281,9 +282,9 @@ def count_cells(
 
 
 def _numbered(found: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The number of its group in place of the group columns, by which it is sorted; and the groups.
+    """Replace the group columns of sorted rows by the number of the group; also return the groups.
 
-    Where there are no group columns, all is one group, also if nobody is in it.
+    Without group columns there is one group, even if there are no rows.
     """
     if not keys:
         return found.with_columns(pl.lit(0, pl.Int64).alias(GROUP)), pl.DataFrame({GROUP: [0]})
@@ -294,16 +295,16 @@ def _numbered(found: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, pl.Da
 
 
 def refuse_nested(schema: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Raise where a column's values are lists, structs or objects, which make no groups."""
+    """Raise if a column holds lists, structs or objects, which cannot form groups."""
     for name in names:
         if schema[name].is_nested() or schema[name] == nw.Object:
-            raise SchemaError(f"`{name}` holds {schema[name]}, whose values make no groups")
+            raise SchemaError(f"`{name}` holds {schema[name]}, whose values cannot form groups")
 
 
 def per_group(
     table: pl.DataFrame, by: Sequence[str], aggregations: Sequence[pl.Expr]
 ) -> pl.DataFrame:
-    """Aggregate a count table per group in order of appearance; one row where `by` is empty."""
+    """Aggregate a count table per group, in order of appearance; one row if `by` is empty."""
     if not by:
         return table.select(aggregations)
     return table.group_by(by, maintain_order=True).agg(aggregations)

@@ -1,4 +1,4 @@
-"""Pack several columns into one whole number: Polars groups and sorts by it in half the time."""
+"""Pack several columns into one integer, by which Polars groups and sorts in half the time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 PACKED = " packed"
-"""The column of the numbers, unlike the name of any column of a table."""
+"""The column of the numbers; its space keeps it apart from the columns of all tables."""
 MOST_TEXTS = 1_000_000
 """The most distinct texts a column may have."""
 

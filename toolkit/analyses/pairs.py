@@ -47,8 +47,8 @@ def compared_pairs(
     k_a, n_a, k_b, n_b = (pl.col(f"n_{of}_{x}") for x in "ab" for of in ("reached", "learners"))
     of_ratio = katz(k_a, n_a, k_b, n_b, level=level)
     if moments is not None:
-        together = [moments.correlation(*pair) for pair in _places(pairs)]
-        pairs = pairs.with_columns(pl.Series("together", together, pl.Float64))
+        correlations = [moments.correlation(*pair) for pair in _places(pairs)]
+        pairs = pairs.with_columns(pl.Series("correlation", correlations, pl.Float64))
         of_ratio = _ratio_of_clusters(level)
     share = (k_a + k_b) / (n_a + n_b)
     # If all have the outcome, or none, there is nothing to test.
@@ -97,7 +97,7 @@ def _rates(pairs: pl.DataFrame) -> Rates:
         return Rates(a, b, n[0], n[1])
     n_a, n_b = (size / numbers(f"{DESIGN[0]}_{x}") for x, size in zip("ab", n, strict=True))
     clusters = (numbers(f"{DESIGN[1]}_a"), numbers(f"{DESIGN[1]}_b"))
-    return Rates(a, b, n_a, n_b, clusters, numbers("together"))
+    return Rates(a, b, n_a, n_b, clusters, numbers("correlation"))
 
 
 def _places(pairs: pl.DataFrame) -> list[tuple[int, int]]:
@@ -147,6 +147,6 @@ def _ratio_of_clusters(level: float) -> tuple[pl.Expr, pl.Expr]:
         logs.append((pl.col(f"{DESIGN[0]}_{x}") * (1 / k - 1 / n)).sqrt())
     fewest = pl.min_horizontal(f"{DESIGN[1]}_a", f"{DESIGN[1]}_b")
     one, other = logs
-    variance = one**2 + other**2 - 2 * pl.col("together") * one * other
+    variance = one**2 + other**2 - 2 * pl.col("correlation") * one * other
     half = students(fewest, level) * variance.clip(0.0).sqrt()
     return ratio_of(shares[0], shares[1], half)

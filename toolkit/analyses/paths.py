@@ -33,7 +33,7 @@ NEEDED = [
     "as_of",
 ]
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
-MOST_TOGETHER = 10_000_000  # records joined at once, to bound the memory
+MOST_AT_ONCE = 10_000_000  # records joined at once, to bound the memory
 ANY_COURSE = "(any other course)"
 
 
@@ -120,9 +120,9 @@ def _parts(enrolled: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
     """
     ended = enrolled.with_columns(end=nw.col("username").str.tail(1))
     sizes = counted(ended, ["end"], [nw.len().alias("n")]).drop_nulls().sort("end")
-    if sizes["n"].sum() <= MOST_TOGETHER:
+    if sizes["n"].sum() <= MOST_AT_ONCE:
         return [enrolled]
-    number = (sizes["n"].cum_sum() - 1) // MOST_TOGETHER
+    number = (sizes["n"].cum_sum() - 1) // MOST_AT_ONCE
     together = sizes.with_columns(number.alias("part")).partition_by("part", maintain_order=True)
     return [ended.filter(nw.col("end").is_in(ends["end"].to_list())) for ends in together]
 

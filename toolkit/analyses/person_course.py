@@ -1,4 +1,4 @@
-"""One row per learner per course, from the three resources."""
+"""Join grades, enrollments and completion: one row per learner per course."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Rows = nw.LazyFrame[Any]
 
 KEY = ["username", "course_id"]
 COURSE_ID = r"^course-v1:[^+]+\+[^+]+\+[^+]+$"
-# What to take away from such an id, one after the other, for each of its parts.
+# The patterns to remove from such an id, one after the other, to leave each of its parts.
 PARTS = {
     "org": (r"^course-v1:", r"\+[^+]+\+[^+]+$"),
     "course_number": (r"^course-v1:[^+]+\+", r"\+[^+]+$"),
@@ -53,10 +53,10 @@ PARTS = {
 MOMENTS = {"_created": "created", "_passed": "passed_timestamp"}
 OF_RIGHT = "_of_right"
 MOST_JOINED = 1_500_000
-"""How many records of all resources together Polars joins at once, where it reads files."""
+"""The most records of all resources together that Polars joins at once when it reads files."""
 
-# The record that counts as the latest of several: the greatest in the first column, then in the
-# next. Completion has no date; content once completed stays so, hence the highest is the latest.
+# The latest of several records is the greatest in the first column, then in the next. Completion
+# has no date; completed content stays completed, so the highest is the latest.
 LATEST = {
     GRADES.name: ["last_date", "passed_timestamp", "percent_grade", "letter_grade", "display_name"],
     ENROLLMENTS.name: ["created", "is_active", "mode"],
@@ -76,53 +76,53 @@ def person_course(
 ) -> F:
     """Join the three resources into one row per learner per course.
 
-    The join keeps every record of each; `in_grades`, `in_enrollments` and `in_completion` say
-    which had it (`match_counts` counts them). Rows come in the order of grades, then of what only
-    enrollments had, then of what only completion had; of a LazyFrame with more than a million rows,
-    in this order within each range of usernames. A course's name is filled in where only
-    other learners' records carry it.
+    The join keeps every record; `in_grades`, `in_enrollments` and `in_completion` say which
+    resources had it (`match_counts` counts them). Rows come in the order of grades, then those that
+    only enrollments had, then those that only completion had; in a LazyFrame of more than a million
+    rows, in this order within each range of usernames. If a record lacks the name of its course,
+    other learners' records supply it.
 
-    Who passed is decided here, by `pass_rule`, for every analysis. By default a pass is any letter
-    grade but F, Fail, Failed, Not Passing and Not Passed. `passed_timestamp` and what follows from
-    it are kept of passes only; `pass_time_unused` marks the other records that had one, and
-    `match_counts` counts them. With a mark the time of a pass remains the platform's.
+    `pass_rule` decides who passed, for every analysis. By default any letter grade except F, Fail,
+    Failed, Not Passing and Not Passed is a pass. `passed_timestamp` and the columns computed from
+    it are kept for passes only; `pass_time_unused` marks the other records that had one, and
+    `match_counts` counts them. With a mark, the time of a pass is still the platform's.
 
-    The frames are joined where they are, in any engine, and the result is a frame of it; of pandas
-    and PyArrow, a Polars DataFrame. A lazy engine reads the keys once beforehand, to refuse
-    duplicates; with `duplicates="latest"` nothing, but for the courses if each has a mark. Engines
-    other than Polars promise no order of rows, and cannot compute `record_key`: their frames lack
-    it, and the rounding of what is released is drawn by the group.
+    The frames are joined in their own engine, and the result is a frame of it; for pandas and
+    PyArrow, a Polars DataFrame. A lazy engine reads the keys once beforehand, to refuse duplicates;
+    with `duplicates="latest"` it reads nothing, except the courses if each has a mark. Engines
+    other than Polars guarantee no row order and cannot compute `record_key`: their frames lack it,
+    and the rounding at release is drawn per group.
 
-    Of many rows in files, Polars joins a range of learners at a time, in memory that does not grow
-    with the rows. Learners and courses are then read beforehand, and each range is looked for in
-    the files: quickly where they are sorted by username, as a snapshot's are.
+    If files hold many rows, Polars joins one range of learners at a time, in memory that does not
+    grow with the rows. It then reads learners and courses beforehand and looks up each range in the
+    files, which is fast if they are sorted by username, as a snapshot's are.
 
     Args:
         grades: The frame of `load_grades`, or None; likewise the next two. Email is not needed.
         enrollments: The frame of `load_enrollments`, or None.
-        completion: The frame of `load_completion`, or None. What only a missing resource could
-            tell is false or null: without grades nobody has passed.
-        as_of: The moment the data speak of, usually `provenance.as_of`: a date (its 00:00 UTC), a
+        completion: The frame of `load_completion`, or None. Columns that only a missing resource
+            could fill are false or null: without grades nobody has passed.
+        as_of: The moment the data describe, usually `provenance.as_of`: a date (its 00:00 UTC), a
             datetime, or either as text. A time without a zone is UTC.
-        pass_rule: "letter"; several letters, `{"A", "B"}`; a mark from which a percent_grade is a
-            pass, `0.6`; or a mark for each course_id. In letters case and spaces make no
-            difference, and an empty one is none.
-        duplicates: What to do where a resource has a learner and course twice. None refuses.
+        pass_rule: "letter"; several letters, `{"A", "B"}`; the lowest percent_grade that is a pass,
+            `0.6`; or such a mark for each course_id. Case and spaces in letters make no difference,
+            and an empty letter is never a pass.
+        duplicates: What to do if a resource has a learner and course twice. None raises an error.
             "latest" takes the record with the latest `last_date` of grades (then the latest
             `passed_timestamp`, then the highest grade), the latest `created` of enrollments
             (then an active one), the highest `completion`; null is earliest and lowest.
-        now: The time it is, by default the computer's. An `as_of` more than a day ahead of it is
-            refused: it would add follow-up that nobody has seen.
+        now: The current time, by default the computer's. An `as_of` more than a day later is
+            refused: it would add follow-up that nobody has observed.
 
     Returns:
-        The columns of `schemas.PERSON_COURSE`. `passed` is False where grades had no record;
-        `pass_rule` says in every row what counted as a pass. `record_key` keys the
-        rounding of what is released; see `release.pseudonyms.record_keys`.
+        The columns of `schemas.PERSON_COURSE`. `passed` is False if grades had no record;
+        `pass_rule` says in every row what counted as a pass. `record_key` keys the rounding at
+        release; see `release.pseudonyms.record_keys`.
 
     Raises:
-        SchemaError: A column is missing, or keys are duplicate.
-        ArgumentError: `as_of` is no moment or still to come, a course of grades has no mark, or
-            the frames are not all of one kind and of a supported engine.
+        SchemaError: A column is missing, or a learner and course come twice.
+        ArgumentError: `as_of` is not a moment or lies in the future, a course of grades has no
+            mark, or the frames are not all of one kind and of a supported engine.
 
     Examples:
         >>> seen = pl.DataFrame({"username": ["u1"], "course_id": ["course-v1:Org+CS+R1"],
@@ -139,7 +139,7 @@ def person_course(
     if len({type(frame) for frame in given.values()}) != 1:
         kinds = dict.fromkeys(type(frame).__name__ for frame in given.values())
         raise ArgumentError(
-            "person_course needs frames of one kind, one at least; got "
+            "person_course needs at least one frame, and all of one kind; got "
             + (", ".join(kinds) or "none")
         )
     wanted = {name: _wanted(frame, RESOURCES[name]) for name, frame in given.items()}
@@ -163,11 +163,11 @@ def person_course(
 
 
 def match_counts(pc: Frame) -> Result:
-    """Count how many records which resources had, and passes and pass times without the other.
+    """Count records by the resources that had them, passes without a time, and unused pass times.
 
     One row per combination of `in_grades`, `in_enrollments` and `in_completion` that occurs, the
-    most frequent first, with the columns of `schemas.outcome_results.MATCH_COUNTS`. A first row
-    with three times true, alone, means that everything matched.
+    most frequent first, with the columns of `schemas.outcome_results.MATCH_COUNTS`. If all three
+    are true in the only row, everything matched.
 
     Args:
         pc: A person_course frame of any engine.
@@ -196,7 +196,7 @@ def match_counts(pc: Frame) -> Result:
 
 
 def _wanted(frame: Any, table: Table) -> Rows:
-    """The resource without email, which is not needed."""
+    """Return the resource without email, which is not needed."""
     rows = lazily(frame)
     wanted = [name for name in table.names if name != "email"]
     require_columns(rows.collect_schema().names(), wanted, what=table.name)
@@ -204,7 +204,7 @@ def _wanted(frame: Any, table: Table) -> Rows:
 
 
 def _by_learners(wanted: dict[str, Rows]) -> Iterator[dict[str, Rows]]:
-    """The resources as they are, or many rows of files in ranges of learners."""
+    """Yield the resources as they are or, if files hold many rows, in ranges of learners."""
     natives = {name: rows.to_native() for name, rows in wanted.items()}
     learners = ranges([*natives.values()], "username", most=MOST_JOINED)
     if len(learners) < 2:
@@ -215,7 +215,7 @@ def _by_learners(wanted: dict[str, Rows]) -> Iterator[dict[str, Rows]]:
 
 
 def _resource(rows: Rows, name: str, passed: nw.Expr, duplicates: Literal["latest"] | None) -> Rows:
-    """The resource, one row a key, flagged as present, in Polars numbered."""
+    """Return the resource with one row per key, flagged as present and, in Polars, numbered."""
     rows = rows.with_columns(nw.lit(True).alias(f"in_{name}"))  # noqa: FBT003
     if rows.implementation.is_polars():
         place = pl.int_range(pl.len(), dtype=pl.UInt32).alias(f"place_in_{name}")
@@ -226,7 +226,7 @@ def _resource(rows: Rows, name: str, passed: nw.Expr, duplicates: Literal["lates
 
 
 def _refuse_duplicates(parts: Sequence[Rows], name: str) -> None:
-    """Raise where a key comes twice; names no learner."""
+    """Raise if a key is repeated; the message names no learner."""
     found = pl.concat([_repeated(rows) for rows in parts])
     if found.height:
         raise SchemaError(
@@ -237,13 +237,13 @@ def _refuse_duplicates(parts: Sequence[Rows], name: str) -> None:
 
 
 def _repeated(rows: Rows) -> pl.DataFrame:
-    """Of each course how many keys come twice, and in how many records."""
+    """Return, for each course, the number of repeated keys and of their records."""
     native = rows.to_native()
     twice = (
         rows.group_by(KEY, drop_null_keys=False).agg(nw.len().alias("n")).filter(nw.col("n") > 1)
     )
     if isinstance(native, pl.LazyFrame):
-        # Distinct hashes prove distinct keys, quickly; only where two are alike the keys count.
+        # Distinct hashes prove distinct keys, quickly; the keys are compared only if two are equal.
         hashed = native.select(pl.struct(KEY).hash().alias("key"))
         total, distinct = hashed.select(pl.len(), pl.col("key").n_unique()).collect().row(0)
         if total == distinct:
@@ -254,7 +254,7 @@ def _repeated(rows: Rows) -> pl.DataFrame:
 def _joined(
     resources: Mapping[str, Rows], courses: Rows, rule: nw.Expr, seen: nw.Expr, as_of: int
 ) -> Any:
-    """The rows of the resources, as a frame of their engine."""
+    """Return the joined rows of the resources, as a frame of their engine."""
     joined = reduce(_full_join, resources.values())
     rows = joined.with_columns(*_absent(joined), as_of=seen, pass_rule=rule)
     rows = _derived(_in_order(rows.join(courses, on="course_id", how="left")), as_of)
@@ -264,14 +264,14 @@ def _joined(
 
 
 def _full_join(left: Rows, right: Rows) -> Rows:
-    """The rows of both by learner and course."""
+    """Join both on learner and course, and keep the rows of each."""
     both = left.join(right, on=KEY, how="full", suffix=OF_RIGHT)
     keys = (nw.coalesce(name, f"{name}{OF_RIGHT}").alias(name) for name in KEY)
     return both.with_columns(*keys).drop(*(f"{name}{OF_RIGHT}" for name in KEY))
 
 
 def _absent(joined: Rows) -> list[nw.Expr]:
-    """The columns of the resources that are not given, as nulls of their types."""
+    """Return the columns of the missing resources, as nulls of their types."""
     there = joined.collect_schema().names()
     of_type: dict[Any, Any] = {
         pl.String: "",
@@ -291,7 +291,7 @@ def _absent(joined: Rows) -> list[nw.Expr]:
 
 
 def _courses(parts: Sequence[Mapping[str, Rows]]) -> Rows:
-    """Each course once, with what its id and any of its records say of it."""
+    """Return each course once, with its name and the parts of its id."""
     found = [_names_of_courses(resources) for resources in parts]
     if len(found) > 1:
         read = pl.concat([collected(names) for names in found])
@@ -318,7 +318,7 @@ def _names_of_courses(resources: Mapping[str, Rows]) -> Rows:
 
 
 def _require_marks(scores: Rows, marks: Mapping[str, float]) -> None:
-    """Raise where a course of grades has no mark."""
+    """Raise if a course of grades has no mark."""
     courses = counted(scores, ["course_id"], [nw.len().alias("n")])["course_id"].drop_nulls()
     missing = courses.filter(~courses.is_in(list(marks))).sort().to_list()
     if missing:
@@ -330,7 +330,7 @@ def _require_marks(scores: Rows, marks: Mapping[str, float]) -> None:
 
 
 def _in_order(rows: Rows) -> Rows:
-    """In Polars, the rows in the order of the resources, and keyed."""
+    """Sort Polars rows in the order of the resources, and append `record_key`."""
     native = rows.to_native()
     if not isinstance(native, pl.LazyFrame):
         return rows
@@ -343,7 +343,7 @@ def _in_order(rows: Rows) -> Rows:
 
 
 def _derived(rows: Rows, as_of: int) -> Rows:
-    """Append the columns that person_course adds to those of the resources."""
+    """Fill in the flags and names, and append the columns that person_course computes."""
     known = ("in_grades", "in_enrollments", "in_completion", "passed")
     passed, passed_at = nw.col("passed"), nw.col("passed_timestamp")
     rows = rows.with_columns(

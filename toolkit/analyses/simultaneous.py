@@ -33,7 +33,7 @@ def bonferroni(p: pl.Series) -> pl.Series:
 
 
 def quantile(alpha: float | Floats) -> Floats:
-    """Return the z that a normal estimate exceeds, on either side, with this probability."""
+    """Return the two-sided quantile of the standard normal distribution."""
     return np.asarray(-ndtri(np.asarray(alpha) / 2), np.float64)
 
 
@@ -82,9 +82,9 @@ def own_p_value(ends: Ends, value: Floats) -> Floats:
 
 
 def equivalence(ends: Ends, margin: float, n: int) -> Floats:
-    """Return p of the two one-sided tests that n differences are beyond the margin, on either side.
+    """Return p of the two one-sided tests (TOST) of each of n differences against the margin.
 
-    It is below alpha if the interval at the level 1 − 2 alpha is within the margins.
+    It is below alpha if the interval at the level 1 − 2 alpha lies within the margins.
 
     Source:
         Schuirmann (1987), A comparison of the two one-sided tests procedure and the power approach,
@@ -123,10 +123,10 @@ class Rates:
     Attributes:
         a: One rate of each pair.
         b: The other.
-        n_a: The effective sample size of `a`: as many independent learners are as precise.
-        n_b: The same of `b`.
+        n_a: The effective sample size of `a`: the independent learners who would be as precise.
+        n_b: The same for `b`.
         clusters: How many clusters each rests on; None if rows are independent.
-        together: The correlation of the two rates.
+        correlation: The correlation of the two rates.
     """
 
     a: Floats
@@ -134,7 +134,7 @@ class Rates:
     n_a: Floats
     n_b: Floats
     clusters: tuple[Floats, Floats] | None = None
-    together: float | Floats = 0.0
+    correlation: float | Floats = 0.0
 
     def ends(self, z: Floats) -> tuple[Floats, Floats]:
         """Return the ends of the intervals of a − b; with clusters, Student's t replaces z.
@@ -146,7 +146,7 @@ class Rates:
         of_a, of_b = self.clusters or (None, None)
         ends_a = _wilson(self.a, self.n_a, students_of(z, of_a))
         ends_b = _wilson(self.b, self.n_b, students_of(z, of_b))
-        return hybrid(self.a, ends_a, self.b, ends_b, self.together)
+        return hybrid(self.a, ends_a, self.b, ends_b, self.correlation)
 
 
 def hybrid(
@@ -154,23 +154,23 @@ def hybrid(
     ends_a: tuple[Floats, Floats],
     b: Floats,
     ends_b: tuple[Floats, Floats],
-    together: float | Floats = 0.0,
+    correlation: float | Floats = 0.0,
 ) -> tuple[Floats, Floats]:
-    """Return the ends of the intervals of a − b that follow from those of a and of b.
+    """Combine the intervals of a and of b into those of a − b, and return their ends.
 
     Source:
         Zou and Donner (2008), Statistics in Medicine 27, 1693–1702.
     """
     (low_a, high_a), (low_b, high_b) = ends_a, ends_b
     below, above = (
-        np.sqrt(np.maximum(one**2 + other**2 - 2 * together * one * other, 0.0))
+        np.sqrt(np.maximum(one**2 + other**2 - 2 * correlation * one * other, 0.0))
         for one, other in ((a - low_a, high_b - b), (high_a - a, b - low_b))
     )
     return a - b - below, a - b + above
 
 
 def students_of(z: Floats, clusters: Floats | None) -> Floats:
-    """Return Student's t for the probability of z, with the factor n / (n − 1) on the variance."""
+    """Return the t quantile that replaces z for n clusters, times the root of n / (n − 1)."""
     if clusters is None:
         return z
     degrees = np.where(clusters > 1, clusters - 1, np.nan)

@@ -46,12 +46,12 @@ class Spread(NamedTuple):
         the times truncated at the horizon.
         """
         if distribution == "normal":
-            return cls(together(errors, correlation), math.inf)
+            return cls(combined_error(errors, correlation), math.inf)
         known = [n for n in learners if n is not None and n > 1]
         if len(known) < len(learners):
             return cls(math.nan, math.nan)
         larger = [e * math.sqrt(n / (n - 1)) for e, n in zip(errors, known, strict=True)]
-        error, fewest = together(larger, correlation), min(known) - 1
+        error, fewest = combined_error(larger, correlation), min(known) - 1
         if correlation:  # at the extreme, every learner is in both groups
             return cls(error, fewest)
         weight = sum(e**4 / (n - 1) for e, n in zip(larger, known, strict=True))
@@ -83,7 +83,7 @@ def students(clusters: pl.Expr, level: float) -> pl.Expr:
     return clusters.map_batches(of, return_dtype=pl.Float64)
 
 
-def together(errors: Sequence[float], correlation: float) -> float:
+def combined_error(errors: Sequence[float], correlation: float) -> float:
     """Return the standard error of an estimate, or of the difference of two."""
     both = 2 * correlation * math.prod(errors) if len(errors) == 2 else 0.0
     variance = sum(error**2 for error in errors) - both

@@ -1,7 +1,7 @@
 """Definitions of the outcome stages, the same in every analysis.
 
-Each is a condition over person_course columns as `records` returns them. Stages presuppose
-enrollment: a record found only in grades or completion belongs to no denominator.
+Each is a condition on person_course columns as `records` returns them. Stages presuppose
+enrollment: a record found only in grades or completion counts in no denominator.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _SCHEMA = {
     "n_strata": pl.Int64,
     **dict.fromkeys(_COUNTS, pl.Int64),
     **dict.fromkeys(
-        [*_DESIGN, "together", "mantel_haenszel_p_value", "pooled_p_value"], pl.Float64
+        [*_DESIGN, "correlation", "mantel_haenszel_p_value", "pooled_p_value"], pl.Float64
     ),
 }
 
@@ -45,7 +45,7 @@ def compared_within(
     *,
     level: float,
 ) -> pl.DataFrame:
-    """Compare every two groups, or each with the reference, within the strata they share.
+    """Compare every two groups, or each with the reference, within shared strata.
 
     Args:
         cells: `group`, `STRATUM`, `n_learners` and `n_reached`, one row per group and stratum;
@@ -79,7 +79,7 @@ def compared_within(
     rows = [{"group_a": a, "group_b": b, **_pair(cells, per_cluster, a, b)} for a, b in pairs]
     found = pl.DataFrame(rows, schema=_SCHEMA)
     estimates = _estimates(found, margin, alpha_of(level), of_clusters=per_cluster is not None)
-    return found.with_columns(estimates).drop(_DESIGN, "together")
+    return found.with_columns(estimates).drop(_DESIGN, "correlation")
 
 
 def _estimates(
@@ -92,8 +92,8 @@ def _estimates(
         for x in "ab"
     )
     clusters = (clusters_a, clusters_b) if of_clusters else None
-    together = pairs["together"].fill_null(np.nan).to_numpy()
-    rates = Rates(rate_a, rate_b, n_a / effect_a, n_b / effect_b, clusters, together)
+    correlation = pairs["correlation"].fill_null(np.nan).to_numpy()
+    rates = Rates(rate_a, rate_b, n_a / effect_a, n_b / effect_b, clusters, correlation)
     found = {"difference": rate_a - rate_b}
     for name, tests in (("difference_ci", 1), ("simultaneous", max(pairs.height, 1))):
         ends = rates.ends(np.full(pairs.height, quantile(alpha / tests)))
@@ -146,13 +146,13 @@ def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str)
             f"effect_{x}": variance / plain if varies else alike,
             f"clusters_{x}": None if parts is None else float(parts.clusters(side)),
         }
-    together = 0.0
+    correlation = 0.0
     if influences is not None:
         size = float(np.sqrt(np.prod(np.sum(influences**2, axis=1))))
-        together = float(influences[0] @ influences[1]) / size if size > 0 else 0.0
+        correlation = float(influences[0] @ influences[1]) / size if size > 0 else 0.0
     pooled = [values.sum(axis=1, keepdims=True) for values in (k, n)]
     return found | {
-        "together": together,
+        "correlation": correlation,
         "mantel_haenszel_p_value": _test(k, n, parts),
         "pooled_p_value": _test(pooled[0], pooled[1], None if parts is None else parts.pooled()),
     }
@@ -189,7 +189,7 @@ class _Parts:
 
 
 def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
-    """Return p of the Mantel–Haenszel test; with clusters, its score has their variance."""
+    """Return p of the Mantel–Haenszel test, with the variance between clusters if there are any."""
     all_k, all_n = k.sum(axis=0), n.sum(axis=0)
     share = all_k / all_n
     score = float(np.sum(k[0] - n[0] * share))
@@ -203,7 +203,8 @@ def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
         total = parts.total
         if total <= 2:
             return None
-        # About the score that is tested: that of released counts is not the clusters' own.
+        # The sum of squares about 0, with the tested score in place of the clusters' own sum:
+        # in released counts the two differ.
         variance = float(np.sum((in_clusters - in_clusters.mean()) ** 2)) + score**2 / total
     if independent <= 0 or variance <= _TOLERANCE * independent:
         return None
