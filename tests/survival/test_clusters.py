@@ -322,8 +322,8 @@ def test_blocks_of_clusters_give_what_all_do(
         end=pl.when("event").then(pl.lit("passed")).when(pl.col("id") % 3 == 0).then(pl.lit("left"))
     )
     whole = CLUSTERED[name](rows).frame
-    monkeypatch.setattr(import_module("toolkit.survival.logrank"), "PARTS_TOGETHER", 40)
-    monkeypatch.setattr(clusters, "TOGETHER", 50)
+    monkeypatch.setattr(import_module("toolkit.survival.logrank"), "PARTS_AT_ONCE", 40)
+    monkeypatch.setattr(clusters, "ROWS_AT_ONCE", 50)
     assert_frame_equal(CLUSTERED[name](rows).frame, whole, rel_tol=1e-10, abs_tol=1e-12)
 
 

@@ -137,7 +137,7 @@ def test_the_statistic_is_that_of_the_formula(
     rows = learners(seed, k, n, days)
     right = statistic(rows, k, strata)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gray, "TOGETHER", together)
+        patch.setattr(gray, "TIMES_AT_ONCE", together)
         found = tk.survival.gray_test(rows, by="group", strata=strata).frame["statistic"][0]
     if right is not None:
         assert found == pytest.approx(right, rel=1e-10, abs=1e-12)

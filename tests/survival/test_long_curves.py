@@ -129,7 +129,7 @@ def in_ranges(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def start() -> None:
         monkeypatch.setattr(ranges, "MOST_TIMES", 50)
-        monkeypatch.setattr(long_curves, "TOGETHER", 30)
+        monkeypatch.setattr(long_curves, "ROWS_AT_ONCE", 30)
         monkeypatch.setattr(long_curves, "MOST_STEPS", 20)
 
     return start
@@ -197,7 +197,7 @@ def test_no_cut_changes_a_figure(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranges, "MOST_TIMES", most)
         patch.setattr(long_curves, "MOST_STEPS", 20)
-        patch.setattr(long_curves, "TOGETHER", 30)
+        patch.setattr(long_curves, "ROWS_AT_ONCE", 30)
         assert_frame_equal(computed(rows).frame, whole, rel_tol=1e-9, abs_tol=1e-11)
 
 

@@ -77,7 +77,7 @@ def test_one_time_that_is_no_number_is_refused(column: str, time: float, put: Pu
     rows = ROWS.with_columns(entry=pl.lit(0.0), duration=pl.col("duration") + 1)
     is_third = pl.int_range(pl.len()) == 2
     wrong = rows.with_columns(pl.when(is_third).then(time).otherwise(column).alias(column))
-    with pytest.raises(SchemaError, match=r"rows: 1 have an? .* no number"):
+    with pytest.raises(SchemaError, match=r"rows: 1 have an? .* not a number"):
         tk.survival.kaplan_meier(put(wrong))
 
 

@@ -54,7 +54,7 @@ def release_curves(
     Returns:
         `group`, `end` and `duration`; `n_at_risk` and `n_events` as released, null if withheld
         (events are given only at steps); `weight` and `share`, the learners at risk and events
-        from which an estimator arrives at the released incidence; and `is_told`, false as long
+        from which an estimator arrives at the released incidence; and `is_shown`, false as long
         as fewer than `min_n` have reached the end. A group with fewer than `min_n` learners has
         one row of nulls per end.
     """
@@ -67,12 +67,14 @@ def release_curves(
     times = _with_at_risk(_times(first, group, wanted), first, group, min_n)
     grid = times.join(curves, on=group).join(groups, on=group).sort("_curve", "duration")
     heights = _with_heights(grid, exact, min_n)
-    is_told = (pl.col("_is_wanted") & pl.col("n_at_risk").is_not_null()) | (pl.col("duration") == 0)
-    is_row = pl.col("_is_step").any().over(group, "duration") | is_told
+    is_shown = (pl.col("_is_wanted") & pl.col("n_at_risk").is_not_null()) | (
+        pl.col("duration") == 0
+    )
+    is_row = pl.col("_is_step").any().over(group, "duration") | is_shown
     rows = heights.filter(is_row).sort(group, "duration", "_curve")
     nothing = curves.join(groups, on=group, how="anti").with_columns(duration=0.0)
     found = pl.concat([_with_shares(rows, group), nothing], how="diagonal")
-    columns = ["end", "duration", "n_at_risk", "n_events", "weight", "share", "is_told"]
+    columns = ["end", "duration", "n_at_risk", "n_events", "weight", "share", "is_shown"]
     return found.sort(group, "duration", "_curve").select(group, *columns)
 
 
@@ -148,13 +150,13 @@ def _with_heights(grid: pl.DataFrame, exact: pl.DataFrame, min_n: int) -> pl.Dat
 
 def _steps(curves: Iterable[int], events: Iterable[int], min_n: int) -> Iterator[bool]:
     """Whether enough further learners have come to the end since the last step of the curve."""
-    curve, told = -1, 0
+    curve, last = -1, 0
     for own, so_far in zip(curves, events, strict=True):
         if own != curve:
-            curve, told = own, 0
-        is_step = so_far - told >= min_n
+            curve, last = own, 0
+        is_step = so_far - last >= min_n
         if is_step:
-            told = so_far
+            last = so_far
         yield is_step
 
 
@@ -168,7 +170,7 @@ def _events_of_steps(at: pl.DataFrame, is_step: pl.Series, min_n: int) -> pl.Ser
 
 
 def _with_shares(rows: pl.DataFrame, group: str) -> pl.DataFrame:
-    """Append the events among `weight` that lead an estimator from row to row, and `is_told`."""
+    """Append the events among `weight` that lead an estimator from row to row, and `is_shown`."""
     height, is_start = pl.col("_height"), pl.col("duration") == 0
     heights = rows.select(group, "duration", "_curve", height / pl.col("_released"))
     rises = pl.DataFrame(
@@ -178,7 +180,7 @@ def _with_shares(rows: pl.DataFrame, group: str) -> pl.DataFrame:
     )
     n = pl.when(~is_start).then("weight").fill_null(pl.col("_released")).cast(pl.Float64)
     share = pl.when(rises["left"] > 0).then(n * rises["rise"] / rises["left"]).otherwise(0.0)
-    return rows.with_columns(weight=n, share=share, is_told=is_start | (height > 0))
+    return rows.with_columns(weight=n, share=share, is_shown=is_start | (height > 0))
 
 
 def _rises(heights: Iterable[tuple[int, float, int, float]]) -> Iterator[tuple[float, float]]:

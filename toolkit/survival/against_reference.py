@@ -22,7 +22,7 @@ from toolkit.survival.long_curves import (
     at_simultaneous_level,
     with_parts_of_mean,
 )
-from toolkit.survival.released import only_told, released_sizes, released_table
+from toolkit.survival.released import only_shown, released_sizes, released_table
 from toolkit.survival.standardized import AnyClusters, with_measured_variance
 from toolkit.survival.summary import common_horizon
 
@@ -30,7 +30,7 @@ Found = dict[str, float | None]
 
 
 class Side(NamedTuple):
-    """One of two groups that are compared: its number, curve, and how many learners are in it."""
+    """One of two compared groups: its number, its curve, and its learners, included and not."""
 
     number: int
     curve: Curve
@@ -53,7 +53,7 @@ def against_reference(
     time: float | None,
     within: Sequence[str] = (),
 ) -> Result:
-    """Compare each group with the reference, a row each, at a time or as far as all are known."""
+    """Compare each group with the reference, one row each, at `time` or the common horizon."""
     keys = [tuple(key.values()) for key, _ in each_group(curves, groups.keys)]
     refuse_many(pl.DataFrame({"group": range(len(keys))}), groups)
     chosen = _chosen(keys, reference) if keys else ()
@@ -91,13 +91,13 @@ def against_reference(
             schema = {**curves.select(groups.keys).schema, **table.polars_schema}
             return groups.named(pl.DataFrame(rows, schema=schema))
 
-        each = together = at_level(level, appended)
+        each = simultaneous = at_level(level, appended)
         if tests > 1:
             wider = _simultaneous(level, tests)
-            together = at_level(wider, at_simultaneous_level(appended))
+            simultaneous = at_level(wider, at_simultaneous_level(appended))
         return each.with_columns(
-            together["ci_low"].alias("simultaneous_low"),
-            together["ci_high"].alias("simultaneous_high"),
+            simultaneous["ci_low"].alias("simultaneous_low"),
+            simultaneous["ci_high"].alias("simultaneous_high"),
             p_adjusted=bonferroni(each["p_value"]),
         )
 
@@ -108,15 +108,15 @@ def against_reference(
         times = None if time is None else [time]
         safe = released_table(incidence, groups.keys, min_n=min_n, times=times)
         counts = released_sizes(curves, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
-        told = only_told(product_limit(safe), "survival")
-        told = with_measured_variance(told, curves) if within else told
-        return with_status(compared(told, counts, clusters.released()), exact, table, min_n)
+        released = only_shown(product_limit(safe), "survival")
+        released = with_measured_variance(released, curves) if within else released
+        return with_status(compared(released, counts, clusters.released()), exact, table, min_n)
 
     return Result(table, groups.names, exact, protect, level=level)
 
 
 def with_intervals(curve: pl.DataFrame, *, level: float, tests: int) -> pl.DataFrame:
-    """Append the interval, and its low end where it is to hold for so many tests together."""
+    """Append the interval and, for several tests, the lower limit of the simultaneous one."""
     known = with_interval(curve, level, "log-log")
     if tests < 2:
         return known
@@ -125,12 +125,12 @@ def with_intervals(curve: pl.DataFrame, *, level: float, tests: int) -> pl.DataF
 
 
 def _simultaneous(level: float, tests: int) -> float:
-    """The level of each interval, for all together to have this one."""
+    """Return the level of each interval at which all hold simultaneously at this level."""
     return 1 - (1 - level) / tests
 
 
 def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:
-    """The reference group: the one named, else the first."""
+    """Return the reference group: the one named, else the first."""
     if reference is None:
         return keys[0]
     wanted = reference if isinstance(reference, tuple) else (reference,)
@@ -139,4 +139,4 @@ def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:
             return key
     there = ", ".join(repr(key[0] if len(key) == 1 else key) for key in keys[:10])
     more = f" and {len(keys) - 10} more" if len(keys) > 10 else ""
-    raise ArgumentError(f"no group {reference!r} to compare with; there is {there}{more}")
+    raise ArgumentError(f"no group {reference!r} to compare with; there are {there}{more}")

@@ -1,4 +1,4 @@
-"""The bridge to lifelines and statsmodels: durations as a pandas frame that a model can take."""
+"""Durations as a pandas frame for models of lifelines and statsmodels."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ NO_TIME = "no time at risk"
 class SurvivalData(Displayed):
     """Durations for a model, and who was left out.
 
-    In a notebook it is displayed as the counts of those left out.
+    In a notebook it displays the counts of those left out.
 
     Attributes:
-        frame: A pandas frame: `duration` in the unit of the durations, `entry` where they have
-            one, `event` as 1 or 0, and the covariates. One row per learner per course.
+        frame: A pandas frame: `duration` in the unit of the durations, `entry` if they have one,
+            `event` as 1 or 0, and the covariates. One row per learner per course.
         dropped: One row per reason (`EXCLUSIONS`): the exclusions of `time_to_pass`, and missing
             covariates.
 
@@ -44,19 +44,19 @@ class SurvivalData(Displayed):
 
 
 def to_survival(durations: pl.DataFrame, *, covariates: Sequence[str] = ()) -> SurvivalData:
-    """Hand durations to lifelines or statsmodels as a pandas frame, and count who is left out.
+    """Convert durations to a pandas frame for lifelines or statsmodels, and count who is left out.
 
     Booleans become 1 and 0; text stays text, which a formula turns into levels; numbers stay
-    numbers. Rows without a duration or without a covariate are left out, since models either
-    refuse them or drop them unseen. Of competing ends, only a pass is an event.
+    numbers. Rows without a duration or a covariate are left out, since models refuse them or drop
+    them silently. Of competing ends, only a pass is an event.
 
     Args:
-        durations: What `time_to_pass` gives.
+        durations: What `time_to_pass` returns.
         covariates: The columns that the model needs: covariates, strata, clusters.
 
     Raises:
-        SchemaError: A column is missing, holds what is no covariate, or nobody is left.
-        ArgumentError: The frame is not of Polars, or holds both bounds of the undated.
+        SchemaError: A column is missing or cannot be a covariate, or nobody is left.
+        ArgumentError: The frame is not a Polars DataFrame, or holds both bounds of undated passes.
 
     Examples:
         >>> durations = pl.DataFrame({"duration": [5.0, 8.0, None], "event": [True, False, None],
@@ -69,7 +69,7 @@ def to_survival(durations: pl.DataFrame, *, covariates: Sequence[str] = ()) -> S
     """
     if not isinstance(durations, pl.DataFrame):
         raise ArgumentError(
-            f"to_survival needs a Polars DataFrame, as time_to_pass gives, not "
+            f"to_survival needs a Polars DataFrame, as time_to_pass returns, not "
             f"{type(durations).__name__}"
         )
     names = _names(covariates, durations)

@@ -1,4 +1,4 @@
-"""Learners in several courses are one person: how much their likeness widens the intervals."""
+"""Design effects of Kaplan–Meier curves whose rows form clusters, such as a learner's courses."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from toolkit.survival.event_table import GROUP, clustered_rows, each_group
 
 Floats = NDArray[np.float64]
 Changes = tuple[Floats, NDArray[np.int64], Floats, Floats]
-TOGETHER = 1_000_000
-"""How many rows, of whole clusters, are computed at once."""
+ROWS_AT_ONCE = 1_000_000
+"""About how many rows, of whole clusters, are computed at once."""
 _TOLERANCE = 1e-9  # a sum of squares misses 0 by some 1e-16
 NO_ROWS = pl.DataFrame(
     schema={"cluster": pl.Int64, "event": pl.Boolean, "n": pl.Int64}
@@ -29,10 +29,10 @@ NO_ROWS = pl.DataFrame(
 
 @dataclass(frozen=True)
 class Clusters:
-    """The rows of each group by the clusters they belong to; no group where rows are independent.
+    """The rows of each group by cluster; no group if rows are independent.
 
-    An estimate's *influences* are the parts that single rows have in its error; the parts of the
-    rows of a cluster are added up before they are squared. The *design effect* is the sum of these
+    A row's *influence* is its contribution to the error of an estimate. The influences of a
+    cluster's rows are added up before they are squared. The *design effect* is the sum of these
     squares over the variance of independent rows.
 
     Source: the infinitesimal jackknife as in R's `survfit(cluster = )`; Williams (1995), Biometrics
@@ -40,8 +40,8 @@ class Clusters:
 
     Attributes:
         groups: The rows of each group, by its number.
-        total: How many clusters there are.
-        is_released: Give all in two significant digits, for figures that are released.
+        total: The number of clusters.
+        is_released: Round everything to two significant digits, for released figures.
     """
 
     groups: dict[int, Part]
@@ -60,10 +60,10 @@ class Clusters:
     ) -> Clusters:
         """Find the clusters of the rows from which this curve was estimated.
 
-        In a reverse curve being censored is the event, and a pass at the time came before it.
+        In a reverse curve censoring is the event, and a pass at the same time comes first.
 
         Raises:
-            ArgumentError: `cluster` is no column's name.
+            ArgumentError: `cluster` is not a column name.
             SchemaError: A row has no cluster.
         """
         if cluster is None:
@@ -87,31 +87,31 @@ class Clusters:
         return cls(parts, rows["cluster"].n_unique())
 
     @property
-    def are_there(self) -> bool:
-        """Whether rows belong to clusters at all."""
+    def is_clustered(self) -> bool:
+        """Whether rows form clusters."""
         return self.total > 0
 
     def released(self) -> Clusters:
-        """The same for figures that are released."""
+        """Return the same for released figures."""
         return replace(self, is_released=True)
 
     def appended(self, curve: pl.DataFrame) -> pl.DataFrame:
         """Append each row's `design_effect`, and `n_clusters` and `n_rows` of its group.
 
-        The curve is left as it is where rows are independent.
+        If rows are independent, the curve stays as it is.
         """
-        if not self.are_there:
+        if not self.is_clustered:
             return curve
         return with_effects(curve, self.groups, is_released=self.is_released)
 
     def size(self, group: int, learners: int | None) -> int | None:
-        """How many clusters a group has; its learners where rows are independent."""
+        """Return a group's number of clusters, or of learners if rows are independent."""
         if group not in self.groups:
             return learners
-        return int(self._told(self.groups[group].n_clusters))
+        return int(self._rounded(self.groups[group].n_clusters))
 
     def about_mean(self, group: int, horizon: float) -> dict[str, float]:
-        """The design effect of a group's restricted mean; nothing where rows are independent."""
+        """Return `effect` for `Curve.restricted_mean`; nothing if rows are independent."""
         if group not in self.groups:
             return {}
         part = self.groups[group]
@@ -119,14 +119,14 @@ class Clusters:
         of_clusters = float(np.sum(part.influences(weight, self.total) ** 2))
         independent = part.variance_of_mean(horizon)
         effect = part.effect(np.array([of_clusters]), np.array([independent]))
-        return {"effect": self._told(float(effect[0]))}
+        return {"effect": self._rounded(float(effect[0]))}
 
     def correlation_of_means(self, group: int, other: int, horizon: float) -> float:
-        """How the restricted means of two groups go together; 0 where no learner is in both."""
+        """Return the correlation of two groups' restricted means; 0 if no learner is in both."""
         return self._correlation(group, other, lambda part: part.areas(horizon))
 
     def correlation_at(self, group: int, other: int, time: float) -> float:
-        """How the curves of two groups go together at a time; 0 where no learner is in both."""
+        """Return the correlation of two groups' curves at a time; 0 if no learner is in both."""
         return self._correlation(group, other, lambda part: (part.times <= time).astype(float))
 
     def _correlation(self, group: int, other: int, weight: Callable[[Part], Floats]) -> float:
@@ -135,27 +135,27 @@ class Clusters:
         parts = [self.groups[group], self.groups[other]]
         one, two = (part.influences(weight(part), self.total) for part in parts)
         size = float(np.sqrt((one @ one) * (two @ two)))
-        return self._told(float(one @ two) / size) if size > 0 else 0.0
+        return self._rounded(float(one @ two) / size) if size > 0 else 0.0
 
-    def _told(self, value: float) -> float:
+    def _rounded(self, value: float) -> float:
         return float(f"{value:.{DIGITS}g}") if self.is_released else value
 
 
 class Effects(Protocol):
-    """What widens a group's intervals: the design effect of its curve, and its numbers."""
+    """The design effect of a group's curve, and its numbers of clusters and rows."""
 
     @property
     def n_clusters(self) -> float:
-        """How many clusters the group has."""
+        """The number of the group's clusters."""
         ...
 
     @property
     def n_rows(self) -> float:
-        """How many rows they have."""
+        """The number of the group's rows."""
         ...
 
     def effects(self, at: Floats) -> Floats:
-        """The design effect of the curve at each of these times."""
+        """Return the design effect of the curve at each of these times."""
         ...
 
 
@@ -182,7 +182,7 @@ def with_effects(
 
 @dataclass(frozen=True)
 class Part:
-    """One group: its curve's times with d / (n (n - d)) and 1 / (n - d), and its rows."""
+    """One group: its curve, with `steps` d / (n (n - d)) and `passes` 1 / (n - d), and its rows."""
 
     times: Floats
     survival: Floats
@@ -196,9 +196,9 @@ class Part:
 
     @classmethod
     def of(cls, curve: pl.DataFrame, rows: pl.DataFrame) -> Part:
-        """Take the rows of `clustered_rows` from which this curve was estimated."""
+        """Combine a curve with the `clustered_rows` from which it was estimated."""
         n, d = (curve[name].cast(pl.Float64).to_numpy() for name in ("n_at_risk", "n_events"))
-        # Where all at risk pass nothing is left that could vary.
+        # If all at risk pass, nothing is left that could vary.
         left = np.where((d > 0) & (n > d), n - d, np.inf)
         return cls(
             curve["duration"].to_numpy(),
@@ -214,16 +214,16 @@ class Part:
 
     @property
     def n_clusters(self) -> float:
-        """How many clusters the group has."""
+        """The number of the group's clusters."""
         return float(len(np.unique(self.cluster)))
 
     @property
     def n_rows(self) -> float:
-        """How many rows they have."""
+        """The number of the group's rows."""
         return float(self.rows.sum())
 
     def only(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Part:
-        """The same curve with the rows of some clusters."""
+        """Return the same curve with the rows of some clusters."""
         kept = chosen(self.cluster)
         if kept.all():
             return self
@@ -231,17 +231,17 @@ class Part:
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     def areas(self, horizon: float) -> Floats:
-        """The area below the curve from each of its times to the horizon."""
+        """Return the area below the curve from each of its times to the horizon."""
         widths = np.diff(np.append(np.minimum(self.times, horizon), horizon))
         areas = np.nan_to_num(self.survival) * widths
         return np.asarray(np.cumsum(areas[::-1])[::-1], np.float64)
 
     def variance_of_mean(self, horizon: float) -> float:
-        """The variance of the restricted mean, of independent rows."""
+        """Return the variance of the restricted mean if rows are independent."""
         return float(np.sum(self.areas(horizon) ** 2 * self.steps))
 
     def influences(self, weight: Floats, total: int) -> Floats:
-        """Each cluster's part in Σ weight dM / (n - d), of all `total` clusters."""
+        """Return the contribution to Σ weight dM / (n - d) of each of all `total` clusters."""
         risen = np.append(0, np.cumsum(weight * self.steps))
         passed = np.append(0, weight * self.passes)[self._reached(self.duration)]
         at_risk = risen[self._reached(self.duration)] - risen[self._reached(self.entry)]
@@ -249,54 +249,54 @@ class Part:
         return np.bincount(self.cluster, parts, minlength=total).astype(np.float64)
 
     def effects(self, at: Floats) -> Floats:
-        """The design effect of the curve at each of these times; 1 where nothing varies."""
-        return self.effect(together(self, self, at), self.risen(at))
+        """Return the design effect of the curve at each of these times; 1 where nothing varies."""
+        return self.effect(covariance(self, self, at), self.greenwood(at))
 
-    def risen(self, at: Floats) -> Floats:
-        """The sum of the steps up to each of these times: Greenwood's."""
+    def greenwood(self, at: Floats) -> Floats:
+        """Return Greenwood's sum up to each of these times."""
         so_far: Floats = np.append(0, np.cumsum(self.steps))[self._reached(at)]
         return so_far
 
     def changes(self) -> Changes:
-        """When the a and the m of a cluster change, see `together`: time, cluster, by how much."""
+        """Return the changes of the clusters' a and m, see `covariance`: time, cluster, amounts."""
         passed = np.append(0, self.passes)[self._reached(self.duration)]
-        left = self.events * passed - self.rows * self.risen(self.duration)
+        left = self.events * passed - self.rows * self.greenwood(self.duration)
         return (
             np.concatenate([self.entry, self.duration]),
             np.concatenate([self.cluster, self.cluster]),
-            np.concatenate([self.rows * self.risen(self.entry), left]),
+            np.concatenate([self.rows * self.greenwood(self.entry), left]),
             np.concatenate([self.rows, -self.rows]),
         )
 
-    def effect(self, together: Floats, independent: Floats) -> Floats:
-        """The design effect of this group's rows."""
-        return design_effect(together, independent, self.n_clusters, self.n_rows)
+    def effect(self, clustered: Floats, independent: Floats) -> Floats:
+        """Return the design effect of this group's rows."""
+        return design_effect(clustered, independent, self.n_clusters, self.n_rows)
 
     def _reached(self, times: Floats) -> NDArray[np.intp]:
-        """How many of the curve's times each of these has reached."""
+        """Count the curve's times up to each of these."""
         return np.searchsorted(self.times, times, side="right")
 
 
-def together(one: Part, other: Part, at: Floats) -> Floats:
-    """Sum the product of each cluster's influences on two curves, or its square, at these times.
+def covariance(one: Part, other: Part, at: Floats) -> Floats:
+    """Sum the products of each cluster's influences on two curves, or the same, at these times.
 
     A cluster's influence at a time is a - m H: m of its rows are at risk then, H is the sum of the
     steps so far, and a changes only when a row enters or leaves. So the products add up to
-    Σaa' - H' Σam' - H Σa'm + HH' Σmm', which is kept up to date row by row.
+    Σaa' - H' Σam' - H Σa'm + HH' Σmm', which is updated row by row.
     """
     sums = np.zeros((4, len(at)))
     for some in blocks_of_clusters(max(len(one.cluster), len(other.cluster))):
         own = one.only(some)
         sums += _products(own, own if other is one else other.only(some), at)
     ab, ak, mb, mk = sums
-    own_risen, their_risen = one.risen(at), other.risen(at)
-    found: Floats = ab - their_risen * ak - own_risen * mb + own_risen * their_risen * mk
+    own_sum, their_sum = one.greenwood(at), other.greenwood(at)
+    found: Floats = ab - their_sum * ak - own_sum * mb + own_sum * their_sum * mk
     return found
 
 
 def blocks_of_clusters(n_rows: int) -> Iterator[Callable[[NDArray[np.int64]], NDArray[np.bool_]]]:
-    """Conditions that each take some of the clusters, so that a block has few enough rows."""
-    n = -(-n_rows // TOGETHER) or 1
+    """Return conditions that each select some of the clusters, so that a block has few rows."""
+    n = -(-n_rows // ROWS_AT_ONCE) or 1
     return (partial(_is_in_block, block, n) for block in range(n))
 
 
@@ -305,7 +305,7 @@ def _is_in_block(block: int, n: int, cluster: NDArray[np.int64]) -> NDArray[np.b
 
 
 def _products(one: Part, other: Part, at: Floats) -> Floats:
-    """Σaa', Σam', Σa'm and Σmm' at these times, see `together`."""
+    """Return Σaa', Σam', Σa'm and Σmm' at these times, see `covariance`."""
     time, cluster, *changes = one.changes()
     if other is not one:
         time, cluster, changes = _beside(one.changes(), other.changes())
@@ -322,7 +322,7 @@ def _products(one: Part, other: Part, at: Floats) -> Floats:
 
 
 def _beside(one: Changes, other: Changes) -> tuple[Floats, NDArray[np.int64], list[Floats]]:
-    """The changes of two parts in the clusters that are in both, those of each in its own rows."""
+    """Return the changes of two parts in the clusters they share, one part below the other."""
     both = np.intersect1d(one[1], other[1])
     kept = [np.isin(part[1], both) for part in (one, other)]
     time, cluster = (
@@ -335,19 +335,19 @@ def _beside(one: Changes, other: Changes) -> tuple[Floats, NDArray[np.int64], li
     return time, cluster, changes
 
 
-def design_effect(together: Floats, independent: Floats, clusters: float, rows: float) -> Floats:
-    """The design effect: the variance of clusters over that of independent rows.
+def design_effect(clustered: Floats, independent: Floats, clusters: float, rows: float) -> Floats:
+    """Return the design effect: the variance of clusters over that of independent rows.
 
-    Where clusters do not differ at all, nothing tells how they vary: their rows are taken to be
-    wholly alike, and each cluster for one learner.
+    If clusters do not vary at all, their rows are taken to be identical, so that each cluster
+    counts as one learner.
     """
-    effect = together / np.where(independent > 0, independent, 1.0)
+    effect = clustered / np.where(independent > 0, independent, 1.0)
     effect = np.where(effect > _TOLERANCE, effect, rows / clusters)
     return np.where(independent > 0, effect, 1.0)
 
 
 def running(changes: Floats, first: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Sum the changes within each cluster: after each change, and before it."""
+    """Return the running sums of the changes in each cluster, after each change and before it."""
     after = np.cumsum(changes)
     start = np.maximum.accumulate(np.where(first, np.arange(len(changes)), 0))
     base = (after - changes)[start]

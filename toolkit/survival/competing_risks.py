@@ -1,4 +1,4 @@
-"""Several ways to end: the cumulative incidence of each, and Gray's test between groups."""
+"""Competing risks: the cumulative incidence of each end, and Gray's test between groups."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from toolkit.survival.kaplan_meier import (
     steps_at,
     throughout,
 )
-from toolkit.survival.long_curves import SO_FAR, Told, before
+from toolkit.survival.long_curves import SO_FAR, CurveBuilder, before
 from toolkit.survival.ranges import EventRanges
-from toolkit.survival.released import at_times, only_told, released_table, shown
+from toolkit.survival.released import at_times, only_shown, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.score_test import Scores, released_test, score_test, with_test
 
@@ -56,21 +56,21 @@ def cumulative_incidence(
     cluster: str | None = None,
     times: Sequence[float] | None = None,
 ) -> Result:
-    """Estimate the probability to have come to each end by each time, where others compete.
+    """Estimate the probability of having reached each of several competing ends by each time.
 
     One row per end and distinct time, by group, beginning at 0. At each time the incidences of
-    all ends and the share still under way sum to 1, which one minus a Kaplan–Meier curve of each
-    end alone would not.
+    all ends and the share still under way sum to 1, unlike one minus the Kaplan–Meier curve of
+    each end.
 
     Args:
-        durations: As for `kaplan_meier`, with `end`: what the duration ends in, null where
-            censored. `time_to_pass(…, competing=…)` gives it.
+        durations: As for `kaplan_meier`, with `end`: what the duration ends in, null if censored,
+            as `time_to_pass(…, competing=…)` returns it.
         by: The columns whose values make the groups.
-        level: Coverage of the pointwise intervals, symmetric in log(-log(1 - F)): where there is
-            one end only they are those of the Kaplan–Meier curve.
+        level: Coverage of the pointwise intervals, symmetric in log(-log(1 - F)): with a single
+            end they are those of the Kaplan–Meier curve.
         cluster: As for `kaplan_meier`.
-        times: Give the incidences at these times only, as for `kaplan_meier`: null after a
-            group's last observation, unless all have come to an end.
+        times: Return the incidences at these times only, as for `kaplan_meier`: null after a
+            group's last observation, unless all have reached an end.
 
     Returns:
         The group columns, then those of `schemas.survival_results.CUMULATIVE_INCIDENCE`;
@@ -78,11 +78,11 @@ def cumulative_incidence(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ArgumentError: An argument cannot be, such as a time below 0.
+        ArgumentError: An argument is invalid, such as a time below 0.
 
     Source: Aalen & Johansen (1978), Scand. J. Stat. 5:141; the variance by the delta method
     with multinomial steps, Dinse & Larson (1986), Biometrika 73:379, eq. 6, which is
-    Greenwood's where there is one end only. All that happens at a tie happens to the same risk set.
+    Greenwood's if there is a single end. Tied ends have the same risk set.
     The scale of the interval: Beyersmann, Allignol & Schumacher (2012), Competing Risks and
     Multistate Models with R, 4.2; before the first event and at F = 1 as for `kaplan_meier`. With
     clusters the error is that of the infinitesimal jackknife, as in R's `survfit(cluster = )`.
@@ -102,7 +102,7 @@ def cumulative_incidence(
         raise ArgumentError("times is empty; name a time, or leave it out for all")
     ends = ends_of(durations)
     ranges = ranges_of(durations, groups, (), ends, cluster=cluster)
-    told = Told(
+    builder = CurveBuilder(
         ranges,
         partial(_incidence, each=each),
         prepare=partial(_of_each_end, ends=ends),
@@ -110,8 +110,8 @@ def cumulative_incidence(
         borders=wanted or (),
     )
     for rows in ranges:
-        told.add(rows)
-    curves = told.table()
+        builder.add(rows)
+    curves = builder.table()
 
     def designed(steps: pl.DataFrame, *, is_released: bool = False) -> pl.DataFrame:
         if cluster is None:
@@ -124,9 +124,9 @@ def cumulative_incidence(
         known = curves.with_columns(incidence=pl.col("cumulative_incidence"))
         table = released_table(known, groups.keys, min_n=min_n, times=wanted)
         events = pl.col("n_events").sum().over(GROUP, "duration")
-        told = _incidence(table.with_columns(n_any=events), each)
-        safe = _estimates(designed(told, is_released=True), each, level)
-        safe = only_told(safe, "cumulative_incidence", "std_error", "ci_low", "ci_high")
+        rows = _incidence(table.with_columns(n_any=events), each)
+        safe = _estimates(designed(rows, is_released=True), each, level)
+        safe = only_shown(safe, "cumulative_incidence", "std_error", "ci_low", "ci_high")
         if wanted is not None:
             safe = at_times(safe, groups.keys, wanted)
         names = [*groups.keys, *CUMULATIVE_INCIDENCE.names, "status"]
@@ -143,7 +143,7 @@ def cumulative_incidence(
 
 
 def _at_times(curves: pl.DataFrame, each: list[str], times: Sequence[float]) -> pl.DataFrame:
-    """Each end's incidence at the wanted times."""
+    """Return each end's incidence at the wanted times."""
     wanted = pl.Series("duration", sorted(set(times)), pl.Float64)
     parts = [
         steps_at(
@@ -158,7 +158,7 @@ def _at_times(curves: pl.DataFrame, each: list[str], times: Sequence[float]) -> 
 
 
 def _estimates(steps: pl.DataFrame, each: list[str], level: float) -> pl.DataFrame:
-    """Append error and interval to the incidence; all null where nobody was at risk."""
+    """Append error and interval to the incidence; all null if nobody was ever at risk."""
     anyone = pl.col("n_at_risk").max().over(each) > 0
     estimates = pl.col("cumulative_incidence", "std_error", "ci_low", "ci_high")
     variance = pl.col("variance")
@@ -178,20 +178,20 @@ def gray_test(
     """Test whether the groups have the same cumulative incidence of an end.
 
     One row per group; the columns of the test are the same in all of them. The log-rank test
-    would compare how fast those still under way come to the end; this one compares how many do.
+    compares how fast those still under way reach the end; this one compares how many do.
 
     Args:
         durations: As for `cumulative_incidence`, without late entry.
         by: The columns whose values make the groups.
-        end: The end compared.
-        strata: Compare only within the values of these columns, and add the comparisons up.
+        end: The end to compare.
+        strata: Stratify the test by these columns: groups are compared only within their values.
 
     Returns:
         The group columns, then those of `schemas.survival_results.GRAY_TEST`.
 
     Raises:
-        SchemaError: The durations lack a column, have impossible values, or late entry, for
-            which the test is not made.
+        SchemaError: The durations lack a column, have impossible values, or late entry, which
+            the test does not support.
         ArgumentError: No duration ends in `end`, `by` or `strata` names no columns, or there are
             too many groups.
 
@@ -206,7 +206,7 @@ def gray_test(
         [1, 1]
     """
     if "entry" in lazily(durations).collect_schema().names():
-        raise SchemaError("Gray's test has no form for late entry; leave out the column `entry`")
+        raise SchemaError("Gray's test does not support late entry; drop the column `entry`")
     groups, names = compared(by, strata, GRAY_TEST)
     columns, within = groups.keys, stratum_keys(groups, names)
     if not isinstance(end, str):
@@ -240,8 +240,8 @@ def gray_test(
 
     def protect(min_n: int) -> pl.DataFrame:
         safe = release_table(per_group, counted.keys, GRAY_TEST, columns, min_n=min_n)
-        told = groups.named(released_test(safe, scores_of)).select(exact.columns)
-        return with_status(told, exact, GRAY_TEST, min_n)
+        test = groups.named(released_test(safe, scores_of)).select(exact.columns)
+        return with_status(test, exact, GRAY_TEST, min_n)
 
     return Result(GRAY_TEST, groups.names, exact, protect)
 
@@ -249,7 +249,7 @@ def gray_test(
 def _compared(
     ranges: EventRanges, chosen: pl.DataFrame, by: list[str], strata: list[str]
 ) -> Compared:
-    """The places of the chosen groups, and the numbers of the strata, in the event table."""
+    """Return which groups of the event table are compared, and in which strata."""
 
     def numbers(values: pl.DataFrame) -> NDArray[np.intp]:
         numbered = ranges.about.join(
@@ -267,22 +267,22 @@ def _compared(
 
 
 def _with_ends(sizes: Counted, ranges: EventRanges, ended: pl.DataFrame, by: list[str]) -> Counted:
-    """Tell the end compared apart from the others, in the counts of each group."""
+    """Split each group's events into those of the compared end and of the others."""
     of_ends = ranges.about.select(GROUP, *by).join(ended, on=GROUP).group_by(by).sum().sort(by)
 
-    def told_apart(counts: pl.DataFrame, what: str) -> pl.DataFrame:
+    def with_end(counts: pl.DataFrame, what: str) -> pl.DataFrame:
         of_end = of_ends[f"{what}_end_0"]
         return counts.with_columns(n_events=of_end, n_other_ends=pl.col("n_events") - of_end)
 
-    keyed = None if sizes.keys is None else told_apart(sizes.keys, "key")
-    return Counted(told_apart(sizes.n, "n"), keyed)
+    keyed = None if sizes.keys is None else with_end(sizes.keys, "key")
+    return Counted(with_end(sizes.n, "n"), keyed)
 
 
 def ends_of(durations: IntoFrame) -> list[str]:
-    """The ends there are; nobody may have passed, but no other end is a guess.
+    """Return the ends that occur, or only "passed" if none does.
 
     Raises:
-        SchemaError: There is no column of ends.
+        SchemaError: There is no column `end`, or it is not text.
     """
     frame: Any = lazily(durations)
     schema = frame.collect_schema()
@@ -300,7 +300,7 @@ def ends_of(durations: IntoFrame) -> list[str]:
 
 
 def _of_each_end(any_end: pl.DataFrame, ends: Sequence[str]) -> pl.DataFrame:
-    """The event table of any end as one of each end: all times of the group."""
+    """Turn an event table of any end into one per end, each with all times of the group."""
     each = any_end.select(pl.exclude("^(n|key)_end_.*$"))
     each = each.rename({"n_events": "n_any", "key_events": "key_any"}, strict=False)
     kinds = ["n", "key"] if "key_any" in each.columns else ["n"]
@@ -317,13 +317,13 @@ def _of_each_end(any_end: pl.DataFrame, ends: Sequence[str]) -> pl.DataFrame:
 def _incidence(steps: pl.DataFrame, each: list[str]) -> pl.DataFrame:
     """Append the share under way just before each time, and the incidence with its variance.
 
-    That is Σ (F(t) - F(u))² w₁ - 2 Σ (F(t) - F(u)) w₂ + Σ w₃ over the times u ≤ t, multiplied out.
+    The variance is Σ (F(t) - F(u))² w₁ - 2 Σ (F(t) - F(u)) w₂ + Σ w₃ over u ≤ t, multiplied out.
     """
     n, d, dj, share = (pl.col(name) for name in ("n_at_risk", "n_any", "n_events", "before"))
     stays = pl.when(d > 0).then((n - d) / n).otherwise(1.0)
     step = pl.when(dj > 0).then(share * dj / n).otherwise(0.0)
     f = pl.col("cumulative_incidence")
-    # Where all leave (n = d) nothing is left to vary.
+    # If all at risk reach an end (n = d), nothing is left to vary.
     w1 = pl.when((d > 0) & (n > d)).then(d / (n * (n - d))).otherwise(0.0)
     w2 = pl.when(dj > 0).then(share * dj / n**2).otherwise(0.0)
     w3 = pl.when(dj > 0).then(share**2 * dj * (n - dj) / n**3).otherwise(0.0)
@@ -331,7 +331,7 @@ def _incidence(steps: pl.DataFrame, each: list[str]) -> pl.DataFrame:
     of_w1, of_w2, of_w3 = (pl.col(name + SO_FAR) for name in sums)
     terms = f**2 * of_w1 + of_w3
     variance = terms - 2 * f * of_w2
-    # What is left of large terms that cancel, where all come to the end, is rounding.
+    # If all reach the end, large terms cancel, and what is left is rounding.
     variance = pl.when(variance > 1e-14 * terms).then(variance).otherwise(0.0)
 
     def summed(value: pl.Expr, name: str) -> pl.Expr:
@@ -349,11 +349,11 @@ def _incidence(steps: pl.DataFrame, each: list[str]) -> pl.DataFrame:
 
 
 def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.DataFrame:
-    """Append the interval that is symmetric in log(-log(1 - F)), that of 1 - F as a curve.
+    """Append the interval of the curve 1 - F, symmetric in log(-log(1 - F)).
 
-    Before the first event, those at risk and those who came to another end have not come to this
-    one: of n without censoring; where others are censored n is the number at risk over the share
-    under way. Where all have come to it, nobody came to another, and the curve is Kaplan–Meier's.
+    Before the first event it is that of 0 out of n, the number at risk over the share under way:
+    without censoring, those at risk and those who reached another end. If all have reached the end,
+    nobody reached another, and the curve is Kaplan–Meier's.
     """
     z: float | pl.Expr = normal_quantile(level)
     error, rest = pl.col("std_error"), pl.col("survival")
@@ -382,6 +382,6 @@ def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.Dat
 
 
 def _others(incidence: pl.Expr) -> pl.Expr:
-    """The share that has not come to the end; 0 and 1 exactly, which a sum misses by some 1e-16."""
+    """Return the share that has not reached the end; exactly 0 if a sum misses it by rounding."""
     rest = 1 - incidence
     return pl.when(rest < _TOLERANCE).then(0.0).otherwise(rest)

@@ -1,4 +1,4 @@
-"""What one group's curve says: quantiles, values at a time, the area below it."""
+"""Statistics of one group's curve: quantiles, the share passed by a time, the restricted mean."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from toolkit.text.curves import FEWEST, FEWEST_SHARE
 
 Floats = NDArray[np.float64]
 
-# A product of fractions misses 0.5 by some 1e-16 where it should hit it; the steps of ten
-# million learners are 1e-7.
+# A product of fractions that should be 0.5 may miss it by 1e-16; a step of one in ten million
+# learners is 1e-7.
 _TOLERANCE = 1e-9
 
 
@@ -36,8 +36,8 @@ class Curve:
     """One group's Kaplan–Meier table as arrays; unknown bounds are NaN.
 
     Attributes:
-        areas: The areas below the curve and below its low end since the row before.
-        steps: The parts of a row in a mean's variance, see `with_parts_of_mean`.
+        areas: The areas below the curve and below its lower limit since the previous row.
+        steps: Each row's contributions to the variance of a mean, see `with_parts_of_mean`.
     """
 
     times: Floats
@@ -52,7 +52,7 @@ class Curve:
 
     @classmethod
     def of(cls, table: pl.DataFrame) -> Curve:
-        """The curve of a table that holds one group, with the parts of its mean."""
+        """Read the curve of one group from a table with the parts of its mean."""
 
         def arrays(*names: str) -> list[Floats]:
             return [table[n].cast(pl.Float64).fill_null(math.nan).to_numpy() for n in names]
@@ -64,16 +64,16 @@ class Curve:
 
     @property
     def known_until(self) -> float:
-        """Where knowledge ends: the last observation, or never where everybody has passed."""
+        """The time up to which the curve is known: the last observed, or ∞ if all have passed."""
         if np.isnan(self.survival[-1]):
             return -np.inf
         return np.inf if self.survival[-1] == 0 else float(self.times[-1])
 
     def quantile(self, share: float) -> Estimate:
-        """The first time by which this share has passed; None where it is not reached.
+        """Return the first time by which this share has passed; None if it is not reached.
 
-        The interval holds the times at which the curve's own interval holds the level, from the
-        first event to the last. Source: Brookmeyer & Crowley (1982), Biometrics 38:29.
+        The interval contains the times, from the first event to the last, at which the curve's
+        interval contains the level. Source: Brookmeyer & Crowley (1982), Biometrics 38:29.
         """
         level = 1 - share
         between = (self.survival > 0) & (self.survival < 1)
@@ -86,9 +86,9 @@ class Curve:
         )
 
     def is_well_observed(self, time: float | None) -> bool | None:
-        """Whether enough learners are at risk at a time; None where there is none.
+        """Whether enough learners are at risk at a time; None if the curve is unknown there.
 
-        Enough are 10, and 5 % of those at the start. A curve that never has 10 is all there is.
+        Enough are 10, and 5 % of those at the start. A curve that never has 10 always qualifies.
         """
         if time is None or time > self.known_until:
             return None
@@ -99,7 +99,7 @@ class Curve:
         return bool(ahead >= max(FEWEST, FEWEST_SHARE * self.at_risk[0]))
 
     def passed_by(self, time: float) -> Estimate:
-        """The share that has passed by the time, with the curve's interval."""
+        """Return the share that has passed by the time, with the curve's interval."""
         if time > self.known_until:
             return Estimate()
         i = int(np.searchsorted(self.times, time, side="right")) - 1
@@ -122,14 +122,14 @@ class Curve:
         effect: float = 1.0,
         std_error: float | None = None,
     ) -> Estimate:
-        """The area below the curve up to the horizon; empty where the curve is not known that far.
+        """Return the area below the curve up to the horizon; empty if the curve ends before it.
 
         Source: Klein & Moeschberger (2003), Survival Analysis, 4.5: the variance is
         Σ A(t)² d / (n (n − d)) over the event times, with A(t) the area from t to the horizon;
-        times the design effect where learners are clusters. A mixture of curves has a standard
-        error of its own, to be given.
-        Where nobody passes before the horizon that is 0, and the interval goes from the area
-        below the curve's own low end to the horizon; elsewhere `Spread` gives it.
+        times the design effect if rows form clusters. A standardized curve needs its own standard
+        error as `std_error`. If nobody passes before the horizon the error is 0, and the interval
+        goes from the area below the curve's lower limit to the horizon; otherwise it is that of
+        `Spread`.
         """
         if horizon > self.known_until:
             return Estimate()
@@ -149,7 +149,7 @@ class Curve:
         return Estimate(mean, error, mean - half, mean + half)
 
     def variance_of_mean(self, horizon: float) -> float:
-        """The variance of the restricted mean, of independent learners."""
+        """Return the variance of the restricted mean of independent learners."""
         areas = self._areas_until(horizon, self.areas[0], self.survival)
         ahead = np.cumsum(areas[::-1])[::-1]
         w, aw, aaw = (step[self._inside(horizon)] for step in self.steps)
@@ -159,7 +159,7 @@ class Curve:
         return (self.times < horizon) & ~np.isnan(self.survival)
 
     def _areas_until(self, horizon: float, areas: Floats, heights: Floats) -> Floats:
-        """The areas from each time to the next, or to the horizon."""
+        """Return the areas from each time to the next, or to the horizon."""
         inside = self._inside(horizon)
         rest = horizon - self.times[inside][-1:]
         return np.append(areas[inside][1:], heights[inside][-1:] * rest)

@@ -1,4 +1,4 @@
-"""How far apart are the groups? Differences of means and of shares, with intervals."""
+"""Differences between groups in restricted means and in shares passed, with intervals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from toolkit.analyses.simultaneous import (
     hybrid,
     students_of,
 )
-from toolkit.analyses.spread import Distribution, Spread, together
+from toolkit.analyses.spread import Distribution, Spread, combined_error
 from toolkit.release.rounding import ROUNDING
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
@@ -42,37 +42,37 @@ def rmst_difference(
     cluster: str | None = None,
     strata: By = None,
 ) -> Result:
-    """Compare the mean time without a pass, up to a horizon, with that of a reference group.
+    """Compare each group's restricted mean time to pass with that of a reference group.
 
-    One row per group other than the reference. Nothing is assumed about the hazards. A negative
-    difference: the group passes sooner.
+    One row per group other than the reference. Hazards need not be proportional. A negative
+    difference means that the group passes sooner.
 
     Args:
         durations: As for `kaplan_meier`.
         by: The columns whose values make the groups.
-        reference: The group to compare with: its value, or a tuple where `by` has several
-            columns. By default the first in order.
-        horizon: The time to which the means go; by default as in `survival_summary`.
+        reference: The group to compare with: its value, or a tuple if `by` has several columns.
+            By default the first in order.
+        horizon: The time up to which the means are taken; by default as in `survival_summary`.
         level: Coverage of the intervals.
         distribution: Student's t, which keeps the test's level in small groups too, or "normal",
-            as R's survRM2 has it.
+            as in R's survRM2.
         cluster: As for `kaplan_meier`; learners may be in several groups.
-        strata: As for `kaplan_meier`: compare means that are standardized to the same mixture.
+        strata: As for `kaplan_meier`: compare means of standardized curves.
 
     Returns:
         The group columns, then those of `schemas.survival_results.RMST_DIFFERENCE`: the
         difference and the ratio, each with interval and p, and the difference's simultaneous
-        interval and adjusted p, Bonferroni's for all rows together. Null where a curve is not known
-        up to the horizon; p also where nothing varies.
+        interval and adjusted p, Bonferroni's for all rows together. Null if a curve ends before
+        the horizon; p also if nothing varies.
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ArgumentError: An argument cannot be, or there is no such reference group.
+        ArgumentError: An argument is invalid, or the reference group does not exist.
 
     Source: Uno et al. (2014), J. Clin. Oncol. 32:2380, for the difference and, by the delta method,
-    the logarithm of the ratio; Welch (1947), Biometrika 34:28, for the degrees of freedom: where
-    nobody is censored before the horizon the test is his, of times cut off there. The normal test
-    rejects too often in small groups, see Horiguchi & Uno (2020), Stat. Med. 39:2655.
+    the logarithm of the ratio; Welch (1947), Biometrika 34:28, for the degrees of freedom: if
+    nobody is censored before the horizon, the test is his, of times truncated there. The normal
+    test rejects too often in small groups, see Horiguchi & Uno (2020), Stat. Med. 39:2655.
 
     Examples:
         >>> import polars as pl
@@ -102,7 +102,7 @@ def rmst_difference(
         )
         both = clusters.correlation_of_means(one.number, other.number, tau)
         if clusters.is_released:
-            both = _beside_rounding(both, [mean, base], [one.learners, other.learners], tau)
+            both = _attenuated(both, [mean, base], [one.learners, other.learners], tau)
 
         def spread(error: float, base_error: float) -> Spread:
             return Spread.of([error, base_error], sizes, distribution, correlation=both)
@@ -142,23 +142,23 @@ def milestone_difference(
         reference: As for `rmst_difference`.
         level: Coverage of the intervals.
         cluster: As for `kaplan_meier`; learners may be in several groups.
-        strata: As for `kaplan_meier`: compare shares that are standardized to the same mixture.
+        strata: As for `kaplan_meier`: compare shares of standardized curves.
 
     Returns:
-        The group columns, then those of `schemas.survival_results.MILESTONE_DIFFERENCE`. Null
-        where a curve is not known at the time; p also where a share is 0 or 1. An interval excludes
-        0 exactly where its p is below 1 - level; the simultaneous intervals and `p_adjusted` are
+        The group columns, then those of `schemas.survival_results.MILESTONE_DIFFERENCE`. Null if
+        a curve is unknown at the time; p also if a share is 0 or 1. An interval excludes 0
+        exactly if its p is below 1 - level; the simultaneous intervals and `p_adjusted` are
         Bonferroni's for all rows together.
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ArgumentError: An argument cannot be, or there is no such reference group.
+        ArgumentError: An argument is invalid, or the reference group does not exist.
 
     Source: p by the test on the complementary log-log scale of Klein, Logan, Harhoff & Andersen
     (2007), Stat. Med. 26:4505, which keeps its level in small groups; the interval combines the
-    curves' log-log intervals as Zou & Donner (2008), Stat. Med. 27:1693, do, with the correlation
-    of the two curves where learners are in both groups. Where it disagrees with the test it follows
-    it, as limits of Miettinen (1976), Am. J. Epidemiol. 103:226, do. All rows together: Dunn
+    curves' log-log intervals as in Zou & Donner (2008), Stat. Med. 27:1693, with the correlation
+    of the two curves if learners are in both groups. If it disagrees with the test, it is
+    test-based, as in Miettinen (1976), Am. J. Epidemiol. 103:226. Bonferroni's correction: Dunn
     (1961), JASA 56:52.
 
     Examples:
@@ -178,15 +178,15 @@ def milestone_difference(
         both = clusters.correlation_at(one.number, other.number, at)
         shares = one.curve.passed_by(at), other.curve.passed_by(at)
         if clusters.is_released:
-            both = _beside_rounding(both, shares, [one.learners, other.learners])
+            both = _attenuated(both, shares, [one.learners, other.learners])
 
         def spread(error: float, base_error: float) -> Spread:
-            students: Distribution = "t" if clusters.are_there else "normal"
+            students: Distribution = "t" if clusters.is_clustered else "normal"
             return Spread.of([error, base_error], sizes, students, correlation=both)
 
         found = _difference_of_shares(*shares, spread, both)
         if found.get("p_value") is not None:
-            ends = _ends(shares, sizes if clusters.are_there else None, both)
+            ends = _ends(shares, sizes if clusters.is_clustered else None, both)
             low, high = agreeing(ends, np.array([found["p_value"]]), 1 - level)
             if not np.isnan(low + high)[0]:
                 found |= {"ci_low": float(low[0]), "ci_high": float(high[0])}
@@ -199,13 +199,13 @@ def milestone_difference(
     )
 
 
-def _beside_rounding(
+def _attenuated(
     correlation: float, figures: Sequence[Estimate], learners: Sequence[int | None], most: float = 1
 ) -> float:
-    """The correlation of two released figures of 0 to `most`, as each is rounded by itself.
+    """Attenuate the correlation of two figures between 0 and `most` by their separate rounding.
 
-    That of figures with independent errors is that of the figures, times the root of the share of
-    their variance that is no error (Spearman 1904, American Journal of Psychology 15:72).
+    With independent errors, a correlation shrinks by the root of each figure's reliability, the
+    share of its variance that is not error (Spearman 1904, American Journal of Psychology 15:72).
     """
     for figure, n in zip(figures, learners, strict=True):
         if n and figure.estimate is not None and figure.std_error:
@@ -215,14 +215,14 @@ def _beside_rounding(
 
 
 def _difference(one: Estimate, base: Estimate, correlation: float = 0.0) -> Found:
-    """One minus the other; the interval combines those of the two, whatever their shape."""
+    """Subtract two estimates, and combine their intervals, which need not be symmetric."""
     if one.estimate is None or base.estimate is None:
         return {}
     found: Found = {"difference": one.estimate - base.estimate}
     ends = (one.ci_low, one.ci_high, base.ci_low, base.ci_high)
     low, high, base_low, base_high = (math.nan if end is None else end for end in ends)
-    below = together([one.estimate - low, base_high - base.estimate], correlation)
-    above = together([high - one.estimate, base.estimate - base_low], correlation)
+    below = combined_error([one.estimate - low, base_high - base.estimate], correlation)
+    above = combined_error([high - one.estimate, base.estimate - base_low], correlation)
     if not math.isnan(below + above):
         difference = one.estimate - base.estimate
         found |= {"ci_low": difference - below, "ci_high": difference + above}
@@ -232,7 +232,7 @@ def _difference(one: Estimate, base: Estimate, correlation: float = 0.0) -> Foun
 def _difference_of_means(
     mean: Estimate, base: Estimate, spread: Callable[[float, float], Spread], level: float
 ) -> Found:
-    """Compare two restricted means; no test where nobody passes in a group, or nothing varies."""
+    """Compare two restricted means; no test if nobody passes in a group, or nothing varies."""
     found: Found = {
         "restricted_mean": mean.estimate,
         "reference_mean": base.estimate,
@@ -263,7 +263,7 @@ def _difference_of_means(
 def _difference_of_shares(
     share: Estimate, base: Estimate, spread: Callable[[float, float], Spread], correlation: float
 ) -> Found:
-    """Compare two shares that have passed; no test where one of them is 0 or 1."""
+    """Compare two shares that have passed; no test if one of them is 0 or 1."""
     found: Found = {
         "passed_share": share.estimate,
         "reference_share": base.estimate,
@@ -284,7 +284,7 @@ def _difference_of_shares(
 def _ends(
     shares: tuple[Estimate, Estimate], clusters: list[int | None] | None, correlation: float
 ) -> Ends:
-    """The interval of the difference of two shares between 0 and 1, for each z."""
+    """Return the ends of the interval of the difference of two shares, as a function of z."""
     values, errors = (
         [np.array([getattr(share, of)], np.float64) for share in shares]
         for of in ("estimate", "std_error")

@@ -1,4 +1,4 @@
-"""From person_course to durations: who is under observation from when to when."""
+"""Durations to a pass or to censoring, computed from person_course, and who has none."""
 
 from __future__ import annotations
 
@@ -81,44 +81,45 @@ def time_to_pass(
     """Measure how long each learner was observed, and whether that ended in a pass.
 
     One row per learner per course. A learner who has not passed by `as_of` is neither a failure
-    nor missing, but censored there. Who has no duration stays in the frame, with the reason in
-    `excluded`, so that every result can count them. Whether a learner passed is what `passed`
-    says, the pass rule of `person_course`; `passed_timestamp` only dates the pass.
+    nor missing, but censored then. Learners without a duration stay in the frame, with the reason
+    in `excluded`, so that every result can count them. `passed`, set by the pass rule of
+    `person_course`, says who passed; `passed_timestamp` only dates the pass.
 
     Args:
-        pc: A person_course frame of any engine. The durations are computed where it is, and are
-            a frame of that engine; of pandas and PyArrow, a Polars DataFrame.
-        origin: What time is counted from: "enrolled" (the column `created`), the name of another
-            column of dates, or a date for each course_id.
-        as_of: The moment of the last look; by default the column `as_of`, and never later. A
-            pass after it is not yet seen. Naive times are UTC.
+        pc: A person_course frame of any engine. The durations are computed there, and are a frame
+            of that engine; for pandas and PyArrow, a Polars DataFrame.
+        origin: When time starts: "enrolled" (the column `created`), the name of another column of
+            dates, or a date for each course_id.
+        as_of: The end of observation; by default the column `as_of`, and never later. A pass
+            after it is not yet observed. Naive times are UTC.
         unit: The unit of `duration` and `entry`, exact to the microsecond.
-        entry: A landmark: time runs from the origin, but only those still at risk at this time
-            are looked at, and only after it. "enrolled": a learner is at risk only from the
-            enrollment on, which is right where another origin lies before it, since nobody
-            passes before enrolling.
+        entry: A landmark: time runs from the origin, but only learners still at risk at this time
+            are followed, from then on. "enrolled" (late entry): learners are at risk only from
+            their enrollment on, as they should be with an earlier origin, since nobody passes
+            before enrolling.
         competing: Other ends and the columns that date them, `{"unenrolled": "unenrolled_at"}`.
-            The first end counts, a pass before others at a tie; `end` then names it.
-        undated: What to do with learners who passed without a date of the pass. "refuse" leaves
-            them out, and refuses the curve of a group where they are more than 2 % of the
-            passers: to leave out passers alone makes it too low. "bounds" gives every learner
-            twice, told apart by the column `bound`, which must then be in `by`: once as if all
-            of them had passed "at once", once "at the last moment". The truth lies between.
-            "leave_out" leaves out all learners of a course where they are more than 2 %, passed
-            or not: what remains is no lower for it, but speaks of the other courses alone.
-        whole: Round durations up to whole units, so that day 1 is all that happened in the first
-            24 hours; an enrollment as `entry` is rounded down. A curve then has a row a day, where
-            by exact moments it has one for nearly every learner: take this for millions of them.
-            As many have passed by each whole day as by the exact moments.
+            The first end counts, and a pass wins a tie; `end` then names it.
+        undated: What to do with learners who passed without a pass date. "refuse" leaves them
+            out, and raises an error for the curve of a group if they are more than 2 % of its
+            passers, since leaving out only passers makes the share passed too low. "bounds"
+            returns every learner twice, with the column `bound`, which must then be in `by`: once
+            as if all of them had passed "at once", once "at the last moment". The truth lies
+            between. "leave_out" leaves out all learners of a course, passed or not, if these are
+            more than 2 % of its passers: that causes no such bias, but results are then about the
+            other courses only.
+        whole: Round durations up to whole units, so that day 1 is the first 24 hours; an
+            enrollment as `entry` is rounded down. A curve then has one row per day rather than
+            nearly one per learner: use it for millions of learners. As many have passed by each
+            whole day as with exact times.
 
     Returns:
-        `username`, `course_id`, `duration`, `event` (passed), with `entry`, `end` and `bound`
-        where asked for, `excluded`, and the other columns of `pc` to group by.
+        `username`, `course_id`, `duration`, `event` (passed), with `entry`, `end` and `bound` if
+        requested, `excluded`, and the other columns of `pc` to group by.
 
     Raises:
         SchemaError: `pc` lacks a column.
-        ArgumentError: An argument cannot be: there is no origin, the unit is none of the three,
-            the last look is later than the data.
+        ArgumentError: An argument is invalid: there is no origin, the unit is unknown, `as_of` is
+            later than the data.
 
     Examples:
         >>> from datetime import datetime
@@ -152,9 +153,9 @@ def time_to_pass(
 
 
 def exclusions(durations: IntoFrame, *, by: By = None) -> Result:
-    """Count the learners who have no duration, by reason.
+    """Count the learners without a duration, by reason.
 
-    One row per reason, by group. No row where nobody is excluded.
+    One row per reason, by group; none if nobody is excluded.
 
     Args:
         durations: What `time_to_pass` returns.
@@ -192,7 +193,7 @@ def exclusions(durations: IntoFrame, *, by: By = None) -> Result:
 def _refuse_arguments(
     origin: object, unit: object, entry: object, competing: object, undated: object
 ) -> None:
-    """Raise where an argument of `time_to_pass` is of another kind."""
+    """Raise if an argument of `time_to_pass` is invalid."""
     if not isinstance(origin, str | Mapping):
         raise ArgumentError(
             'time_to_pass needs an origin: "enrolled", a column of dates, or a date for each '
@@ -219,10 +220,10 @@ def _moments(
     as_of: When | None,
     ends: Mapping[str, str],
 ) -> Rows:
-    """Append the moments that durations are made of, in microseconds since 1970, null if unknown.
+    """Append the moments that durations are computed from, in microseconds since 1970.
 
-    `_look`, `_origin`, `_enrolled`, `_undated` (passed at an unknown moment), and one for each end
-    that was seen.
+    They are `_look`, the end of observation, `_origin`, `_enrolled`, and one for each observed end;
+    null if unknown. `_undated` marks those who passed at an unknown moment.
     """
     names = frame.collect_schema().names()
     columns = {f"_{end}": column for end, column in ends.items()}
@@ -250,21 +251,21 @@ def _moments(
 
 
 def _last_look(as_of: When, last: int | None) -> int:
-    """The moment asked for, unless the data were loaded before it."""
+    """Return the requested end of observation; raise if the data were loaded before it."""
     look = moment_observed(as_of)
     if last is not None and last < in_microseconds(look):
         loaded = EPOCH + timedelta(microseconds=last)
         raise ArgumentError(
-            f"as_of is {look:%Y-%m-%d %H:%M}, but the data speak of {loaded:%Y-%m-%d %H:%M}: "
-            "nobody has seen who passed in between; load them again, or give an earlier moment"
+            f"as_of is {look:%Y-%m-%d %H:%M}, but the data end at {loaded:%Y-%m-%d %H:%M}: "
+            "who passed in between is unknown; load them again, or give an earlier moment"
         )
     return in_microseconds(look)
 
 
 def _both_bounds(frame: Rows, entry: float | str | None) -> Rows:
-    """Every learner twice: the undated passed as soon as they could, or just now."""
+    """Return every learner twice: undated passes as early as possible, or at the last moment."""
     start, last = nw.col("_origin"), nw.max_horizontal("_origin", "_look")
-    if entry == "enrolled":  # who enters late is seen to pass just after it, never before
+    if entry == "enrolled":  # with late entry a pass is observed after it, never before
         start = nw.max_horizontal(start, nw.col("_enrolled") + 1)
     bounds = {"at once": start, "at the last moment": last}
     parts = [
@@ -278,7 +279,7 @@ def _both_bounds(frame: Rows, entry: float | str | None) -> Rows:
 
 
 def _without_undated_courses(durations: Rows) -> Rows:
-    """Exclude all learners of the courses where too many passers are undated."""
+    """Exclude all learners of the courses in which too many passers are undated."""
     included, undated = nw.col("excluded").is_null(), nw.col("_undated_pass") == 1
     per_course = durations.with_columns(
         _undated_pass=flag(nw.col("excluded") == UNDATED),
@@ -295,7 +296,7 @@ def _without_undated_courses(durations: Rows) -> Rows:
 
 
 def _of_included(durations: Rows, *columns: str) -> Rows:
-    """Leave what is measured, and these columns, null for the excluded."""
+    """Set durations, entries, ends and these columns to null for the excluded."""
     included = nw.col("excluded").is_null()
     return durations.with_columns(
         nw.when(included).then(name).alias(name) for name in ("duration", "entry", "end", *columns)
@@ -360,7 +361,7 @@ def _durations(
 
 
 def _by_course(of: Mapping[str, When]) -> nw.Expr:
-    """The moment that time begins at in each course."""
+    """Return each course's origin."""
     courses: dict[int, list[str]] = {}
     for course, when in of.items():
         start = in_microseconds(moment(when, name=f"the origin of {course}"))

@@ -1,4 +1,4 @@
-"""The count step of the time-to-pass analyses: learners by group and time."""
+"""Event tables: how many learners are at risk, pass and are censored, by group and time."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from toolkit.survival.ranges import MOST_TIMES, Cutting, EventRanges, between
 from toolkit.survival.risk_sets import GROUP as GROUP
 from toolkit.survival.risk_sets import in_order
 
-TIMES_TOGETHER = 2_500_000
-"""How many rows Polars groups by time at once, where nearly each may have a time of its own."""
+ROWS_AT_ONCE = 2_500_000
+"""The most rows that Polars groups by time at once, if nearly each may have its own time."""
 
 MOST_GROUPS = 300
 
 
 def compared(by: By, strata: By, result: Table | None) -> tuple[Groups, list[str]]:
-    """The groups of a comparison, and the names that the strata have while they are counted.
+    """Return the groups of a comparison, and the columns of its strata.
 
     Raises:
-        ArgumentError: There is no group column, a name is none, or groups are strata as well.
+        ArgumentError: There is no group column, a name is invalid, or a column is in both.
     """
     groups, within = groups_of(by, result), groups_of(strata, None, argument="strata")
     if not groups.names:
@@ -51,13 +51,13 @@ def compared(by: By, strata: By, result: Table | None) -> tuple[Groups, list[str
     both = set(groups.names) & set(within.names)
     if both:
         raise ArgumentError(
-            f"`{both.pop()}` is named by `by` and by `strata`; within a stratum all would be alike"
+            f"`{both.pop()}` is in `by` and in `strata`; within a stratum all would be one group"
         )
     return groups, list(within.names)
 
 
 def refuse_many(per_group: pl.DataFrame, groups: Groups) -> None:
-    """Raise where there are so many groups that no comparison of them can be read."""
+    """Raise if there are too many groups for a comparison to be readable."""
     if per_group.height > MOST_GROUPS:
         raise ArgumentError(
             f"{', '.join(groups.names)}: {per_group.height:,} groups; compare {MOST_GROUPS} or "
@@ -66,26 +66,26 @@ def refuse_many(per_group: pl.DataFrame, groups: Groups) -> None:
 
 
 def stratum_keys(groups: Groups, strata: Sequence[str]) -> list[str]:
-    """What the strata are called in the event table."""
+    """Return the names of the strata in the event table."""
     return Groups((*groups.names, *strata)).keys[len(groups.names) :]
 
 
 def each_group(
     table: pl.DataFrame, keys: list[str]
 ) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
-    """Each group's values and its rows, in the table's order."""
+    """Yield each group's values and its rows, in the table's order."""
     for part in table.partition_by(GROUP, maintain_order=True):
         yield part.select(keys).row(0, named=True) if keys else {}, part
 
 
 def renumbered(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """Number the groups by these columns alone, whatever else the table was grouped by."""
+    """Number the groups by these columns only, whatever else the table was grouped by."""
     table = table.drop(GROUP)
     return with_number(table, _numbered(table, keys), keys)
 
 
 def layers(table: pl.DataFrame, strata: list[str]) -> list[pl.DataFrame]:
-    """The table cut by strata; whole where there are none, no part where it is empty."""
+    """Split the table by strata; without strata it is one layer, and if empty none."""
     if strata:
         return table.partition_by(strata, maintain_order=True)
     return [table] if table.height else []
@@ -96,7 +96,7 @@ def sizes(table: pl.DataFrame, by: list[str]) -> Counted:
 
     def summed(what: str) -> pl.DataFrame:
         events, censored = pl.col(f"{what}_events"), pl.col(f"{what}_censored")
-        once = pl.col("duration") == 0  # the exclusions stand in every row of a group
+        once = pl.col("duration") == 0  # exclusions are repeated in every row of a group
         sums = {
             "n_learners": (events + censored).sum(),
             "n_events": events.sum(),
@@ -116,32 +116,32 @@ def event_ranges(
     strata: Sequence[str] = (),
     ends: Sequence[str] = (),
 ) -> EventRanges:
-    """Count who is at risk, who passes and who is censored at each distinct time.
+    """Count the learners at risk, the events and the censorings at each distinct time.
 
-    One row per group and time, sorted, beginning at time 0 in each group. Where there is late
-    entry the times of entry have rows too, so that between two rows the risk set stays the same.
-    An event at a time comes before a censoring at it: both are at risk then.
+    One row per group and time, sorted, beginning at time 0 in each group. With late entry, times
+    of entry have rows too, so that the risk set is constant between two rows. At a tie events
+    come before censorings: both are at risk then.
 
     Args:
         durations: `duration`, `event`, optional `entry` and `excluded`, and the group columns.
         groups: The groups.
-        strata: Columns to tell apart inside a group.
+        strata: Columns that subdivide the groups.
         ends: Ends to count at each time, each in a column of `columns_of_ends`. Then any end is
             an event.
 
     Returns:
-        The table, in ranges of times where it is long. Its columns are the group columns, called
+        The table, in ranges of times if it is long. Its columns are the group columns, called
         `groups.keys`, the strata, called `stratum_keys`, `_group` (the number of both), `duration`,
         `n_at_risk`, `n_events`, `n_censored`, and `n_excluded` and `n_undated` (the same in all
-        rows of a group). Where durations have `record_key`, the sums of the keys behind these
-        counts as well, called `key_at_risk` and the like.
+        rows of a group). If durations have `record_key`, also the sums of the keys behind these
+        counts, called `key_at_risk` and the like.
 
     Raises:
         SchemaError: A column is missing or of a wrong type, a duration, an event or an entry is
-            missing without a reason in `excluded`, one is negative or no number, an entry is not
-            before its duration, or too many passes of a group lack a date (`UNDATED_SHARE`).
-        ArgumentError: The frame is of no supported engine, or holds both bounds of undated passes
-            and the groups do not tell them apart.
+            missing without a reason in `excluded`, one is negative or not a number, an entry is
+            not before its duration, or too many passes of a group lack a date (`UNDATED_SHARE`).
+        ArgumentError: The frame's engine is not supported, or it holds both bounds of undated
+            passes and they are in the same group.
     """
     frame = checked(durations, (*groups.names, *strata), ends)
     by = Groups((*groups.names, *strata)).keys
@@ -171,17 +171,17 @@ def ranges_of(
     *,
     cluster: str | None,
 ) -> EventRanges:
-    """The event table, as one of all times at once where rows belong to clusters.
+    """Return the event table, as a single one of all times if rows form clusters.
 
     Raises:
-        ArgumentError: There are too many times, or rows, to hold them with their clusters.
+        ArgumentError: There are too many times or rows to hold with their clusters.
     """
     ranges = event_ranges(durations, groups, strata, ends)
     if cluster is None:
         return ranges
     n = ranges.cutting.n_rows
     refuse_too_many(n, cluster)
-    if ranges.are_many:
+    if ranges.is_split:
         raise ArgumentError(
             f"cluster={cluster!r} holds all times in memory, {MOST_TIMES:,} at most, and these "
             f"{n:,} rows have more. Round them up to whole days: time_to_pass(…, whole=True)"
@@ -190,7 +190,7 @@ def ranges_of(
 
 
 def _numbered(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """The groups there are, in order, with their numbers; one where there are no columns."""
+    """Return the groups, in order, with their numbers; a single one without group columns."""
     if by:
         return rows.select(by).unique().sort(by).with_row_index(GROUP)
     return pl.DataFrame({GROUP: [0] * min(rows.height, 1)}, schema={GROUP: pl.UInt32})
@@ -206,14 +206,14 @@ def with_number(rows: pl.DataFrame, keys: pl.DataFrame, by: list[str]) -> pl.Dat
 def clustered_rows(
     durations: IntoFrame, groups: Groups, strata: Sequence[str], cluster: str
 ) -> pl.DataFrame:
-    """Count the rows that are alike in each cluster.
+    """Count the identical rows of each cluster.
 
     Returns:
         The group columns and the strata as in `event_ranges`, `cluster` (its number), `duration`,
-        `event`, `entry` (-1 where there is none: who enters at 0 is at risk at 0), and `n`.
+        `event`, `entry` (-1 without late entry, so that learners are at risk at 0), and `n`.
 
     Raises:
-        ArgumentError: `cluster` is no column's name.
+        ArgumentError: `cluster` is not a column name.
         SchemaError: A row has no cluster.
     """
     if not isinstance(cluster, str):
@@ -242,7 +242,7 @@ def clustered_rows(
 
 
 def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
-    """Count the learners, the excluded and what is wrong, by group and in its order."""
+    """Count the learners, the excluded and the invalid rows, by group and in its order."""
     event = nw.col("event")
     time, entry = (nw.col(name).cast(nw.Float64) for name in ("duration", "entry"))
     included = included_only(columns)
@@ -262,7 +262,7 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
     if "entry" in columns:
         known = entry.is_finite() & (entry >= 0)
         late = (entry > 0) & (entry >= time)
-        counts["n_no_entry"] = flag(flag(known) == 0, *included)  # null is no condition
+        counts["n_no_entry"] = flag(flag(known) == 0, *included)  # true of nulls, too
         counts["n_late"] = flag(known, late, *included)
         is_whole.append(_is_whole(entry, included))
         at_start = [*included, entry <= 0]
@@ -289,17 +289,17 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
 
 
 def _is_whole(time: nw.Expr, included: list[nw.Expr]) -> nw.Expr:
-    """Whether a counted time is a whole number, and not so large that all are."""
+    """Whether an included time is a whole number, below 2⁵³, above which all floats are."""
     known = nw.when(*included, time.is_finite(), time >= 0, time < 2**53).then(time)
-    return known == known.floor()  # which some engines make an integer
+    return known == known.floor()  # `floor` returns an integer in some engines
 
 
 def _leaving(
     frame: nw.LazyFrame[Any], keys: pl.DataFrame, columns: list[str], cutting: Cutting
 ) -> list[pl.DataFrame]:
-    """Count the learners and the events among them, by the group's number and duration.
+    """Count the learners who leave and their events, by the group's number and duration.
 
-    In parts, whose counts are to be added up: of exact times there are nearly as many as learners.
+    The caller adds up the parts: there may be nearly as many exact times as learners.
     """
     by, included = keys.columns[1:], included_only(columns)
     counts = {"n_left": flag(*included) if included else nw.lit(1)}
@@ -310,9 +310,9 @@ def _leaving(
         counts["key_left"] = keys_of(*included)
         counts |= {f"key_{name}": keys_of(it, *included) for name, it in happened.items()}
     time, n_values = of_included(nw.col("duration"), columns), {}
-    if cutting.are_whole:  # Polars groups by whole numbers in half the time
+    if cutting.all_whole:  # Polars groups by whole numbers in half the time
         time, n_values = time.cast(nw.Int64), {"duration": math.floor(cutting.last) + 1}
-    # Columns first, then sums of columns: not every engine sums what it has yet to compute.
+    # Compute columns before summing them: not every engine sums an expression.
     columns_first = {"duration": time, **counts}
     keyed = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
     at, sums = [*by, "duration"], [nw.col(name).sum() for name in counts]
@@ -320,7 +320,7 @@ def _leaving(
     if 2 * cutting.n_times <= cutting.n_rows:
         parts = [grouped(keyed, at, sums, n_values=n_values)]
     else:
-        parts = counted_in_slices(keyed, at, sums, most=TIMES_TOGETHER)
+        parts = counted_in_slices(keyed, at, sums, most=ROWS_AT_ONCE)
     return [
         with_number(part.filter(pl.col("n_left") > 0), keys, by).select(
             GROUP, pl.col("duration").cast(pl.Float64), *counts
@@ -330,7 +330,7 @@ def _leaving(
 
 
 def keys_of(*conditions: nw.Expr) -> nw.Expr:
-    """The record's key where all conditions hold, 0 where one does not or is unknown."""
+    """Return the record's key where all conditions hold, and 0 elsewhere, never null."""
     key = nw.col(KEY).cast(nw.Int64)
     return nw.when(flag(*conditions) == 1).then(key).otherwise(nw.lit(0)) if conditions else key
 

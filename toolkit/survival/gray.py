@@ -16,20 +16,20 @@ from toolkit.survival.ranges import EventRanges
 from toolkit.survival.risk_sets import GROUP
 
 Floats = NDArray[np.floating]
-TOGETHER = 128
-"""How many times are computed at once, as arrays of groups × times; twice as many of few groups."""
+TIMES_AT_ONCE = 128
+"""The times computed at once, as arrays of groups × times; twice as many for few groups."""
 FEW = 50
 IN_ONE_THREAD = 4 * 65_536
-"""Up to how many multiplications OpenBLAS takes no further thread for."""
+"""The most multiplications that OpenBLAS does in a single thread."""
 
 
 class Compared(NamedTuple):
     """Which groups of an event table are compared, in the order of their numbers there.
 
     Attributes:
-        place: The place of each among those compared; -1 where it is left out.
+        place: The place of each among those compared; -1 if it is left out.
         stratum: The number of its stratum.
-        k: How many are compared.
+        k: The number of groups compared.
     """
 
     place: NDArray[np.intp]
@@ -38,23 +38,23 @@ class Compared(NamedTuple):
 
 
 def grays_score(ranges: EventRanges, compared: Compared) -> tuple[Floats, Floats, pl.DataFrame]:
-    """Score of each of `k` groups, the covariance of the scores, and who comes to the end.
+    """Return each group's score, the covariance of the scores, and how many reach the end.
 
     With S the share under way, F the incidence and Y the risk set, all of a group just before t,
-    R = Y (1 - F) / S is the risk set of the subdistribution, to which those who came to another
-    end still belong. The score of group i is Σ (d_i - d R_i / ΣR), its form for ρ = 0 in Gray
-    (1988). Its martingale representation weighs the steps of group j: with h = Y / S,
-    a_ij = h_i (δ_ij - h_j / Σh), dΛ = d / (Σh (1 - F₀)), D_ij = ∫ₜ a_ij dΛ over what comes after t,
-    and g_j = (1 - F₀) / S_j after t, a step to the end weighs a_ij + (1 - g_j) D_ij, one to
-    another end -g_j D_ij. F₀ is the incidence of all groups together. The covariance of two groups
+    R = Y (1 - F) / S is the risk set of the subdistribution, which keeps those who reached another
+    end. The score of group i is Σ (d_i - d R_i / ΣR), its form for ρ = 0 in Gray (1988). Its
+    martingale representation weights the steps of group j: with h = Y / S,
+    a_ij = h_i (δ_ij - h_j / Σh), dΛ = d / (Σh (1 - F₀)), D_ij = ∫ₜ a_ij dΛ over the times after t,
+    and g_j = (1 - F₀) / S_j after t, a step to the end has weight a_ij + (1 - g_j) D_ij, one to
+    another end -g_j D_ij. F₀ is the pooled incidence of all groups. The covariance of two groups
     is the sum over all steps of the product of their weights, times the variance of the step.
 
-    The groups' states go on from time to time, and D comes from the times that follow: so the
-    ranges are read in order but for the last, and then from the last to the first.
+    States are carried forward in time, but D depends on later times: so the ranges are read in
+    order, except the last, and then from the last to the first.
 
     Args:
         ranges: Counts by group and stratum, with one end.
-        compared: Which groups are compared, within which strata.
+        compared: The groups to compare, and their strata.
     """
     k = compared.k
     before = [_at_start(ranges, compared)]
@@ -62,7 +62,7 @@ def grays_score(ranges: EventRanges, compared: Compared) -> tuple[Floats, Floats
         of_strata = zip(_by_stratum(table, compared), before[-1], strict=True)
         before.append([deque(_states(*own), maxlen=1).pop() for own in of_strata])
     score, ended = np.zeros(k), []
-    covariances = [_Covariance.of_nothing(k) for _ in before[0]]
+    covariances = [_Covariance.empty(k) for _ in before[0]]
     for table, states in zip(ranges.backwards(), reversed(before), strict=True):
         ended.append(table.group_by(GROUP).agg(pl.col("^(n|key)_end_0$").sum()))
         for stratum, counts in enumerate(_by_stratum(table, compared)):
@@ -75,7 +75,7 @@ def grays_score(ranges: EventRanges, compared: Compared) -> tuple[Floats, Floats
 
 
 def _preceded(after: _Covariance, counts: _Counts, before: _State) -> tuple[Floats, _Covariance]:
-    """The score of a range, and the covariance from its first time on, of one stratum."""
+    """Return the score of a range, and the covariance from its first time on, of one stratum."""
     states = list(_states(counts, before))
     score = counts.ended
     for part in reversed(range(counts.n_parts)):
@@ -86,7 +86,7 @@ def _preceded(after: _Covariance, counts: _Counts, before: _State) -> tuple[Floa
 
 
 def _at_start(ranges: EventRanges, compared: Compared) -> list[_State]:
-    """The groups of each stratum before the first time."""
+    """Return the state of each stratum's groups before the first time."""
     of_stratum = np.zeros((compared.stratum.max(initial=-1) + 1, compared.k))
     chosen = compared.place >= 0
     own = compared.stratum[chosen], compared.place[chosen]
@@ -95,7 +95,7 @@ def _at_start(ranges: EventRanges, compared: Compared) -> list[_State]:
 
 
 def _by_stratum(table: pl.DataFrame, compared: Compared) -> list[_Counts]:
-    """The counts of the groups compared, stratum by stratum."""
+    """Return the counts of the groups compared, stratum by stratum."""
     number = table[GROUP].to_numpy()
     stratum = np.where(compared.place >= 0, compared.stratum, -1)[number]
     order = np.argsort(stratum, kind="stable")
@@ -117,17 +117,17 @@ def _by_stratum(table: pl.DataFrame, compared: Compared) -> list[_Counts]:
 
 @dataclass(frozen=True)
 class _Counts:
-    """The counts of all groups, in the order of the times at which somebody comes to an end.
+    """The counts of all groups, in the order of the times at which any end is reached.
 
     Attributes:
         number: The group of each count.
-        place: Its time, or the last one before it at which somebody comes to an end.
-        counted: Who is last seen, comes to the end compared and to another: three rows.
+        place: The index of the last of these times up to the time of the count.
+        counted: Three rows: learners last seen, reaching the compared end, reaching another.
         edges: Where the counts of each part of the times begin.
-        left: Of each group, who is last seen before the first of these times.
-        ended: Of each group, who comes to the end compared.
-        width: How many times are in a part.
-        n_times: How many times there are.
+        left: The learners of each group last seen before the first of these times.
+        ended: The learners of each group who reach the compared end.
+        width: The number of times in a part.
+        n_times: The number of times.
     """
 
     number: NDArray[np.intp]
@@ -150,7 +150,7 @@ class _Counts:
         left = np.bincount(number[early], leaving[early], k).astype(float)
         ended = np.bincount(number, ends, k).astype(float)
         number, place, counted = number[order], place[order], counted[:, order]
-        width = 2 * TOGETHER if k < FEW else TOGETHER
+        width = 2 * TIMES_AT_ONCE if k < FEW else TIMES_AT_ONCE
         edges = np.searchsorted(place, np.arange(0, len(times) + width, width))
         return cls(number, place, counted, edges, left, ended, width, len(times))
 
@@ -159,7 +159,7 @@ class _Counts:
         return len(self.edges) - 1
 
     def part(self, part: int) -> tuple[Floats, Floats, Floats]:
-        """Who is last seen, comes to the end compared and to another, by group and time."""
+        """Return who is last seen, reaches the compared end and another, by group and time."""
         rows = slice(self.edges[part], self.edges[part + 1])
         first, k = part * self.width, len(self.left)
         width = min(self.width, self.n_times - first)
@@ -172,7 +172,7 @@ class _Counts:
 
 
 def _states(counts: _Counts, before: _State) -> Iterator[_State]:
-    """Each group before each part of the times, and after the last."""
+    """Yield the groups' state before each part of the times, and after the last."""
     state = before._replace(at_risk=before.at_risk - counts.left)
     yield state
     for part in range(counts.n_parts):
@@ -181,14 +181,14 @@ def _states(counts: _Counts, before: _State) -> Iterator[_State]:
 
 
 class _State(NamedTuple):
-    """Each group just before a time.
+    """The state of each group just before a time.
 
     Attributes:
-        at_risk: Who is at risk.
-        under_way: The share who have come to no end.
-        incidence: That of the end compared.
-        pooled: That of all groups together.
-        d_d: The variances of the steps so far, as they weigh D twice.
+        at_risk: The number at risk.
+        under_way: The share who have reached no end.
+        incidence: The incidence of the compared end.
+        pooled: The incidence of all groups pooled.
+        d_d: `_Steps.d_d`, summed over the steps so far.
     """
 
     at_risk: Floats
@@ -204,16 +204,16 @@ class _State(NamedTuple):
 
 
 class _Steps(NamedTuple):
-    """What the covariance needs to know of consecutive times, by group and time.
+    """What the covariance needs of consecutive times, by group and time.
 
     Attributes:
-        h: The risk set for each of the share under way.
+        h: The number at risk over the share under way.
         rate: dΛ at each time.
-        a_a: The variances of the steps, as they weigh a twice, times h².
-        a_d: The same as they weigh a and D, times h.
-        d_d: The same as they weigh D twice.
-        d_d_before: These of all times before, added up.
-        expected: The ends expected in each group, at all of the times.
+        a_a: The variances of the steps times their weights of a · a, times h².
+        a_d: The same with the weights of a · D, times h.
+        d_d: The same with the weights of D · D.
+        d_d_before: The sum of `d_d` over all earlier times.
+        expected: The ends expected in each group, over all of these times.
     """
 
     h: Floats
@@ -226,7 +226,7 @@ class _Steps(NamedTuple):
 
 
 def _steps(leaving: Floats, d1: Floats, d2: Floats, before: _State) -> tuple[_Steps, _State]:
-    """The steps at some times, and each group after these."""
+    """Return the steps at some times, and the groups' state after them."""
     left, gone = _added_up(leaving, np.zeros(len(leaving)))
     y = before.at_risk[:, None] - left
     present = y > 0
@@ -261,16 +261,16 @@ def _steps(leaving: Floats, d1: Floats, d2: Floats, before: _State) -> tuple[_St
 class _Covariance(NamedTuple):
     """The covariance from some time on, and D just before.
 
-    D = diag(P) - Q, with P = ∫ h dΛ and Q = ∫ h hᵀ / Σh dΛ over what comes after. A product of
-    two D at each time would take k³ operations. But Q is itself a sum over times, and in the sum
-    of all products h hᵀ of one time meets that of a later one as often as D is weighed before the
-    earlier. So Q times one vector is enough at each time: k² operations.
+    D = diag(P) - Q, with P = ∫ h dΛ and Q = ∫ h hᵀ / Σh dΛ over later times. Multiplying two D at
+    each time would take k³ operations. But Q is itself a sum over times, and in the sum of all
+    products the h hᵀ of one time meets that of a later one with the weights that D has before the
+    earlier. So multiplying Q by one vector per time is enough: k² operations.
 
     Attributes:
         p: P.
         q: Q.
-        half: Added to its transpose, the covariance but for `diagonal`.
-        diagonal: What the variance of each score has besides.
+        half: A matrix whose sum with its transpose is the covariance without `diagonal`.
+        diagonal: What is added to the variance of each score.
     """
 
     p: Floats
@@ -279,16 +279,16 @@ class _Covariance(NamedTuple):
     diagonal: Floats
 
     @classmethod
-    def of_nothing(cls, k: int) -> _Covariance:
+    def empty(cls, k: int) -> _Covariance:
         return cls(np.zeros(k), np.zeros((k, k)), np.zeros((k, k)), np.zeros(k))
 
     def preceded_by(self, steps: _Steps) -> _Covariance:
-        """The same from earlier times on."""
+        """Return the covariance from earlier times on."""
         h, all_h = steps.h, steps.h.sum(axis=0)
         grows = steps.rate / all_h
         p = np.cumsum((h * steps.rate)[:, ::-1], axis=1)[:, ::-1]
         p_after = np.column_stack([p[:, 1:], np.zeros(len(p))]) + self.p[:, None]
-        # The vectors that are multiplied by Q, here of what comes after each time.
+        # The vectors to multiply by Q, which here comes from the times after each time.
         vectors = steps.a_d / all_h + grows * steps.d_d_before * h
         of_later = _product(h, np.tril(_product(h.T, vectors), -1) * grows[:, None])
         of_later += _product(self.q, vectors)
@@ -305,10 +305,10 @@ class _Covariance(NamedTuple):
         )
 
     def of_scores(self, sizes: Floats) -> Floats:
-        """The covariance of the scores; they sum to 0, as do its rows.
+        """Return the covariance of the scores, whose rows sum to 0, as the scores do.
 
-        The row of a group that is far larger than the others is a difference of large numbers,
-        so that of the largest is taken from the others', of those at risk when somebody passes.
+        The row of a group far larger than the others is a difference of large numbers, so the row
+        of the largest (of those at risk when somebody passes) is computed from the others.
         """
         largest = np.where(self.p > 0, sizes, 0.0).argmax()
         found = self.half + self.half.T + np.diag(self.diagonal)
@@ -320,10 +320,10 @@ class _Covariance(NamedTuple):
 
 
 def _product(a: Floats, b: Floats) -> Floats:
-    """`a @ b`, in pieces so small that OpenBLAS computes each in the calling thread.
+    """Return `a @ b`, in pieces small enough for OpenBLAS to stay in the calling thread.
 
-    Of larger ones it gives every processor a part and waits for all, which takes a hundred times
-    as long where the processors have other work.
+    Larger ones it splits over all processors and waits for each, which takes a hundred times as
+    long if they are busy.
     """
     most = max(1, IN_ONE_THREAD // b.size)
     if len(a) <= most:
@@ -335,7 +335,7 @@ def _product(a: Floats, b: Floats) -> Floats:
 
 
 def _added_up(values: Floats, start: Floats) -> tuple[Floats, Floats]:
-    """Sums before each time, from those at the start; and those after all times."""
+    """Return the sums before each time, beginning with `start`, and those after all times."""
     sums = start[:, None] + np.cumsum(values, axis=1)
     return np.column_stack([start, sums[:, :-1]]), sums[:, -1].copy()
 
@@ -343,14 +343,16 @@ def _added_up(values: Floats, start: Floats) -> tuple[Floats, Floats]:
 def _step_variances(
     d2: Floats, y: Floats, s_before: Floats, s_after: Floats, all_h: Floats, total: Floats
 ) -> tuple[Floats, Floats]:
-    """Variance of a group's steps divided by h, hypergeometric at ties.
+    """Return the variances of a group's steps divided by h, hypergeometric at ties.
 
-    For the end compared it comes from the pooled rate, as the groups are alike under the
-    hypothesis; for the others from the group's own.
+    For the compared end they come from the pooled rate, since the groups are alike under the null
+    hypothesis; for other ends, from the group's own rate.
     """
     safe_y = np.where(y > 0, y, 1)
     pooled = all_h * s_before
-    spared = np.where(pooled - total > 1e-9 * pooled, pooled - total, 0.0)  # not by rounding
+    spared = np.where(
+        pooled - total > 1e-9 * pooled, pooled - total, 0.0
+    )  # without rounding errors
     tie = np.where(total > 1, spared / np.where(pooled > 1, pooled - 1, 1), 1.0)
     to_end = np.where(y > 0, tie * s_before * total / (all_h * safe_y), 0.0)
     tie = np.where(d2 > 1, (y - d2) / np.where(y > 1, y - 1, 1), 1.0)

@@ -1,4 +1,4 @@
-"""When do learners pass? The hazard, cumulative and smoothed."""
+"""The hazard of passing: cumulative (Nelson–Aalen), and smoothed by a kernel."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD, thin
 from toolkit.survival.event_table import GROUP, event_ranges
 from toolkit.survival.kaplan_meier import (
     normal_quantile,
-    of_anyone,
+    null_if_never_at_risk,
     products,
     throughout,
 )
-from toolkit.survival.long_curves import Told, before
-from toolkit.survival.released import only_told, released_table, shown
+from toolkit.survival.long_curves import CurveBuilder, before
+from toolkit.survival.released import only_shown, released_table, shown
 
 Floats = NDArray[np.floating]
 MOST_STRETCHES = 100_000
@@ -55,17 +55,19 @@ def nelson_aalen(durations: IntoFrame, *, by: By = None, level: float = 0.95) ->
         [0.0, 0.5, 1.5]
     """
     groups = groups_of(by, NELSON_AALEN)
-    told = Told(ranges := event_ranges(durations, groups), lambda rows: _sums(products(rows)))
+    builder = CurveBuilder(
+        ranges := event_ranges(durations, groups), lambda rows: _sums(products(rows))
+    )
     for rows in ranges:
-        told.add(rows)
-    curve = of_anyone(told.table())
+        builder.add(rows)
+    curve = null_if_never_at_risk(builder.table())
 
     def protect(min_n: int) -> pl.DataFrame:
         steps = curve.with_columns(incidence=1 - pl.col("survival"))
         table = released_table(steps, groups.keys, min_n=min_n)
         estimates = ("cumulative_hazard", "std_error", "ci_low", "ci_high")
         known = _with_interval(_sums(_as_hazards(table)), level)
-        safe = shown(only_told(known, *estimates), min_n)
+        safe = shown(only_shown(known, *estimates), min_n)
         return groups.named(safe.select(*groups.keys, *NELSON_AALEN.names, "status"))
 
     schema = thinned(NELSON_AALEN) if "n_times" in curve.columns else NELSON_AALEN
@@ -74,7 +76,7 @@ def nelson_aalen(durations: IntoFrame, *, by: By = None, level: float = 0.95) ->
 
 
 def _as_hazards(table: pl.DataFrame) -> pl.DataFrame:
-    """Take each released step as passes one after the other: their hazards add up to -log."""
+    """Replace the passes of a released step by -n log(1 - d/n), as if they came one by one."""
     d, n = pl.col("n_events"), pl.col("n_at_risk")
     return table.with_columns(n_events=pl.when(d < n).then(-n * (1 - d / n).log()).otherwise(d))
 
@@ -94,7 +96,7 @@ def _sums(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_interval(curve: pl.DataFrame, level: float) -> pl.DataFrame:
-    """Append error and interval; all null where nobody was at risk."""
+    """Append error and interval; all null if nobody was ever at risk."""
     z = normal_quantile(level)
     hazard, error = pl.col("cumulative_hazard"), pl.col("std_error")
     factor = (z * error / hazard).exp()
@@ -120,18 +122,18 @@ def smoothed_hazard(
     bandwidth: float | None = None,
     level: float = 0.95,
 ) -> Result:
-    """Estimate how likely those who have not passed are to pass, week after week.
+    """Estimate the hazard of passing, smoothed by a kernel, week by week.
 
-    One row per stretch of time (a week, where durations are days), by group, up to the group's
-    last observation.
+    One row per stretch of time (a week, if durations are days), by group, up to the group's last
+    observation.
 
     Args:
         durations: As for `kaplan_meier`.
         by: The columns whose values make the groups.
         every: Length of a stretch, in the unit of the durations.
-        bandwidth: How far around a stretch's middle passes are averaged; twice `every` by
-            default. Wider is smoother and blunter.
-        level: Coverage of the intervals, symmetric in log h. They speak of the smoothed curve.
+        bandwidth: How far from the middle of a stretch passes are averaged; twice `every` by
+            default. Wider is smoother, with less detail.
+        level: Coverage of the intervals of the smoothed hazard, symmetric in log h.
 
     Returns:
         The group columns, then those of `schemas.survival_results.SMOOTHED_HAZARD`; `hazard` is
@@ -159,18 +161,18 @@ def smoothed_hazard(
         raise ArgumentError(
             f"every = {every:g} cuts {ranges.last:g} into more than {MOST_STRETCHES:,} stretches"
         )
-    told, exact = Told(ranges, products), _Hazards(ranges.longest, every, width)
+    builder, exact = CurveBuilder(ranges, products), _Hazards(ranges.longest, every, width)
     for rows in ranges:
-        told.add(rows)
+        builder.add(rows)
         exact.add(rows)
-    curve = of_anyone(told.table())
+    curve = null_if_never_at_risk(builder.table())
     frame = groups.named(exact.table(ranges.about.select(GROUP, *groups.keys, *_LEFT_OUT), level))
 
     def protect(min_n: int) -> pl.DataFrame:
-        # Only the steps: what is rounded anew at a tick would look like a peak.
+        # Only the steps: the new rounding at a tick would look like a peak.
         known = curve.with_columns(incidence=1 - pl.col("survival"))
         table = released_table(known, groups.keys, min_n=min_n, times=[0.0])
-        # How many passed in a stretch is told by the hazard; the learners at risk are released.
+        # The hazard shows how many passed in a stretch; the numbers at risk are released.
         steps = _as_hazards(table.drop_nulls("n_at_risk"))
         each = steps.group_by(GROUP, maintain_order=True)
         found = _Hazards(each.agg(pl.col("duration").max().alias("longest")), every, width)
@@ -193,7 +195,7 @@ _LEFT_OUT = ("n_excluded", "n_undated")
 
 
 class _Hazards:
-    """The hazards of all groups, to which an event table is added, or its ranges in order."""
+    """The hazards of all groups, from an event table or its ranges, added in order."""
 
     def __init__(self, longest: pl.DataFrame, every: float, width: float) -> None:
         ends = longest.fill_null(0.0).sort(GROUP).select(GROUP, "longest").rows()
@@ -204,7 +206,7 @@ class _Hazards:
             self._of_group[number].add(part)
 
     def table(self, about: pl.DataFrame, level: float) -> pl.DataFrame:
-        """One row per group and stretch, with what is told about the groups."""
+        """Return one row per group and stretch, with the group columns and exclusions."""
         rows = [
             of.table(level).select(pl.lit(number, pl.UInt32).alias(GROUP), pl.all())
             for number, of in self._of_group.items()
@@ -212,8 +214,8 @@ class _Hazards:
         columns = pl.col(about.columns[1:]).exclude(*_LEFT_OUT)
         nothing = pl.DataFrame(schema={GROUP: pl.UInt32, **SMOOTHED_HAZARD.polars_schema})
         found = pl.concat([nothing.drop(_LEFT_OUT), *rows])
-        told = found.join(about, on=GROUP, maintain_order="left")
-        return told.select(columns, *SMOOTHED_HAZARD.names)
+        joined = found.join(about, on=GROUP, maintain_order="left")
+        return joined.select(columns, *SMOOTHED_HAZARD.names)
 
 
 class _Stretches:
@@ -251,9 +253,9 @@ class _Stretches:
         self._last = float(times[-1])
 
     def table(self, level: float) -> pl.DataFrame:
-        """One row per stretch."""
+        """Return one row per stretch."""
         every, hazard, variance = self._every, np.maximum(self._hazard, 0.0), self._variance
-        # Where nobody passes within reach: the mid-p limit for the time that was watched there.
+        # If nobody passes within the bandwidth: the mid-p limit for the time observed there.
         seen = self._watched
         none = -math.log(1 - level) / np.where(seen > 0, seen, np.nan)
         error = np.sqrt(variance)
@@ -274,7 +276,7 @@ class _Stretches:
 def _kernel_sums(
     middles: Floats, times: Floats, d: Floats, n: Floats, b: float, end: float
 ) -> tuple[Floats, Floats]:
-    """Weigh the steps d/n near each middle, and their variances d/n²."""
+    """Return the weighted sums of the steps d/n near each middle, and of their variances d/n²."""
     hazard, variance = np.zeros(len(middles)), np.zeros(len(middles))
     for i, t in enumerate(middles):
         near = slice(*np.searchsorted(times, [t - b, t + b]))
@@ -291,7 +293,7 @@ def _kernel_sums(
 
 
 def _boundary_kernel(x: Floats, q: float) -> Floats:
-    """Epanechnikov's kernel bent so that it integrates to 1, without drift, over [-1, q]."""
+    """Return Epanechnikov's kernel, adjusted to integrate to 1 with mean 0 over [-1, q]."""
     scale = (1 + q) ** 4 * (19 - 18 * q + 3 * q**2)
     alpha = 64 * (2 - 4 * q + 6 * q**2 - 3 * q**3) / scale
     beta = 240 * (1 - q) ** 2 / scale

@@ -1,4 +1,4 @@
-"""Learners in several courses are one person: the design effect of cumulative incidences."""
+"""Design effects of cumulative incidences whose rows form clusters."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def with_clusters(
         exact: The same of the records, with the variance of independent rows.
         durations: The rows behind them.
         groups: The groups.
-        cluster: The column that says which rows belong together.
-        is_released: Give all in two significant digits, for figures that are released.
+        cluster: The column of the clusters.
+        is_released: Round everything to two significant digits, for released figures.
     """
     keys, (end,) = groups.keys, stratum_keys(groups, ["end"])
     rows = clustered_rows(durations, groups, ["end"], cluster)
@@ -71,13 +71,13 @@ class _Incidence:
 
     A cluster's influence on F(t) is P(t) - F(t) Q(t), with P the sum of S dM / Y + F dM' / (Y - d)
     and Q that of dM' / (Y - d) over the times so far: M are the martingales of its rows for the
-    end, M' for any end, Y those at risk and d the ends. Between entering and leaving, a row adds
-    to P and Q what it adds to all others.
+    end, M' for any end, Y those at risk and d the ends. Between entering and leaving, all rows
+    contribute the same to P and Q.
 
     Attributes:
-        at_risk: What a row at risk takes from P and Q, added up over the times, in two rows.
-        own_end: What a row that comes to the end adds to P and Q, at each time.
-        other_end: What a row that comes to another end adds.
+        at_risk: What a row at risk subtracts from P and Q (two rows), cumulated over the times.
+        own_end: What a row that reaches the end adds to P and Q, at each time.
+        other_end: What a row that reaches another end adds.
     """
 
     times: Floats
@@ -100,7 +100,7 @@ class _Incidence:
             curve[name].cast(pl.Float64).fill_null(0.0).to_numpy() for name in columns
         )
         at_risk = np.where(y > 0, y, 1.0)
-        # Where all at risk come to an end nothing is left that could vary.
+        # If all at risk reach an end, nothing is left that could vary.
         left = np.where((d > 0) & (y > d), y - d, np.inf)
         others = np.stack([incidence / left, 1 / left])
         ended = np.stack([before / at_risk, np.zeros(len(y))])
@@ -121,17 +121,17 @@ class _Incidence:
 
     @property
     def sizes(self) -> tuple[float, float]:
-        """How many clusters and rows there are."""
+        """The numbers of clusters and of rows."""
         return float(len(np.unique(self.cluster))), float(self.n.sum())
 
     def effects(self, at: Floats) -> Floats:
-        """The design effect at these times."""
+        """Return the design effect at these times."""
         place = np.searchsorted(self.times, at, side="right") - 1
-        together, independent = self._variance(at, place), self.independent[place]
-        return design_effect(together, independent, *self.sizes)
+        clustered, independent = self._variance(at, place), self.independent[place]
+        return design_effect(clustered, independent, *self.sizes)
 
     def _variance(self, at: Floats, place: NDArray[np.intp]) -> Floats:
-        """The sum of squares of the clusters' influences, kept up to date row by row."""
+        """Return the sum of squares of the clusters' influences, updated row by row."""
         sums = np.zeros((6, len(at)))
         for some in blocks_of_clusters(len(self.cluster)):
             sums += self._squares(some(self.cluster), at)
@@ -142,7 +142,7 @@ class _Incidence:
         return np.asarray(np.maximum(squared, 0.0), np.float64)
 
     def _squares(self, chosen: NDArray[np.bool_], at: Floats) -> Floats:
-        """The sums of PP, PQ, QQ, Pm, Qm and mm at these times, over the clusters of some rows."""
+        """Return the sums of PP, PQ, QQ, Pm, Qm and mm over the clusters of some rows, by time."""
         risen = np.concatenate([np.zeros((2, 1)), self.at_risk], axis=1)
         entry, duration, n = (of[chosen] for of in (self.entry, self.duration, self.n))
         is_end, is_any, own = (of[chosen] for of in (self.is_end, self.is_any, self.cluster))

@@ -1,4 +1,4 @@
-"""The rows of durations that are counted, and what is refused of them."""
+"""Which rows of durations are counted, and which are refused."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from toolkit.schemas.survival_results import UNDATED_SHARE
 
 UNDATED = "passed without a pass time"
 BOUND = "bound"
-"""The column that tells the two bounds apart where every learner comes twice."""
+"""The column that distinguishes the two bounds of undated passes."""
 
 
 def checked(
     durations: IntoFrame, names: Sequence[str], ends: Sequence[str] = ()
 ) -> nw.LazyFrame[Any]:
-    """The columns that are needed, with names and types that are known."""
+    """Return the needed columns, with known names and types."""
     frame = lazily(durations)
     schema = frame.collect_schema()
     require_columns(schema.names(), ["duration", "event", *names], what="durations")
@@ -38,7 +38,7 @@ def checked(
     columns |= {"duration": nw.col("duration"), "passed": nw.col("event").cast(nw.Boolean)}
     columns |= {"event": columns["passed"]}
     if ends:
-        # Not the bare condition: of what is not null Ibis 12 asks wrongly whether it is null.
+        # Not the bare condition, since Ibis 12 gets a null test of `~is_null` wrong.
         columns |= {"event": flag(~nw.col("end").is_null()) == 1}
         own = nw.col("end").cast(nw.String)
         columns |= {name: flag(own == end) for name, end in columns_of_ends(ends).items()}
@@ -47,23 +47,23 @@ def checked(
 
 
 def columns_of_ends(ends: Sequence[str]) -> dict[str, str]:
-    """The columns that count each end at each time: names that no group column has."""
+    """Return the columns that count each end at each time; no group column has these names."""
     return {f"end_{place}": end for place, end in enumerate(ends)}
 
 
 def included_only(columns: Collection[str]) -> list[nw.Expr]:
-    """The condition that a learner is not excluded, where any may be."""
+    """Return the condition that a learner is not excluded; none if nobody can be."""
     return [nw.col("excluded").is_null()] if "excluded" in columns else []
 
 
 def of_included(value: nw.Expr, columns: Collection[str]) -> nw.Expr:
-    """A value, null where the learner is excluded, if any may be."""
+    """Set a value to null for excluded learners, if there can be any."""
     included = included_only(columns)
     return nw.when(*included).then(value) if included else value
 
 
 def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
-    """Raise where every learner comes twice and the groups do not say which time is meant."""
+    """Raise if every learner comes twice and the groups do not separate the bounds."""
     if BOUND not in frame.collect_schema().names() or BOUND in names:
         return
     if counted(frame, [BOUND], [nw.len().alias("n")]).height > 1:
@@ -74,25 +74,25 @@ def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
 
 
 def refuse_impossible(counted: pl.DataFrame) -> None:
-    """Raise where rows have neither time nor exclusion, or an impossible time."""
+    """Raise if rows have neither time nor exclusion, or an impossible time."""
     unknown = pl.col("n") - pl.col("n_excluded") - pl.col("n_learners")
     wrong = counted.select(
         pl.col("n_timeless").sum().alias("have no duration"),
-        pl.col("n_no_time").sum().alias("have a duration that is negative or no number"),
+        pl.col("n_no_time").sum().alias("have a duration that is negative or not a number"),
         unknown.sum().alias("have neither event nor censoring in `event`"),
-        pl.col("n_no_entry").sum().alias("have an entry that is missing, negative or no number"),
+        pl.col("n_no_entry").sum().alias("have an entry that is missing, negative or not a number"),
         pl.col("n_late").sum().alias("have an entry that is not before their duration"),
     ).row(0, named=True)
     faults = [f"{count:,} {what}" for what, count in wrong.items() if count]
     if faults:
         raise SchemaError(
             f"in durations, rows: {'; '.join(faults)}. "
-            "Leave them out, or tell why in a column `excluded`"
+            "Leave them out, or give the reason in a column `excluded`"
         )
 
 
 def refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
-    """Raise where the passes of a group lack dates so often that its curve would mislead."""
+    """Raise if so many passes of a group lack a date that its curve would mislead."""
     undated, dated = pl.col("n_undated"), pl.col("n_passed")
     found = (
         per_group(rows, groups.keys, [undated.sum(), dated.sum()])
@@ -102,16 +102,16 @@ def refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
     )
     if found.is_empty():
         return
-    told = [
+    named = [
         f"{', '.join(map(str, row[:-3])) or 'all learners'} ({row[-1]:.1%})"
         for row in found.head(5).rows()
     ]
-    if found.height > len(told):
-        told.append(f"{found.height - len(told)} more")
+    if found.height > len(named):
+        named.append(f"{found.height - len(named)} more")
     whose = f" by {', '.join(groups.names)}" if groups.names else ""
     raise SchemaError(
-        f"no curve{whose} of: {'; '.join(told)}. So many of the passers have no date of the pass, "
-        f"and without them the curve would lie too low (up to {UNDATED_SHARE:.0%} may lack one). "
+        f"no curve{whose} of: {'; '.join(named)}. So many passers have no pass date, "
+        f"and without them the curve would be too low (up to {UNDATED_SHARE:.0%} may lack one). "
         'Leave their courses out: time_to_pass(…, undated="leave_out"); or take both bounds: '
         f'time_to_pass(…, undated="bounds"), with "{BOUND}" in `by`'
     )

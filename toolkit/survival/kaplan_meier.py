@@ -27,8 +27,8 @@ from toolkit.survival.event_table import (
     stratum_keys,
 )
 from toolkit.survival.long_curves import (
+    CurveBuilder,
     Estimate,
-    Told,
     before,
     observed_throughout,
     with_history,
@@ -36,7 +36,7 @@ from toolkit.survival.long_curves import (
 )
 from toolkit.survival.mixing import Mixing, named
 from toolkit.survival.ranges import EventRanges
-from toolkit.survival.released import at_times, only_told, released_table, shown
+from toolkit.survival.released import at_times, only_shown, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.standardized import AnyClusters, MixedClusters, with_measured_variance
 
@@ -53,47 +53,47 @@ def kaplan_meier(
     cluster: str | None = None,
     strata: By = None,
 ) -> Result:
-    """Estimate the probability not to have passed by each time.
+    """Estimate the probability of not having passed by each time.
 
     One row per distinct time, by group, beginning at 0; with `times`, one per group and time.
 
     Args:
         durations: What `time_to_pass` returns, or any frame with `duration`, `event`, optional
             `entry` (at risk only after it) and `excluded`: a Polars DataFrame or LazyFrame, or a
-            DuckDB relation. It is counted where it lies.
+            DuckDB relation, which is counted in its own engine.
         by: The columns whose values make the groups.
         level: Coverage of the intervals.
         ci: The scale on which the interval is symmetric: log(-log S), log S, or S ("plain").
-        times: Give the curve at these times only. `n_events` and `n_censored` then count since
-            the time before. After a group's last observation the curve is unknown, so null,
+        times: Return the curve at these times only. `n_events` and `n_censored` then count since
+            the previous time. After a group's last observation the curve is unknown, so null,
             unless it is 0.
-        cluster: The column that says which rows belong together, such as "username" where
-            learners are in several courses. Their rows are alike, and intervals that take them for
-            independent are too narrow. At most 10 million rows, and 5 million distinct times.
-        strata: Standardize the groups to the same mixture of the values of these columns, such as
-            "course_id", so that they differ in no more than within them. Strata where a group has
+        cluster: The column of the clusters, such as "username" if learners are in several courses.
+            Rows of a cluster are correlated, and intervals that ignore this are too narrow. At
+            most 10 million rows, and 5 million distinct times.
+        strata: Standardize the groups to the same distribution of these columns, such as
+            "course_id", so that only differences within strata remain. Strata in which a group has
             fewer than 10 learners are left out, and counted in `n_excluded`. The curves end where
-            that of a stratum does.
+            that of any stratum does.
 
     Returns:
         The group columns, then those of `schemas.survival_results.KAPLAN_MEIER`; with `strata`,
-        `within` names them. More than a million distinct times, in all groups, are told at some of
-        them, each exactly: `n_times` then says how many a row stands for. Before the first event
-        and where S is 0 the interval is that of the mid-p, whatever `ci` is; where S is 0,
+        `within` names them. If there are more than a million distinct times, in all groups, only
+        some have rows, with exact estimates, and `n_times` says how many a row stands for. Before
+        the first event and at S = 0 the interval is the mid-p one, whatever `ci` is; at S = 0
         Greenwood's error does not exist and is null.
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ArgumentError: An argument cannot be, such as a time below 0 or a level above 1.
+        ArgumentError: An argument is invalid, such as a time below 0 or a level above 1.
 
     Source: Kaplan & Meier (1958), J. Am. Stat. Assoc. 53:457; Greenwood (1926); the log-log
     interval: Kalbfleisch & Prentice (2002), The Statistical Analysis of Failure Time Data, 1.4;
     before the first event and at S = 0, where Greenwood's would have no width, the mid-p interval
     of the beta product of Fay & Brittain (2016), Stat. Med. 35:2726. At a tie events come before
-    censorings. With late entry the risk set at t are those with entry < t ≤ duration. With
+    censorings. With late entry the risk set at t is those with entry < t ≤ duration. With
     clusters the error is that of the infinitesimal jackknife, as in R's `survfit(cluster = )`; see
-    Ying & Wei (1994), J. Multivar. Anal. 50:17. Intervals then take Student's t with one degree
-    fewer than there are clusters, and each cluster for one learner where nothing has happened yet.
+    Ying & Wei (1994), J. Multivar. Anal. 50:17. Intervals then use Student's t with one degree of
+    freedom fewer than clusters; before the first event each cluster counts as one learner.
     Standardized curves: Gail & Byar (1986), Biom. J. 28:587, with Greenwood's variance in strata;
     with clusters, a learner's influences on the curves of all strata are added up.
 
@@ -121,16 +121,16 @@ def kaplan_meier(
     def protect(min_n: int) -> pl.DataFrame:
         steps = curve.with_columns(incidence=1 - pl.col("survival"))
         table = released_table(steps, groups.keys, min_n=min_n, times=wanted)
-        told = clusters.released().appended(only_told(product_limit(table), "survival"))
-        safe = with_interval(with_measured_variance(told, curve) if names else told, level, ci)
+        safe = clusters.released().appended(only_shown(product_limit(table), "survival"))
+        safe = with_interval(with_measured_variance(safe, curve) if names else safe, level, ci)
         if wanted is not None:
             safe = at_times(safe, groups.keys, wanted)
         safe = shown(safe.with_columns(about), min_n)
         return groups.named(safe.select(*groups.keys, *schema.names, "status"))
 
-    told = thinned(schema) if "n_times" in exact.columns and wanted is None else schema
-    frame = groups.named(exact.with_columns(about).select(*groups.keys, *told.names))
-    return Result(told, groups.names, frame, protect, level=level)
+    shape = thinned(schema) if "n_times" in exact.columns and wanted is None else schema
+    frame = groups.named(exact.with_columns(about).select(*groups.keys, *shape.names))
+    return Result(shape, groups.names, frame, protect, level=level)
 
 
 def curves_of(
@@ -141,21 +141,19 @@ def curves_of(
     borders: Sequence[float] = (),
     intervals: Callable[[int], Estimate] | None = None,
 ) -> tuple[pl.DataFrame, AnyClusters]:
-    """The curve of each group, standardized where there are strata, and its clusters.
+    """Return the curves of the groups, standardized if there are strata, and their clusters.
 
-    Where means are compared, `intervals` gives what appends the intervals of so many groups.
-
-    Where there are more times than one table holds, it is told at some, see `Told`. Clusters need
-    every time.
+    A long curve has rows at some times only, see `CurveBuilder`; clusters need every time. To
+    compare means, pass `intervals`, which returns what appends the intervals of so many groups.
     """
     ranges = ranges_of(durations, groups, strata, cluster=cluster)
     if strata:
         return _standardized(ranges, durations, groups, strata, cluster, borders, intervals)
     interval = None if intervals is None else intervals(ranges.about.height)
-    told = Told(ranges, products, borders=borders, interval=interval)
+    builder = CurveBuilder(ranges, products, borders=borders, interval=interval)
     for rows in ranges:
-        told.add(rows)
-    curve = of_anyone(told.table())
+        builder.add(rows)
+    curve = null_if_never_at_risk(builder.table())
     return curve, Clusters.of(durations, groups, curve, cluster)
 
 
@@ -168,36 +166,36 @@ def _standardized(
     borders: Sequence[float],
     intervals: Callable[[int], Estimate] | None,
 ) -> tuple[pl.DataFrame, MixedClusters]:
-    """The mixtures of the groups; the curves of the strata as well where means or clusters are."""
+    """Return the standardized curves and, for means or clusters, those of their strata."""
     mixing = Mixing(ranges, groups.keys, stratum_keys(groups, strata), products)
     interval = None if intervals is None else intervals(mixing.about.height)
-    told = Told(mixing, named, borders=borders, interval=interval)
+    builder = CurveBuilder(mixing, named, borders=borders, interval=interval)
     if interval is None and cluster is None:
         for both in ranges.with_rest():
-            told.add(mixing.mixed(*both))
-        return told.table(), MixedClusters.of_curves(mixing.weights)
+            builder.add(mixing.mixed(*both))
+        return builder.table(), MixedClusters.of_curves(mixing.weights)
     if interval is not None and ranges.is_long:
         borders = [*borders, *mixing.ends_of_means]
-    of_strata = Told(ranges, products, borders=borders, interval=interval)
+    of_strata = CurveBuilder(ranges, products, borders=borders, interval=interval)
     for rows, rest in ranges.with_rest():
-        told.add(mixing.mixed(rows, rest))
+        builder.add(mixing.mixed(rows, rest))
         of_strata.add(rows)
-    curves = of_anyone(of_strata.table())
+    curves = null_if_never_at_risk(of_strata.table())
     if interval is not None:
         curves = with_parts_of_mean(interval(curves))
     behind = MixedClusters.of_curves(mixing.weights, curves)
     if cluster is not None:
         behind = behind.with_clusters(durations, groups, strata, curves, cluster)
-    return told.table(), behind
+    return builder.table(), behind
 
 
 def product_limit(rows: pl.DataFrame) -> pl.DataFrame:
     """Append the product-limit estimate and Greenwood's sum to the counts."""
-    return of_anyone(products(rows))
+    return null_if_never_at_risk(products(rows))
 
 
 def products(rows: pl.DataFrame) -> pl.DataFrame:
-    """The same, also of groups in which nobody was ever at risk."""
+    """Append the same, also to groups in which nobody was ever at risk."""
     d, n = pl.col("n_events"), pl.col("n_at_risk")
     stays = pl.when(d > 0).then((n - d) / n).otherwise(1.0)
     step = pl.when(d > 0).then(d / (n * (n - d))).otherwise(0.0)
@@ -207,8 +205,8 @@ def products(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def of_anyone(curve: pl.DataFrame) -> pl.DataFrame:
-    """Leave the curve out where nobody was ever at risk."""
+def null_if_never_at_risk(curve: pl.DataFrame) -> pl.DataFrame:
+    """Set the curve of groups in which nobody was ever at risk to null."""
     anyone = pl.col("n_at_risk").max().over(GROUP) > 0
     return curve.with_columns(pl.when(anyone).then(pl.col("survival", "greenwood")))
 
@@ -216,7 +214,7 @@ def of_anyone(curve: pl.DataFrame) -> pl.DataFrame:
 def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFrame:
     """Append `std_error`, `ci_low` and `ci_high` to `survival` and `greenwood`.
 
-    Where `Clusters` has appended them, its design effects and sizes are taken into account.
+    Design effects and sizes that `Clusters` appended are taken into account.
     """
     one_of(ci, get_args(Interval), name="ci")
     return in_blocks(curve, partial(_with_interval, level=level, ci=ci))
@@ -259,17 +257,18 @@ def _with_interval(curve: pl.DataFrame, *, level: float, ci: Interval) -> pl.Dat
 
 
 def throughout(curve: pl.DataFrame, each: Sequence[str] = (GROUP,)) -> pl.Expr:
-    """How many at least were at risk at each time so far, see `with_history`."""
+    """Return the smallest number at risk so far, see `with_history`."""
     is_known = "_throughout" in curve.columns
     return pl.col("_throughout") if is_known else observed_throughout(each)
 
 
 def ends_at_0(curve: pl.DataFrame, level: float, each: Sequence[str] = (GROUP,)) -> pl.LazyFrame:
-    """The high end where a curve has come to 0, which the formulas of Greenwood do not give.
+    """Return the upper limit where a curve has reached 0, which Greenwood's formula does not give.
 
-    It is that of Fay's product of betas: at each event a factor B(n − d + 1, d), the product taken
-    for a beta with its mean and variance. The mid-p takes it and the low end's, 0, half and half,
-    and so its quantile at the level. Without censoring it is the mid-p interval of 0 out of n.
+    It is that of Fay's product of betas: each event is a factor B(n − d + 1, d), and the product is
+    approximated by a beta with its mean and variance. The mid-p distribution mixes it in equal
+    parts with that of the lower limit, which is 0, so the limit is its quantile at the level.
+    Without censoring this is the mid-p interval of 0 out of n.
     """
     survival = pl.col("survival")
     reached = curve
@@ -283,15 +282,15 @@ def ends_at_0(curve: pl.DataFrame, level: float, each: Sequence[str] = (GROUP,))
 
 
 def normal_quantile(level: float) -> float:
-    """The z of a two-sided interval that covers with this probability."""
+    """Return the z of a two-sided interval with this coverage."""
     return NormalDist().inv_cdf(0.5 + a_level(level) / 2)
 
 
 def a_list_of_times(times: object, *, name: str) -> list[float]:
-    """Times since the origin, as they are given.
+    """Return times since the origin as a list of numbers.
 
     Raises:
-        ArgumentError: It is no list, or one of a time that cannot be.
+        ArgumentError: They are not a list, or one is invalid.
     """
     if isinstance(times, str | bytes | Mapping) or not isinstance(times, Iterable):
         raise ArgumentError(f"{name} must be a list of times, such as [30, 60], not {times!r}")
@@ -308,7 +307,7 @@ def _at_times(curve: pl.DataFrame, groups: Groups, times: Sequence[float]) -> pl
 
 
 def steps_at(part: pl.DataFrame, wanted: pl.Series, estimate: str, *, at_end: bool) -> pl.DataFrame:
-    """One curve at the wanted times; null after its last observation, unless all came to an end."""
+    """Return one curve at the wanted times; null after its last observation, unless `at_end`."""
     last = part["duration"].search_sorted(wanted, side="right").cast(pl.Int64) - 1
     next_ = part["duration"].search_sorted(wanted, side="left")
     at = part[last.to_list()]

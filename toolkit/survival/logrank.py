@@ -1,4 +1,4 @@
-"""Do groups pass at different speed? The log-rank test."""
+"""The log-rank test of all groups, and of each pair of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from toolkit.survival.event_table import (
 )
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.score_test import (
-    OfClusters,
+    ClusterScores,
     Scores,
     ScoreTest,
     released_test,
@@ -47,20 +47,20 @@ def logrank(
     strata: By = None,
     cluster: str | None = None,
 ) -> Result:
-    """Test whether the groups have the same curve.
+    """Test whether the groups have the same survival curve (log-rank test).
 
     One row per group; the columns of the test are the same in all of them.
 
     Args:
         durations: As for `kaplan_meier`.
         by: The columns whose values make the groups.
-        strata: Compare only within the values of these columns, and add the comparisons up.
-        cluster: The column that says which rows belong together, such as "username" where
-            learners are in several courses. Their rows are alike, and the test without it finds
-            differences too often. It needs more clusters than groups, and is null otherwise.
+        strata: Stratify the test by these columns: groups are compared only within their values.
+        cluster: The column of the clusters, such as "username" if learners are in several courses.
+            Rows of a cluster are correlated, and a test that ignores this rejects too often. The
+            test needs more clusters than groups, and is null otherwise.
 
     Returns:
-        The group columns, then those of `schemas.survival_results.LOGRANK`. The test is null where
+        The group columns, then those of `schemas.survival_results.LOGRANK`. The test is null if
         nothing can be compared: no event, or one group.
 
     Raises:
@@ -68,12 +68,12 @@ def logrank(
         ArgumentError: `by` or `strata` names no columns, or makes too many groups.
 
     Source: Mantel (1966), Cancer Chemother. Rep. 50:163, with the hypergeometric variance at ties;
-    Kalbfleisch & Prentice (2002), 1.5. χ² with one degree fewer than there are groups, not
+    Kalbfleisch & Prentice (2002), 1.5. χ² with one degree of freedom fewer than groups, not
     counting a group that is never at risk beside another (`is_compared` is false). With clusters
-    the score's variance is the sum of squares of the clusters' parts in it, as in Lee, Wei & Amato
-    (1992), Cox-type regression analysis for large numbers of small groups of correlated failure
-    time observations, and the robust score test of R's `coxph(cluster =)`; the p-value is that of F
-    with one degree fewer than clusters, since χ² rejects too often with few.
+    the score's variance is the sum of squares of the clusters' contributions, as in Lee, Wei &
+    Amato (1992), Cox-type regression analysis for large numbers of small groups of correlated
+    failure time observations, and in the robust score test of R's `coxph(cluster =)`; p is from F
+    with one denominator degree of freedom fewer than clusters, since χ² rejects too often with few.
 
     Examples:
         >>> durations = pl.DataFrame({
@@ -100,7 +100,7 @@ def logrank(
     def protect(min_n: int) -> pl.DataFrame:
         safe = release_table(counted.n, counted.keys, LOGRANK, groups.keys, min_n=min_n)
         test = released_test(
-            safe, lambda told: scores if told.all() else scores_of(counted.n.filter(told))
+            safe, lambda shown: scores if shown.all() else scores_of(counted.n.filter(shown))
         )
         return with_status(groups.named(test).select(exact.columns), exact, LOGRANK, min_n)
 
@@ -114,7 +114,7 @@ def logrank_pairs(
     strata: By = None,
     cluster: str | None = None,
 ) -> Result:
-    """Test each pair of groups on its own, and correct for testing many.
+    """Run the log-rank test for each pair of groups, with Holm's correction.
 
     One row per pair of groups.
 
@@ -122,7 +122,7 @@ def logrank_pairs(
         durations: As for `kaplan_meier`.
         by: The columns whose values make the groups; several are joined by " · ".
         strata: As for `logrank`.
-        cluster: As for `logrank`; each pair is tested with the clusters that it has.
+        cluster: As for `logrank`; each pair is tested with its own clusters.
 
     Returns:
         The columns of `schemas.survival_results.LOGRANK_PAIRS`.
@@ -154,10 +154,10 @@ def logrank_pairs(
 
     def protect(min_n: int) -> pl.DataFrame:
         safe = release_table(counted.n, counted.keys, LOGRANK, keys, min_n=min_n)
-        told = [safe["n_events"][pair].to_list() for pair in pairs]
+        events = [safe["n_events"][pair].to_list() for pair in pairs]
         found = [
             None if None in both else score_test(one, both)
-            for one, both in zip(scores, told, strict=True)
+            for one, both in zip(scores, events, strict=True)
         ]
         released = _table_of_pairs(safe, pairs, found, keys).with_columns(
             pl.col("statistic", "p_value", "p_adjusted").round_sig_figs(DIGITS)
@@ -197,7 +197,7 @@ def _scores_of(
     keys: list[str],
     within: list[str],
 ) -> list[Scores]:
-    """The scores of some groups alone, for each choice of them."""
+    """Return the scores of each choice of groups, as if there were no others."""
     sums = [
         (np.zeros(groups.height), np.zeros(groups.height), np.zeros((groups.height,) * 2))
         for groups in chosen
@@ -211,29 +211,29 @@ def _scores_of(
         return [Scores(*own) for own in sums]
     found = []
     for groups, own in zip(chosen, sums, strict=True):
-        told = groups.select(keys)
-        table = renumbered(_only(ranges.only, told), keys)
-        found.append(Scores(*own, _of_clusters(_only(learners, told), table, keys, within)))
+        own_groups = groups.select(keys)
+        table = renumbered(_only(ranges.only, own_groups), keys)
+        found.append(Scores(*own, _of_clusters(_only(learners, own_groups), table, keys, within)))
     return found
 
 
 def _only(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """The rows of these groups."""
+    """Keep the rows of these groups."""
     return rows.join(groups, on=groups.columns, nulls_equal=True, how="semi", maintain_order="left")
 
 
 def _of_clusters(
     rows: pl.DataFrame, table: pl.DataFrame, by: list[str], strata: list[str]
-) -> OfClusters:
-    """How each group's score varies from cluster to cluster.
+) -> ClusterScores:
+    """Return how the groups' scores vary between clusters.
 
-    A learner's part in the score of group j is 1 if in j, less the share of j among those at risk,
-    where the learner passes; less the same difference at each time at risk, weighed by d / n.
+    A learner contributes to the score of group j, on passing, 1 if in j, less the share of j among
+    those at risk; less the same difference at each time at risk, weighted by d / n.
     """
     numbers = table.select(*by, GROUP).unique()
     k = numbers.height
     rows = rows.join(numbers, on=by, nulls_equal=True).with_columns(pl.col("cluster").rank("dense"))
-    n, together = rows["cluster"].n_unique(), max(1, PARTS_TOGETHER // max(k, 1))
+    n, together = rows["cluster"].n_unique(), max(1, PARTS_AT_ONCE // max(k, 1))
     parted = layers(table, strata)
     sets = [(layer.select(strata).head(1), _RiskSets.of(layer)) for layer in parted]
     covariance = np.zeros((k, k))
@@ -245,11 +245,11 @@ def _of_clusters(
             own = some.join(stratum, on=strata, how="semi", nulls_equal=True) if strata else some
             _add_parts(found, own, of_stratum)
         covariance += found.T @ found
-    return OfClusters(n, covariance)
+    return ClusterScores(n, covariance)
 
 
 def _add_parts(found: Floats, rows: pl.DataFrame, sets: _RiskSets) -> None:
-    """Add what happens in a stratum to the parts."""
+    """Add the contributions of a stratum to those of each cluster."""
     times, n, d = sets.times, sets.n, sets.d
     group, cluster = rows[GROUP].to_numpy(), rows["cluster"].to_numpy()
     leaves = np.searchsorted(times, rows["duration"].to_numpy(), side="right")
@@ -266,7 +266,7 @@ def _add_parts(found: Floats, rows: pl.DataFrame, sets: _RiskSets) -> None:
 
 
 def _scores(table: pl.DataFrame, strata: list[str], k: int) -> tuple[Floats, Floats, Floats]:
-    """Add up observed and expected events over the strata, and their covariances.
+    """Sum observed and expected events, and their covariances, over the strata.
 
     The variances, on the diagonal, are left to `score_test`.
     """
@@ -281,26 +281,26 @@ def _scores(table: pl.DataFrame, strata: list[str], k: int) -> tuple[Floats, Flo
     return observed, expected, covariance
 
 
-PARTS_TOGETHER = 50_000_000
-"""How many parts, of clusters in groups' scores, are held at once."""
+PARTS_AT_ONCE = 50_000_000
+"""The most contributions, of clusters to groups' scores, held at once."""
 _FEW_GROUPS = 20
 _PAIRS_TOGETHER = 300_000
 
 
 class _RiskSets(NamedTuple):
-    """Who is at risk at the times of a stratum at which somebody passes.
+    """The risk sets of a stratum at its event times.
 
-    A row of the event table tells who is at risk behind the time of the row before, up to its own.
-    Matrices of groups × times would take more memory, and their product longer.
+    A row of the event table holds the number at risk from the time after the previous row's to its
+    own. Matrices of groups × times would take more memory, and multiplying them longer.
 
     Attributes:
-        times: The times.
-        n: How many are at risk at each.
-        d: How many pass.
+        times: The event times.
+        n: The number at risk at each.
+        d: The number of passes at each.
         group: The group of each row.
-        at_risk: How many are at risk in it.
-        start: Its first time.
-        stop: The time behind its last.
+        at_risk: The number at risk in each row.
+        start: The index of each row's first event time.
+        stop: The index after its last.
     """
 
     times: Floats
@@ -313,7 +313,7 @@ class _RiskSets(NamedTuple):
 
     @classmethod
     def of(cls, layer: pl.DataFrame) -> _RiskSets:
-        """Read them off the event table of a stratum."""
+        """Read the risk sets from the event table of a stratum."""
         layer = layer.sort(GROUP, "duration")
         passes = layer.filter(pl.col("n_events") > 0)
         times = passes["duration"].unique().sort().to_numpy()
@@ -327,22 +327,23 @@ class _RiskSets(NamedTuple):
         return cls(times, np.cumsum(come - gone)[:-1], d, group, at_risk, start, stop)
 
     def of_group(self, group: int) -> Floats:
-        """How many of a group are at risk at each time."""
+        """Return the number at risk in a group at each event time."""
         rows = slice(*np.searchsorted(self.group, [group, group + 1]))
         there = np.repeat(self.at_risk[rows], self.stop[rows] - self.start[rows])
         return np.append(there, np.zeros(len(self.times) - len(there)))
 
     def summed(self, weight: Floats, k: int) -> Floats:
-        """Sum the weights of all times, each times those of a group at risk then, by group."""
+        """Sum weight × number at risk over the event times, by group."""
         so_far = np.append(0, np.cumsum(weight))
         parts = self.at_risk * (so_far[self.stop] - so_far[self.start])
         return np.bincount(self.group, parts, k).astype(np.float64)
 
     def products(self, weight: Floats, k: int) -> Floats:
-        """Sum the weights of all times, each times those at risk in one group and in another.
+        """Sum weight × number at risk in one group × in another, by pair of groups.
 
-        It is exactly 0 where two groups are never at risk together. So with late entry, whose terms
-        in blocks would cancel, it is summed group by group; so it is of few groups, being quicker.
+        If two groups are never at risk at the same time, it must be exactly 0. With late entry,
+        terms of blocks would only nearly cancel, so it is summed group by group. So it is with few
+        groups, which is faster.
         """
         follows = np.append(np.diff(self.group) == 0, [False])
         drops = self.at_risk - np.where(follows, np.roll(self.at_risk, -1), 0)
@@ -351,11 +352,11 @@ class _RiskSets(NamedTuple):
         return self._in_blocks(drops, weight, k)
 
     def _in_blocks(self, drops: Floats, weight: Floats, k: int) -> Floats:
-        """The same in blocks of rows, in the order in which their learners leave.
+        """Do the same in blocks of rows, in the order in which their learners leave.
 
-        Within a block, those at risk in a group are those who are there after it, and those of its
-        rows that have yet to leave. So the products are those of the former, of both, and of pairs
-        of rows, which are both at risk until the first of them leaves.
+        Within a block, those at risk in a group are those who stay beyond it and those of its rows
+        who have yet to leave. So the products are those of the former, of both, and of pairs of
+        rows, which are both at risk until the first of them leaves.
         """
         size = k // 3
         padding = -len(self.stop) % size

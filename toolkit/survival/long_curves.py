@@ -1,8 +1,8 @@
-"""Curves of more times than anybody reads: computed range by range, and told at some times.
+"""Curves of too many times to list: computed range by range, with rows at some of the times.
 
-Each row that is told has the exact estimate at its time, and counts what happened since the row
-before. Those times are told that the release, milestones and quantiles ask for, so that all these
-are what they would be with every time.
+Each row that is kept has the exact estimate at its time, and counts what happened since the
+previous one. The kept times include all that release, milestones and quantiles need, so these are
+the same as with every time.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from toolkit.survival.ranges import with_groups
 from toolkit.survival.risk_sets import GROUP, in_blocks
 
 MOST_STEPS = 1_000_000
-"""About how many rows are told of the curves of a result, where there are too many times.
+"""About how many rows are kept of a result's curves, if there are too many times.
 
-Whole units of time are told however many they are, as a release has its steps there.
+Whole units of time are always kept, since a released curve has its steps there.
 """
 
-TOGETHER = 250_000
-"""How many rows of a range are computed at once."""
+ROWS_AT_ONCE = 250_000
+"""The most rows of a range computed at once."""
 
 BEFORE = " before"
 SO_FAR = " so far"
-"""How columns are called that an estimate needs only to go on from one range to the next."""
+"""The ending of columns that an estimate needs only to resume in the next range."""
 
 _TOLERANCE = 1e-9  # as in release.curves and curve_statistics
 Estimate = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def before(name: str, rows: pl.DataFrame, start: float) -> pl.Expr:
-    """A column's value in the last of the curve's rows that are computed; `start` without any."""
+    """Return a column's value in the last computed row of the curve; `start` if there is none."""
     known = pl.col(name + BEFORE) if name + BEFORE in rows.columns else pl.lit(None, pl.Float64)
     return known.fill_null(start)
 
 
 def with_history(rows: pl.DataFrame, each: Sequence[str] = (GROUP,)) -> pl.DataFrame:
-    """Append what the ends of an interval rest on, which all rows up to each have a part in.
+    """Append what the limits of an interval need of all rows so far.
 
     Returns:
-        `_throughout`, how many at least were at risk at each time so far: those who have certainly
-        not passed. Without late entry they are those at risk; null until somebody is. And the mean
-        and the mean square of Fay's product of betas, see `kaplan_meier.ends_at_0`.
+        `_throughout`, the smallest number at risk so far: before the first event, none of so many
+        has passed. Without late entry it is the number at risk; null until somebody is. And the
+        mean and the mean square of Fay's product of betas, see `kaplan_meier.ends_at_0`.
     """
     n, d = pl.col("n_at_risk"), pl.col("n_events")
     mean = pl.when(d > 0).then((n - d + 1) / (n + 1)).otherwise(1.0)
@@ -61,13 +61,13 @@ def with_history(rows: pl.DataFrame, each: Sequence[str] = (GROUP,)) -> pl.DataF
 
 
 def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:
-    """How many at least were at risk at each time so far, see `with_history`."""
+    """Return the smallest number at risk so far, see `with_history`."""
     n = pl.col("n_at_risk")
     return pl.when(n > 0).then(n).cum_min().forward_fill().over(each)
 
 
 class Ranges(Protocol):
-    """What is to be known of the curves before they are computed, range by range."""
+    """What must be known of the curves before they are computed, range by range."""
 
     @property
     def about(self) -> pl.DataFrame:
@@ -76,7 +76,7 @@ class Ranges(Protocol):
 
     @property
     def is_long(self) -> bool:
-        """Whether there are too many times to tell the curves at each of them."""
+        """Whether the curves have too many times to keep all of them."""
         ...
 
     @property
@@ -86,16 +86,16 @@ class Ranges(Protocol):
 
     @property
     def ends_of_means(self) -> list[float]:
-        """How far means may have to go."""
+        """The times up to which means may be needed."""
         ...
 
 
-class Onward:
-    """An estimate that goes on from the rows before: those of each curve come in order.
+class Resumable:
+    """An estimate that resumes from the previous rows; those of each curve must come in order.
 
     Args:
         estimate: Appends columns, beginning from `before`.
-        each: The columns that tell the curves apart.
+        each: The columns that identify a curve.
     """
 
     def __init__(self, estimate: Estimate, each: Sequence[str] = (GROUP,)) -> None:
@@ -103,7 +103,7 @@ class Onward:
         self._last: pl.DataFrame | None = None
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Append the estimates to the rows that follow."""
+        """Append the estimates to the next rows."""
         own = rows
         if self._last is not None:
             own = rows.join(self._last, on=self._each, how="left", maintain_order="left")
@@ -121,19 +121,19 @@ class Onward:
         self._last = last
 
 
-class Told:
-    """The curves of an event table: all rows of one table, chosen rows of several ranges.
+class CurveBuilder:
+    """Build curves from an event table: all rows of a short one, some rows of a long one.
 
     Args:
         ranges: The event table.
         estimate: Appends the estimates to its rows, beginning from `before`.
-        prepare: What is done to the rows before.
-        each: The columns that tell the curves apart.
-        borders: Times up to which, and from which on, the curve must be told.
-        interval: Appends the interval, where means are to be computed: up to a border, or to the
-            last time of the group whose last is first; perhaps its low end at another level too,
+        prepare: Transforms the rows beforehand.
+        each: The columns that identify a curve.
+        borders: Times whose neighbouring rows, before and after, must be kept.
+        interval: Appends the interval, if means are needed: up to a border, or to the common
+            horizon of the groups. It may also append the lower limit at another level,
             `SIMULTANEOUS`.
-        levels: Heights whose first times are to be told, those of the interval's ends as well.
+        levels: Heights whose first times must be kept, for the curve and its limits.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Told:
         self._each = list(each)
         self._ranges, self._is_short = ranges, not ranges.is_long
         self._parts: list[pl.DataFrame] = []
-        self._onward = Onward(self._with_all, each)
+        self._onward = Resumable(self._with_all, each)
         if not self._is_short:
             cells = max(MOST_STEPS / max(ranges.last, 1.0) / ranges.about.height, 1.0)
             self._fineness = 2.0 ** math.floor(math.log2(cells))  # so whole times are cells' ends
@@ -169,37 +169,37 @@ class Told:
                 in_blocks(rows, lambda some: _without(SO_FAR, self._estimate(self._prepare(some))))
             )
             return
-        for some in rows.iter_slices(TOGETHER):
-            self._parts.append(self._told(self._onward(self._prepare(some))))
+        for some in rows.iter_slices(ROWS_AT_ONCE):
+            self._parts.append(self._kept(self._onward(self._prepare(some))))
 
     def _with_all(self, rows: pl.DataFrame) -> pl.DataFrame:
         known = with_history(self._estimate(rows), self._each)
         return known if self._interval is None else _with_parts(self._interval(known))
 
     def table(self) -> pl.DataFrame:
-        """The rows that are told, by curve and time."""
+        """Return the rows that are kept, by curve and time."""
         table = pl.concat(self._parts)
         if not self._is_short:
             table = table.sort(*self._each, "duration")
         return with_groups(table, self._ranges.about)
 
-    def _told(self, known: pl.DataFrame) -> pl.DataFrame:
-        """Keep the rows that are told, with the counts and the sums since the row before."""
-        is_told = known.select(self._is_told(known)).to_series()
+    def _kept(self, known: pl.DataFrame) -> pl.DataFrame:
+        """Keep some rows, with the counts and sums since the previous one kept."""
+        is_kept = known.select(self._is_kept(known)).to_series()
         counts = pl.col("^(n|key)_(events|censored|any)$")
-        told = (
+        kept = (
             known.with_columns(counts.cum_sum(), n_times=pl.int_range(1, pl.len() + 1))
-            .filter(is_told)
+            .filter(is_kept)
             .with_columns(
                 column - column.shift(fill_value=0) for column in (counts, pl.col("n_times"))
             )
         )
         if self._interval is None:
-            return told
-        row = is_told.shift(1, fill_value=False).cum_sum()
-        return told.with_columns(_summed(known, row).get_columns())
+            return kept
+        row = is_kept.shift(1, fill_value=False).cum_sum()
+        return kept.with_columns(_summed(known, row).get_columns())
 
-    def _is_told(self, known: pl.DataFrame) -> pl.Expr:
+    def _is_kept(self, known: pl.DataFrame) -> pl.Expr:
         time = pl.col("duration")
         units = [
             *map(pl.col, self._each),
@@ -236,18 +236,18 @@ SIMULTANEOUS, _SIMULTANEOUS_AREA = "_simultaneous", "_simultaneous_area"
 
 
 def with_parts_of_mean(curve: pl.DataFrame) -> pl.DataFrame:
-    """Append each row's parts in the mean below the curve, and in its variance, to its interval.
+    """Append each row's contributions to the restricted mean and to its variance.
 
     Returns:
-        `_area` and `_low_area`, below the curve and its low end since the row before. And with
-        w = d / (n (n - d)) of a step and a the area from it to the row that tells of it, Σ w, Σ a w
-        and Σ a² w of the steps that the row tells of: its own alone, unless it tells of others.
+        `_area` and `_low_area`, the areas below the curve and below its lower limit since the
+        previous row. And, with w = d / (n (n - d)) for a step and a the area from the step to the
+        row that stands for it, Σ w, Σ a w and Σ a² w over the steps that the row stands for.
     """
     return curve if "_area" in curve.columns else in_blocks(curve, _with_parts)
 
 
 def at_simultaneous_level(curve: pl.DataFrame) -> pl.DataFrame:
-    """Put the area below the low end at the other level in its place, where there is one."""
+    """Use the area below the lower limit at the simultaneous level, if there is one."""
     if _SIMULTANEOUS_AREA not in curve.columns:
         return curve
     return curve.with_columns(pl.col(_SIMULTANEOUS_AREA).alias("_low_area"))
@@ -275,7 +275,7 @@ def _with_parts(curve: pl.DataFrame) -> pl.DataFrame:
 
 
 def _summed(known: pl.DataFrame, row: pl.Series) -> pl.DataFrame:
-    """Sum the parts of the steps that are told of in the same row, given its number."""
+    """Sum the contributions of the steps that the same kept row stands for, given its number."""
     so_far = pl.col("_area").cum_sum().over(GROUP)
     to_row, w = pl.col("_a").last() - pl.col("_a"), pl.col("_w")
     areas = [name for name in (*AREAS, _SIMULTANEOUS_AREA) if name in known.columns]

@@ -1,4 +1,4 @@
-"""Curves of groups that are standardized to the same mixture of strata."""
+"""Curves of groups, standardized to the same distribution of strata."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import ArgumentError
-from toolkit.survival.long_curves import Estimate, Onward
+from toolkit.survival.long_curves import Estimate, Resumable
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.risk_sets import GROUP
 
 Floats = NDArray[np.float64]
-FEWEST = 10  # learners of each group that make a stratum count: a curve of fewer soon ends
+FEWEST = 10  # learners of each group for a stratum to be used: curves of fewer end early
 EDGE = 1e-9
 _ESTIMATES = {"_survival": "survival", "_greenwood": "greenwood"}
 
 
 class Mixing:
-    """One curve per group: the mean of its curves in the strata, weighed alike in all groups.
+    """One curve per group: the mean of its curves in the strata, with the same weights everywhere.
 
-    The counts are added up over the strata. A curve ends where that of a stratum does, and who is
-    at risk after it is censored there. The learners of strata that do not count are among the
-    excluded.
+    The counts are added up over the strata. A curve ends where that of any stratum does, and
+    learners at risk after it are censored there. The learners of strata that are not used are
+    among the excluded.
 
     Args:
         ranges: The event table by group and stratum.
@@ -32,10 +32,10 @@ class Mixing:
 
     Attributes:
         about: Each group's number, columns and exclusions.
-        weights: Of each group, the weights of the strata that count, by their numbers in `ranges`.
+        weights: Each group's weights of the strata used, by their numbers in `ranges`.
 
     Raises:
-        ArgumentError: No stratum counts.
+        ArgumentError: No stratum is large enough.
 
     Source: the weights are the strata's shares of the learners of all groups, and taken as fixed:
     Gail & Byar (1986), Variance calculations for direct adjusted survival curves, Biometrical
@@ -45,8 +45,8 @@ class Mixing:
     def __init__(
         self, ranges: EventRanges, by: list[str], strata: list[str], products: Estimate
     ) -> None:
-        self._ranges, self._products = ranges, Onward(products)
-        both = _weighed(ranges.about, by, strata)
+        self._ranges, self._products = ranges, Resumable(products)
+        both = _weighted(ranges.about, by, strata)
         self.about = _of_groups(both, by)
         counted = both.drop_nulls("weight").join(ranges.longest, on=GROUP, maintain_order="left")
         self.weights = {
@@ -56,13 +56,13 @@ class Mixing:
         self._ends = counted["longest"]
         self._strata = counted.select(GROUP, "_number", "weight", "longest")
         self._until = np.full(self.about.height, np.inf)
-        # What each stratum makes of its group's curve, and of the variance, so far.
+        # What each stratum contributes to its group's curve, and to the variance, so far.
         self._height, self._variance = np.zeros((2, both.height))
         self._height[counted[GROUP].to_numpy()] = counted["weight"].to_numpy()
 
     @property
     def is_long(self) -> bool:
-        """Whether there are too many times to tell the curves at each of them."""
+        """Whether the curves have too many times to keep all of them."""
         return self._ranges.is_long
 
     @property
@@ -76,11 +76,11 @@ class Mixing:
         return self._ends.unique().to_list()
 
     def mixed(self, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
-        """The next range as an event table of the groups, with the estimates that `named` names.
+        """Return the next range as an event table of the groups, with estimates for `named`.
 
         Args:
             rows: The rows of the groups and strata.
-            rest: How many of each are at risk after them, `n_start`.
+            rest: The numbers at risk in each after them, `n_start`.
         """
         counts = [name for name in rows.columns if name.endswith(("_events", "_censored"))]
         counts += [name for name in rows.columns if name.endswith("_at_risk")]
@@ -92,7 +92,7 @@ class Mixing:
         return pl.concat(found)
 
     def _mixed(self, number: int, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
-        """The rows of one group, in which each stratum's are in order."""
+        """Return the rows of one group, from those of its strata, each in order."""
         known = self._products(rows)
         stratum, time = rows[GROUP].to_numpy(), rows["duration"].to_numpy()
         survival, greenwood = known["survival"].to_numpy(), known["greenwood"].to_numpy()
@@ -137,7 +137,7 @@ class Mixing:
         values: Floats,
         order: NDArray[np.intp],
     ) -> Floats:
-        """The sum over the strata after each row, in this order; `so_far` goes on with it."""
+        """Return the sum over the strata after each row, in this order, and update `so_far`."""
         is_last = _is_last(stratum)
         before = np.where(np.roll(is_last, 1), so_far[stratum], np.roll(values, 1))
         sums = so_far[[*self.weights[number]]].sum() + np.cumsum((values - before)[order])
@@ -146,7 +146,7 @@ class Mixing:
 
 
 def named(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `Mixing.mixed` with their estimates."""
+    """Name the estimates of `Mixing.mixed`."""
     return rows.rename(_ESTIMATES)
 
 
@@ -155,8 +155,8 @@ def _is_last(stratum: NDArray[np.uint32]) -> NDArray[np.bool_]:
     return np.append(stratum[1:] != stratum[:-1], [True])
 
 
-def _weighed(about: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
-    """Append each stratum's weight, null where it does not count, and the number of the group."""
+def _weighted(about: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFrame:
+    """Append each stratum's weight, null if it is not used, and the number of the group."""
     n = pl.col("n_learners")
     groups = about.select(by).unique().sort(by).with_row_index("_number")
     weights = (
@@ -170,15 +170,15 @@ def _weighed(about: pl.DataFrame, by: list[str], strata: list[str]) -> pl.DataFr
             f"no stratum has at least {FEWEST} learners of each group; compare fewer groups, or "
             "name fewer columns in strata"
         )
-    weighed = about.join(weights, on=strata, how="left", nulls_equal=True, maintain_order="left")
-    return weighed.join(groups, on=by, nulls_equal=True, maintain_order="left")
+    weighted = about.join(weights, on=strata, how="left", nulls_equal=True, maintain_order="left")
+    return weighted.join(groups, on=by, nulls_equal=True, maintain_order="left")
 
 
-def _of_groups(weighed: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Each group's columns and exclusions, among them who is in a stratum that does not count."""
+def _of_groups(weighted: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Return each group's columns and exclusions, including the learners of unused strata."""
     sums = [pl.col("^(n|key)_undated$").sum()]
-    for what in ("n", "key") if "key_learners" in weighed.columns else ("n",):
+    for what in ("n", "key") if "key_learners" in weighted.columns else ("n",):
         lost = pl.when(pl.col("weight").is_null()).then(f"{what}_learners").otherwise(0)
         sums.append((pl.col(f"{what}_excluded") + lost).sum())
-    groups = weighed.group_by("_number").agg(pl.col(by).first(), *sums).sort("_number")
+    groups = weighted.group_by("_number").agg(pl.col(by).first(), *sums).sort("_number")
     return groups.rename({"_number": GROUP})

@@ -1,4 +1,4 @@
-"""Durations cut into periods, for models of the hazard in discrete time."""
+"""Person-period data: durations cut into periods, for discrete-time hazard models."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ _TOLERANCE = 1e-9
 
 
 def person_period(durations: Frame, *, every: float = 7) -> Frame:
-    """Cut each duration into periods of equal length, for a model in discrete time.
+    """Cut each duration into periods of equal length, for a discrete-time hazard model.
 
     One row per learner per course and period observed to its end, or ended by a pass. A model of
     `event` on `period` (logistic, or cloglog for proportional hazards) then estimates the hazard of
-    passing in each period. The frame has as many rows as all learners have periods together.
+    passing in each period. The frame has a row for every period of every learner.
 
     Args:
-        durations: What `time_to_pass` gives, a DataFrame or a LazyFrame. Who is excluded is left
-            out. With `entry` only periods that begin at or after it are kept.
+        durations: What `time_to_pass` returns, a DataFrame or a LazyFrame. Excluded learners are
+            left out. With `entry` only periods that begin at or after it are kept.
         every: The length of a period, in the unit of the durations. Period 1 is (0, every].
 
     Returns:
         The columns of the durations without `entry` and `excluded`, and with `period`, a number
-        from 1; `event` says whether the learner passed in the period. A period in which a learner
-        is last seen without a pass is not known to its end, and has no row.
+        from 1; `event` says whether the learner passed in the period. The period in which a
+        learner is censored is not observed to its end, and has no row.
 
     Raises:
-        SchemaError: The durations lack a column, or one that is not excluded has no duration.
-        ArgumentError: The frame is not of Polars, `every` is not above 0, or periods are too many.
+        SchemaError: The durations lack a column, or a learner not excluded has no duration.
+        ArgumentError: The frame is not a Polars one, `every` is not above 0, or there are too many
+            periods.
 
     Source:
         Allison (1982), Discrete-time methods for the analysis of event histories, Sociological
@@ -47,7 +48,7 @@ def person_period(durations: Frame, *, every: float = 7) -> Frame:
     """
     if not isinstance(durations, pl.DataFrame | pl.LazyFrame):
         raise ArgumentError(
-            "person_period needs a Polars frame, as time_to_pass gives, not "
+            "person_period needs a Polars frame, as time_to_pass returns, not "
             f"{type(durations).__name__}"
         )
     every = a_number(every, name="every", above=0)
@@ -64,7 +65,7 @@ def person_period(durations: Frame, *, every: float = 7) -> Frame:
         raise ArgumentError(
             f"every = {every:g} cuts {longest:g} into more than {MOST_STRETCHES:,} periods"
         )
-    # A quotient misses a whole number by some 1e-16 where it should hit it.
+    # A quotient that should be a whole number may miss it by 1e-16.
     periods = duration / every
     begun, ended = (periods - _TOLERANCE).ceil().clip(1.0), (periods + _TOLERANCE).floor()
     last = pl.when(event).then(begun).otherwise(ended).cast(pl.Int64)
@@ -80,10 +81,10 @@ def person_period(durations: Frame, *, every: float = 7) -> Frame:
 
 
 def checked(durations: pl.LazyFrame) -> pl.LazyFrame:
-    """Return durations in which all that are not excluded can be.
+    """Return the durations if all that are not excluded are valid.
 
     Raises:
-        SchemaError: A column is missing or of another kind, or a duration that is not excluded is
+        SchemaError: A column is missing or has another type, or a duration that is not excluded is
             missing, negative or without `event`.
     """
     schema = durations.collect_schema()

@@ -1,4 +1,4 @@
-"""An event table in ranges of times, one after another, where there are too many for one table."""
+"""An event table in consecutive ranges of times, if there are too many for one table."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from toolkit.survival.included import of_included
 from toolkit.survival.risk_sets import GROUP, at_risk, before_at_risk, still_at_risk
 
 MOST_TIMES = 5_000_000
-"""How many rows of an event table are read at once; a longer one is read in ranges of times."""
+"""The most rows of an event table read at once; a longer one is read in ranges of times."""
 
 MOST_IN_FULL = 1_000_000
-"""How many rows an event table has at most whose curves are told at every time."""
+"""The most rows of an event table whose curves keep every time."""
 
 _CELLS = 4_096
 _NARROWEST = 1e-9
 
 
 def between(frame: nw.LazyFrame[Any], name: str, low: float, high: float) -> nw.LazyFrame[Any]:
-    """The rows whose time is above `low`, and not above `high`; all where there are no limits."""
+    """Keep the rows whose time is above `low` and not above `high`."""
     time = nw.col(name).cast(nw.Float64)
     if low > -math.inf:
         frame = frame.filter(time > low)
@@ -36,7 +36,7 @@ def between(frame: nw.LazyFrame[Any], name: str, low: float, high: float) -> nw.
 
 
 def with_groups(table: pl.DataFrame, about: pl.DataFrame) -> pl.DataFrame:
-    """Append what is known about the groups to rows with their numbers."""
+    """Append the group columns and exclusions to rows with the groups' numbers."""
     of_group, left_out = table[GROUP], "^(n|key)_(excluded|undated)$"
     keys = about.select(pl.exclude(GROUP, "^(n|key)_.*$").gather(of_group))
     exclusions = about.select(pl.col(left_out).gather(of_group))
@@ -44,7 +44,7 @@ def with_groups(table: pl.DataFrame, about: pl.DataFrame) -> pl.DataFrame:
 
 
 def common_end(longest: pl.Series) -> float:
-    """The longest observation of the group whose longest is shortest, of those seen after 0."""
+    """Return the shortest of the groups' longest observations, without groups seen only at 0."""
     return min(longest.filter(longest > 0), default=0.0)
 
 
@@ -54,8 +54,8 @@ class Cutting:
 
     Attributes:
         frame: The rows, with `duration`, and perhaps `entry` and `excluded`.
-        sizes: How many are in each group, `n_learners`, the times of how many are whole numbers,
-            `n_whole`, and the last time, `longest`, null where nobody is.
+        sizes: By group, the number of learners, `n_learners`, of those whose times are whole
+            numbers, `n_whole`, and the last time, `longest`, null if there is nobody.
         most: The most rows of a range; by default `MOST_TIMES`.
     """
 
@@ -75,24 +75,24 @@ class Cutting:
 
     @property
     def n_rows(self) -> int:
-        """How many rows are counted."""
+        """The number of rows that are counted."""
         return int(self.sizes["n_learners"].sum())
 
     @property
-    def are_whole(self) -> bool:
+    def all_whole(self) -> bool:
         """Whether all times are whole numbers."""
         return int(self.sizes["n_whole"].sum()) == self.n_rows
 
     @property
     def n_times(self) -> float:
-        """How many durations there are at most, by group, that differ."""
+        """The most distinct durations there can be, added up over the groups."""
         n, n_whole = pl.col("n_learners"), pl.col("n_whole")
         n_whole_times = pl.min_horizontal(n_whole, pl.col("longest").fill_null(0).floor() + 1)
         return float(self.sizes.select((n - n_whole + n_whole_times).sum()).item())
 
     @property
     def ends(self) -> list[float]:
-        """The last time of each range; a range begins behind the one before it."""
+        """The last time of each range; each begins after the previous one."""
         if self.n_times <= self.limit:
             return [math.inf]
         found, filled, end = list[float](), 0, -math.inf
@@ -104,10 +104,10 @@ class Cutting:
         return [*found, math.inf]
 
     def _cells(self, low: float, high: float, n_groups: int) -> Iterator[tuple[float, int]]:
-        """The ends of cells of times in order, and how many rows of the table each has at most.
+        """Yield the end of each cell of times, in order, and the most rows that it can have.
 
-        Whole times are at most as many as whole numbers, times the groups: so whole days are
-        read at once, however many learners there are.
+        Whole times have at most one row per whole number and group: so whole days are read at
+        once, however many learners there are.
         """
         start = max(low, 0.0)
         step = (high - start) / _CELLS
@@ -123,7 +123,7 @@ class Cutting:
                 yield ends, n_times
 
     def _times(self, low: float, high: float) -> Iterator[nw.LazyFrame[Any]]:
-        """The durations, and the entries if there are any, as `_time`; null where not counted."""
+        """Yield the durations, and the entries if there are any, as `_time`; null if excluded."""
         columns = self.frame.collect_schema().names()
         for name in ("duration", "entry"):
             if name in columns:
@@ -132,7 +132,7 @@ class Cutting:
 
 
 def _counted(rows: nw.LazyFrame[Any], start: float, step: float) -> pl.DataFrame:
-    """How many times lie in each cell, and how many of them are whole numbers."""
+    """Count the times in each cell, and the whole numbers among them."""
     time = nw.col("_time")
     cell = ((time - start) / step).floor() if step > 0 else time * 0
     rows = rows.select(cell.alias("cell"), flag(time == time.floor()).alias("is_whole"))
@@ -145,10 +145,10 @@ class EventRanges:
     """An event table: one table, or ranges of times that are read one after another.
 
     Attributes:
-        about: Each group's number and columns, how many learners, events and exclusions it has,
-            and how many are at risk at first, `n_start`.
-        read: Counts who leaves, ends and enters behind one time and up to another; each group has
-            rows at some times besides.
+        about: Each group's number and columns, its numbers of learners, events and exclusions,
+            and the number at risk at the start, `n_start`.
+        read: Counts who leaves, has an event and enters after one time and up to another; every
+            group also has rows at the times given.
         cutting: Where the ranges end.
     """
 
@@ -172,24 +172,24 @@ class EventRanges:
         return self.cutting.last
 
     @property
-    def are_many(self) -> bool:
+    def is_split(self) -> bool:
         """Whether there are several ranges."""
         return len(self.ends) > 1
 
     def at_once(self) -> EventRanges:
-        """The same as one table that is told at every time."""
+        """Return the same as one table that keeps every time."""
         return replace(self, cutting=replace(self.cutting, most=math.inf))
 
     @property
     def is_long(self) -> bool:
-        """Whether there are too many times to tell a curve at each of them."""
-        if self.are_many:
+        """Whether curves have too many times to keep all of them."""
+        if self.is_split:
             return True
         return self.cutting.limit < math.inf and self._only.height > MOST_IN_FULL
 
     @property
     def only(self) -> pl.DataFrame:
-        """The table, where it is one."""
+        """The table, if it is a single one."""
         return self.with_groups(self._only)
 
     @cached_property
@@ -197,17 +197,17 @@ class EventRanges:
         return at_risk(self.read(-math.inf, math.inf, [0.0]), self.about)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        """The table of each range, without what `with_groups` adds."""
+        """Yield the table of each range, without what `with_groups` appends."""
         return (table for table, _ in self.with_rest())
 
     def closed(self) -> Iterator[pl.DataFrame]:
-        """The table of each range, in which each group has a row at the last time."""
-        at = [*self.ends[:-1], self.last] if self.are_many else []
+        """Yield the table of each range, in which each group has a row at the last time."""
+        at = [*self.ends[:-1], self.last] if self.is_split else []
         return (self.with_groups(table) for table, _ in self.with_rest(at))
 
     def backwards(self) -> Iterator[pl.DataFrame]:
-        """The table of each range as in `__iter__`, from the last to the first."""
-        if not self.are_many:
+        """Yield the tables of `__iter__` from the last to the first."""
+        if not self.is_split:
             yield self._only
             return
         after = self._nobody
@@ -217,12 +217,12 @@ class EventRanges:
             yield at_risk(steps, after)
 
     def with_groups(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Append the group columns and the exclusions to rows with the number of the group."""
+        """Append the group columns and exclusions to rows with the groups' numbers."""
         return with_groups(table, self.about)
 
     def with_rest(self, also: Sequence[float] = ()) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-        """The table of each range, and how many of each group are at risk after it, `n_start`."""
-        if not self.are_many:
+        """Yield the table of each range, and the numbers at risk after it, `n_start`."""
+        if not self.is_split:
             yield self._only, self._nobody
             return
         start = self.about
@@ -231,7 +231,7 @@ class EventRanges:
             steps = self.read(low, high, at)
             both = at_risk(steps, start), still_at_risk(steps, start)
             start = both[1]
-            del steps  # and what is yielded, so that no range is held beside the next
+            del steps  # as is what is yielded, so that two ranges are never in memory at once
             yield both
             del both
 
@@ -241,11 +241,11 @@ class EventRanges:
 
     @property
     def ends_of_means(self) -> list[float]:
-        """How far the means of all groups can be compared."""
+        """The time up to which the means of all groups can be compared."""
         return [common_end(self.longest["longest"])]
 
     def sizes(self, by: list[str]) -> Counted:
-        """Count each group's learners, events and exclusions, whatever else it is told apart by."""
+        """Count the learners, events and exclusions of each group, over its strata."""
 
         def summed(what: str) -> pl.DataFrame:
             names = ("learners", "events", "excluded", "undated")

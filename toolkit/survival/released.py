@@ -1,4 +1,4 @@
-"""Released curves: an event table whose estimates are those that may be shown."""
+"""Released curves: event tables from which an estimator computes what may be shown."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from toolkit.schemas import Table
 from toolkit.survival.event_table import GROUP, sizes
 
 _SHOWN_COUNTS = {"n_at_risk": "_n_at_risk", "n_events": "_n_events"}
-TOLD = "_is_told"
+IS_SHOWN = "_is_shown"
 
 
 def released_table(
     steps: pl.DataFrame, by: list[str], *, min_n: int, times: Sequence[float] | None = None
 ) -> pl.DataFrame:
-    """Make the event table from which an estimator computes what may be shown.
+    """Return the event table from which an estimator computes what may be shown.
 
     One row per group (and end) and time: 0, each released step, and each of `times` or of the
     ticks of an axis. A group with too few learners has one row of nulls.
@@ -31,10 +31,10 @@ def released_table(
         times: Times that get a row; by default round ones.
 
     Returns:
-        The columns of an event table: numbers at risk and events that lead an estimator to the
-        released estimates. `shown` replaces them by the counts to be shown.
+        The columns of an event table: numbers at risk and events from which an estimator arrives
+        at the released estimates. `shown` replaces them by the released counts.
     """
-    # A curve, and the axis of its chart, goes no further than enough learners are at risk.
+    # A curve, and the axis of its chart, ends where too few learners are at risk.
     longest = steps.filter(pl.col("n_at_risk") >= min_n)["duration"].max()
     wanted = list(times) if times is not None else ticks(float(str(longest or 0)))
     keyed = steps if "key_events" in steps.columns else _keyed_by_group(steps, by)
@@ -47,12 +47,12 @@ def released_table(
         n_at_risk="weight",
         n_events="share",
         n_censored=pl.lit(0.0),
-        **{TOLD: "is_told"},
+        **{IS_SHOWN: "is_shown"},
     )
 
 
 def _about(keyed: pl.DataFrame, by: list[str], min_n: int) -> pl.DataFrame:
-    """Each group's values, and its exclusions as released."""
+    """Return each group's values, and its exclusions as released."""
     one = keyed.group_by(GROUP, maintain_order=True).first()
     left_out = [
         release_counts(one[f"n_{why}"], one[f"key_{why}"], min_n=min_n).alias(f"n_{why}")
@@ -61,14 +61,14 @@ def _about(keyed: pl.DataFrame, by: list[str], min_n: int) -> pl.DataFrame:
     return one.select(*by, GROUP).with_columns(left_out)
 
 
-def only_told(table: pl.DataFrame, *estimates: str) -> pl.DataFrame:
-    """Withhold the estimates as long as too few learners have come to the end."""
-    return table.with_columns(pl.when(TOLD).then(pl.col(estimates)))
+def only_shown(table: pl.DataFrame, *estimates: str) -> pl.DataFrame:
+    """Withhold the estimates as long as too few learners have reached the end."""
+    return table.with_columns(pl.when(IS_SHOWN).then(pl.col(estimates)))
 
 
 def shown(table: pl.DataFrame, min_n: int) -> pl.DataFrame:
-    """Put the counts to be shown in their places, and append `status`."""
-    too_few = pl.col("n_at_risk").is_null() | ~pl.col(TOLD).fill_null(value=False)
+    """Replace the counts by the released ones, and append `status`."""
+    too_few = pl.col("n_at_risk").is_null() | ~pl.col(IS_SHOWN).fill_null(value=False)
     return table.with_columns(
         *(pl.col(kept).alias(name) for name, kept in _SHOWN_COUNTS.items()),
         n_censored=pl.lit(None, pl.Int64),
@@ -77,7 +77,7 @@ def shown(table: pl.DataFrame, min_n: int) -> pl.DataFrame:
 
 
 def at_times(table: pl.DataFrame, by: list[str], times: Sequence[float]) -> pl.DataFrame:
-    """Keep the rows at these times; where too few are at risk there is a row of nulls."""
+    """Keep the rows at these times; if too few are at risk, a row of nulls."""
     wanted = pl.DataFrame({"duration": sorted({float(time) for time in times})})
     curve = [*by, GROUP, *(["end"] if "end" in table.columns else [])]
     grid = table.select(curve).unique(maintain_order=True).join(wanted, how="cross")
@@ -86,13 +86,13 @@ def at_times(table: pl.DataFrame, by: list[str], times: Sequence[float]) -> pl.D
 
 
 def released_sizes(steps: pl.DataFrame, by: list[str], table: Table, *, min_n: int) -> pl.DataFrame:
-    """The learners, events and exclusions of each group, as released."""
+    """Return the learners, events and exclusions of each group, as released."""
     counted = sizes(steps, by)
     return release_table(counted.n, counted.keys, table, by, min_n=min_n)
 
 
 def _keyed_by_group(steps: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Key the counts of learners without record keys by the values of their group."""
+    """Derive the keys of counts from the values of the group, if records have no keys."""
     about = steps.select(pl.lit("curve"), *by)
     start = keys_of_groups(about, "curve")
     counts = ("at_risk", "events", "censored", "excluded", "undated")

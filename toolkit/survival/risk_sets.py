@@ -1,4 +1,4 @@
-"""From counts of who leaves, passes and enters at each time to those at risk."""
+"""Numbers at risk, computed from counts of who leaves, passes and enters at each time."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-GROUP = "_group"  # the group's number in the order of the group columns: quicker than its names
+GROUP = "_group"  # the group's number in the order of the group columns: faster than these
 _TIME = {"duration": pl.Float64}
 BLOCK = 1_000_000
-"""How many rows are computed at once."""
+"""About how many rows are computed at once."""
 
 
 def in_order(parts: list[pl.DataFrame], keys: pl.DataFrame, at: Sequence[float]) -> pl.DataFrame:
-    """The counts of all parts by group and time, and at some times; leaves `parts` empty."""
+    """Merge the counts of all parts by group and time, with rows at some times; empties `parts`."""
     steps = pl.concat(parts, how="diagonal")
     parts.clear()
     if "n_entered" in steps.columns:
@@ -25,12 +25,12 @@ def in_order(parts: list[pl.DataFrame], keys: pl.DataFrame, at: Sequence[float])
     parts += [steps, lacking.with_columns(nothing)]
     del steps
     return _sorted(parts).with_columns(
-        pl.col(GROUP).set_sorted()  # quicker for what is done by group
+        pl.col(GROUP).set_sorted()  # which speeds up grouping
     )
 
 
 def _sorted(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """Sort by group and time: group by group where they are long, as two keys take much longer."""
+    """Sort by group and time; long groups one by one, since two keys take much longer."""
     steps = pl.concat(parts)
     parts.clear()
     if steps[GROUP].n_unique() * 1_000 >= steps.height:
@@ -45,7 +45,7 @@ def _sorted(parts: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _each_time_once(steps: pl.DataFrame) -> pl.DataFrame:
-    """Add up the counts of a group's time that come from several parts, in sorted rows."""
+    """Add up, in sorted rows, counts of the same group and time that come from several parts."""
     at = [GROUP, "duration"]
     if not steps.select((pl.struct(at) == pl.struct(at).shift()).any()).item():
         return steps
@@ -53,11 +53,11 @@ def _each_time_once(steps: pl.DataFrame) -> pl.DataFrame:
 
 
 def at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
-    """Who is at risk at each time, passes, and is censored at it.
+    """Count who is at risk, passes and is censored at each time.
 
     Args:
-        steps: Who leaves, has events and enters, by group and time in order.
-        start: `n_start`, how many of each group are at risk before the first of these times.
+        steps: Counts of who leaves, has events and enters, sorted by group and time.
+        start: `n_start`, the numbers at risk in each group before the first of these times.
     """
 
     def still_there(what: str) -> pl.Expr:
@@ -77,12 +77,12 @@ def at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
 
 
 def still_at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
-    """How many of each group are at risk after these times, as `start` for those that follow."""
+    """Return the numbers at risk after these times, as `start` for the next ones."""
     return _moved(steps, start, 1)
 
 
 def before_at_risk(steps: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """How many of each group are at risk before these times, from how many are after them."""
+    """Return the numbers at risk before these times, given those after them."""
     return _moved(steps, after, -1)
 
 
@@ -103,9 +103,9 @@ def _kinds(steps: pl.DataFrame) -> list[str]:
 
 
 def in_blocks(steps: pl.DataFrame, compute: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
-    """Compute what takes each group by itself, of some groups at a time where there are many rows.
+    """Compute something group by group, for some groups at a time if there are many rows.
 
-    So what is computed on the way takes little memory beside the result.
+    So intermediate results take little memory beside the final one.
     """
     if steps.height <= BLOCK:
         return compute(steps)

@@ -1,4 +1,4 @@
-"""The χ² test that the groups of a log-rank or of Gray's test are alike."""
+"""The score test behind the log-rank test and Gray's: χ², or F with clusters."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from toolkit.release.rounding import DIGITS, ROUNDING
 Floats = NDArray[np.floating]
 
 
-class OfClusters(NamedTuple):
-    """How the scores vary from cluster to cluster.
+class ClusterScores(NamedTuple):
+    """How the scores vary between clusters.
 
     Attributes:
-        n: How many clusters there are.
-        covariance: The products of each cluster's parts in two scores, added up over the clusters.
+        n: The number of clusters.
+        covariance: Sums over clusters of the products of contributions to two scores.
     """
 
     n: int
@@ -29,30 +29,30 @@ class OfClusters(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What a test of some groups is made of.
+    """The scores of some groups, observed minus expected events, and their covariance.
 
     Attributes:
         observed: The events of each group.
-        expected: Those expected were the groups alike.
-        covariance: Of observed less expected; the diagonal is left to `score_test`.
-        of_clusters: Where learners come in clusters.
+        expected: The events expected if the groups were alike.
+        covariance: The covariance of the scores; the diagonal is left to `score_test`.
+        of_clusters: How the scores vary between clusters, if rows form any.
     """
 
     observed: Floats
     expected: Floats
     covariance: Floats
-    of_clusters: OfClusters | None = None
+    of_clusters: ClusterScores | None = None
 
 
 class ScoreTest(NamedTuple):
-    """What the test found; None where no group was at risk beside another.
+    """The result of a test; the statistic and p are None if nothing can be tested.
 
     Attributes:
         chi_squared: The statistic.
         degrees: Its degrees of freedom.
-        p_value: The probability of at least this statistic were the groups alike.
-        is_compared: Of each group, whether it was ever at risk beside another.
-        expected: Of each group, the events expected.
+        p_value: The probability of at least this statistic if the groups were alike.
+        is_compared: For each group, whether it was ever at risk beside another.
+        expected: The expected events of each group.
     """
 
     chi_squared: float | None
@@ -62,26 +62,25 @@ class ScoreTest(NamedTuple):
     expected: list[float]
 
 
-def score_test(scores: Scores, told: Sequence[int] | None = None) -> ScoreTest:
-    """Test that all scores, observed less expected events, are 0, from their covariance.
+def score_test(scores: Scores, released: Sequence[int] | None = None) -> ScoreTest:
+    """Test that all scores, observed minus expected events, are 0.
 
-    `told` are the released numbers of events, and the test then follows from these: they take the
-    place of the observed, and the expected events and the covariance are those of as many, with
-    the variance of the rounding. So the test rejects no more often than it should, and its figures
-    say no more of the numbers of events than the released do.
+    With `released` numbers of events, these replace the observed; the expected events and the
+    covariance are scaled to them, and the variance of the rounding is added. So the test keeps its
+    level, and reveals no more about the numbers of events than the released ones do.
 
-    Where learners come in clusters, the covariance of these takes the place of that of independent
-    learners. A few clusters vary less about their own mean than they do in truth: as in the
-    intervals, the variance is taken G / (G - 1) times, and p from F with G - 1 degrees (Cameron &
-    Miller 2015, Journal of Human Resources 50:317, section VI).
+    With clusters, their covariance replaces that of independent learners. Few clusters vary less
+    about their own mean than about the true one: as in the intervals, the variance is multiplied
+    by G / (G - 1), and p comes from F with G - 1 denominator degrees of freedom (Cameron & Miller
+    2015, Journal of Human Resources 50:317, section VI).
 
-    The scores of groups that are at risk beside one another sum to 0, so one of the groups says
-    nothing that the others do not: the degrees are one less than there are groups. A group that
-    is never at risk beside another leaves the test, as in R's `survdiff` a group without expected
-    events does; and were there two sets of groups of which none meets one of the other set (in
-    strata), each would lose one degree. Which groups meet is read from the covariances that are
-    not 0, never from a numeric rank; the variances are taken as minus their sums, because the
-    difference of large numbers that defines them cancels in a large group beside small ones.
+    The scores of groups that are at risk beside one another sum to 0, so one of them is redundant:
+    there is one degree of freedom fewer than groups. A group that is never at risk beside another
+    leaves the test, as a group without expected events does in R's `survdiff`; if strata separate
+    the groups into sets that never meet, each set loses one degree of freedom. Which groups meet
+    is read from the covariances that are not 0, never from a numeric rank; the variances are minus
+    the sums of these, because the difference of large numbers that defines them cancels in a large
+    group beside small ones.
     """
     observed, expected, covariance, of_clusters = scores
     between = covariance.copy()
@@ -92,10 +91,10 @@ def score_test(scores: Scores, told: Sequence[int] | None = None) -> ScoreTest:
     kept = np.setdiff1d(np.arange(len(observed)), largest)
     is_compared = (between != 0).any(axis=1).tolist()
     full = between + np.diag(variances) if of_clusters is None else of_clusters.covariance
-    if told is not None:
-        observed, expected, full = _as_told(scores, full, np.array(told, float), of_set)
+    if released is not None:
+        observed, expected, full = _as_released(scores, full, np.array(released, float), of_set)
     found = is_compared, expected.tolist()
-    # Too few clusters do not tell how they vary.
+    # Too few clusters do not show how they vary.
     if not len(kept) or (of_clusters is not None and of_clusters.n <= len(kept)):
         return ScoreTest(None, len(kept), None, *found)
     score, within = (observed - expected)[kept], full[np.ix_(kept, kept)]
@@ -109,19 +108,19 @@ def score_test(scores: Scores, told: Sequence[int] | None = None) -> ScoreTest:
     return ScoreTest(chi_squared, len(kept), float(p_value), *found)
 
 
-def _as_told(
-    scores: Scores, covariance: Floats, told: Floats, of_set: NDArray[np.intp]
+def _as_released(
+    scores: Scores, covariance: Floats, released: Floats, of_set: NDArray[np.intp]
 ) -> tuple[Floats, Floats, Floats]:
-    """Observed and expected events and the covariance, as released numbers of events have them."""
-    expected, wide = np.zeros(len(told)), np.zeros(covariance.shape)
+    """Scale expected events and the covariance to released events, and add their rounding's."""
+    expected, wide = np.zeros(len(released)), np.zeros(covariance.shape)
     for own in (of_set == i for i in np.unique(of_set)):
         n = scores.observed[own].sum()
         share = scores.expected[own] / n if n else np.zeros(own.sum())
-        times = told[own].sum() / n if n else 1.0
-        expected[own] = share * told[own].sum()
+        times = released[own].sum() / n if n else 1.0
+        expected[own] = share * released[own].sum()
         away = np.eye(own.sum()) - np.outer(share, np.ones(own.sum()))
         wide[np.ix_(own, own)] = times * covariance[np.ix_(own, own)] + ROUNDING * away @ away.T
-    return told, expected, wide
+    return released, expected, wide
 
 
 def released_test(counts: pl.DataFrame, scores_of: Callable[[pl.Series], Scores]) -> pl.DataFrame:
@@ -129,11 +128,11 @@ def released_test(counts: pl.DataFrame, scores_of: Callable[[pl.Series], Scores]
 
     Args:
         counts: One row per group, with `n_events` as released.
-        scores_of: Gives the scores of the groups that are chosen, which are true.
+        scores_of: Returns the scores of the groups for which the series is true.
     """
-    is_told = counts["n_events"].is_not_null()
-    test = score_test(scores_of(is_told), counts["n_events"].drop_nulls().to_list())
-    places = pl.Series(np.flatnonzero(is_told.to_numpy()))
+    is_shown = counts["n_events"].is_not_null()
+    test = score_test(scores_of(is_shown), counts["n_events"].drop_nulls().to_list())
+    places = pl.Series(np.flatnonzero(is_shown.to_numpy()))
     return with_test(counts, test, places).with_columns(
         pl.col("expected_events", "statistic", "p_value").round_sig_figs(DIGITS)
     )
@@ -142,7 +141,7 @@ def released_test(counts: pl.DataFrame, scores_of: Callable[[pl.Series], Scores]
 def with_test(
     counts: pl.DataFrame, test: ScoreTest, places: pl.Series | None = None
 ) -> pl.DataFrame:
-    """Append what a test of all groups, or of those at some places, has found."""
+    """Append the result of a test of all groups, or of those at some places."""
     n = counts.height
     at = pl.Series(range(n), dtype=pl.Int64) if places is None else places
     nothing = pl.repeat(None, n, dtype=pl.Float64, eager=True)

@@ -1,4 +1,4 @@
-"""What is behind standardized curves: the variances of their strata, and their clusters."""
+"""The variances of standardized curves, and their correlations if rows form clusters."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from toolkit.survival.clusters import (
     NO_ROWS,
     Clusters,
     Part,
+    covariance,
     design_effect,
-    together,
     with_effects,
 )
 from toolkit.survival.curve_statistics import Curve
@@ -29,16 +29,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Mixture:
-    """One group's curves in the strata that count, with their weights and the rows of clusters.
+    """One group's curves in the strata used, with their weights and, of clusters, their rows.
 
     A cluster's influence on the standardized curve is the sum of its influences on the curves of
     the strata, each times its weight; the weights are taken as fixed.
 
     Attributes:
-        weights: Of each stratum.
+        weights: The weights of the strata.
         strata: Their numbers.
-        curves: Where means are compared.
-        parts: Where rows belong to clusters.
+        curves: Their curves, if means are compared.
+        parts: Their curves and rows, if rows form clusters.
     """
 
     weights: Sequence[float]
@@ -48,29 +48,29 @@ class Mixture:
 
     @property
     def n_clusters(self) -> float:
-        """How many clusters the group has in these strata."""
+        """The number of the group's clusters in these strata."""
         return float(len(np.unique(np.concatenate([part.cluster for part in self.parts]))))
 
     @property
     def n_rows(self) -> float:
-        """How many rows they have."""
+        """The number of the group's rows in these strata."""
         return sum(part.n_rows for part in self.parts)
 
     def _heights(self, at: Floats) -> list[Floats]:
-        """How high each stratum's curve is at these times, times its weight."""
+        """Return each stratum's curve at these times, times its weight."""
         return [
             weight * part.survival[np.searchsorted(part.times, at, side="right") - 1]
             for part, weight in zip(self.parts, self.weights, strict=True)
         ]
 
     def influences_at(self, time: float, total: int) -> Floats:
-        """Each cluster's part in the standardized curve at a time, of all `total` clusters."""
+        """Return the influence on the standardized curve at a time of all `total` clusters."""
         heights = [float(height[0]) for height in self._heights(np.array([time]))]
         weights = [(part.times <= time).astype(float) for part in self.parts]
         return self._influences(heights, weights, total)
 
     def influences_on_mean(self, horizon: float, total: int) -> Floats:
-        """Each cluster's part in the mean below the standardized curve."""
+        """Return each cluster's influence on the restricted mean of the standardized curve."""
         areas = [part.areas(horizon) for part in self.parts]
         return self._influences(self.weights, areas, total)
 
@@ -81,7 +81,7 @@ class Mixture:
         return found
 
     def error_of_mean(self, horizon: float, total: int) -> float:
-        """The standard error of the mean below the standardized curve; `total` as above or 0."""
+        """Return the standard error of the restricted mean; `total` is 0 without clusters."""
         each = zip(self.curves, self.weights, strict=True)
         variance = sum(weight**2 * curve.variance_of_mean(horizon) for curve, weight in each)
         if total == 0:
@@ -91,21 +91,21 @@ class Mixture:
         return float(np.sqrt(variance * effect[0]))
 
     def effects(self, at: Floats) -> Floats:
-        """The design effect of the standardized curve at each of these times."""
+        """Return the design effect of the standardized curve at each of these times."""
         heights = self._heights(at)
         variance, independent = np.zeros(len(at)), np.zeros(len(at))
         for place, (part, height) in enumerate(zip(self.parts, heights, strict=True)):
-            independent += height**2 * part.risen(at)
-            variance += height**2 * together(part, part, at)
+            independent += height**2 * part.greenwood(at)
+            variance += height**2 * covariance(part, part, at)
             for later in range(place + 1, len(self.parts)):
-                both = together(part, self.parts[later], at)
+                both = covariance(part, self.parts[later], at)
                 variance += 2 * height * heights[later] * both
         return design_effect(variance, independent, self.n_clusters, self.n_rows)
 
 
 @dataclass(frozen=True)
 class MixedClusters:
-    """The strata behind standardized curves, and their clusters: 0 where rows are independent."""
+    """The strata behind standardized curves; `total` clusters, or 0 if rows are independent."""
 
     groups: Mapping[int, Mixture]
     total: int = 0
@@ -115,11 +115,11 @@ class MixedClusters:
     def of_curves(
         cls, weights: Mapping[int, Mapping[int, float]], curves: pl.DataFrame | None = None
     ) -> MixedClusters:
-        """What is behind mixtures of independent rows.
+        """Return the strata behind standardized curves of independent rows.
 
         Args:
-            weights: Of each group, the weights of its strata, as `Mixing` has them.
-            curves: Those of the strata, with the parts of their means where these are compared.
+            weights: Each group's weights of its strata, as in `Mixing`.
+            curves: The curves of the strata, with the parts of their means if these are compared.
         """
         own = {} if curves is None or "_area" not in curves.columns else _by_number(curves)
         known = {number: Curve.of(curve) for number, curve in own.items()}
@@ -138,7 +138,7 @@ class MixedClusters:
         curves: pl.DataFrame,
         cluster: str,
     ) -> MixedClusters:
-        """The same with the clusters of the rows from which these curves were estimated."""
+        """Return the same with the clusters of the rows from which these curves were estimated."""
         rows = clustered_rows(durations, groups, strata, cluster)
         keys = [*groups.keys, *stratum_keys(groups, strata)]
         numbers = curves.select(*keys, GROUP).unique()
@@ -151,47 +151,47 @@ class MixedClusters:
         return replace(self, groups=found, total=rows["cluster"].n_unique())
 
     @property
-    def are_there(self) -> bool:
-        """Whether rows belong to clusters at all."""
+    def is_clustered(self) -> bool:
+        """Whether rows form clusters."""
         return self.total > 0
 
     def size(self, group: int, learners: int | None) -> int | None:
-        """How many clusters a group has; its learners where rows are independent."""
-        return int(self._told(self.groups[group].n_clusters)) if self.are_there else learners
+        """Return a group's number of clusters, or of learners if rows are independent."""
+        return int(self._rounded(self.groups[group].n_clusters)) if self.is_clustered else learners
 
     def about_mean(self, group: int, horizon: float) -> dict[str, float]:
-        """The standard error of a group's restricted mean."""
-        return {"std_error": self._told(self.groups[group].error_of_mean(horizon, self.total))}
+        """Return `std_error` for `Curve.restricted_mean`."""
+        return {"std_error": self._rounded(self.groups[group].error_of_mean(horizon, self.total))}
 
     def correlation_of_means(self, group: int, other: int, horizon: float) -> float:
-        """How two restricted means go together; 0 where no learner is in both."""
+        """Return the correlation of two restricted means; 0 if no learner is in both."""
         return self._correlation(
             group, other, lambda of: of.influences_on_mean(horizon, self.total)
         )
 
     def correlation_at(self, group: int, other: int, time: float) -> float:
-        """How two standardized curves go together at a time; 0 where no learner is in both."""
+        """Return the correlation of two curves at a time; 0 if no learner is in both."""
         return self._correlation(group, other, lambda of: of.influences_at(time, self.total))
 
     def _correlation(
         self, group: int, other: int, influences: Callable[[Mixture], Floats]
     ) -> float:
-        if not self.are_there:
+        if not self.is_clustered:
             return 0.0
         one, two = influences(self.groups[group]), influences(self.groups[other])
         size = float(np.sqrt((one @ one) * (two @ two)))
-        return self._told(float(one @ two) / size) if size > 0 else 0.0
+        return self._rounded(float(one @ two) / size) if size > 0 else 0.0
 
-    def _told(self, value: float) -> float:
+    def _rounded(self, value: float) -> float:
         return float(f"{value:.{DIGITS}g}") if self.is_released else value
 
     def released(self) -> MixedClusters:
-        """The same for figures that are released."""
+        """Return the same for released figures."""
         return replace(self, is_released=True)
 
     def appended(self, curve: pl.DataFrame) -> pl.DataFrame:
         """Append the design effects to a standardized curve, as `Clusters.appended` does."""
-        if not self.are_there:
+        if not self.is_clustered:
             return curve
         return with_effects(curve, self.groups, is_released=self.is_released)
 
@@ -200,18 +200,18 @@ AnyClusters = Clusters | MixedClusters
 
 
 def _by_number(table: pl.DataFrame) -> dict[int, pl.DataFrame]:
-    """The rows of each group or stratum, by its number."""
+    """Return the rows of each group or stratum, by its number."""
     parts = table.partition_by(GROUP, as_dict=True)
     return {number: part for (number,), part in parts.items()}
 
 
-def with_measured_variance(told: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFrame:
-    """Put the variance measured on the records, in two digits, to a curve that is released."""
+def with_measured_variance(released: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFrame:
+    """Give a released curve the variance of the exact one, in two digits."""
     measured = curve.select(
         GROUP, (pl.col("duration") - EDGE).alias("_at"), _measured="greenwood"
     ).sort("_at")
     joined = (
-        told.with_row_index("_row")
+        released.with_row_index("_row")
         .sort("duration")
         .join_asof(measured, left_on="duration", right_on="_at", by=GROUP, check_sortedness=False)
     )

@@ -1,4 +1,4 @@
-"""The figures of the time to pass that go into a text."""
+"""Summary statistics of the time to pass: quantiles, milestones, restricted mean, follow-up."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from toolkit.survival.event_table import GROUP, each_group, ranges_of, sizes
 from toolkit.survival.kaplan_meier import (
     Interval,
     a_list_of_times,
-    of_anyone,
+    null_if_never_at_risk,
     product_limit,
     products,
     with_interval,
 )
-from toolkit.survival.long_curves import Told, with_parts_of_mean
+from toolkit.survival.long_curves import CurveBuilder, with_parts_of_mean
 from toolkit.survival.ranges import common_end
-from toolkit.survival.released import only_told, released_sizes, released_table
+from toolkit.survival.released import only_shown, released_sizes, released_table
 
 _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}
 
@@ -44,7 +44,7 @@ def survival_summary(
     distribution: Distribution = "t",
     cluster: str | None = None,
 ) -> Result:
-    """Estimate when learners pass, how many by when, and how long they were observed.
+    """Estimate quantiles of the time to pass, shares passed by milestones, means and follow-up.
 
     One row per statistic, by group; times in the unit of the durations:
 
@@ -53,7 +53,7 @@ def survival_summary(
     | first quartile, median, third quartile | share | first time by which that share has passed |
     | passed by | each milestone | share that has passed |
     | restricted mean | the horizon | mean time without a pass up to it, with standard error |
-    | median follow-up | 0.5 | median time until the last look, by the reverse curve |
+    | median follow-up | 0.5 | median time observed, by the reverse Kaplan–Meier curve |
 
     An estimate that the curve does not reach, or that lies after the last observation, is null.
 
@@ -61,13 +61,13 @@ def survival_summary(
         durations: As for `kaplan_meier`.
         by: The columns whose values make the groups.
         milestones: The times of "passed by".
-        horizon: The time to which the restricted mean goes; by default the longest observation
-            of the group whose longest is shortest, the furthest at which all can be compared. A
-            group that is seen at time 0 only does not count.
+        horizon: The time up to which the restricted mean is taken; by default the shortest of the
+            groups' longest observations, the last time at which all can be compared. Groups
+            observed only at time 0 do not count.
         level: Coverage of the intervals.
         ci: As for `kaplan_meier`; quantiles invert this interval.
-        distribution: Of the restricted mean's interval: Student's t, which holds in small groups
-            too, or "normal", as R has it.
+        distribution: Of the restricted mean's interval: Student's t, which is valid in small
+            groups too, or "normal", as in R.
         cluster: As for `kaplan_meier`.
 
     Returns:
@@ -75,12 +75,12 @@ def survival_summary(
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.
-        ArgumentError: An argument cannot be, such as a milestone below 0.
+        ArgumentError: An argument is invalid, such as a milestone below 0.
 
     Source: quantiles with Brookmeyer & Crowley's (1982) intervals; the restricted mean with
-    Klein & Moeschberger's (2003) variance, and Student's t with the degrees of freedom that the
-    mean of as many learners has; follow-up: Schemper & Smith (1996), Control. Clin.
-    Trials 17:343, where who passes at a time is no longer at risk of being censored at it.
+    Klein & Moeschberger's (2003) variance, and Student's t with the degrees of freedom of a mean
+    of as many learners; follow-up: Schemper & Smith (1996), Control. Clin. Trials 17:343; learners
+    who pass at a time are no longer at risk of being censored at it.
 
     Examples:
         >>> durations = pl.DataFrame({"duration": [1.0, 2.0, 3.0], "event": [True, True, False]})
@@ -96,8 +96,8 @@ def survival_summary(
     ranges = ranges_of(durations, asked, cluster=cluster)
     borders = [*marks, *([] if horizon is None else [horizon])]
     interval = partial(with_interval, level=level, ci=ci)
-    told, reverse_told = (
-        Told(
+    builder, reverse_builder = (
+        CurveBuilder(
             ranges,
             products,
             prepare=prepare,
@@ -108,9 +108,12 @@ def survival_summary(
         for prepare in (None, _reversed)
     )
     for rows in ranges:
-        told.add(rows)
-        reverse_told.add(rows)
-    curve, followed = of_anyone(told.table()), of_anyone(reverse_told.table())
+        builder.add(rows)
+        reverse_builder.add(rows)
+    curve, followed = (
+        null_if_never_at_risk(builder.table()),
+        null_if_never_at_risk(reverse_builder.table()),
+    )
     alike = Clusters.of(durations, asked, curve, cluster)
     reverse = Clusters.of(durations, asked, followed, cluster, is_reverse=True)
 
@@ -158,7 +161,7 @@ def survival_summary(
 
     def protect(min_n: int) -> pl.DataFrame:
         safe = [
-            only_told(
+            only_shown(
                 product_limit(
                     released_table(
                         steps.with_columns(incidence=1 - pl.col("survival")),
@@ -179,7 +182,7 @@ def survival_summary(
 
 
 def _reversed(table: pl.DataFrame) -> pl.DataFrame:
-    """Swap the roles: being censored is the event, and a pass at the time came before it."""
+    """Swap events and censorings; a pass comes before a censoring at the same time."""
     swapped = []
     for what in ("n", "key") if "key_events" in table.columns else ("n",):
         at_risk, events, censored = (
@@ -194,9 +197,9 @@ def _reversed(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def common_horizon(curve: pl.DataFrame) -> float:
-    """The longest observation of the group whose longest is shortest, of those seen after 0.
+    """Return the shortest of the groups' longest observations, without groups seen only at 0.
 
-    In released curves a group too small for a step after 0 leaves the horizon to the others.
+    In released curves, groups too small for a step after 0 do not count either.
     """
     observed = curve.filter(pl.col("survival").is_not_null())
     return common_end(observed.group_by(GROUP).agg(pl.col("duration").max())["duration"])
