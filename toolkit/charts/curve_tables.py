@@ -9,7 +9,7 @@ from toolkit.charts.step_curves import Plot
 from toolkit.results.result import Released
 from toolkit.text import curves, left_out, naming, words
 
-TOGETHER = 7  # more curves than well visible colours stand side by side
+MOST_OVERLAID = 7  # more curves than well visible colours stand side by side
 MOST_PANELS = 30
 
 

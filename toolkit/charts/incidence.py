@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.curve_tables import (
-    TOGETHER,
+    MOST_OVERLAID,
     basis,
     end_of,
     in_panels,
@@ -143,7 +143,7 @@ def _hazards(
     words_said: tuple[str | None, str | None, str, str],
 ) -> alt.VConcatChart | alt.FacetChart:
     title, source, time, finding = words_said
-    together = len(groups) <= TOGETHER
+    together = len(groups) <= MOST_OVERLAID
     lines = rows.select(
         *_KEPT,
         n_censored=pl.lit(0, pl.Int64),

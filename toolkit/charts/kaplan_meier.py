@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.curve_tables import (
-    TOGETHER,
+    MOST_OVERLAID,
     basis,
     end_of,
     in_panels,
@@ -64,7 +64,7 @@ def kaplan_meier(
     value, low, high = pl.col("survival"), pl.col("ci_low"), pl.col("ci_high")
     if show == "passed":
         value, low, high = 1 - value, 1 - high, 1 - low
-    together = len(groups) <= TOGETHER
+    together = len(groups) <= MOST_OVERLAID
     series = pl.col("panel") if together else pl.lit("")
     lines = rows.select(
         "panel", "duration", "n_at_risk", "n_censored", value=value, low=low, high=high
