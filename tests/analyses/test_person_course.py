@@ -196,7 +196,7 @@ def test_an_as_of_still_to_come_is_refused() -> None:
 
 def test_what_cannot_be_joined_is_refused() -> None:
     row = completion({"username": "u", "course_id": COURSE})
-    with pytest.raises(tk.errors.ArgumentError, match="one at least; got none"):
+    with pytest.raises(tk.errors.ArgumentError, match="one kind; got none"):
         tk.person_course(None, None, None, as_of=AS_OF)
     with pytest.raises(tk.errors.ArgumentError, match="one kind"):
         tk.person_course(None, enrollments().lazy(), row, as_of=AS_OF)  # type: ignore[type-var]

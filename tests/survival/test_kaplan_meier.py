@@ -173,7 +173,7 @@ def test_censoring_widens_the_interval_where_the_last_one_passes() -> None:
         ("event", [True, None], "1 have neither event nor censoring"),
         ("entry", [1.0, 0.0], "1 have an entry that is not before"),
         ("entry", [0.0, None], "1 have an entry that is missing, negative or not a number"),
-        ("entry", [-1.0, float("nan")], "2 have an entry that is missing, negative or not a number"),
+        ("entry", [-1.0, float("nan")], "2 have an entry that is missing, negative or not"),
         ("entry", ["a", "b"], "`entry` of durations must be a number"),
         ("event", [0, 1], "must be Boolean"),
         ("duration", ["1", "2"], "must be a number"),

@@ -25,20 +25,16 @@ _ALL = " all"
 _TOLERANCE = 1e-9  # sums of squares miss 0 by some 1e-16
 
 MOST_CLUSTERED = 10_000_000
-"""How many rows are held at once with the clusters they belong to."""
+"""The most rows held in memory with their clusters."""
 
 
 def refuse_too_many(n_rows: int, cluster: str) -> None:
-    """Raise where there are more rows than can be held with the clusters they belong to.
-
-    Raises:
-        ArgumentError: There are.
-    """
+    """Raise an ArgumentError if there are more rows than can be held with their clusters."""
     if n_rows > MOST_CLUSTERED:
         raise ArgumentError(
             f"cluster={cluster!r} holds all rows in memory, {MOST_CLUSTERED:,} at most, and there "
-            f"are {n_rows:,}. Give it the rows of some clusters, such as learners drawn at random, "
-            "or some groups, or leave it out: intervals are then those of independent rows"
+            f"are {n_rows:,}. Pass the rows of some clusters, such as learners drawn at random, or "
+            "of some groups, or leave it out: intervals are then those of independent rows"
         )
 
 

@@ -284,7 +284,7 @@ def _scores(table: pl.DataFrame, strata: list[str], k: int) -> tuple[Floats, Flo
 PARTS_AT_ONCE = 50_000_000
 """The most contributions, of clusters to groups' scores, held at once."""
 _FEW_GROUPS = 20
-_PAIRS_TOGETHER = 300_000
+_PAIRS_AT_ONCE = 300_000
 
 
 class _RiskSets(NamedTuple):
@@ -373,7 +373,7 @@ class _RiskSets(NamedTuple):
         until -= begin[:, None]
         there = np.bincount(self.group, drops, k)
         found = np.zeros((k, k))
-        step = max(1, _PAIRS_TOGETHER // size**2)
+        step = max(1, _PAIRS_AT_ONCE // size**2)
         for first in range(0, len(group), step):
             some = slice(first, first + step)
             g, d, w = group[some], leave[some], until[some]
