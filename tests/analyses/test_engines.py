@@ -210,6 +210,29 @@ def test_an_engine_gives_the_figures_of_eager_polars(case: Case, put: Put) -> No
     assert case.difference(put) is None
 
 
+DOCS = Path(__file__).parents[2] / "docs" / "scale.md"
+
+
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # of Ibis 12
+def test_the_cell_of_the_docs_gives_the_same_figures_on_each_engine(put: Put) -> None:
+    blocks = re.findall(r"^```.*\nrows = (.*)\n((?s:.*?))^```", DOCS.read_text(), re.MULTILINE)
+    assert [source.partition(".")[0] for source, _ in blocks] == ["pl", "duckdb", "spark"]
+    [cell] = {cell for _, cell in blocks}
+    *above, last = cell.splitlines()
+    with tk.sandbox(learners=500, seed=3) as platform:
+        person_course = tk.load_study(platform).person_course
+
+    def told(rows: Any) -> pl.DataFrame:
+        names = {"tk": tk, "rows": rows}
+        exec("\n".join(above), names)
+        frame: pl.DataFrame = eval(last, names).frame
+        return frame
+
+    here = told(person_course)
+    assert here.height > 1
+    assert difference(told(put(person_course)), here) is None
+
+
 NASTY = [case for case in CASES if case.kind == "nasty rows" and len(case.rows()) == 1]
 
 
