@@ -1,8 +1,8 @@
 """The folder of a report: an earlier report stays whole until the new one is.
 
 A report is written into a hidden folder inside its own and moved into place at the end, in a few
-milliseconds, its `index.html` last. Killed before that, the earlier report is as it was; killed in
-between, the folder has no `index.html`, so nobody takes a half for a whole.
+milliseconds, its `index.html` last. A run killed before that leaves the earlier report unchanged;
+one killed in between leaves no `index.html`, so nobody mistakes half a report for a whole one.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _PARTIAL = ".partial-"
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """A folder to write a report into, which at the end takes the place of an earlier one.
+    """Yield a folder to write a report into, which replaces an earlier one at the end.
 
-    Pages of an earlier report that the new one does not have go; other files stay.
+    Pages of an earlier report that the new one lacks are removed; other files stay.
 
     Raises:
         ReportError: The folder cannot be written.
@@ -53,11 +53,11 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 
 def _writable(folder: Path) -> AbstractContextManager[None]:
-    return writing(folder, ReportError, left="An earlier report is as it was.")
+    return writing(folder, ReportError, left="An earlier report is unchanged.")
 
 
 def _clear(folder: Path) -> None:
-    """Remove what killed runs were writing; a run that lives holds its lock."""
+    """Remove what killed runs were writing; a live run holds its lock."""
     for aside in folder.glob(f"{_PARTIAL}*"):
         with suppress(Timeout, OSError):
             with FileLock(aside / _LOCK, timeout=0):

@@ -1,4 +1,4 @@
-"""Where S3 is and who asks, as boto3 finds them: for obstore and for Polars alike."""
+"""The endpoint and credentials of S3 as boto3 finds them, for obstore and Polars."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FRESH = timedelta(minutes=10)  # botocore renews keys that would end sooner
 
 
 def s3(root: str) -> tuple[ObjectStore, dict[str, Any]]:
-    """Return a bucket for obstore, and how Polars reads it, which holds no key.
+    """Return a bucket for obstore, and the options with which Polars reads it, without any key.
 
     Raises:
         ConfigurationError: There are no keys, or records would travel unencrypted.
@@ -55,10 +55,10 @@ def s3(root: str) -> tuple[ObjectStore, dict[str, Any]]:
 
 
 def keys_for_polars(_fingerprint: str) -> tuple[dict[str, str], int]:
-    """Return the keys, and until when they need not be asked for again.
+    """Return the keys, and the time until which Polars may reuse them.
 
-    Polars takes the keys that it once got for those of any provider pickled to the same bytes, so
-    the fingerprint is part of it.
+    Polars reuses them for any provider that pickles to the same bytes, so the fingerprint is part
+    of it.
     """
     with _without_secrets():
         keys = _keys(_session())()
@@ -73,7 +73,7 @@ def keys_for_polars(_fingerprint: str) -> tuple[dict[str, str], int]:
 
 @cache
 def _services() -> Any:
-    """What botocore knows of services, which takes a tenth of a second to read."""
+    """Return botocore's data about services, which take a tenth of a second to read."""
     from botocore.loaders import create_loader
 
     return create_loader()
@@ -100,7 +100,7 @@ def _keys(session: Any) -> Boto3CredentialProvider:
 
 @contextmanager
 def _without_secrets() -> Iterator[None]:
-    """Say why there are no keys; what a program or a service told may hold some."""
+    """Say why keys cannot be read, without quoting programs or services, which may leak keys."""
     from botocore import exceptions as of
 
     harmless = (of.ProfileNotFound, of.PartialCredentialsError, of.SSOError, of.TokenRetrievalError)
@@ -116,7 +116,7 @@ def _endpoint(session: Any, region: str) -> str:
         if "" in map(os.environ.get, ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")):
             raise ValueError  # boto3 would go to AWS
         return clean_url(session.create_client("s3", region_name=region).meta.endpoint_url)
-    except ValueError:  # what it says may hold a password
+    except ValueError:  # its message may hold a password
         raise ConfigurationError(
             "AWS_ENDPOINT_URL and AWS_REGION, or those of the profile, must look like "
             "https://store.example.com and eu-west-1"
@@ -124,7 +124,7 @@ def _endpoint(session: Any, region: str) -> str:
 
 
 def _is_http(endpoint: str) -> bool:
-    """Whether an endpoint is of plain http, which then must be allowed."""
+    """Whether an endpoint is plain http; raise if that is not allowed."""
     parts = urlsplit(endpoint)
     if parts.scheme != "http":
         return False

@@ -22,7 +22,7 @@ from toolkit.snapshots.snapshot import Snapshot
 
 KEY = ["username", "course_id"]
 MOST_COMPARED = 1_000_000
-"""How many records of both snapshots are compared at once."""
+"""About how many records of both snapshots are compared at once."""
 _COMPARED = {
     name: [c for c in table.names if c not in {*KEY, "email"}] for name, table in RESOURCES.items()
 }
@@ -69,7 +69,7 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
         later: The snapshot to compare it with.
 
     Raises:
-        ArgumentError: One is no snapshot.
+        ArgumentError: One is not a snapshot.
         SnapshotError: They use different pseudonym keys, or only one names learners, so that no
             learner can be matched; or a learner occurs twice in a course.
 
@@ -128,9 +128,9 @@ def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
 
 
 def _pairs(earlier: Snapshot, later: Snapshot, table: Table) -> Iterator[pl.DataFrame]:
-    """One row per key of either, dated as the less exact; columns of the later end in `_after`.
+    """Yield one row per key of either, dated as the coarser one; later columns end in `_after`.
 
-    Of many records, each range of learners is a frame, in order.
+    If there are many records, each range of learners is a frame, in order.
 
     Raises:
         SnapshotError: A learner occurs twice in a course.
@@ -196,7 +196,7 @@ def _differs(column: str) -> pl.Expr:
 
 
 def _outcomes(grades: pl.DataFrame) -> pl.DataFrame:
-    """Changed results of learners in both snapshots, and passes of those added."""
+    """Return changed results of learners in both snapshots, and passes of those added."""
     before, after = pl.col("percent_grade"), pl.col("percent_grade_after")
     passed_before, passed_after = (
         pl.col(name).fill_null(value=False) for name in ("passed", "passed_after")

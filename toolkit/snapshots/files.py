@@ -46,7 +46,7 @@ class Files:
     ) -> tuple[File, pl.DataFrame]:
         """Write the records of a resource, sorted by learner and course, in bounded memory.
 
-        Row k of the file is not record k of the platform, so a record cannot be found there by it.
+        The order is not the platform's, so a position in the file identifies no record there.
 
         Args:
             table: The resource.
@@ -65,11 +65,11 @@ class Files:
                 places = pl.int_range(n_rows, n_rows + frame.height, dtype=pl.Int64, eager=True)
                 rows.add(self._hide(frame).with_columns(places.alias(_PLACE)))
                 n_rows += frame.height
-        told = _Told(table, pl.concat(problems))
+        tracker = _ProblemTracker(table, pl.concat(problems))
         path = self._folder / f"{table.name}.parquet"
-        _sink(register_io_source(lambda *_: told.watch(rows.frames()), schema=schema), path)
+        _sink(register_io_source(lambda *_: tracker.watch(rows.frames()), schema=schema), path)
         shutil.rmtree(runs)
-        return self._file(path, n_rows), told.problems()
+        return self._file(path, n_rows), tracker.problems()
 
     def problems(self, problems: pl.DataFrame) -> File:
         """Write the problems of all resources."""
@@ -81,8 +81,8 @@ class Files:
         return File.of(path, self._folder, name=self._name, rows=rows)
 
 
-class _Told:
-    """Tracks, as sorted frames pass, the new positions of records with problems."""
+class _ProblemTracker:
+    """Tracks the new positions of records with problems as sorted frames pass."""
 
     def __init__(self, table: Table, problems: pl.DataFrame) -> None:
         self._table = table

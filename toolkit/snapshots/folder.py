@@ -80,7 +80,7 @@ def add_snapshot(folder: StorePath, write: Callable[[Path, str], Manifest]) -> M
     begun = folder / name / "begun"
     with TemporaryDirectory(prefix="so2-") as aside, _sending(folder):
         try:
-            begun.create(b"")  # who may not write there learns it before anything is loaded
+            begun.create(b"")  # fails without permission to write, before anything is loaded
             with writing(Path(aside), SnapshotError, left="TMPDIR names another."):
                 manifest = write(Path(aside), name)
         except BaseException:
@@ -88,7 +88,7 @@ def add_snapshot(folder: StorePath, write: Callable[[Path, str], Manifest]) -> M
                 begun.remove()
             raise
         _send(manifest, Path(aside), folder, name)
-        with suppress(OSError):  # what killed runs and slower writers left is of no snapshot
+        with suppress(OSError):  # leftovers of killed runs and slower writers
             begun.remove()
             for path in folder.iterdir():
                 if _OURS.fullmatch(path.name) and path.name not in {name, MANIFEST}:
@@ -104,7 +104,7 @@ def _send(manifest: Manifest, here: Path, folder: StorePath, name: str) -> None:
             (folder / file.name).upload(here / file.name.rpartition("/")[2])
         (folder / MANIFEST).create(body)
     except BaseException as error:
-        with suppress(OSError):  # whose manifest is there is unknown then: the files stay
+        with suppress(OSError):  # if it is unknown whose manifest is there, the files stay
             if _body(folder) != body:
                 (folder / name).remove()
             elif isinstance(error, OSError):
@@ -124,7 +124,7 @@ def _sending(folder: StorePath) -> Iterator[None]:
 
 
 def copy_snapshot(manifest: Manifest, folder: StorePath, here: Path) -> None:
-    """Copy a snapshot from an object store into a new folder, which is for this user alone.
+    """Copy a snapshot from an object store into a new folder that only this user can read.
 
     Raises:
         SnapshotError: It cannot be read, or the folder cannot be written to.
@@ -176,7 +176,7 @@ def _new_name() -> str:
 
 def on_disk(path: Path) -> AbstractContextManager[None]:
     """Turn a failed write into a `SnapshotError` that says what to do."""
-    return writing(path, SnapshotError, left="What was there is as it was.")
+    return writing(path, SnapshotError, left="What was there is unchanged.")
 
 
 @contextmanager
@@ -198,13 +198,13 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _ours(folder: Path) -> list[Path]:
-    """The data folders and the leftovers of killed runs, without the manifest and the lock."""
+    """Return the data folders and leftovers of killed runs, without the manifest and the lock."""
     kept = {MANIFEST, _LOCK}
     return [p for p in folder.iterdir() if _OURS.fullmatch(p.name) and p.name not in kept]
 
 
 def _current(folder: Path) -> Manifest | None:
-    """The current manifest; None if none can be read."""
+    """Return the current manifest; None if none can be read."""
     try:
         return read_manifest(folder)
     except SnapshotError:
@@ -220,7 +220,7 @@ def _remove(*paths: Path) -> None:
         if path.is_symlink() or path.is_file():
             path.unlink(missing_ok=True)
             continue
-        for _ in range(10):  # a thread of Polars may still make a file of a sink that failed
+        for _ in range(10):  # after a failed sink, a thread of Polars may still create a file
             shutil.rmtree(path, ignore_errors=True)  # on Windows a reader may still hold a file
             if not path.exists():
                 break

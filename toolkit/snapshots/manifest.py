@@ -187,7 +187,7 @@ def read_manifest(folder: Path | StorePath) -> Manifest:
 def reading(path: Path | StorePath) -> Iterator[None]:
     """Turn a failed read into a `SnapshotError` that says why."""
     try:
-        with path.asked() if isinstance(path, StorePath) else nullcontext():
+        with path.safe_errors() if isinstance(path, StorePath) else nullcontext():
             yield
     except OSError as error:
         raise SnapshotError(f"{path} cannot be read: {error}") from None

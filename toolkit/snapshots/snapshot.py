@@ -69,7 +69,7 @@ class Snapshot:
 
     @property
     def source(self) -> str:
-        """What captions call it."""
+        """Its name in captions."""
         return f"snapshot of {day(self.as_of)}, {self.manifest.source}"
 
     def grades(self) -> pl.LazyFrame:
@@ -85,7 +85,7 @@ class Snapshot:
         return self.scan("completion")
 
     def problems(self) -> pl.DataFrame:
-        """What could not be taken as it came, of all three resources."""
+        """The values of all three resources that could not be read as they came."""
         return self._collected(self._stored(self.manifest.problems))
 
     def scan(self, resource: str) -> pl.LazyFrame:
@@ -177,7 +177,7 @@ def open_snapshot(folder: str | Path | StorePath) -> Snapshot:
         else:
             return Snapshot(target, manifest)
     raise SnapshotError(
-        f"{target} is replaced again and again while it is opened. Wait for its writers"
+        f"{target} is replaced again and again while it is opened; wait until its writers are done"
     )
 
 
@@ -236,7 +236,7 @@ def stored_schema(table: Table, identities: Identities) -> pl.Schema:
 
 @contextmanager
 def opened(source: Source | str | Path | StorePath) -> Iterator[Source]:
-    """A source as it is, or what lies in a folder or at an address, closed at the end.
+    """Yield a source as it is, or open a folder or an address, to be closed at the end.
 
     Raises:
         ConfigurationError: The address or its token in SO2_TOKEN is missing or invalid.

@@ -50,7 +50,7 @@ class StorePath:
 
     @classmethod
     def of(cls, address: str) -> StorePath:
-        """Return the path at an address, s3://bucket/path; gs:// and az:// as well.
+        """Return the path at an address, s3://bucket/path, gs://… or az://….
 
         Raises:
             SnapshotError: The address is none of these.
@@ -74,7 +74,7 @@ class StorePath:
 
     @property
     def parent(self) -> StorePath:
-        """What it is directly below; the bucket is below itself."""
+        """The prefix directly above; the parent of a bucket is the bucket."""
         return self._at(self.key.rpartition("/")[0])
 
     def __truediv__(self, below: str) -> StorePath:
@@ -84,7 +84,7 @@ class StorePath:
         return f"{self.root}/{self.key}".rstrip("/")
 
     def __reduce__(self) -> tuple[Callable[[str], StorePath], tuple[str]]:
-        """Pickle the address alone: whoever unpickles it comes with keys of their own."""
+        """Pickle the address only: whoever unpickles it needs keys of their own."""
         return StorePath.of, (str(self),)
 
     def _at(self, key: str) -> StorePath:
@@ -106,7 +106,7 @@ class StorePath:
         """Yield what is directly below it."""
         import obstore
 
-        with self.asked():
+        with self.safe_errors():
             found = obstore.list_with_delimiter(self._store, self.key or None)
         keys = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
         # A console makes a folder by an empty object of its own name.
@@ -115,7 +115,7 @@ class StorePath:
     def _below(self) -> Iterator[str]:
         import obstore
 
-        with self.asked():
+        with self.safe_errors():
             for chunk in obstore.list(self._store, self.key or None):
                 yield from (item["path"] for item in chunk)
 
@@ -123,7 +123,7 @@ class StorePath:
         """Return how many bytes an object has."""
         import obstore
 
-        with self.asked():
+        with self.safe_errors():
             return obstore.head(self._store, self.key)["size"]
 
     def read_bytes(self) -> bytes:
@@ -134,7 +134,7 @@ class StorePath:
         """Yield an object in pieces."""
         import obstore
 
-        with self.asked():
+        with self.safe_errors():
             for chunk in obstore.get(self._store, self.key).stream(min_chunk_size=_PART):
                 yield bytes(chunk)
 
@@ -146,10 +146,10 @@ class StorePath:
         return digest.hexdigest()
 
     def upload(self, file: Path) -> None:
-        """Make a file an object, piece by piece; it is seen when it is complete."""
+        """Upload a file, piece by piece; the object is visible once it is complete."""
         import obstore
 
-        with self.asked():
+        with self.safe_errors():
             obstore.put(
                 self._store, self.key, file, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
             )
@@ -160,15 +160,15 @@ class StorePath:
             copy.writelines(self.chunks())
 
     def create(self, body: bytes) -> None:
-        """Make an object in one request.
+        """Create an object in one request.
 
         Raises:
-            FileExistsError: There is one, and the store can tell while it writes.
+            FileExistsError: It exists. A store without conditional writes may miss that.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 
-        with self.asked():
+        with self.safe_errors():
             try:
                 obstore.put(self._store, self.key, body, mode="create", use_multipart=False)
             except AlreadyExistsError:
@@ -181,15 +181,15 @@ class StorePath:
                 obstore.put(self._store, self.key, body, use_multipart=False)
 
     def remove(self) -> None:
-        """Delete all objects below it; where there are none, the object itself."""
+        """Delete all objects below it; if there are none, the object itself."""
         import obstore
 
-        with self.asked():
+        with self.safe_errors():
             obstore.delete(self._store, list(self._below()) or self.key)
 
     @contextmanager
-    def asked(self) -> Iterator[None]:
-        """Turn what a request, also one of Polars, fails with into an `OSError` without secrets."""
+    def safe_errors(self) -> Iterator[None]:
+        """Turn the error of a request, also one of Polars, into an `OSError` without secrets."""
         from obstore.exceptions import BaseError
 
         try:
@@ -240,18 +240,19 @@ def scan(path: Path | StorePath) -> pl.LazyFrame:
     return pl.scan_parquet(str(path), glob=False, **options)
 
 
-def _reason(told: str) -> str:
+def _reason(response: str) -> str:
     """Say why a request failed; the response itself may hold keys."""
     known = {
         "NoSuchBucket": "there is no such bucket",
-        "computeMetadata": "there are no credentials",  # where one of Google would tell its role
+        "computeMetadata": "there are no credentials",  # asked of a Google machine's metadata
         "credential provider": "the credentials cannot be renewed; sign in again",
         "Received redirect": "the bucket is in another region; set AWS_REGION",
     }
     for sign, meaning in known.items():
-        if sign in told:
+        if sign in response:
             return meaning
-    said = re.search(r"<Code>(\w+)</Code>", told) or re.search(r"status code: (\d+)", told)
+    said = re.search(r"<Code>(\w+)</Code>", response)
+    said = said or re.search(r"status code: (\d+)", response)
     if said is None:
         return "the store does not respond"
-    return f"the store {'denies access' if 'code: 403' in told else 'fails'} ({said[1]})"
+    return f"the store {'denies access' if 'code: 403' in response else 'fails'} ({said[1]})"

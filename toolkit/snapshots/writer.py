@@ -48,7 +48,7 @@ def take_snapshot(
     Records are sorted by learner and course. Only this user can read the folders and files.
 
     At an address s3://bucket/path there must be no snapshot yet: none is replaced there. The files
-    are written to the temporary folder first. Who can read them is for the bucket to decide.
+    are written to the temporary folder first. The bucket decides who can read them.
 
     Args:
         platform: The platform to load from.
@@ -63,7 +63,7 @@ def take_snapshot(
         key: The pseudonym key; see `release.keys.pseudonym_key`.
 
     Raises:
-        ArgumentError: It is no platform, or the folder no path.
+        ArgumentError: `platform` is not a platform, or `folder` not a path.
         SnapshotError: Another run is writing into the folder, it holds other files, or it cannot
             be written to.
         ConfigurationError: The pseudonym key is weak, `identities` or `times` is invalid, or the

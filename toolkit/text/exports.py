@@ -134,7 +134,7 @@ def atomically(path: Path, fill: Callable[[Path], object], suffix: str = "") -> 
     Raises:
         ArgumentError: The file cannot be written.
     """
-    with writing(path, left="What was there is as it was."):
+    with writing(path, left="What was there is unchanged."):
         with NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False
         ) as file:
