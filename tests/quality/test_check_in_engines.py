@@ -110,10 +110,10 @@ def test_frames_of_two_engines_are_refused_by_name(put: Put) -> None:
 
 
 REFUSED = {
-    "order of texts": (gxe.ExpectColumnMaxToBeBetween(column="mode", max_value=1), "an order"),
+    "order of texts": (gxe.ExpectColumnMaxToBeBetween(column="mode", max_value=1), "sorts"),
     "texts in order": (
         gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="mode", column_B="username"),
-        "an order",
+        "sorts",
     ),
     "letters": (gxe.ExpectColumnValuesToMatchRegex(column="mode", regex=r"\w+"), "expression"),
     "not text": (gxe.ExpectColumnValuesToMatchRegex(column="created", regex="1"), "not text"),

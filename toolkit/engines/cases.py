@@ -40,7 +40,7 @@ from toolkit.results.result import Result
 from toolkit.survival.durations import time_to_pass
 
 TOLERANCE = 1e-9
-"""How far a figure may be from that of Polars: relative, or absolute for numbers below 1."""
+"""The largest difference from the figure of Polars, relative or, for numbers below 1, absolute."""
 
 Put: TypeAlias = Callable[[pl.DataFrame], Frame]
 """Puts rows into an engine, and returns that engine's frame."""
@@ -222,7 +222,7 @@ def _joined(grades: Frame, enrollments: Frame, completion: Frame) -> tuple[Resul
 
 
 def _parts_joined(grades: Frame, enrollments: Frame, completion: Frame) -> tuple[Result, ...]:
-    """Without one of the resources; with a mark for each course."""
+    """Count joins that lack a resource, the first with a mark for each course."""
     options: dict[str, Any] = {"as_of": AS_OF, "now": NOW, "duplicates": "latest"}
     marks = {course: 0.4 + i / 10 for i, course in enumerate([*COURSES, "Org/CS/2020"])}
     return (

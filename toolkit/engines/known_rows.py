@@ -1,4 +1,4 @@
-"""Known rows, clean and nasty, that `verify` puts into an engine."""
+"""The known rows, clean and nasty, that `verify` puts into an engine."""
 
 from __future__ import annotations
 

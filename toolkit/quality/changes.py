@@ -100,7 +100,7 @@ def course_changes(before: AnyFrame, after: AnyFrame) -> pl.DataFrame:
 
 
 def _paired(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per learner per course of either snapshot, with both records' values."""
+    """Return one row per learner per course of either snapshot, with both records' values."""
     sides = []
     for frame in (before, after):
         needed = [*KEY, "letter_grade", "percent_grade", "last_date"]
@@ -114,7 +114,7 @@ def _paired(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _stability(paired: pl.LazyFrame) -> pl.LazyFrame:
-    """The population stability index of the settled learners' grades, by course.
+    """Return the population stability index of the settled learners' grades, by course.
 
     Half a learner is added to each bin, so that an empty bin has a logarithm.
     """

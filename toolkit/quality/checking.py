@@ -76,16 +76,15 @@ def check(
 ) -> QualityReport:
     """Check each resource, and the resources against each other.
 
-    Each given frame is put to the checks listed for it in `quality/checks.toml`, as a Great
-    Expectations suite that is counted where the rows are: a DataFrame in memory, a LazyFrame
-    streamed, a table of another engine by that engine. Two or more resources are also joined, as
-    in `person_course`. A check whose column or parameter is missing is not run, and the report
-    says so.
+    Each frame gets the checks listed for it in `quality/checks.toml`, as a Great Expectations
+    suite that is counted where the rows are: a DataFrame in memory, a LazyFrame streamed, a table
+    of another engine by that engine. Two or more resources are also joined, as in `person_course`.
+    A check whose column or parameter is missing is not run, and the report says so.
 
-    Of rows in another engine only counts are read, and for each failed check the keys of at most
-    five records. Such an engine promises no order of rows, so these are the smallest keys, and
-    `failures` has no places; and it computes no record keys, so the counts that are shown are
-    rounded by draws of their own.
+    From another engine only counts are read, and for each failed check the keys of at most five
+    records. Such an engine guarantees no row order, so these are the smallest keys, and `failures`
+    has no positions; and it computes no record keys, so the counts that are shown are rounded by
+    draws of their own.
 
     Args:
         study: A `Study`; its frames, problems and `as_of` are used unless given separately.
@@ -179,7 +178,7 @@ def run(
 def _require_countable(
     expectation: Expectation, frame: Checked, parameters: Mapping[str, Any]
 ) -> None:
-    """Refuse what an engine other than Polars cannot count with the figure of Polars."""
+    """Refuse an expectation that an engine other than Polars would count differently."""
     if frame.rows.are_of_polars:
         return
     kwargs = {
@@ -202,7 +201,7 @@ def _require_countable(
 
 
 def _known(said: Any, parameters: Mapping[str, Any]) -> Any:
-    """The value of an argument, looked up where it names a parameter of the run."""
+    """Return the value of an argument, looked up if it names a parameter of the run."""
     name = said.get("$PARAMETER") if isinstance(said, Mapping) else None
     return said if name is None else parameters.get(name)
 
@@ -234,7 +233,7 @@ def _validate(
 
 @contextmanager
 def _context() -> Iterator[EphemeralDataContext]:
-    """A GX context in memory, current only here; the caller's own context is restored."""
+    """Yield a GX context in memory, current only here; the caller's own context is restored."""
     try:
         current = project_manager.get_current_project()
     except DataContextRequiredError:
@@ -256,7 +255,7 @@ def _context() -> Iterator[EphemeralDataContext]:
 def _sorted_out(
     asked: Iterable[Check], frame: Checked, parameters: Mapping[str, Any]
 ) -> tuple[list[Check], list[tuple[Check, str]]]:
-    """The checks that can be run, and the others with the reason why not."""
+    """Return the checks that can be run, and the others with the reason."""
     runnable, left_out = [], []
     there = frame.rows.schema.keys()
     for check in asked:

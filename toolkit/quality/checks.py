@@ -109,7 +109,7 @@ def _check(row: Mapping[str, Any], frame: str) -> Check:
 
 
 def _columns(value: object) -> Iterator[str]:
-    """The column names in an expectation's kwargs, those in row conditions too."""
+    """Yield the column names in an expectation's kwargs, including row conditions."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key in {"column", "column_A", "column_B"} and isinstance(inner, str):

@@ -40,7 +40,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     pages = []
     for result, outcomes in results:
-        document = ValidationResultsPageRenderer().render(_as_told(result, outcomes))
+        document = ValidationResultsPageRenderer().render(_as_released(result, outcomes))
         page: str = view.render(document, heading=result.suite_name)  # type: ignore[no-untyped-call]
         page = ELSEWHERE.sub(r"\1", page)
         (folder / f"{result.suite_name}.html").write_text(page, encoding="utf-8")
@@ -52,10 +52,10 @@ def write(
     return index
 
 
-def _as_told(
+def _as_released(
     result: ExpectationSuiteValidationResult, outcomes: Sequence[Outcome | None]
 ) -> ExpectationSuiteValidationResult:
-    """The result with released counts, and with ‹ for <, which GX's templates do not escape."""
+    """Return the result with released counts, and ‹ for <, which GX's templates do not escape."""
     shown = copy.deepcopy(result)
     for one, outcome in zip(shown.results, outcomes, strict=True):
         found = one.result or {}

@@ -104,9 +104,9 @@ def require_one_engine(given: Mapping[str, AnyFrame]) -> None:
     """
     engines = {name: as_stored(frame).implementation.value for name, frame in given.items()}
     if len(set(engines.values())) > 1:
-        told = ", ".join(f"{name} of {engine}" for name, engine in engines.items())
+        named = ", ".join(f"{name} of {engine}" for name, engine in engines.items())
         raise ArgumentError(
-            f"the frames must be of one engine, since it joins them, not {told}. Write them to "
+            f"the frames must be of one engine, since it joins them, not {named}. Write them to "
             "Parquet, and pass polars.scan_parquet(…) of each"
         )
 
@@ -176,7 +176,7 @@ def _resource(name: str, frame: AnyFrame) -> Checked:
 def _joined(
     given: Mapping[str, AnyFrame], as_of: datetime | None, course_starts: Mapping[str, date] | None
 ) -> Lazy:
-    """person_course, without the columns of resources that are not given."""
+    """Return a person_course without the columns of resources that are not given."""
     natives = {name: _without_infinity(as_stored(frame)) for name, frame in given.items()}
     join = partial(
         person_course,

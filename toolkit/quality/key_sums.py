@@ -1,4 +1,4 @@
-"""The keys of the records behind a report's counts, so that they are rounded as in every table."""
+"""Sums of record keys behind the counts of checks, so that they are rounded as in every table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEY = "record_key"
 
 
 def question_of(outcome: Outcome, rows: Rows) -> MapQuestion | None:
-    """Return what a check asks of each record; None if it is of the whole frame or was not run."""
+    """Return what a check asks of each record; None if it is about the frame or was not run."""
     if outcome.result is None:
         return None
     config = config_of(outcome.result)
@@ -39,8 +39,8 @@ def key_sums(outcomes: Sequence[Outcome], frames: Mapping[str, Checked]) -> pl.D
     sums = {name: _by_number(outcomes, name) for name in COUNTS}
     rows = {name: keyed for name, frame in frames.items() if (keyed := _keyed(frame)) is not None}
     for name, keyed in rows.items():
-        told = [(at, one) for at, one in enumerate(outcomes) if one.frame == name]
-        for (count, place), sum_of_keys in _sums(told, keyed).items():
+        own = [(at, one) for at, one in enumerate(outcomes) if one.frame == name]
+        for (count, place), sum_of_keys in _sums(own, keyed).items():
             sums[count][place] = sum_of_keys
     return pl.DataFrame(sums, schema=dict.fromkeys(COUNTS, pl.Int64))
 
@@ -60,25 +60,25 @@ def _sums(outcomes: list[tuple[int, Outcome]], rows: Rows) -> dict[tuple[str, in
             apart["n_unexpected", place] = question.failing(rows).lazy.select(nw.col(_KEY).sum())
     if not conditions:
         return {}
-    together = rows.lazy.select(
+    in_one_pass = rows.lazy.select(
         nw.when(condition).then(nw.col(_KEY)).otherwise(nw.lit(0)).sum().alias(f"{count} {place}")
         for (count, place), condition in conditions.items()
     )
-    found = zip(conditions, rows.collect(together).row(0), strict=True)
+    found = zip(conditions, rows.collect(in_one_pass).row(0), strict=True)
     alone = zip(apart, (one.item() for one in rows.collect_all([*apart.values()])), strict=True)
     return dict([*found, *alone])
 
 
 def _by_number(outcomes: Sequence[Outcome], name: str) -> list[int]:
-    told = [(outcome.frame, getattr(outcome, name)) for outcome in outcomes]
-    groups = pl.DataFrame(told, schema={"frame": pl.String, "n": pl.Int64}, orient="row")
+    numbers = [(outcome.frame, getattr(outcome, name)) for outcome in outcomes]
+    groups = pl.DataFrame(numbers, schema={"frame": pl.String, "n": pl.Int64}, orient="row")
     return keys_of_groups(groups, "records").to_list()
 
 
 def _keyed(frame: Checked) -> Rows | None:
-    """Return the rows with the keys of their records; None if they do not say whose they are.
+    """Return the rows with the keys of their records; None if there are none.
 
-    The keys are computed in Polars alone; in another engine they are read where they are stored.
+    Only Polars computes the keys; other engines use those stored in the frame.
     """
     rows = frame.rows
     if _KEY in rows.schema:

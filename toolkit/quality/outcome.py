@@ -124,7 +124,7 @@ def _in_words(config: ExpectationConfiguration) -> str:
 
 
 def _detail(result: ExpectationValidationResult) -> str:
-    """Examples, or else what was observed, or else why it could not be computed."""
+    """Return examples, else what was observed, else why it could not be computed."""
     found = result.result or {}
     if examples := found.get(EXAMPLES):
         key = found.get("unexpected_index_column_names") or list(examples[0])

@@ -188,14 +188,14 @@ class QualityReport:
         Raises:
             ArgumentError: The folder cannot be written.
         """
-        told = [(result, self._told_of(result)) for result in self.results]
+        released = [(result, self._released_of(result)) for result in self.results]
         with writing(Path(folder)):
-            return data_docs.write(told, rendering.html(self.told), Path(folder))
+            return data_docs.write(released, rendering.html(self.told), Path(folder))
 
-    def _told_of(self, result: ExpectationSuiteValidationResult) -> list[Outcome | None]:
-        """The released outcome of each of GX's results of a frame, in order."""
-        told = {id(outcome.result): outcome for outcome in self.told}
-        return [told.get(id(one)) for one in result.results]
+    def _released_of(self, result: ExpectationSuiteValidationResult) -> list[Outcome | None]:
+        """Return the released outcome of each of GX's results of a frame, in order."""
+        released = {id(outcome.result): outcome for outcome in self.told}
+        return [released.get(id(one)) for one in result.results]
 
     def to_json(self) -> str:
         """Return every check with its outcome, as JSON. No identities."""
@@ -207,7 +207,7 @@ class QualityReport:
 
 
 def _failing(outcome: Outcome, frame: Checked) -> nw.LazyFrame[Any] | None:
-    """The places and keys of the rows that break an expectation; None if it is of the frame."""
+    """Return places and keys of the rows that break an expectation; None if not about rows."""
     question = question_of(outcome, frame.rows)
     if question is None:
         return None
@@ -221,7 +221,7 @@ def _failing(outcome: Outcome, frame: Checked) -> nw.LazyFrame[Any] | None:
 
 
 def _with_check(rows: pl.DataFrame, outcome: Outcome) -> pl.DataFrame:
-    """The rows with the check they break."""
+    """Append the check that the rows break."""
     of_check = {"frame": outcome.frame, "check": outcome.check, "severity": outcome.severity}
     return rows.with_columns(pl.lit(said).alias(name) for name, said in of_check.items())
 

@@ -1,9 +1,9 @@
 """Great Expectations' map expectations as Narwhals expressions.
 
 A map metric has a domain (the rows it checks) and marks the unexpected ones among them. Both
-are expressions here, so that any number of metrics is one `select` over the frame, in whichever
-engine it lies. The meaning of missing, of `row_condition` and of `ignore_row_if` is that of GX's
-pandas engine; a NaN is a missing value, as there.
+are expressions here, so that any number of metrics is one `select` over the frame, in any engine.
+Missing values, `row_condition` and `ignore_row_if` mean what they mean in GX's pandas engine; as
+there, NaN is a missing value.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _SHARED = "__rows_alike__"
 class MapQuestion:
     """A map metric of a frame.
 
-    Whether two rows agree cannot be decided from one row, and is costly to decide. So in Polars
-    hashes are compared first, as rows that agree have the same hash. If no two rows share a hash,
+    Whether two rows agree cannot be decided from one row, and is costly to decide. So Polars
+    compares hashes first, since rows that agree have the same hash. If no two rows share a hash,
     nothing else is computed; otherwise only rows with a shared hash are compared.
 
     Attributes:
@@ -46,7 +46,7 @@ class MapQuestion:
             whether rows agree in the columns.
         columns: The columns it is about.
         reads: These, and those of the row condition.
-        present: What must be true besides, for the row not to count as one with a missing value.
+        present: What must also be true for the row not to count as one with a missing value.
     """
 
     domain: tuple[nw.Expr, ...]
@@ -71,7 +71,7 @@ class MapQuestion:
         return checked.with_columns(*values).with_columns(alike).filter(nw.col(_SHARED) > 1)
 
     def n_alike(self, rows: Rows) -> nw.LazyFrame[Any]:
-        """Count the unexpected rows, where the question is whether rows agree."""
+        """Count the unexpected rows, if the question is whether rows agree."""
         keys, values = self._keys(rows)
         checked = rows.filter(*self.domain).lazy.select(*values)
         sizes = checked.group_by(keys, drop_null_keys=False).agg(nw.len().alias(_SHARED))
@@ -199,7 +199,7 @@ def map_question(metric: str, kwargs: Kwargs, rows: Rows) -> MapQuestion:
     Raises:
         KeyError: A column is missing, or the metric is not known here.
         TypeError: The row condition is written for another engine, or the engine of the rows may
-            count otherwise than Polars.
+            count differently from Polars.
     """
     asked = row_condition(kwargs.get("row_condition"), rows)
     read = columns_of(kwargs.get("row_condition"))

@@ -1,10 +1,10 @@
-"""The execution engine of Great Expectations that counts where the rows are.
+"""An execution engine for Great Expectations that counts where the rows are.
 
 GX asks an engine for metrics: a count of unexpected rows, examples of them, a column's maximum.
-All that a suite asks for arrives together, since no metric registered here waits for another.
-The counts become one pass over the frame; whether keys repeat is seen in another (in Polars, over
-their hashes); and only where some counts are not zero further ones fetch examples. A LazyFrame is
-streamed; nothing is converted to pandas.
+It asks for all metrics of a suite at once, since none registered here depends on another. One pass
+over the frame computes the counts, another finds repeated keys (in Polars, by their hashes), and
+only if some counts are not zero, further passes fetch examples. A LazyFrame is streamed; nothing
+is converted to pandas.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ class Request:
     """One metric of a frame.
 
     Attributes:
-        subject: The metric's name; of a map metric, without its last part.
-        part: The last part of a map metric's name, "unexpected_count" or another, else "".
+        subject: The metric's name; for a map metric, without its last part.
+        part: The last part of a map metric's name, such as "unexpected_count"; else "".
         kwargs: Domain and value kwargs together.
         result_format: How many examples are wanted, and which columns name a row.
     """
@@ -67,7 +67,7 @@ class Request:
 
     @property
     def number(self) -> Hashable:
-        """What must be counted for it; equal requests are counted once."""
+        """Identifies the number to count; requests for the same number are counted once."""
         part = "unexpected_count" if self.part in LISTS else self.part
         return self.subject, part, repr(self.kwargs)
 
@@ -97,7 +97,7 @@ def answer(rows: Rows, requests: Sequence[Request], *, hide: Hide) -> list[Any]:
     counted = _values(rows, planned)
     distinct = {n: plan for n, plan in planned.items() if _is_about_agreement(plan)}
     counted |= {number: _n_alike(rows, question) for number, question in distinct.items()}
-    # In Polars these are counts of hashes as yet.
+    # In Polars these are only counts of hashes so far.
     repeated = {
         number: question.failing(rows.reading(question.reads)).lazy.select(nw.len())
         for number, question in distinct.items()
@@ -122,15 +122,15 @@ def answer(rows: Rows, requests: Sequence[Request], *, hide: Hide) -> list[Any]:
 
 
 def countable(metric: str, kwargs: Mapping[str, Any], rows: Rows) -> None:
-    """Refuse a metric that cannot be counted where the rows are, with the figure of Polars.
+    """Refuse a metric that the engine of the rows cannot count, or would count differently.
 
     Args:
-        metric: GX's name of the metric; of a map metric without its last part.
-        kwargs: The expectation's.
+        metric: GX's name of the metric; for a map metric, without its last part.
+        kwargs: The expectation's arguments.
         rows: The rows it is asked of.
 
     Raises:
-        TypeError: It cannot.
+        TypeError: It cannot be counted as in Polars.
         KeyError: A column is missing.
     """
     if metric in MAP_METRICS:
@@ -194,7 +194,7 @@ def _is_about_agreement(plan: Any) -> bool:
 def _values(rows: Rows, planned: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
     """Compute the plans in one pass; return an exception for one that Polars cannot compute.
 
-    Whether rows agree with one another needs more than single rows, so it is left out here.
+    Whether rows agree with one another cannot be seen in single rows, so it is left out here.
     """
     values = dict(planned)
     numbers = {
@@ -221,7 +221,7 @@ def _select(rows: Rows, numbers: Mapping[Hashable, nw.Expr]) -> dict[Hashable, A
 
 
 def _n_alike(rows: Rows, question: MapQuestion) -> int | pl.exceptions.PolarsError:
-    """Count the rows that agree with another; in Polars those whose hashes do, which are more."""
+    """Count the rows that agree with another; in Polars, those whose hashes do: maybe more."""
     rows = rows.reading(question.reads)
     try:
         if rows.are_of_polars:

@@ -1,8 +1,8 @@
 """Regular expressions that match the same text in every engine.
 
-Rust (Polars), RE2 (DuckDB, ClickHouse), POSIX (PostgreSQL) and Java (Spark) agree on a part of the
-language. They differ in what a white space, a letter and a line are, in flags, and in where `$`
-matches: in Java also before a line break at the end.
+Rust (Polars), RE2 (DuckDB, ClickHouse), POSIX (PostgreSQL) and Java (Spark) agree on part of the
+language. They differ in what counts as white space, letter and line, in flags, and in where `$`
+matches: in Java also before a final line break.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Rows:
         return self._with(self.lazy.filter(*conditions) if conditions else self.lazy)
 
     def with_columns(self, *columns: nw.Expr) -> Rows:
-        """Append columns that are only computed with."""
+        """Append columns to compute with, which the schema does not list."""
         return self._with(self.lazy.with_columns(*columns))
 
     def with_places(self) -> Rows:
@@ -147,7 +147,7 @@ class Rows:
         column = nw.col(name)
         if not self.dtype(name).is_float():
             return column
-        # By arithmetic: DuckDB takes for granted that no value of a Parquet file is NaN.
+        # By arithmetic, since DuckDB assumes that no value of a Parquet file is NaN.
         is_known = (column * 0 == 0) | (column == math.inf) | (column == -math.inf)
         return nw.when(is_known).then(column)
 
@@ -173,7 +173,7 @@ class Rows:
         """
         dtype = self.dtype(name)
         if not (self.are_of_polars or dtype.is_numeric() or name in self._timed):
-            raise TypeError(f"`{name}` is {dtype}, which each engine puts in an order of its own")
+            raise TypeError(f"`{name}` is {dtype}, which each engine sorts in its own way")
         return self.operand(name)
 
     def require_number(self, name: str) -> None:
@@ -221,8 +221,8 @@ class Rows:
         """
         kinds = [self._kind(name) for name in (one, other)]
         if kinds[0] != kinds[1] and (not self.are_of_polars or _TIME in kinds):
-            told = " and ".join(f"`{name}` is {self.dtype(name)}" for name in (one, other))
-            raise TypeError(f"{told}, which are not compared")
+            named = " and ".join(f"`{name}` is {self.dtype(name)}" for name in (one, other))
+            raise TypeError(f"{named}, which are not compared")
 
     def _kind(self, name: str) -> Any:
         dtype = self.dtype(name)
