@@ -98,7 +98,7 @@ def test_two_hundred_killed_writers_leave_no_half_a_report(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(None, "there is no notebook"), *((text, "is no notebook") for text in ("", "[]", "{}"))],
+    [(None, "there is no notebook"), *((text, "as a notebook") for text in ("", "[]", "{}"))],
 )
 def test_a_file_that_is_no_notebook_is_named_before_anything_is_loaded(
     text: str | None, said: str, tmp_path: Path

@@ -1,6 +1,6 @@
-"""The rows of a large course explorer, one file a course, loaded when the course is chosen.
+"""The rows of a large course explorer: one file per course, loaded when the course is chosen.
 
-A script tag is the one way in which a page opened from disk may load a file of its own.
+Only a script tag lets a page opened from disk load another file.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Divided:
 
 
 def courses_of(spec: dict[str, Any]) -> list[str]:
-    """The courses that can be chosen in an explorer."""
+    """Return the courses that can be chosen in an explorer."""
     select = next(param for param in spec["params"] if param["name"] == "course")
     return list(select["bind"]["options"])
 
 
 def divided(spec: dict[str, Any], folder: str) -> Divided:
-    """Take out of an explorer what only the chosen course needs.
+    """Split off the rows of an explorer that only the chosen course needs.
 
     Args:
         spec: The explorer.
@@ -60,9 +60,9 @@ def divided(spec: dict[str, Any], folder: str) -> Divided:
         for row in spec["datasets"][name]:
             courses[places[row["course"]]][name].append(row)
     shared = {name: [] if name in alone else rows for name, rows in spec["datasets"].items()}
-    told = {"courses": folder}
+    where = {"courses": folder}
     first = places[next(p for p in spec["params"] if p["name"] == "course")["value"]]
-    return Divided({**spec, "datasets": shared, "usermeta": told}, courses, first)
+    return Divided({**spec, "datasets": shared, "usermeta": where}, courses, first)
 
 
 def write_courses(courses: list[Rows], folder: Path, name: str) -> None:
@@ -75,7 +75,7 @@ def write_courses(courses: list[Rows], folder: Path, name: str) -> None:
 
 
 def _alone(spec: dict[str, Any]) -> set[str]:
-    """The tables of which every view draws the chosen course and nothing else."""
+    """Return the tables of which every view draws only the chosen course."""
     uses: dict[str, bool] = {}
     for name, is_chosen in _uses(spec, None, is_chosen=False):
         uses[name] = uses.get(name, True) and is_chosen

@@ -28,8 +28,8 @@ from toolkit.text.choices import RATE
 from toolkit.text.curves import end
 from toolkit.text.losses import Loss, largest_losses
 
-HORIZON = 540  # days since enrollment to which the small curves go
-EACH = 15  # of many courses so many highest and lowest are shown; a search finds the others
+HORIZON = 540  # days after enrollment at which the small curves end
+EACH = 15  # of many courses, only as many highest and lowest are shown; search finds the others
 MANY = 40
 
 
@@ -51,8 +51,8 @@ class Course:
     """One course of the first page.
 
     Attributes:
-        name: Its title, cut in the middle where it is long.
-        full: Its whole title, by which the explorer knows it.
+        name: Its title, cut in the middle if it is long.
+        full: Its whole title, which identifies it in the explorer.
         learners: How many are enrolled.
         rate: The share of them who passed, with its interval.
         low: The lower end of that interval.
@@ -60,8 +60,8 @@ class Course:
         loss: The step at which most learners are lost.
         days: The median of days to pass.
         curve: Days since enrollment, and the share who are estimated to have passed by then.
-        drift: How the pass rate changed since the snapshot before; None where there is none.
-        say: The language of its words.
+        drift: How the pass rate changed since the previous snapshot; None if there is none.
+        say: The language of its texts.
     """
 
     name: str
@@ -78,12 +78,12 @@ class Course:
 
     @property
     def anchor(self) -> str:
-        """What names the course in the explorer's address."""
+        """The fragment of the explorer's address that chooses the course."""
         return f"#course={quote(drawable(self.full), safe='')}"
 
     @property
     def curve_in_words(self) -> str:
-        """The curve for who does not see it."""
+        """The curve in words, for readers who cannot see it."""
         if not self.curve:
             return self.days.text
         day, share = self.curve[-1]
@@ -97,7 +97,7 @@ class Courses:
     Attributes:
         rows: The courses.
         answer: Which course loses most learners, where, and how that compares.
-        since: The day of the snapshot with which the pass rates are compared, or nothing.
+        since: The date of the snapshot that the pass rates are compared with, or nothing.
         min_n: The smallest count that is shown.
     """
 
@@ -134,7 +134,7 @@ class Courses:
 
     @property
     def shown_first(self) -> set[int]:
-        """The places that are shown before a search: all, or of many the first and last known."""
+        """The places shown before a search: all, or of many the first and last that are known."""
         if len(self.rows) <= MANY:
             return set(range(len(self.rows)))
         known = len(self.rows) - self.n_unknown
@@ -147,12 +147,12 @@ def read_courses(
     before: Study | LazyStudy | None = None,
     say: Language | None = None,
 ) -> Courses:
-    """Sum up each course; runs of the same title are one course, as in the course explorer.
+    """Summarize each course; runs of the same title are one course, as in the course explorer.
 
     Args:
-        study: What is reported.
+        study: The study that is reported.
         before: An earlier state of the same learners, to compare pass rates with.
-        say: The language of what its cells say; English by default.
+        say: The language of the cells; English by default.
     """
     say = say or read_language()
     too_few = Figure(say("courses.too_few"))
@@ -190,23 +190,22 @@ def read_courses(
                 say,
             )
         )
-    told = {row.full: losses[(row.full,)] for row in rows if (row.full,) in losses}
-    return Courses(rows, most_lost(told), _day(before), rates.min_n)
+    in_order = {row.full: losses[(row.full,)] for row in rows if (row.full,) in losses}
+    return Courses(rows, most_lost(in_order), _day(before), rates.min_n)
 
 
 def study_before(
     source: object, course_id: str | None = None, joins: Path | None = None
 ) -> LazyStudy | None:
-    """The next older snapshot beside a snapshot, under the same key; None where there is none."""
+    """Return the study of `snapshot_before`; None if there is none."""
     before = snapshot_before(source) if isinstance(source, Snapshot) else None
     return None if before is None else scan_study(before, course_id=course_id, joins=joins)
 
 
 def snapshot_before(source: Snapshot) -> Snapshot | None:
-    """The next older snapshot beside a snapshot, under the same key; None where there is none.
+    """Return the next older snapshot beside a snapshot, under the same key; None if there is none.
 
-    A folder beside it that holds a broken snapshot is no reason for a report to fail: there is
-    then nothing to compare with.
+    A broken snapshot beside it does not make a report fail: there is then nothing to compare with.
     """
     try:
         beside = list_snapshots(source.folder.parent)
@@ -242,16 +241,16 @@ def most_lost(losses: dict[str, Loss]) -> str:
     if len(ranked) == 1:
         return f"Most learners are lost in {course}: {loss.words}{interval}."
     alike = sum(other.share == loss.share for _, other in ranked)
-    told = f"{course} loses most learners at one step: {loss.words}{interval}."
+    text = f"{course} loses most learners at one step: {loss.words}{interval}."
     if alike > 1:
         others = words.plural(alike - 1, "other course loses", "other courses lose")
-        told = f"{told} {others} as many."
+        text = f"{text} {others} as many."
     elif alike < len(ranked):
         second, next_loss = ranked[1]
-        told = f"{told} Next is {naming.shortened(naming.name(second))}: {next_loss.words}."
+        text = f"{text} Next is {naming.shortened(naming.name(second))}: {next_loss.words}."
     middle = words.percent(_median([one.share for one in losses.values()]) or 0.0)
     return (
-        f"{told} The median of the largest losses of {words.plural(len(ranked), 'course')} "
+        f"{text} The median of the largest losses of {words.plural(len(ranked), 'course')} "
         f"is {middle}."
     )
 
@@ -296,17 +295,17 @@ def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:
 
 
 def _drifts(now: Released, before: Study | LazyStudy, say: Language) -> dict[str, Figure]:
-    """How each course's pass rate moved, from the released rates of both moments."""
+    """Return how each course's pass rate changed, from the released rates of both moments."""
     then = outcomes(before.person_course.with_columns(course="display_name"), by="course").release()
     earlier = dict(then.frame.select("course", RATE).iter_rows())
-    told = {}
+    found = {}
     for title, rate in now.frame.select("course", RATE).iter_rows():
         if title not in earlier:
-            told[title] = Figure(say("courses.new"))
+            found[title] = Figure(say("courses.new"))
         elif rate is not None and earlier[title] is not None:
             difference = rate - earlier[title]
-            told[title] = Figure(words.points(difference), difference)
-    return told
+            found[title] = Figure(words.points(difference), difference)
+    return found
 
 
 def _day(study: Study | LazyStudy | None) -> str:
@@ -319,5 +318,5 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _round_up(share: float) -> float:
-    """The next tenth, at most 1."""
+    """Round up to a tenth, at most 1."""
     return min(1.0, -(-round(share * 100) // 10) / 10) or 0.1

@@ -28,9 +28,9 @@ with extra("notebooks"):
 OnCell = Callable[[str], None]
 
 CELL_TIMEOUT = 300  # seconds
-_GLANCE = 0.1  # seconds; a wait without end is deaf to Ctrl+C
+_GLANCE = 0.1  # seconds; Ctrl+C does not interrupt an endless wait
 INJECTED = "injected-parameters"
-# Neither secrets, nor the notebook from which a report may be written: its charts are light.
+# No secrets; and no sign of a notebook server, whose dark theme the charts would follow.
 _NOT_PASSED = {"SO2_TOKEN", "SO2_PSEUDONYM_KEY", "JPY_SESSION_NAME"}
 
 
@@ -42,8 +42,8 @@ class Executed:
         name: The file's stem, "02-cohorts".
         notebook: The notebook with outputs.
         seconds: How long it took, kernel start included.
-        failure: Which cell failed and why; None where all were executed. Then there are no
-            outputs.
+        failure: Which cell failed and why; None if all were executed. A notebook that failed has
+            no outputs.
     """
 
     name: str
@@ -53,14 +53,14 @@ class Executed:
 
 
 class _ThisPython(KernelSpecManager):
-    """Every kernel is the Python that runs us, whatever kernels the user has installed."""
+    """Makes every kernel the Python that runs us, whatever kernels the user has installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002
         return KernelSpec(resource_dir="", **get_kernel_dict())
 
 
 def count_code_cells(paths: Sequence[Path]) -> int:
-    """How many cells will be executed: the length of a progress bar."""
+    """Count the cells to be executed: the length of a progress bar."""
     return sum(cell.cell_type == "code" for path in paths for cell in read_notebook(path).cells)
 
 
@@ -74,17 +74,17 @@ def execute_notebooks(
     on_cell: OnCell | None = None,
     withhold: Callable[[str], str] = str,
 ) -> list[Executed]:
-    """Execute notebooks, each in a kernel and an empty folder of its own; results in order.
+    """Execute notebooks, each in its own kernel and empty folder, and return them in order.
 
     Args:
         paths: The notebook files, which stay as they are.
-        environment: Variables the kernels get beside those of this process. Neither the token
-            nor the pseudonym key is passed on, wherever it is set.
+        environment: Variables for the kernels in addition to those of this process. Neither the
+            token nor the pseudonym key is passed on, wherever it is set.
         parameters: Values for names that a cell tagged "parameters" assigns.
         workers: How many run at a time.
         timeout: Seconds that a cell may take.
         on_cell: Called with the notebook's name after each executed cell.
-        withhold: Takes out of an error's text what must not be told.
+        withhold: Removes from an error's text what must not be shown.
     """
     running = _Running()
     run = partial(
@@ -109,7 +109,7 @@ def execute_notebooks(
 
 
 class _Running:
-    """The notebooks that are being executed now, so that they can be ended."""
+    """The notebooks that are being executed, so that they can be stopped."""
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[None], tuple[NotebookClient, asyncio.AbstractEventLoop]] = {}
@@ -136,7 +136,7 @@ class _Running:
         asyncio.run(whole())
 
     def end(self) -> None:
-        """Call the notebooks off; their kernels are killed."""
+        """Cancel the notebooks and kill their kernels."""
         with self._lock:
             self._is_over = True
             for task, (client, loop) in self._tasks.items():
@@ -166,8 +166,8 @@ def _execute(
         if on_cell is not None and cell.id != INJECTED:
             on_cell(path.stem)
 
-    # A kernel's debugger would warn about frozen modules on each start. And nobody watches a
-    # download's progress, whose bar would be an output with figures that are not released.
+    # A kernel's debugger would warn about frozen modules on each start. And a progress bar, which
+    # nobody watches here, would be an output with figures that are not released.
     settings = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "TQDM_DISABLE": "1"}
     variables = os.environ | settings | environment
     variables = {name: text for name, text in variables.items() if name.upper() not in _NOT_PASSED}
@@ -190,7 +190,7 @@ def _execute(
         except CellTimeoutError:
             failure = f"took longer than {timeout:.0f} s"
         except DeadKernelError:
-            failure = "the kernel died; is there memory enough?"
+            failure = "the kernel died; it may have run out of memory"
     if failure is not None:
         failure = f"{path.name}, {_cell(notebook, started)}: {failure}"
         for cell in notebook.cells:
@@ -215,10 +215,10 @@ def _set_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, objec
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
-    """The notebook in a file.
+    """Return the notebook in a file.
 
     Raises:
-        ReportError: There is none.
+        ReportError: There is none, or it cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -229,7 +229,7 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
     except (OSError, ValueError, AttributeError, nbformat.ValidationError):
         has_cells = False
     if not has_cells:
-        raise ReportError(f"{path} is no notebook that can be read")
+        raise ReportError(f"{path} cannot be read as a notebook")
     return notebook
 
 
@@ -242,7 +242,7 @@ def _kernel_manager(folder: str) -> AsyncKernelManager:
 
 
 def _cell(notebook: nbformat.NotebookNode, started: list[int]) -> str:
-    """The last cell that was started, by its number and first line."""
+    """Name the last cell that was started, by its number and first line."""
     if not started:
         return "before its first cell"
     first_line = notebook.cells[started[-1]].source.strip().splitlines()[0]

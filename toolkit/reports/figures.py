@@ -21,7 +21,7 @@ with extra("notebooks"):
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _VEGALITE = "6.4"
-# What XML does not allow, and what turns text around.
+# What XML does not allow, and what reverses the direction of text.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
@@ -45,8 +45,8 @@ class Figure:
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """The chart's tables by the stem of their file, the longest first."""
         tables = sorted(self.spec.get("datasets", {}).values(), key=len, reverse=True)
-        told = [rows for rows in tables if rows and _has_figures(rows[0])]
-        return {self.name if not i else f"{self.name}-{i + 1}": t for i, t in enumerate(told)}
+        kept = [rows for rows in tables if rows and _has_figures(rows[0])]
+        return {self.name if not i else f"{self.name}-{i + 1}": t for i, t in enumerate(kept)}
 
     @property
     def is_empty(self) -> bool:
@@ -68,14 +68,14 @@ class Figure:
 
     @cached_property
     def _divided(self) -> Divided:
-        """The specification as the page has it, and what it loads for each of many courses."""
+        """The specification of the page and, for many courses, what it loads for each."""
         if not self.is_explorer or len(courses_of(self.spec)) <= MOST:
             return Divided(self.spec, [])
         return divided(self.spec, f"figures/{self.name}")
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """The specification as a picture needs it."""
+        """The specification to draw as a picture."""
         return self._divided.drawn
 
     def write_courses(self, folder: Path) -> None:
@@ -85,14 +85,14 @@ class Figure:
 
 
 def _has_figures(row: dict[str, Any]) -> bool:
-    """Whether a table says a number of something; others place the words of a chart."""
+    """Whether a table holds figures; others only position the words of a chart."""
     return len(row) > 1 and any(isinstance(value, int | float) for value in row.values())
 
 
 def read_figure(name: str, spec: dict[str, Any]) -> Figure:
-    """The figure in a chart output of a notebook.
+    """Read the figure from a chart output of a notebook.
 
-    Control characters, which a platform may put into any name, become "�": no SVG may hold them.
+    Control characters, which any name may contain, become "�", since SVG does not allow them.
     """
     spec = drawable(spec)
     heading = spec.get("title") or ""
@@ -105,7 +105,7 @@ def read_figure(name: str, spec: dict[str, Any]) -> Figure:
 
 
 def drawable(value: Any) -> Any:
-    """The same without a control character in any text."""
+    """Replace the control characters in all texts by "�"."""
     if isinstance(value, str):
         return _CONTROL.sub("\ufffd", value)
     if isinstance(value, list):
@@ -127,5 +127,5 @@ def write_figure(figure: Figure, folder: Path) -> None:
 
 
 def chart_script() -> str:
-    """Vega, Vega-Lite and vega-embed as one script for a page without network."""
+    """Return Vega, Vega-Lite and vega-embed as one script, for a page without a network."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGALITE)

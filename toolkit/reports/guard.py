@@ -1,4 +1,4 @@
-"""The last look before a report is written: nobody is named, no record shown, no secret in it."""
+"""The last check before a report is written: it names nobody, shows no record, holds no secret."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _NUMBER = re.compile(r"\d*\.\d+")
 _COURSE = re.compile(r"course-v1:[^\s\"'<>\\,;│┆|]+")
 
-_PIECE = 12  # characters of a secret that tell of it
-_SHORTEST_CUT = 6  # a shorter word that begins a name is no name
+_PIECE = 12  # characters of a secret that give it away
+_SHORTEST_CUT = 6  # a shorter beginning of a name does not count
 _FEW = 10
 
 Row: TypeAlias = tuple[str, date, float]
@@ -36,7 +36,7 @@ Row: TypeAlias = tuple[str, date, float]
 
 
 class Identities:
-    """Whom a text may not name: names as they are, in any case, or cut off.
+    """Names that a text must not contain: whole, in upper or lower case, or cut off.
 
     Args:
         names: Usernames, pseudonyms and addresses.
@@ -57,7 +57,7 @@ class Identities:
         return any(piece in lower for piece in self._pieces)
 
     def named(self, text: str) -> set[str]:
-        """The words that name a learner, as they stand in the text."""
+        """Return the words that name a learner, as they stand in the text."""
         cut = {match[1] for match in _CUT.finditer(text)}
         words = [word for word in _words(text) | cut if word]
         if not words or self._names.is_empty():
@@ -74,13 +74,13 @@ class Identities:
         }
 
     def without(self, text: str) -> str:
-        """The text with names and secrets replaced."""
+        """Return the text with names and secrets replaced."""
         for word in sorted(self.named(text), key=len, reverse=True):
             text = text.replace(word, "(withheld)")
         return "(withheld: it holds a secret)" if self.holds_secret(text) else text
 
     def _names_one(self, word: str, place: int, *, is_marked: bool) -> bool:
-        """Whether a word is the beginning of few names and no ordinary word."""
+        """Whether a word is the beginning of few names, and not an ordinary word."""
         if not is_marked and (len(word) < _SHORTEST_CUT or word.isalpha() or word.isnumeric()):
             return False
         few = [name for name in self._names[place : place + _FEW] if name.startswith(word)]
@@ -89,9 +89,9 @@ class Identities:
 
 
 class Records:
-    """Which moments and rows are a learner's own.
+    """The records that a text must not show, by their moments and rows.
 
-    They are looked for among the records, which stay where they are.
+    They stay where they are.
 
     Args:
         person_course: One row per learner per course.
@@ -110,11 +110,11 @@ class Records:
             for minute, row in zip(minutes, rows, strict=True)
         ]
 
-    def _minutes(self, told: set[datetime]) -> set[datetime]:
-        """Those of the minutes in which a record was created or passed."""
-        if not told:
+    def _minutes(self, shown: set[datetime]) -> set[datetime]:
+        """Return those of the minutes in which a record was created or passed."""
+        if not shown:
             return set()
-        asked = pl.Series(sorted(told), dtype=pl.Datetime("us")).implode()
+        asked = pl.Series(sorted(shown), dtype=pl.Datetime("us")).implode()
         names = ("created", "passed_timestamp", "as_of")
         at = pl.col(names).dt.replace_time_zone(None).cast(pl.Datetime("us"))
         minutes = self._records.select(at.dt.truncate("1m"))
@@ -125,12 +125,12 @@ class Records:
         *own, as_of = ({*part.to_series()} for part in pl.collect_all(found))
         return set().union(*own) - as_of
 
-    def _rows(self, told: set[Row]) -> set[Row]:
-        """Those of the courses, days and grades that a record has."""
-        if not told:
+    def _rows(self, shown: set[Row]) -> set[Row]:
+        """Return those of the rows that are a record's course, day and grade."""
+        if not shown:
             return set()
         schema = {"course_id": pl.String, "day": pl.Date, "percent_grade": pl.Float64}
-        asked = pl.LazyFrame(sorted(told), schema=schema, orient="row")
+        asked = pl.LazyFrame(sorted(shown), schema=schema, orient="row")
         day = pl.col("created").dt.date().alias("day")
         rows = self._records.select("course_id", day, "percent_grade")
         return {*asked.join(rows, on=[*schema], how="semi").collect().iter_rows()}
@@ -141,8 +141,8 @@ def refuse_identities(
 ) -> None:
     """Raise if an output names a learner, shows a record, or holds a secret.
 
-    A word that the notebook's own text uses, such as "audit", is no identity there, even if a
-    learner bears that name.
+    A word of the notebook's own text, such as "audit", does not count there, even if it is a
+    learner's name.
 
     Raises:
         DisclosureError: Names the notebook and the cell, not the learner.
@@ -175,16 +175,13 @@ def refuse_identities(
 
 
 def _minutes_in(text: str) -> set[datetime]:
-    """The minutes in a text.
-
-    Midnight is a day, as charts write it, and no moment, whatever happened in that minute.
-    """
-    told = (_read(f"{day}T{minute}") for day, minute in _MOMENT.findall(text))
-    return {moment for moment in told if moment is not None and moment.time() != time(0)}
+    """Return the minutes in a text, except midnight, since charts write a day that way."""
+    found = (_read(f"{day}T{minute}") for day, minute in _MOMENT.findall(text))
+    return {moment for moment in found if moment is not None and moment.time() != time(0)}
 
 
 def _rows_in(text: str) -> set[Row]:
-    """The courses, days and numbers that stand in a row of a text."""
+    """Return the courses, days and numbers that stand in one row of a text."""
     found = {
         (course, _read(day), float(number))
         for row in _ROW_END.split(text)
@@ -203,12 +200,12 @@ def _rows_in(text: str) -> set[Row]:
 def _read(moment: str) -> datetime | None:
     try:
         return datetime.fromisoformat(moment)
-    except ValueError:  # no day of the calendar
+    except ValueError:  # not a day of the calendar
         return None
 
 
 def _casefolded(names: pl.Series) -> pl.Series:
-    """As `str.casefold`, which of ASCII is the lower case."""
+    """Apply `str.casefold`, which for ASCII is lower case."""
     lower, is_plain = names.str.to_lowercase(), names.str.len_bytes() == names.str.len_chars()
     if is_plain.all():
         return lower
@@ -218,7 +215,7 @@ def _casefolded(names: pl.Series) -> pl.Series:
 
 def _words(text: str) -> set[str]:
     words = set(_WORD.findall(text))
-    # A full stop or a dash that ends a sentence is no part of a name.
+    # A full stop or a dash that ends a sentence is not part of a name.
     return words | {word.strip(".-") for word in words}
 
 
@@ -228,5 +225,5 @@ def _pieces(secret: str) -> Iterator[str]:
 
 
 def outputs_text(notebook: nbformat.NotebookNode) -> str:
-    """All outputs of a notebook as one text, for scans."""
+    """Return all outputs of a notebook as one text, for scans."""
     return json.dumps([cell.get("outputs", []) for cell in notebook.cells], ensure_ascii=False)

@@ -47,7 +47,7 @@ _QUARTER = "after enrollment, a quarter is estimated to have passed"
 
 
 def key_figures(pc: Frame, *, level: float = LEVEL) -> Result:
-    """Sum up all enrollments in a few figures, each from the released outcomes and curve.
+    """Summarize all enrollments in a few figures, from their outcomes and their time to pass.
 
     One row per figure.
 
@@ -59,8 +59,8 @@ def key_figures(pc: Frame, *, level: float = LEVEL) -> Result:
         The columns of `schemas.outcome_results.KEY_FIGURES`.
 
     Raises:
-        SchemaError: A column is missing, or of another kind.
-        ArgumentError: `level` is no fraction between 0 and 1.
+        SchemaError: A column is missing or has another type.
+        ArgumentError: `level` is not a fraction between 0 and 1.
 
     Examples:
         >>> from datetime import UTC, datetime
@@ -132,7 +132,7 @@ def in_words(released: Released) -> str:
 
 
 def as_tiles(released: Released, say: Language | None = None) -> list[dict[str, str]]:
-    """Each figure as the report's first page shows it: `figure`, `value`, `meaning`."""
+    """Return each figure as the report's first page shows it: `figure`, `value`, `meaning`."""
     say = say or read_language()
     return [_tile(row, released, say) for row in released.frame.iter_rows(named=True)]
 

@@ -1,4 +1,4 @@
-"""The report's own words in the reader's language: one file a language in `languages/`."""
+"""The report's own texts in the reader's language; one file per language in `languages/`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT = "en"
 
 @dataclass(frozen=True)
 class Language:
-    """Words of one language.
+    """The texts of one language.
 
     Attributes:
         code: Its code, "es".
@@ -27,7 +27,7 @@ class Language:
     texts: Mapping[str, Mapping[str, str]]
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """The text of a key such as "index.title", filled in.
+        """Return the text of a key such as "index.title", filled in.
 
         Examples:
             >>> read_language("es")("index.title"), read_language("en")("figures.days", days=90)
@@ -37,7 +37,7 @@ class Language:
         return self.texts[section][name].format(**values)
 
     def named(self, section: str, name: str, otherwise: str | None = None) -> str:
-        """What a stage, a page or a question is called; itself where no text names it.
+        """Return the name of a stage, a page or a question; itself if no text names it.
 
         Examples:
             >>> read_language("es").named("stages", "active")
@@ -47,20 +47,22 @@ class Language:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything is in this language: what notebooks say is English."""
+        """Whether the whole report is in this language, as it is in English, the notebooks' own."""
         return self.code == DEFAULT
 
     @property
     def definitions(self) -> list[tuple[str, str]]:
-        """The words that the methods page explains, with what they mean."""
-        told = self.texts["definitions"]
+        """The words that the methods page explains, with their meanings."""
+        texts = self.texts["definitions"]
         return [
-            (word, told[f"{name}_means"]) for name, word in told.items() if f"{name}_means" in told
+            (word, texts[f"{name}_means"])
+            for name, word in texts.items()
+            if f"{name}_means" in texts
         ]
 
 
 def languages() -> list[str]:
-    """The codes of the languages there are.
+    """Return the codes of the available languages.
 
     Examples:
         >>> languages()
@@ -71,10 +73,10 @@ def languages() -> list[str]:
 
 @cache
 def read_language(code: str = DEFAULT) -> Language:
-    """The words of a language.
+    """Return the texts of a language.
 
     Raises:
-        ArgumentError: There is no such language; names those there are.
+        ArgumentError: There is no such language; the message names those there are.
     """
     if code not in languages():
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Where the toolkit's notebooks lie, and how a user gets copies of their own."""
+"""Find the toolkit's notebooks, and copy them for a user."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def find_notebooks(names: Iterable[str] | None = None) -> list[Path]:
-    """The curated notebooks in reading order: inside an installed wheel, else in the checkout.
+    """Return the toolkit's notebooks in reading order, from an installed wheel or the checkout.
 
     Args:
-        names: Stems such as "02-cohorts", or their numbers such as "02"; all when None.
+        names: Stems such as "02-cohorts", or their numbers such as "02"; by default all.
 
     Raises:
-        ReportError: A name is none of the notebooks, or the installation lacks them.
+        ReportError: A name is not a notebook's, or the installation lacks them.
 
     Examples:
         >>> [path.stem for path in find_notebooks(["02"])]
@@ -42,14 +42,14 @@ def find_notebooks(names: Iterable[str] | None = None) -> list[Path]:
 
 
 def find_pages() -> list[Path]:
-    """The notebooks that are pages for readers, in the order of a report.
+    """Return the notebooks that are pages for readers, in the order of a report.
 
     A notebook's metadata `so2` say so: `page` is false for templates for authors, `first` is true
-    for a page that stands before the others.
+    for a page that comes before the others.
     """
-    told = {path: _metadata(path) for path in find_notebooks()}
-    pages = [path for path, metadata in told.items() if metadata.get("page", True)]
-    return sorted(pages, key=lambda path: not told[path].get("first", False))
+    found = {path: _metadata(path) for path in find_notebooks()}
+    pages = [path for path, metadata in found.items() if metadata.get("page", True)]
+    return sorted(pages, key=lambda path: not found[path].get("first", False))
 
 
 def _metadata(path: Path) -> dict[str, bool]:

@@ -42,7 +42,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 class Part:
     """A piece of a page: prose, code, a finding, a note, a figure, a table or printed text.
 
-    What is for authors is seen once they ask for the code. The label is the heading above it.
+    Parts for authors appear only with the code. The label is the heading above the part.
     """
 
     kind: Kind
@@ -60,11 +60,11 @@ class Page:
         name: The notebook's stem; the page is `name.html`.
         title: The notebook's question.
         summary: Its first paragraph, plain text.
-        answer: The first sentence that a result tells of itself, or nothing.
-        failed: Whether a cell failed: then the page says so, and shows the question alone.
+        answer: The first narrative of a result, or nothing.
+        failed: Whether a cell failed: then the page says so, and shows only the question.
         seconds: How long its execution took.
         parts: What the page shows, in order.
-        notebook: The notebook without outputs, as a file to run; empty where a cell failed.
+        notebook: The notebook without outputs, as a file to run; empty if a cell failed.
     """
 
     name: str
@@ -111,7 +111,7 @@ def read_page(executed: Executed) -> Page:
                 code = parts.pop().html + code
             parts.append(Part("code", code))
             outputs = [] if "author" in cell.metadata.get("tags", []) else cell.outputs
-            for output in outputs:  # what readers need of an author's cell stands in the page head
+            for output in outputs:  # the page head shows what readers need of an author's cell
                 parts += _output(output, executed.name, sum(p.kind == "figure" for p in parts) + 1)
     parts = _with_anchors(parts)
     answer = next((part.html for part in parts if part.kind == "finding"), "")
@@ -190,12 +190,12 @@ def _code(source: str) -> str:
 
 
 def _clean(html: str) -> str:
-    """HTML that data can have a part in, without all that acts: scripts, styles, links, forms."""
+    """Remove scripts, styles, links and forms from HTML that data may be part of."""
     return str(bleach.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, strip=True))
 
 
 def _table(html: str) -> str:
-    """Polars' table without its own style, strings without quotes."""
+    """Return Polars' table without its own style, and strings without quotes."""
     plain = _TABLE_STYLE.sub("", html).replace(' border="1"', "")
     plain = plain.replace("<th>", '<th scope="col">')
     return _QUOTED_CELL.sub(r"<td>\1</td>", plain).replace("<td>null</td>", "<td>–</td>")

@@ -1,4 +1,4 @@
-"""A page as PDF, where a browser of the Chromium family is installed."""
+"""Print a page as PDF, if a browser of the Chromium family is installed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LINK = re.compile(r'(<a\b[^>]*?)\s+href="[^"]*"')
 
 
 def find_chromium() -> str | None:
-    """The path of a browser that can print, or None."""
+    """Return the path of a browser that can print, or None."""
     on_path = (shutil.which(name) for name in _NAMES)
     installed = (place for place in _PLACES if Path(place).exists())
     return next((found for found in (*on_path, *installed) if found), None)
 
 
 def write_pdf(page: Path, target: Path) -> bool:
-    """Print a page from disk, without network; False where no browser is or it fails.
+    """Print a page from disk, without a network; return False if there is no browser or it fails.
 
     Links are left out: printed, they would name this machine's folders.
     """

@@ -1,4 +1,4 @@
-"""One number, one release: what a page shows comes from released results."""
+"""Refuse pages with figures that are not released."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toolkit.errors import DisclosureError
 from toolkit.reports.execution import Executed
 from toolkit.results.result import OUTPUT
 
-PUBLIC = "public"  # the tag of a cell whose author answers for what it shows
+PUBLIC = "public"  # the tag of a cell whose author takes responsibility for what it shows
 _DIGIT = re.compile(r"\d")
 _SOURCE_TOLD = re.compile(rf"^{SOURCE_TOLD} .*$", re.MULTILINE)
 
@@ -48,7 +48,7 @@ def is_protected(executed: Executed) -> bool:
 
 
 def _mark(output: dict[str, Any]) -> dict[str, Any] | None:
-    """What a released output says of itself; None where it is not released."""
+    """Return the mark of a released output; None if it is not released."""
     found: dict[str, Any] | None = output.get("metadata", {}).get(OUTPUT)
     if found is None and MIME in output.get("data", {}):
         found = output["data"][MIME].get("usermeta", {}).get(OUTPUT)

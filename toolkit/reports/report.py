@@ -51,7 +51,7 @@ from toolkit.text.words import count
 
 MILLION = 1_000_000
 MANY = 5 * MILLION
-"""Of more records, the notebooks are executed one after the other: two would need the memory."""
+"""For more records, notebooks are executed one at a time, since two would need too much memory."""
 _PACKAGES = ("polars", "altair", "great-expectations", "nbclient")
 
 
@@ -63,7 +63,7 @@ class Report:
         index: The page to open first.
         caption: Which data it shows.
         key_figures: The figures it begins with, released.
-        pdf: The overview as PDF; None where no browser could print it.
+        pdf: The overview as PDF; None if no browser could print it.
         seconds: How long it took.
         failures: For each notebook that failed, which cell and why; its page says that it failed.
     """
@@ -89,25 +89,25 @@ def write_report(
 ) -> Report:
     """Execute the notebooks and write them as a site that needs no network.
 
-    A notebook that fails costs its own page: the page says so, and `failures` names the cell.
+    If a notebook fails, only its page is lost: the page says so, and `failures` names the cell.
 
     Args:
         folder: Where to write; files of an earlier report there are replaced.
         source: A platform, a snapshot, a snapshot's folder or a platform's address, as for
             `load_study`; by default what the settings name, as for `connect_or_sandbox`.
-        notebooks: Notebook files, or names of the toolkit's own such as "02"; when None all that
+        notebooks: Notebook files, or names of the toolkit's own such as "02"; by default all that
             are pages for readers.
         parameters: Values for the notebooks' parameters, such as course_id.
         title: The report's name.
-        language: "en" or "es": the language of everything around what the notebooks say, such as
-            headings, buttons, the table of courses and the methods; by default, the setting's.
+        language: "en" or "es": the language of everything but the notebooks' own words, such as
+            headings, buttons, the table of courses and the methods; by default the setting's.
         on_cell: Called with the notebook's name after each executed cell.
         on_start: Called with the number of cells before the first is executed.
 
     Raises:
         ReportError: There is no such notebook or course, the folder cannot be written, or every
             notebook failed; names each with its cell. Nothing is written.
-        ArgumentError: There is no such language, or an argument is of another kind.
+        ArgumentError: There is no such language, or an argument is invalid.
         DisclosureError: An output would name a learner, hold the token, or show figures that are
             not released; nothing is written.
     """
@@ -130,7 +130,7 @@ def _written(
     on_cell: OnCell | None,
     on_start: Callable[[int], None] | None,
 ) -> dict[str, Any]:
-    """Write a report into an empty folder; what is to be known of it."""
+    """Write a report into an empty folder; return its caption, key figures and failures."""
     course = parameters.get("course_id")
     with _read_once(source, None if course is None else str(course)) as (study, before, variables):
         n_records = study.count("person_course")
@@ -195,11 +195,11 @@ def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
 def _read_once(
     given: Source | str | Path | None, course_id: str | None
 ) -> Iterator[tuple[LazyStudy, LazyStudy | None, dict[str, str]]]:
-    """The data, those of the snapshot before, and the settings with which every kernel reads.
+    """Yield the data, those of the previous snapshot, and the settings for the kernels.
 
-    A live platform is asked once, for a snapshot that lives as long as the report is made. It is
-    under the user's own key, so that the same learners are rounded alike night by night. The
-    kernels see neither the token nor a name.
+    A live platform is read once, into a snapshot that is deleted when the report is done. It is
+    under the user's own key, so that the same learners are rounded alike every night. The kernels
+    see neither the token nor a name.
     """
     with ExitStack() as until_done:
         if given is None:
@@ -228,7 +228,7 @@ def _read_once(
 
 
 def _copied(source: Snapshot, here: Path) -> Snapshot:
-    """A copy, and one of the snapshot before it: no kernel then needs the store or its keys."""
+    """Copy a snapshot and the one before it, so that no kernel needs the store or its keys."""
     for name, snapshot in (("before", snapshot_before(source)), ("now", source)):
         if snapshot is not None and isinstance(snapshot.folder, StorePath):
             copy_snapshot(snapshot.manifest, snapshot.folder, here / name)
@@ -236,9 +236,9 @@ def _copied(source: Snapshot, here: Path) -> Snapshot:
 
 
 def _environment() -> dict[str, str]:
-    """The settings as variables, for kernels that run in a folder of their own.
+    """Return the settings as variables, for kernels that run in a folder of their own.
 
-    Of the secrets only that of the rounding, so that all pages round alike.
+    The only secret among them is that of the rounding, so that all pages round alike.
     """
     variables = {"SO2_RELEASE_SECRET": release_secret().reveal()}
     for name, value in settings():
@@ -249,14 +249,14 @@ def _environment() -> dict[str, str]:
 
 
 def _identities(study: LazyStudy) -> Identities:
-    """Who may not be named, and the secrets of this user."""
-    told = [study.person_course.select("username")]
-    told += [
+    """Return the names that a report must not contain, and the secrets of this user."""
+    frames = [study.person_course.select("username")]
+    frames += [
         frame.select(username="email")
         for frame in (study.grades, study.enrollments, study.completion)
         if "email" in frame.collect_schema().names()
     ]
-    names = pl.concat(told).select(pl.col("username").drop_nulls().unique()).collect()["username"]
+    names = pl.concat(frames).select(pl.col("username").drop_nulls().unique()).collect()["username"]
     chosen = settings()
     kept = [
         path.read_text("utf-8", "replace").strip()
@@ -287,7 +287,7 @@ def _provenance(study: LazyStudy, say: Language) -> list[tuple[str, str]]:
 
 
 def _resources(study: LazyStudy) -> list[tuple[str, str]]:
-    """How many records each resource has, rounded as the same records are on every page."""
+    """Return how many records each resource has, rounded as on every page."""
     names = ("grades", "enrollments", "completion")
     had = [
         study.person_course.filter(f"in_{name}").select(pl.len(), pl.col("record_key").sum())

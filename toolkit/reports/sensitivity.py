@@ -1,4 +1,4 @@
-"""What the headline of a study owes to choices: the same figure under others, one at a time."""
+"""Sensitivity of a study's headline to choices: the same figure under others, one at a time."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def sensitivity(
     excluding: Mapping[str, pl.Expr] | None = None,
     level: float = LEVEL,
 ) -> Result:
-    """Compute the headline under other choices, each changed alone.
+    """Compute the headline under other choices, one at a time.
 
     A headline that moves little is robust; one that moves with a choice must name that choice.
-    The alternatives are no sample, and their spread is no interval.
+    The alternatives are not a sample, and their range is not an interval.
 
     Args:
         pc: A person_course frame of Polars, or a study.
@@ -82,12 +82,11 @@ def sensitivity(
         among: Other denominators of a rate: active, graded, completed; by default active, and
             graded for passes.
         pass_rules: Other rules for a pass, see `person_course`. Times stay the platform's.
-        thresholds: Other completions from which a learner has completed; by default 50, 90 and
-            100 %.
+        thresholds: Other thresholds of completion; by default 50, 90 and 100 %.
         origins: Other origins of a time, see `time_to_pass`.
-        as_of: Earlier looks: who had enrolled by then, and passed by then. By default 30 and 90
-            days earlier. A pass without a date is left out of a rate; completion has no dates.
-        excluding: Whom to leave out, each by a name: `{"honor": pl.col("mode") == "honor"}`. By
+        as_of: Earlier moments: who had enrolled, and passed, by then. By default 30 and 90 days
+            earlier. Passes without a date are left out of a rate; completion has no dates.
+        excluding: Learners to leave out, by a name: `{"honor": pl.col("mode") == "honor"}`. By
             default those who enrolled in the last 30 days.
         level: The coverage of the intervals, a fraction.
 
@@ -114,7 +113,7 @@ def sensitivity(
     frame = pc.person_course if isinstance(pc, HasPersonCourse) else pc
     if not isinstance(frame, pl.DataFrame):
         raise ArgumentError(
-            f"sensitivity needs a Polars DataFrame, as person_course gives, not "
+            f"sensitivity needs a Polars DataFrame, as person_course returns, not "
             f"{type(frame).__name__}"
         )
     require_columns(frame.columns, _NEEDED, what="person_course")
@@ -166,7 +165,7 @@ def _alternatives(
     as_of: Sequence[Any],
     excluding: Mapping[str, pl.Expr],
 ) -> Iterator[_Alternative]:
-    """The reported choices, then each other one."""
+    """Yield the reported choices, then each alternative."""
     _refuse_meaningless(
         headline,
         {
@@ -189,11 +188,11 @@ def _alternatives(
         yield _Alternative("pass rule", pass_rule_in_words(rule), changed, nobody)
     for threshold in thresholds:
         share = a_share(threshold, name="thresholds")
-        told = f"{share * 100:.6g} %"
-        yield _Alternative("completed from", told, pc, nobody, completed_from=share)
+        percent = f"{share * 100:.6g} %"
+        yield _Alternative("completed from", percent, pc, nobody, completed_from=share)
     for origin in origins:
-        told = origin if isinstance(origin, str) else "a date for each course"
-        yield _Alternative("origin", told, pc, nobody, timed=_timed(origin))
+        name = origin if isinstance(origin, str) else "a date for each course"
+        yield _Alternative("origin", name, pc, nobody, timed=_timed(origin))
     for when in as_of:
         yield _seen(pc, moment(when, name="as_of"), is_rate=is_rate)
     for name, condition in excluding.items():
@@ -227,7 +226,7 @@ def _default_among(headline: Headline) -> Sequence[str]:
 
 
 def _earlier(pc: pl.DataFrame, headline: Headline) -> list[datetime]:
-    """The looks that are taken by default: there are none without a clock, or for completion."""
+    """Return the earlier moments taken by default; none without a clock, or for completion."""
     clock = pc["as_of"].max()
     if headline == "completion rate" or not isinstance(clock, datetime):
         return []
@@ -252,7 +251,7 @@ def _conditions(excluding: object, pc: pl.DataFrame) -> dict[str, pl.Expr]:
         except pl.exceptions.PolarsError as error:
             raise SchemaError(f"excluding {name!r}: {error}") from error
         if dtype != [pl.Boolean]:
-            raise SchemaError(f"excluding {name!r} must be one Boolean expression, it is {dtype}")
+            raise SchemaError(f"excluding {name!r} must be one Boolean expression, not {dtype}")
     return dict(excluding)
 
 
@@ -264,17 +263,17 @@ def _passed_by(pc: pl.DataFrame, rule: PassRule) -> pl.DataFrame:
 
 
 def _seen(pc: pl.DataFrame, look: datetime, *, is_rate: bool) -> _Alternative:
-    """What was known at an earlier look."""
+    """Return what was known at an earlier moment."""
     last = pc["as_of"].max()
     if isinstance(last, datetime) and look > last:
         raise ArgumentError(f"as_of is {look:%Y-%m-%d}, later than the data ({last:%Y-%m-%d})")
-    told = f"{look:%Y-%m-%d}"
+    day = f"{look:%Y-%m-%d}"
     if not is_rate:
-        return _Alternative("as of", told, pc, pc.clear(), timed=_timed("enrolled", look))
+        return _Alternative("as of", day, pc, pc.clear(), timed=_timed("enrolled", look))
     passed, dated = pl.col("passed").fill_null(value=False), pl.col("passed_timestamp")
     known = (pl.col("created") <= look).fill_null(value=False) & ~(passed & dated.is_null())
     rows = pc.filter(known).with_columns(passed=passed & (dated <= look).fill_null(value=False))
-    return _Alternative("as of", told, rows, pc.filter(~known))
+    return _Alternative("as of", day, rows, pc.filter(~known))
 
 
 def _timed(origin: Origin, look: datetime | None = None) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -282,7 +281,7 @@ def _timed(origin: Origin, look: datetime | None = None) -> Callable[[pl.DataFra
 
 
 def _results(one: _Alternative, headline: Headline, level: float) -> tuple[Result, Result]:
-    """The headline's result, and a result that counts who is left out."""
+    """Return the headline's result, and one that counts who is left out."""
     if headline in _RATES:
         counted = outcomes(one.rows, completed_from=one.completed_from, level=level)
         return counted, outcomes(one.left_out)

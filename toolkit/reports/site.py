@@ -31,12 +31,12 @@ class Site:
 
     Attributes:
         title: The report's name.
-        caption: Which data, as of when: stands at the top of each page.
-        kind: "sandbox" where the learners are simulated, else "learners".
+        caption: Which data, as of when; shown at the top of each page.
+        kind: "sandbox" if the learners are simulated, else "learners".
         pages: The pages in order.
         min_n: The smallest count shown.
-        is_protected: Whether every figure is released; else each page says so in its head.
-        language: The language of the frame around what notebooks say.
+        is_protected: Whether every figure is released; if not, each page says so in its head.
+        language: The language of everything but the notebooks' own words.
     """
 
     title: str
@@ -52,7 +52,7 @@ class Site:
 
     @property
     def explorer(self) -> str | None:
-        """The file of the page on which a course can be chosen; None where there is none."""
+        """The file of the page on which a course can be chosen; None if there is none."""
         found = (p.name for p in self.pages if any(f.is_explorer for f in p.figures))
         return next((f"{name}.html" for name in found), None)
 
@@ -65,14 +65,14 @@ def write_site(
     courses: Courses,
     methods: dict[str, Any],
 ) -> Path:
-    """Write index, pages, methods, figures, scripts and the PDF; returns the index.
+    """Write index, pages, methods, figures, scripts and the PDF; return the index.
 
     Args:
         folder: An empty folder.
         site: Title, caption and pages.
         key_figures: Rows with `figure`, `value`, `meaning`.
         courses: The rows of the table of courses.
-        methods: What the methods page tells: `provenance` and `resources`.
+        methods: What the methods page shows: `provenance` and `resources`.
     """
     assets, figures = folder / "assets", folder / "figures"
     for part in (assets, figures):
@@ -92,7 +92,7 @@ def write_site(
         loader=PackageLoader("toolkit.reports"), autoescape=True, undefined=StrictUndefined
     )
 
-    # Browsers and readers of screens pronounce, break and translate by the language of a part.
+    # Browsers and screen readers pronounce, hyphenate and translate by the language of a part.
     english = "" if site.language.is_whole else Markup(' lang="en"')
 
     def write(name: str, template: str, **values: object) -> Path:
