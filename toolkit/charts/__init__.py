@@ -6,9 +6,9 @@ import lazy_loader
 
 
 def _import_jsonschema_at_once() -> None:
-    """Import what Altair validates with, without its parser of IRIs, whose import takes a second.
+    """Import jsonschema for Altair without its IRI parser, whose import takes a second.
 
-    JupyterLab brings that parser along; Altair's schema has no IRI.
+    JupyterLab installs that parser; Altair's schema contains no IRI.
     """
     parser = "rfc3987_syntax"
     if parser in sys.modules:

@@ -9,7 +9,7 @@ from toolkit.charts.step_curves import Plot
 from toolkit.results.result import Released
 from toolkit.text import curves, left_out, naming, words
 
-MOST_OVERLAID = 7  # more curves than well visible colours stand side by side
+MOST_OVERLAID = 7  # more curves than well visible colours get a panel each
 MOST_PANELS = 30
 
 
@@ -36,10 +36,10 @@ def end_of(rows: pl.DataFrame, value: str) -> float:
 
 
 def known_times(rows: pl.DataFrame, min_n: int | None) -> frozenset[float]:
-    """Return the times that were asked of every released curve; none where rows are exact.
+    """Return the times that were requested of every released curve; none if rows are exact.
 
-    A released curve has rows at its steps, and at such times as long as enough are at risk. A row
-    without events is at such a time; at a time of steps, curves that ended may still have some.
+    A released curve has rows at its steps, and at requested times as long as enough are at risk. A
+    row without events is at a requested time; a row at a step may be, if all curves have it.
     """
     if min_n is None:
         return frozenset()
@@ -52,18 +52,18 @@ def known_times(rows: pl.DataFrame, min_n: int | None) -> frozenset[float]:
 def numbers_at_risk(
     panels: list[str], ticks: list[float], rows: pl.DataFrame, min_n: int | None
 ) -> pl.DataFrame:
-    """Return the number at risk at each tick; no text where the released curve does not tell it."""
-    told = []
+    """Return the number at risk at each tick; no text where the released curve lacks it."""
+    numbers = []
     for panel in panels:
         own = rows.filter(panel=panel)
         times: set[float] = set(own["duration"])
         for tick in ticks:
             n = curves.at_risk(own, tick)
             text = words.count(n, min_n) if n is not None or min_n is not None else "0"
-            is_told = min_n is None or tick in times or tick > max(times, default=0.0)
-            told.append((panel, tick, text if is_told else ""))
+            is_known = min_n is None or tick in times or tick > max(times, default=0.0)
+            numbers.append((panel, tick, text if is_known else ""))
     schema = {"panel": pl.String, "duration": pl.Float64, "text": pl.String}
-    return pl.DataFrame(told, schema=schema, orient="row")
+    return pl.DataFrame(numbers, schema=schema, orient="row")
 
 
 def basis(
@@ -79,20 +79,20 @@ def basis(
     first = rows.group_by("panel", maintain_order=True).first()
     n_out = int(first["n_excluded"].sum())
     about = "about " if released.by and released.min_n is not None else ""
-    told = list(notes)
+    remarks = list(notes)
     reasons = _reasons(exclusions)
     if reasons:
-        told.append(f"Left out: {reasons}")
+        remarks.append(f"Left out: {reasons}")
     elif n_out:
         undated = words.undated_passers(first)
-        told.append(f"Left out: {about}{n_out:,} {left_out.why(first)}{undated}")
+        remarks.append(f"Left out: {about}{n_out:,} {left_out.why(first)}{undated}")
     if hidden:
-        told.append(f"{words.plural(len(hidden), 'group')} not drawn")
-    told.append(f"Bands are {words.kind_of_interval(released)}s, time by time")
+        remarks.append(f"{words.plural(len(hidden), 'group')} not drawn")
+    remarks.append(f"Bands are {words.kind_of_interval(released)}s, time by time")
     if plot.is_small:
-        told.append(f"Below each axis ({plot.time}): number at risk")
+        remarks.append(f"Below each axis ({plot.time}): number at risk")
     return subtitle(
-        released, int(first["n_at_risk"].sum()), source, *told, of_groups=bool(released.by)
+        released, int(first["n_at_risk"].sum()), source, *remarks, of_groups=bool(released.by)
     )
 
 

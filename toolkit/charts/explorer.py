@@ -36,8 +36,8 @@ def course_explorer(
     and `cohort`, as text. The median of the courses is drawn beside the chosen one. A panel that
     cannot be shown says why.
 
-    Of more than about 50 courses the tables are longer than Altair takes by default;
-    `tk.use_offline_charts()` lets it take them.
+    With more than about 50 courses, the tables exceed Altair's default limit, which
+    `tk.use_offline_charts()` raises.
 
     Args:
         outcomes: What `outcomes` returns.
@@ -85,10 +85,10 @@ def course_explorer(
         title=title,
         subtitle=" · ".join([*about, *([source] if source else [])]),
         description=(
-            "Four charts of one course and cohort: how many came how far from enrollment to the "
-            "pass, the distribution of grades, the share passed among all courses, and the share "
-            "passed by days since enrollment. Dashed lines are the median of the courses. Two "
-            "selects choose course and cohort; a sentence tells the choice in words."
+            "Four charts of one course and cohort: how many reached each stage from enrollment to "
+            "the pass, the distribution of grades, the share passed among all courses, and the "
+            "share passed by days since enrollment. Dashed lines are the median of the courses. "
+            "Two selects choose course and cohort; a sentence states the choice in words."
         ),
     )
 

@@ -55,7 +55,7 @@ def funnel(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
         axis=alt.Axis(labelLimit=220),
         scale=alt.Scale(domain=stages),
     )
-    scale = alt.Scale(domain=[0, 1.7])  # with room for what the bars are told
+    scale = alt.Scale(domain=[0, 1.7])  # with room for the labels of the bars
     x = alt.X(
         "at:Q",
         title="Share of the enrolled",
@@ -111,7 +111,7 @@ def grades(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
             pl.lit(words.count(None, released.min_n))
         ),
     )
-    # An axis that ends no lower seldom moves with the choice.
+    # With this least upper end, the axis seldom changes with the choice.
     room = alt.Chart(pl.DataFrame({"top": [0.3]})).mark_point(opacity=0).encode(y="top:Q")
     base = alt.Chart(_with_zeros(rows, pairs, grade=order[:1])).transform_filter(CHOSEN)
     x = alt.X(
@@ -257,11 +257,11 @@ def _ranked(released: Released) -> pl.DataFrame:
     slot = pl.when(pl.col("n_courses") <= MOST).then(place).otherwise(slot)
     hidden = pl.when(is_known).then(_HALF).otherwise(MOST + 1)
     names = seen["course"].unique().sort().to_list()
-    told = naming.distinct([naming.name(name) for name in names], _NAME)
+    short = naming.distinct([naming.name(name) for name in names], _NAME)
     return ranked.with_columns(
         is_shown=is_shown,
         slot=pl.when(is_shown).then(slot).otherwise(hidden),
-        name=pl.col("course").replace_strict(names, told, return_dtype=pl.String),
+        name=pl.col("course").replace_strict(names, short, return_dtype=pl.String),
     )
 
 

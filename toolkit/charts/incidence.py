@@ -21,7 +21,7 @@ from toolkit.text import curves, naming, words
 _NO_POINTS = pl.DataFrame(
     schema={"panel": pl.String, "series": pl.String, "duration": pl.Float64, "value": pl.Float64}
 )
-# A curve means something until a tenth of its group is left; later it jumps about.
+# A curve is reliable until a tenth of its group is left; later it jumps about.
 _MANY_LEFT = (
     pl.col("n_at_risk") >= curves.MANY_LEFT * pl.col("n_at_risk").max().over("panel")
 ).fill_null(value=False)
@@ -57,7 +57,7 @@ def cumulative_incidence(
         end=end_of(rows, value),
         known=known_times(rows, released.min_n),
         time=time,
-        y_title="have come to the end",
+        y_title="have reached the end",
         decimal=words.has_decimal(None, released.min_n),
     )
     one_end = rows.filter(pl.col("end") == pl.col("end").first().over("panel"))

@@ -50,13 +50,13 @@ def kaplan_meier(
         exclusions: The result of `exclusions`, so that the subtitle names the reasons.
         test: The result of `logrank`, so that the subtitle gives its p.
         breaks: The ticks of the time axis, such as [0, 90, 180]. The number at risk is printed
-            where it is known: a released curve tells it at round times.
+            where it is known: in a released curve, at round times.
         time: The title of the time axis; its first word is the unit.
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
 
     Raises:
-        ArgumentError: `show` has another value, `test` is no log-rank test, or a break is no time.
+        ArgumentError: `show` is invalid, `test` is not a log-rank test, or a break is not a time.
     """
     if show not in ("passed", "survival"):
         raise ArgumentError(f'show must be "passed" or "survival", not {show!r}')
@@ -103,7 +103,7 @@ def kaplan_meier(
 
 
 def _tested(test: Result | Released | None) -> list[str]:
-    """The p of a log-rank test, for the subtitle."""
+    """Return the p of a log-rank test, for the subtitle."""
     if test is None:
         return []
     if not isinstance(test, Result | Released) or test.schema.name != "logrank":
@@ -115,7 +115,7 @@ def _tested(test: Result | Released | None) -> list[str]:
 def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     """Return the first row of each curve at or below a half: a point of the curve as drawn.
 
-    `is_late` where a curve comes so low only when few are at risk: it is not marked.
+    `is_late` if a curve comes so low only when few are at risk; it is then not marked.
     """
     found = []
     for panel in groups:

@@ -44,7 +44,7 @@ def _finding(failed: pl.DataFrame, n_run: int) -> str:
 
 
 def _labelled(failed: pl.DataFrame) -> pl.DataFrame:
-    """The bars, in order from the top, with what is written beside each."""
+    """Return the bars, in order from the top, with the text beside each."""
     rank = pl.col("severity").replace_strict(
         list(SEVERITIES), list(range(len(SEVERITIES))), return_dtype=pl.Int8
     )
