@@ -1,5 +1,6 @@
 """Every `tk.…` that a text names exists."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -17,6 +18,17 @@ TEXTS = [
     *sorted((ROOT / "toolkit").rglob("*.py")),
 ]
 NAME = re.compile(r"(?<![\w.])tk((?:\.[A-Za-z_]\w*)+)")
+
+
+MODULES = sorted((ROOT / "toolkit").rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_in_its_first_line_what_it_holds(module: Path) -> None:
+    first = (ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or "").split("\n")[0]
+    assert first.endswith(".")
+    assert len(first.split()) > 2
+    assert "?" not in first  # questions are the titles of notebooks
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
