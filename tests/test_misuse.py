@@ -244,6 +244,26 @@ def test_a_wrong_argument_is_a_toolkit_error(name: str, parameter: str, wrong: A
     assert len(str(caught.value)) > 20  # a sentence
 
 
+FRAMES = {"pc", "history", "grades", "enrollments", "completion", "problems", "durations", "frame"}
+NAMED = pl.DataFrame({"username": ["ada.lovelace"], "course_id": ["c1"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        (name, p)
+        for name in sorted(valid())
+        for p in parameters(name)
+        if WRONG[p] and p not in FRAMES
+    ],
+)
+@pytest.mark.parametrize("wrong", [NAMED, NAMED.lazy(), [NAMED], {"x": NAMED}], ids=lambda _: "")
+def test_a_frame_in_the_wrong_place_names_nobody(name: str, parameter: str, wrong: Any) -> None:
+    with pytest.raises(tk.ToolkitError) as caught:
+        function(name)(**{**valid()[name], parameter: wrong})
+    assert "lovelace" not in str(caught.value)
+
+
 FRONT_DOORS: dict[str, Any] = {
     "load_study": tk.load_study,
     "scan": tk.Study.scan,
@@ -261,6 +281,29 @@ FRONT_DOORS: dict[str, Any] = {
     "write_report into": tk.write_report,
 }
 PLATFORM = tk.Platform.__new__(tk.Platform)  # is asked nothing
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        lambda wrong: tk.describe(wrong),
+        lambda wrong: tk.fetch(PLATFORM, wrong),
+        lambda wrong: tk.fetch(PLATFORM, "grades", course_id=wrong),
+        lambda wrong: tk.fetch(PLATFORM, "enrollments", days=wrong),
+        lambda wrong: tk.read(wrong, "grades"),
+        lambda wrong: tk.result(pl.DataFrame({"n": [1]}), counts={"n": None}).release(min_n=wrong),
+        lambda wrong: tk.take_snapshot(PLATFORM, "nowhere", identities=wrong),
+        *FRONT_DOORS.values(),
+    ],
+)
+@pytest.mark.parametrize("wrong", [NAMED, [NAMED]], ids=["frame", "list"])
+def test_no_front_door_names_who_is_in_a_wrong_argument(
+    door: Any, wrong: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(tk.ToolkitError) as caught:
+        door(wrong)
+    assert "lovelace" not in str(caught.value)
 
 
 @pytest.mark.parametrize("door", FRONT_DOORS)

@@ -27,7 +27,7 @@ from toolkit.release.keys import PseudonymKey, pseudonym_key, release_secret
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result
 from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, RESOURCES, require_columns
-from toolkit.schemas.arguments import one_of
+from toolkit.schemas.arguments import as_given, one_of
 from toolkit.snapshots.snapshot import Snapshot, opened
 
 FrameName = Literal["grades", "enrollments", "completion", "problems", "person_course"]
@@ -135,7 +135,9 @@ class AnyStudy(HasPersonCourse[F]):
             raise ArgumentError(f"frame must be a Polars DataFrame, not {type(frame).__name__}")
         names = (on,) if isinstance(on, str) else tuple(on)
         if not names or set(names) - set(ENROLLMENTS.key):
-            raise ArgumentError(f'on must be "username", or ["username", "course_id"], not {on!r}')
+            raise ArgumentError(
+                f'on must be "username", or ["username", "course_id"], not {as_given(on)}'
+            )
         require_columns(frame.columns, names, what="the frame of learners")
         taken = [
             name for name in frame.columns if name in PERSON_COURSE.names and name not in names

@@ -18,6 +18,7 @@ from toolkit.analyses.grouping import Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import DIGITS, ROUNDING
 from toolkit.schemas import Column, Role, Table
+from toolkit.schemas.arguments import as_given
 
 Floats = NDArray[np.float64]
 CLUSTER = " cluster"  # unlike the name of any column counted
@@ -49,7 +50,7 @@ def count_clusters(
         SchemaError: The column does not exist, or a row has no cluster.
     """
     if not isinstance(cluster, str):
-        raise ArgumentError(f"cluster must be a column's name, not {cluster!r}")
+        raise ArgumentError(f"cluster must be a column's name, not {as_given(cluster)}")
     if cluster in groups.names:
         raise ArgumentError(f"`{cluster}` is in both `by` and `cluster`; a group needs several")
     refuse_too_many(collected(rows.select(nw.len().alias("n")))["n"].item(), cluster)

@@ -26,7 +26,7 @@ from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import COMPLETED, DAYS_TO_PASS, ENROLLED, completed
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
-from toolkit.schemas.arguments import a_level, a_whole_number, one_of
+from toolkit.schemas.arguments import a_level, a_whole_number, as_given, one_of
 from toolkit.schemas.outcome_results import COHORT_PROGRESS
 
 Cohort = Literal["1w", "1mo", "1q", "1y"]
@@ -300,6 +300,6 @@ def _days_of(step: str) -> int:
     match = re.fullmatch(r"([1-9][0-9]{0,4})([dw])", step) if isinstance(step, str) else None
     if not match:
         raise ArgumentError(
-            f'step must be whole days or weeks, such as "30d" or "4w", not {step!r}'
+            f'step must be whole days or weeks, such as "30d" or "4w", not {as_given(step)}'
         )
     return int(match[1]) * (7 if match[2] == "w" else 1)

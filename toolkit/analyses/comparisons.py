@@ -31,7 +31,7 @@ from toolkit.release.tables import release_table, with_status
 from toolkit.results.registry import look_up
 from toolkit.results.result import Displayed, Narrative, Result
 from toolkit.schemas import Table
-from toolkit.schemas.arguments import a_level, a_share, alpha_of, one_of
+from toolkit.schemas.arguments import a_level, a_share, alpha_of, as_given, one_of
 from toolkit.schemas.comparison_results import (
     COMPARED_GROUPS,
     COMPARISON_TEST,
@@ -148,9 +148,9 @@ def compare_groups(
     whom = {"enrolled": ENROLLED, "active": ACTIVE, "graded": GRADED, "completed": done}
     one_of(among, whom, name="among")
     if not isinstance(by, str):
-        raise ArgumentError(f"by must be one column's name, not {by!r}")
+        raise ArgumentError(f"by must be one column's name, not {as_given(by)}")
     if not isinstance(outcome, str):
-        raise ArgumentError(f"outcome must be a name, not {outcome!r}")
+        raise ArgumentError(f"outcome must be a name, not {as_given(outcome)}")
     if margin is not None:
         margin = a_share(margin, name="margin")
     level = a_level(level)
@@ -158,7 +158,7 @@ def compare_groups(
     reached = {"passed": PASSED, "active": ACTIVE, "completed": done}.get(outcome, nw.col(outcome))
     if outcome not in _OUTCOMES and rows.collect_schema().get(outcome) != nw.Boolean:
         raise SchemaError(
-            f"outcome must be {', '.join(_OUTCOMES)} or a Boolean column, not {outcome!r}"
+            f"outcome must be {', '.join(_OUTCOMES)} or a Boolean column, not {as_given(outcome)}"
         )
     counts = {"n_learners": flag(whom[among]), "n_reached": flag(whom[among], reached)}
     groups = Groups((by,))
@@ -309,7 +309,7 @@ def _reference(reference: object, groups: pl.Series) -> str | None:
         name = None
     if name not in groups.to_list():
         few = ", ".join(groups.head(10)) + (", …" if len(groups) > 10 else "")
-        raise ArgumentError(f"no group {reference!r}; there are {few or 'none'}")
+        raise ArgumentError(f"no group {as_given(reference)}; there are {few or 'none'}")
     return str(name)
 
 

@@ -19,6 +19,7 @@ import polars as pl
 from toolkit.analyses.counting import grouped
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table, require_columns
+from toolkit.schemas.arguments import as_given
 
 By: TypeAlias = str | Sequence[str] | None
 
@@ -68,10 +69,10 @@ def groups_of(by: By, result: Table | None, *, argument: str = "by") -> Groups:
     """
     names = (by,) if isinstance(by, str) else () if by is None else by
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise ArgumentError(f"{argument} must be a column's name or several, not {by!r}")
+        raise ArgumentError(f"{argument} must be a column's name or several, not {as_given(by)}")
     if len(set(names)) < len(names):
         raise ArgumentError(f"{argument} names a column twice: {', '.join(names)}")
-    reserved = set() if result is None else {*result.names, "is_total"}
+    reserved = set() if result is None else {*result.names, "is_total", "status"}
     taken = [name for name in names if name in reserved]
     if taken:
         raise ArgumentError(

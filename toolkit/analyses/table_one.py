@@ -20,6 +20,7 @@ from toolkit.release.rounding import DIGITS
 from toolkit.release.tables import release_table, with_status
 from toolkit.results.result import Result
 from toolkit.schemas import PERSON_COURSE, require_columns
+from toolkit.schemas.arguments import as_given
 from toolkit.schemas.paper_results import COUNTS, MEAN, MEDIAN, TABLE_ONE
 
 MOST_GROUPS, MOST_LEVELS = 30, 50
@@ -88,7 +89,7 @@ def table_one(
         [(False, 'audit', 2, 0, 25.0), (False, 'verified', 1, 1, 30.0)]
     """
     if by is not None and not isinstance(by, str):
-        raise ArgumentError(f"by must be one column's name, not {by!r}")
+        raise ArgumentError(f"by must be one column's name, not {as_given(by)}")
     groups = groups_of(by, TABLE_ONE)
     rows = records(pc, ["in_enrollments"])
     variables = _variables(rows.collect_schema(), groups, columns, medians)
@@ -144,7 +145,7 @@ def _names(value: object, argument: str, schema: Any) -> list[str]:
         or not isinstance(value, Sequence)
         or not all(isinstance(name, str) for name in value)
     ):
-        raise ArgumentError(f"{argument} must be a list of columns' names, not {value!r}")
+        raise ArgumentError(f"{argument} must be a list of columns' names, not {as_given(value)}")
     require_columns(list(schema), value, what="person_course")
     return list(value)
 

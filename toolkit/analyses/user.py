@@ -7,11 +7,12 @@ from functools import partial
 
 import polars as pl
 
+from toolkit.analyses.grouping import refuse_nested
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import Table, require_columns
-from toolkit.schemas.arguments import a_level
+from toolkit.schemas.arguments import a_level, as_given
 from toolkit.schemas.outcome_results import count, with_interval
 
 
@@ -41,8 +42,9 @@ def result(
         interval: `n_passed` of `n_enrolled` gives `passed_rate`.
 
     Raises:
-        SchemaError: A column is missing, or a count is not a whole number.
-        ArgumentError: A count is within a column that is not a count, or a column has no role.
+        SchemaError: A column is missing, has other values, or is larger than one it is within.
+        ArgumentError: A count is within a column that is not a count, a column has no role, or two
+            columns of the result would have one name.
 
     Examples:
         >>> own = pl.DataFrame({"age": ["-35", "35-"], "n": [120, 80], "n_passed": [61, 24]})
@@ -61,10 +63,20 @@ def result(
     for name, (k, n) in rates.items():
         columns += with_interval(name, f"{k} of {n}.", k, n)
     table = Table("user_result", "one row per group", tuple(columns))
+    names = [*groups, *table.names, "status", "is_total"]  # the last two are the toolkit's own
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ArgumentError(f"the result would have two columns `{twice[0]}`; rename yours")
     shown = frame.select(*groups, *counts)
-    sums = None if keys is None else frame.select(pl.col(keys[name]).alias(name) for name in counts)
+    sums = None if keys is None else frame.select(_key(frame, keys, name) for name in counts)
     derive = partial(_with_rates, rates, level)
     return Result.from_counts(table, groups, shown, derive, keys=sums, caption=caption, level=level)
+
+
+def _key(frame: pl.DataFrame, keys: Mapping[str, str], name: str) -> pl.Expr:
+    """The sum of the keys of a count; hashes may fill all 64 bits."""
+    key = pl.col(keys[name])
+    is_unsigned = frame.schema[keys[name]] == pl.UInt64
+    return (key.reinterpret(signed=True) if is_unsigned else key.cast(pl.Int64)).alias(name)
 
 
 def _with_rates(
@@ -85,21 +97,56 @@ def _refuse(
         raise ArgumentError(f"frame must be a Polars DataFrame, not {type(frame).__name__}")
     if not isinstance(counts, Mapping) or not counts:
         raise ArgumentError('counts must name the columns of learners, such as {"n": None}')
-    if isinstance(groups, str | bytes) or not isinstance(groups, Sequence):
-        raise ArgumentError(f'groups must be a list of columns, such as ["course"], not {groups!r}')
+    if isinstance(groups, str | bytes) or not (
+        isinstance(groups, Sequence) and all(isinstance(name, str) for name in groups)
+    ):
+        raise ArgumentError(
+            f'groups must be a list of columns, such as ["course"], not {as_given(groups)}'
+        )
     if keys is not None and (not isinstance(keys, Mapping) or set(keys) != set(counts)):
-        raise ArgumentError(f"keys must name a column for each count, not be {keys!r}")
+        raise ArgumentError(f"keys must name a column for each count, not be {as_given(keys)}")
     require_columns(frame.columns, [*counts, *groups, *(keys or {}).values()], what="the frame")
-    for name, within in counts.items():
-        if not frame.schema[name].is_integer():
-            raise SchemaError(f"`{name}` must count learners, it is {frame.schema[name]}")
-        if within is not None and within not in counts:
-            raise ArgumentError(
-                f"`{name}` is within `{within}`, which is not one of the counts; add it: "
-                f'{{"{within}": None}}'
-            )
+    _refuse_types(frame, counts, groups, keys)
     unknown = set(frame.columns) - {*counts, *groups, *(keys or {}).values()}
     if unknown:
         raise ArgumentError(
             f"say what {', '.join(sorted(unknown))} is: name it in `counts` or `groups`, or drop it"
         )
+
+
+def _refuse_types(
+    frame: pl.DataFrame,
+    counts: Mapping[str, str | None],
+    groups: Sequence[str],
+    keys: Mapping[str, str] | None,
+) -> None:
+    refuse_nested(frame.schema, groups)
+    for name in groups:
+        if frame.schema[name].base_type() in {pl.Binary, pl.Duration}:
+            raise SchemaError(f"`{name}` holds {frame.schema[name]}, whose values make no groups")
+    for name in (keys or {}).values():
+        if not frame.schema[name].is_integer():
+            raise SchemaError(f"`{name}` must be sums of record keys, it is {frame.schema[name]}")
+    for name, within in counts.items():
+        _refuse_count(frame, name, within, counts)
+
+
+def _refuse_count(
+    frame: pl.DataFrame, name: str, within: str | None, counts: Mapping[str, str | None]
+) -> None:
+    if not frame.schema[name].is_integer():
+        raise SchemaError(f"`{name}` must count learners, it is {frame.schema[name]}")
+    if frame[name].null_count() or (frame[name] < 0).any():
+        raise SchemaError(f"`{name}` must count learners, and has nulls or numbers below 0")
+    above, below = within, {name}
+    while above is not None:
+        if above not in counts:
+            raise ArgumentError(
+                f"`{name}` is within `{above}`, which is not one of the counts; add it: "
+                f'{{"{above}": None}}'
+            )
+        if above in below:
+            raise ArgumentError(f"`{above}` cannot be within itself")
+        above, below = counts[above], {*below, above}
+    if within is not None and (frame[name] > frame[within]).any():
+        raise SchemaError(f"`{name}` is larger than `{within}`, which it is within, in some rows")

@@ -52,8 +52,9 @@ def pairs(
         if seen.height
         else f"Pairs of groups: {words.NOTHING}"
     )
-    together = ", all intervals together" if released.frame.height > 1 else ""
-    notes = [f"Filled dots differ{together}"] if differ else []
+    together = ", all intervals together" if released.whole.height > 1 else ""
+    alone = ["Intervals hold for all pairs together"] if together else []
+    notes = [f"Filled dots differ{together}"] if differ else alone
     if seen.height > MOST_PAIRS:
         notes.append(f"The {MOST_PAIRS} largest differences")
     hidden = released.frame.height - seen.height

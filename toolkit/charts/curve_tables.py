@@ -19,6 +19,7 @@ def in_panels(released: Released, value: str) -> tuple[pl.DataFrame, list[str], 
     Returns:
         The rows of the groups that have a curve; their names, in order; the other names.
     """
+    released = curves.from_the_start(released)
     names = pl.Series("panel", naming.labels(released.frame, released.by), pl.String)
     named = released.frame.with_columns(names)
     known = pl.col(value).is_not_null().any().over("panel")

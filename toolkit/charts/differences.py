@@ -123,7 +123,7 @@ def _differences(
 
 
 def _note(released: Released) -> str:
-    together = ", for all groups together" if released.frame.height > 1 else ""
+    together = ", for all groups together" if released.whole.height > 1 else ""
     return f"Filled dots: p below {released.alpha:g}{together}"
 
 

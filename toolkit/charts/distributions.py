@@ -8,6 +8,7 @@ import polars as pl
 from toolkit.charts.basis import labelled, subtitle, total
 from toolkit.charts.theme import INK, PALETTE, RULE, WITHHELD, finish
 from toolkit.results.result import Released
+from toolkit.schemas.arguments import a_share
 from toolkit.text import words
 
 # Positions, left of the scale 0–1, of the parts outside it.
@@ -38,7 +39,12 @@ def distribution(
         pass_mark: A fraction to mark with a line.
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
+
+    Raises:
+        ArgumentError: `pass_mark` is no fraction.
     """
+    if pass_mark is not None:
+        pass_mark = a_share(pass_mark, name="pass_mark")
     rows = labelled(released, "n_learners", SHARE, "ecdf")
     rows = rows.filter(pl.col("part") != "out of range")
     is_grade = released.frame.height == 0 or released.frame.item(0, "measure") == "percent_grade"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import altair as alt
@@ -21,7 +21,7 @@ from toolkit.charts.step_curves import Plot, draw
 from toolkit.charts.theme import finish
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Released, Result
-from toolkit.schemas.arguments import a_number
+from toolkit.schemas.arguments import a_number, as_given, one_of
 from toolkit.text import curves, words
 
 _MEDIAN = 0.5
@@ -56,10 +56,10 @@ def kaplan_meier(
         source: Where the data come from; by default the result's caption.
 
     Raises:
-        ArgumentError: `show` is invalid, `test` is not a log-rank test, or a break is not a time.
+        ArgumentError: `show` is invalid, `test` is not a log-rank test, `exclusions` is another
+            result, or a break is not a time.
     """
-    if show not in ("passed", "survival"):
-        raise ArgumentError(f'show must be "passed" or "survival", not {show!r}')
+    one_of(show, ("passed", "survival"), name="show")
     rows, groups, hidden = in_panels(released, "survival")
     value, low, high = pl.col("survival"), pl.col("ci_low"), pl.col("ci_high")
     if show == "passed":
@@ -79,7 +79,7 @@ def kaplan_meier(
         names=groups if together else [""],
         end=end_of(rows, "survival"),
         known=known_times(rows, released.min_n),
-        breaks=tuple(a_number(each, name="each of breaks") for each in breaks or ()),
+        breaks=_ticks(breaks),
         time=time,
         y_title="passed" if show == "passed" else "not yet passed",
         decimal=words.has_decimal(None, released.min_n),
@@ -88,7 +88,7 @@ def kaplan_meier(
     is_seen = rows.filter(pl.col("duration") > 0, pl.col("survival").is_not_null()).height > 0
     unit = time.split()[0].removesuffix("s")
     finding = _finding(medians, groups if is_seen else [], unit, is_of_all=not released.by)
-    reasons = exclusions.release() if exclusions is not None else None
+    reasons = _result_of("exclusions", exclusions, name="exclusions")
     notes = [] if released.min_n is None else [f"A step where {released.min_n} more have passed"]
     if released.min_n is None and rows["n_censored"].sum():
         notes = ["Short marks: censored learners"]
@@ -102,13 +102,30 @@ def kaplan_meier(
     )
 
 
+def _ticks(breaks: object) -> tuple[float, ...]:
+    if breaks is None:
+        return ()
+    if not isinstance(breaks, Iterable) or isinstance(breaks, str | bytes | Mapping):
+        raise ArgumentError(
+            f"breaks must be a list of times, such as [0, 90], not {as_given(breaks)}"
+        )
+    return tuple(a_number(each, name="each of breaks") for each in breaks)
+
+
+def _result_of(table: str, given: object, *, name: str) -> Released | None:
+    if given is None:
+        return None
+    if not isinstance(given, Result | Released) or given.schema.name != table:
+        raise ArgumentError(f"{name} must be the result of {table}, not {as_given(given)}")
+    return given.release()
+
+
 def _tested(test: Result | Released | None) -> list[str]:
     """Return the p of a log-rank test, for the subtitle."""
-    if test is None:
+    tested = _result_of("logrank", test, name="test")
+    if tested is None:
         return []
-    if not isinstance(test, Result | Released) or test.schema.name != "logrank":
-        raise ArgumentError("test must be the result of logrank")
-    found = test.release().frame["p_value"].drop_nulls().to_list()
+    found = tested.frame["p_value"].drop_nulls().to_list()
     return [f"Log-rank test: {words.p_value(found[0])}"] if found else []
 
 

@@ -91,7 +91,13 @@ def _rates(
 ) -> alt.LayerChart:
     k, n = counts
     ends = released.schema.interval_of(rate) or ("", "")
-    named = labelled(released, k, n, rate)
+    # A user's own column may be called as Vega-Lite could not read it.
+    texts = {
+        f"text_{name}": f"text_{name if name.isidentifier() else place}"
+        for place, name in enumerate((k, n, rate))
+    }
+    told_k, told_n, told_rate = texts.values()
+    named = labelled(released, k, n, rate).rename(texts)
     if "group" in released.schema.names:
         plain = [naming.name(value) for value in named["group"]]
         named = named.with_columns(group=pl.Series(naming.distinct(plain), dtype=pl.String))
@@ -103,7 +109,7 @@ def _rates(
     ranked = seen.sort("value", "group", descending=[True, False])
     drawn, notes = fewest_and_most(ranked)
     hidden = rows.filter(pl.col("value").is_null()).sort("group")
-    told = hidden.select("group", text=f"text_{rate}")
+    told = hidden.select("group", text=told_rate)
     few = words.NOTHING if released.min_n is not None else "nobody to observe"
     told = told.with_columns(pl.col("text").replace(words.ABSENT, few))
     if notes and hidden.height:
@@ -111,12 +117,12 @@ def _rates(
         told = told.clear()
     all_groups = named.filter(is_total)[rate].to_list()
     finding, level = _finding(ranked, rate, what, released), words.kind_of_interval(released)
-    columns = ["group", "value", "low", "high", f"text_{k}", f"text_{n}", f"text_{rate}"]
+    columns = ["group", "value", "low", "high", told_k, told_n, told_rate]
     tooltip = [
         *([alt.Tooltip("group:N", title="group")] if rows.height > 1 else []),
-        alt.Tooltip(f"text_{rate}:N", title=f"rate ({level})"),
-        alt.Tooltip(f"text_{k}:N", title="learners counted"),
-        alt.Tooltip(f"text_{n}:N", title="of"),
+        alt.Tooltip(f"{told_rate}:N", title=f"rate ({level})"),
+        alt.Tooltip(f"{told_k}:N", title="learners counted"),
+        alt.Tooltip(f"{told_n}:N", title="of"),
     ]
     if all_groups and all_groups[0] is not None:
         notes = ["The dashed line is all groups together", *notes]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import polars as pl
 
@@ -63,10 +65,16 @@ def sensitivity(
         ),
         title=title or finding,
         subtitle=subtitle(
-            released, rows[0]["n_learners"] if rows else None, source, "Each choice changed alone"
+            released, _reported(released)["n_learners"], source, "Each choice changed alone"
         ),
         description=f"Dot plot of the {headline} under other choices, with intervals. {finding}.",
     )
+
+
+def _reported(released: Released) -> dict[str, Any]:
+    """The row of the headline as reported, also where it was filtered away or sorted elsewhere."""
+    rows = released.whole.filter(choice=AS_REPORTED).rows(named=True)
+    return rows[0] if rows else dict.fromkeys(released.schema.names)
 
 
 def _finding(seen: pl.DataFrame, headline: str, name: str) -> str:

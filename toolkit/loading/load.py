@@ -23,7 +23,7 @@ from toolkit.loading.records import problem_rows
 from toolkit.loading.streams import Provenance, digest_of, open_stream
 from toolkit.loading.threads import side_by_side
 from toolkit.schemas import ENROLLMENTS, PROBLEMS, RESOURCES, Table
-from toolkit.schemas.arguments import a_path
+from toolkit.schemas.arguments import a_path, as_given
 
 _AT_ONCE = 4
 _MOST_CHANGES = 3  # bodies that changed while they were downloaded
@@ -124,7 +124,7 @@ def fetch(
     if days is not None and table is not ENROLLMENTS:
         raise ArgumentError(f"days is a filter of enrollments, not of {resource}")
     if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < 0):
-        raise ArgumentError(f"days must be a whole number of days, not {days!r}")
+        raise ArgumentError(f"days must be a whole number of days, not {as_given(days)}")
     if isinstance(source, Platform):
         queries = list(product(courses or (None,), learners or (None,)))
         loads = side_by_side(partial(_load_one, source, table, days), queries, at_once=_AT_ONCE)
@@ -236,7 +236,9 @@ def table_of(resource: str) -> Table:
         ArgumentError: There is none; names those that exist.
     """
     if not isinstance(resource, str) or resource not in RESOURCES:
-        raise ArgumentError(f"there is no resource {resource!r}; there are {', '.join(RESOURCES)}")
+        raise ArgumentError(
+            f"there is no resource {as_given(resource)}; there are {', '.join(RESOURCES)}"
+        )
     return RESOURCES[resource]
 
 

@@ -30,6 +30,7 @@ from toolkit.quality.gx.library import (
 from toolkit.quality.gx.metrics import countable
 from toolkit.quality.report import QualityReport
 from toolkit.schemas import PERSON_COURSE, PROBLEMS
+from toolkit.schemas.arguments import as_given
 from toolkit.schemas.moments import When, dates, moment_observed
 
 EXAMPLES = 5
@@ -133,7 +134,9 @@ def check(
     moment = None if as_of is None else moment_observed(as_of)
     starts = None if course_starts is None else dates(course_starts, name="course_starts")
     if isinstance(suites, str | bytes) or not isinstance(suites, Iterable):
-        raise ArgumentError(f"suites must be a list of suites or of file paths, not {suites!r}")
+        raise ArgumentError(
+            f"suites must be a list of suites or of file paths, not {as_given(suites)}"
+        )
     own = [s if isinstance(s, gx.ExpectationSuite) else read_suite(s) for s in suites]
     whole = any(suite.name == PERSON_COURSE.name for suite in own)
     frames = checked_frames(given, as_of=moment, course_starts=starts, whole=whole)

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from toolkit.errors import QualityError
+from toolkit.errors import ArgumentError, QualityError
 from toolkit.quality.gx import expectations as _own  # noqa: F401  (registers it)
 from toolkit.quality.gx.library import (
     Expectation,
@@ -21,6 +21,7 @@ from toolkit.quality.gx.library import (
     get_expectation_impl,
 )
 from toolkit.schemas import RESOURCES
+from toolkit.schemas.arguments import a_path
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
@@ -92,10 +93,13 @@ def read_suite(path: str | Path) -> ExpectationSuite:
 
     Raises:
         QualityError: The file is missing, not JSON, or not a suite.
+        ArgumentError: It is not a path.
     """
     try:
-        said = json.loads(Path(path).read_text(encoding="utf-8"))
+        said = json.loads(a_path(path, name="a suite").read_text(encoding="utf-8"))
         return ExpectationSuite(**said)
+    except ArgumentError:
+        raise
     except (OSError, TypeError, ValueError, GreatExpectationsError) as error:
         raise QualityError(f"{path} is not a Great Expectations suite: {error}") from error
 

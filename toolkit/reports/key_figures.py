@@ -124,11 +124,11 @@ def _figures(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
 
 def in_words(released: Released) -> str:
     """Say how many enrolled, and what share passed."""
-    rows = {row["figure"]: row for row in released.frame.iter_rows(named=True)}
-    n = rows["Enrollments"]["n_learners"]
-    if n is None:
-        return "Too few learners to show."
-    return f"Of {n:,} enrollments, {words.share(rows['Passed'], 'rate', released)} led to a pass."
+    passed = released.frame.filter(figure="Passed").drop_nulls("n_whole").rows(named=True)
+    if not passed:
+        return f"{words.capitalized(words.NOTHING)}."
+    [row] = passed
+    return f"Of {row['n_whole']:,} enrollments, {words.share(row, 'rate', released)} led to a pass."
 
 
 def as_tiles(released: Released, say: Language | None = None) -> list[dict[str, str]]:

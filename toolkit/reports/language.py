@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from toolkit.errors import ArgumentError
+from toolkit.schemas.arguments import as_given
 
 _FOLDER = Path(__file__).parent / "languages"
 DEFAULT = "en"
@@ -80,6 +81,7 @@ def read_language(code: str = DEFAULT) -> Language:
     """
     if code not in languages():
         raise ArgumentError(
-            f"there is no report in the language {code!r}; there are {', '.join(languages())}"
+            f"there is no report in the language {as_given(code)}; there are "
+            f"{', '.join(languages())}"
         )
     return Language(code, tomllib.loads((_FOLDER / f"{code}.toml").read_text("utf-8")))

@@ -41,7 +41,7 @@ from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.reports.site import Site, write_site
 from toolkit.results.result import Released
 from toolkit.sandbox.start import SandboxPlatform
-from toolkit.schemas.arguments import a_path
+from toolkit.schemas.arguments import a_path, as_given
 from toolkit.snapshots.folder import copy_snapshot
 from toolkit.snapshots.snapshot import Snapshot, opened
 from toolkit.snapshots.store_path import StorePath
@@ -135,7 +135,7 @@ def _written(
     with _read_once(source, None if course is None else str(course)) as (study, before, variables):
         n_records = study.count("person_course")
         if course is not None and not n_records:
-            raise ReportError(f"{study.source} has no record of the course {course!r}")
+            raise ReportError(f"{study.source} has no record of the course {as_given(course)}")
         if on_start is not None:
             on_start(count_code_cells(paths))
         identities = _identities(study)

@@ -18,7 +18,7 @@ from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
-from toolkit.schemas.arguments import a_level, a_share, one_of
+from toolkit.schemas.arguments import a_level, a_share, as_given, one_of
 from toolkit.schemas.moments import When, moment
 from toolkit.schemas.paper_results import AS_REPORTED, SENSITIVITY
 from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes
@@ -217,7 +217,7 @@ def _sequence(value: Any, name: str, default: Sequence[Any]) -> Sequence[Any]:
     if value is None and (default or name in {"among", "thresholds", "as_of"}):
         return default
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise ArgumentError(f"{name} must be a list of choices, not {value!r}")
+        raise ArgumentError(f"{name} must be a list of choices, not {as_given(value)}")
     return value
 
 
@@ -243,7 +243,7 @@ def _conditions(excluding: object, pc: pl.DataFrame) -> dict[str, pl.Expr]:
     ):
         raise ArgumentError(
             'excluding must name conditions, such as {"honor": pl.col("mode") == "honor"}, not '
-            f"{excluding!r}"
+            f"{as_given(excluding)}"
         )
     for name, condition in excluding.items():
         try:

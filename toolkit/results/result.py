@@ -15,15 +15,16 @@ from typing import Any
 
 import polars as pl
 
-from toolkit.errors import DisclosureError, SchemaError
+from toolkit.errors import ArgumentError, DisclosureError, SchemaError
 from toolkit.release.rounding import MIN_N
 from toolkit.release.tables import SHOWN, release_table, with_status
 from toolkit.results.registry import REGISTRY, chart_of, look_up
-from toolkit.schemas import Role, Table
-from toolkit.schemas.arguments import alpha_of
+from toolkit.schemas import Table
+from toolkit.schemas.arguments import a_path, alpha_of, as_given
 
 OUTPUT = "so2"  # marks a notebook output as released, with its threshold and narrative
 View = Callable[[pl.DataFrame], pl.DataFrame]
+_TEXTS = {"str": (str,), "str | None": (str, type(None))}  # annotations of options of charts
 Protect = Callable[[int], pl.DataFrame]
 
 
@@ -58,7 +59,8 @@ class _Shown:
         entry = REGISTRY[self.schema.name]
         if safe.frame.is_empty() and entry.nothing is not None:
             return Narrative(entry.nothing)
-        return Narrative(look_up(entry.words)(safe), safe.min_n)
+        text = look_up("text.narratives:told")(look_up(entry.words)(safe), safe)
+        return Narrative(text, safe.min_n)
 
     def table(self, columns: Sequence[str] | None = None, *, rows: int = 40) -> Any:
         """Return the released result as a table for reading, each estimate with its interval.
@@ -94,7 +96,9 @@ class _Shown:
 
     def to_word(self, path: str | Path, **options: Any) -> Path:
         """Write the table for reading as a Word document (docx), caption and note included."""
-        written: Path = look_up("text.word:word")(self.release(), Path(path), **options)
+        written: Path = look_up("text.word:word")(
+            self.release(), a_path(path, name="path"), **options
+        )
         return written
 
     def to_html(self, path: str | Path | None = None, **options: Any) -> str:
@@ -109,7 +113,9 @@ class _Shown:
         return look_up("text.great_table:great_table")(self.release(), **options)
 
     def _write(self, form: str, path: str | Path) -> Path:
-        written: Path = look_up("text.exports:write")(self.release(), form, Path(path))
+        written: Path = look_up("text.exports:write")(
+            self.release(), form, a_path(path, name="path")
+        )
         return written
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -133,6 +139,7 @@ class Released(_Shown):
         min_n: The smallest count that is shown; None if the author asked for no protection.
         caption: Where the data come from and as of when; None if not given.
         level: The coverage of its intervals.
+        before: The released figures before `filter`, `sort` and `head`; None if `frame` has them.
 
     Examples:
         >>> import toolkit as tk
@@ -147,6 +154,12 @@ class Released(_Shown):
     min_n: int | None = MIN_N
     caption: str | None = None
     level: float = 0.95
+    before: pl.DataFrame | None = None
+
+    @property
+    def whole(self) -> pl.DataFrame:
+        """All released rows in their own order: what is said of some of them may rest on others."""
+        return self.frame if self.before is None else self.before
 
     def release(self, *, min_n: int | None = MIN_N) -> Released:  # noqa: ARG002
         """Return itself, as it is already released."""
@@ -154,15 +167,18 @@ class Released(_Shown):
 
     def filter(self, *predicates: Any, **constraints: Any) -> Released:
         """Keep rows, as in `pl.DataFrame.filter`, by the released figures."""
-        return replace(self, frame=self.frame.filter(*predicates, **constraints))
+        return self._with(lambda frame: frame.filter(*predicates, **constraints))
 
     def sort(self, *by: Any, **options: Any) -> Released:
         """Order rows, as in `pl.DataFrame.sort`, by the released figures."""
-        return replace(self, frame=self.frame.sort(*by, **options))
+        return self._with(lambda frame: frame.sort(*by, **options))
 
     def head(self, n: int = 5) -> Released:
         """Keep the first rows."""
-        return replace(self, frame=self.frame.head(n))
+        return self._with(lambda frame: frame.head(n))
+
+    def _with(self, view: View) -> Released:
+        return replace(self, frame=_seen(view, self.frame, self.schema), before=self.whole)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -266,11 +282,13 @@ class Result(_Shown):
         elif isinstance(min_n, bool) or not isinstance(min_n, int) or min_n < 5:
             raise DisclosureError(
                 f"min_n must be a whole number of at least 5, or None for no protection, "
-                f"not {min_n!r}"
+                f"not {as_given(min_n)}"
             )
         else:
             frame = self.protect(min_n)
-        return Released(self.schema, self.by, self._viewed(frame), min_n, self.caption, self.level)
+        return Released(
+            self.schema, self.by, self._viewed(frame), min_n, self.caption, self.level, before=frame
+        )
 
     def filter(self, *predicates: Any, **constraints: Any) -> Result:
         """Keep rows, as in `pl.DataFrame.filter`.
@@ -292,18 +310,25 @@ class Result(_Shown):
         return replace(self, caption=caption)
 
     def _then(self, view: View) -> Result:
-        changed = replace(self, views=(*self.views, view))
-        try:
-            changed.frame  # noqa: B018  (so that a wrong column fails here, not when shown)
-        except pl.exceptions.PolarsError as error:
-            columns = ", ".join(self.exact.columns)
-            raise SchemaError(f"{self.schema.name}: {error}. It has {columns}") from error
-        return changed
+        _seen(view, self.frame, self.schema)  # so that a wrong column fails here, not when shown
+        return replace(self, views=(*self.views, view))
 
     def _viewed(self, frame: pl.DataFrame) -> pl.DataFrame:
         for view in self.views:
             frame = view(frame)
         return frame
+
+
+def _seen(view: View, frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The rows that are left, in their order.
+
+    Raises:
+        SchemaError: A column does not exist, or it is nothing to filter, sort or count by.
+    """
+    try:
+        return view(frame)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise SchemaError(f"{table.name}: {error}. It has {', '.join(frame.columns)}") from error
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -342,12 +367,17 @@ class Chart:
 
         Raises:
             SchemaError: The chart has no such option; names the options it has.
+            ArgumentError: An option has a value of another kind.
         """
         if unknown := set(options) - set(self.options):
             raise SchemaError(
                 f"the chart of {self._result.schema.name} has no option "
                 f"{', '.join(sorted(unknown))}; it takes {', '.join(self.options)}"
             )
+        for name, value in options.items():
+            kind = str(inspect.signature(self._draw).parameters[name].annotation)
+            if kind in _TEXTS and not isinstance(value, _TEXTS[kind]):
+                raise ArgumentError(f"{name} must be a text, not {as_given(value)}")
         safe = self._result.release()
         drawn = self._draw(safe, **options)
         drawn.usermeta = {**drawn.usermeta, OUTPUT: {"min_n": safe.min_n}}
@@ -377,8 +407,3 @@ class Narrative(str):
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(self)}</p>"
-
-
-def groups_of(table: Table, frame: pl.DataFrame) -> list[str]:
-    """Return the columns of a frame that distinguish its rows."""
-    return [name for name in table.of_role(Role.GROUP) if name in frame.columns]

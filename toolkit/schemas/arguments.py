@@ -4,14 +4,42 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
 from numbers import Real
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeGuard, TypeVar
 
 from toolkit.errors import ArgumentError
 
 T = TypeVar("T")
+_PLAIN = (str, bytes, bool, int, float, date, PurePath, type(None))
+_LONGEST = 200  # letters of a value in a message
+
+
+def as_given(value: object) -> str:
+    """Write an argument for a message: itself if it is plain, else its kind.
+
+    A frame that was passed by mistake would put learners into the message.
+
+    Examples:
+        >>> as_given("yesterday"), as_given([1, 2])
+        ("'yesterday'", '[1, 2]')
+        >>> import polars as pl
+        >>> as_given(pl.DataFrame({"username": ["ada"]}))
+        'a DataFrame'
+    """
+    text = repr(value) if _is_plain(value) else ""
+    kind = type(value).__name__
+    return text if 0 < len(text) <= _LONGEST else f"a{'n' * (kind[0] in 'AEIOUaeio')} {kind}"
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return all(_is_plain(one) for pair in value.items() for one in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    return isinstance(value, _PLAIN)
 
 
 def a_number(value: object, *, name: str, above: float | None = None) -> float:
@@ -28,7 +56,7 @@ def a_number(value: object, *, name: str, above: float | None = None) -> float:
     if _is_number(value) and (value >= 0 if above is None else value > above):
         return float(value)
     least = "of 0 or more" if above is None else f"above {above:g}"
-    raise ArgumentError(f"{name} must be a number {least}, not {value!r}")
+    raise ArgumentError(f"{name} must be a number {least}, not {as_given(value)}")
 
 
 def a_share(value: object, *, name: str) -> float:
@@ -39,7 +67,7 @@ def a_share(value: object, *, name: str) -> float:
     """
     if _is_number(value) and 0 < value <= 1:
         return float(value)
-    raise ArgumentError(f"{name} must be a fraction above 0 and at most 1, not {value!r}")
+    raise ArgumentError(f"{name} must be a fraction above 0 and at most 1, not {as_given(value)}")
 
 
 def a_level(value: object) -> float:
@@ -50,7 +78,9 @@ def a_level(value: object) -> float:
     """
     if _is_number(value) and 0 < value < 1:
         return float(value)
-    raise ArgumentError(f"level must be a fraction between 0 and 1, such as 0.95, not {value!r}")
+    raise ArgumentError(
+        f"level must be a fraction between 0 and 1, such as 0.95, not {as_given(value)}"
+    )
 
 
 def alpha_of(level: float) -> float:
@@ -68,7 +98,7 @@ def a_whole_number(value: object, *, name: str, least: int = 0, most: int | None
     if isinstance(value, int) and _is_number(value) and least <= value <= most_of_all:
         return int(value)
     bounds = f"of {least} or more" if most is None else f"from {least} to {most:,}"
-    raise ArgumentError(f"{name} must be a whole number {bounds}, not {value!r}")
+    raise ArgumentError(f"{name} must be a whole number {bounds}, not {as_given(value)}")
 
 
 def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
@@ -78,10 +108,10 @@ def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
         ArgumentError: It is none of them.
     """
     known = list(choices)
-    if value in known:
+    if _is_plain(value) and value in known:
         return value
     listed = ", ".join(map(repr, known))
-    raise ArgumentError(f"{name} must be one of {listed}, not {value!r}")
+    raise ArgumentError(f"{name} must be one of {listed}, not {as_given(value)}")
 
 
 def a_path(value: object, *, name: str) -> Path:
@@ -92,7 +122,7 @@ def a_path(value: object, *, name: str) -> Path:
     """
     if isinstance(value, str | os.PathLike):
         return Path(value)
-    raise ArgumentError(f'{name} must be a path, such as "data/grades.json", not {value!r}')
+    raise ArgumentError(f'{name} must be a path, such as "data/grades.json", not {as_given(value)}')
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 
 from toolkit.errors import ArgumentError
+from toolkit.schemas.arguments import as_given
 
 When: TypeAlias = str | date
 """A date or a datetime, or one written as text: "2024-06-01", "2024-06-01T12:00Z"."""
@@ -44,7 +45,7 @@ def moment(when: When, *, name: str) -> datetime:
         pass
     raise ArgumentError(
         f'{name} must be a date or a datetime, such as "2024-06-01" or "2024-06-01T12:00Z", '
-        f"not {when!r}"
+        f"not {as_given(when)}"
     )
 
 
@@ -103,5 +104,5 @@ def dates(of: object, *, name: str) -> dict[str, date]:
         {'course-v1:Org+CS+R1': datetime.date(2024, 2, 1)}
     """
     if not isinstance(of, Mapping) or not all(isinstance(key, str) for key in of):
-        raise ArgumentError(f"{name} must be a mapping of names to dates, not {of!r}")
+        raise ArgumentError(f"{name} must be a mapping of names to dates, not {as_given(of)}")
     return {key: moment(when, name=f"{name} of {key}").date() for key, when in of.items()}

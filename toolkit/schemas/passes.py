@@ -9,6 +9,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.errors import ArgumentError
+from toolkit.schemas.arguments import as_given
 
 PassRule: TypeAlias = Literal["letter"] | Collection[str] | float | Mapping[str, float]
 """See `passes`."""
@@ -89,7 +90,7 @@ def pass_rule_in_words(rule: PassRule = "letter") -> str:
 
 
 def _checked(rule: object) -> Literal["letter"] | frozenset[str] | float | dict[str, float]:
-    if rule == "letter":
+    if isinstance(rule, str) and rule == "letter":
         return "letter"
     if isinstance(rule, Mapping) and rule and all(isinstance(course, str) for course in rule):
         return {course: _mark(mark) for course, mark in rule.items()}
@@ -101,7 +102,7 @@ def _checked(rule: object) -> Literal["letter"] | frozenset[str] | float | dict[
             return frozenset(letters)
     raise ArgumentError(
         'pass_rule must be "letter", a set of letters such as {"A", "B"}, a mark such as 0.6, or '
-        f"a mark for each course_id, not {rule!r}"
+        f"a mark for each course_id, not {as_given(rule)}"
     )
 
 
@@ -109,7 +110,7 @@ def _mark(mark: object) -> float:
     if isinstance(mark, int | float) and not isinstance(mark, bool) and 0 < mark <= 1:
         return float(mark)
     raise ArgumentError(
-        f"a pass mark is a fraction above 0 and at most 1, such as 0.6, not {mark!r}"
+        f"a pass mark is a fraction above 0 and at most 1, such as 0.6, not {as_given(mark)}"
     )
 
 

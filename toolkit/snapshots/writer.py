@@ -16,6 +16,7 @@ from toolkit.loading.streams import Provenance, Stream, open_stream
 from toolkit.release.keys import PseudonymKey, pseudonym_key
 from toolkit.release.pseudonyms import pseudonymize
 from toolkit.schemas import RESOURCES, Table
+from toolkit.schemas.arguments import as_given
 from toolkit.snapshots.files import Files, coarse_times
 from toolkit.snapshots.folder import add_snapshot, replace_snapshot
 from toolkit.snapshots.manifest import (
@@ -83,9 +84,9 @@ def take_snapshot(
             f"{type(platform).__name__}"
         )
     for name, given, kind in (("identities", identities, Identities), ("times", times, Times)):
-        if given is not None and given not in get_args(kind):
+        if given is not None and not (isinstance(given, str) and given in get_args(kind)):
             allowed = " or ".join(f'"{one}"' for one in get_args(kind))
-            raise ConfigurationError(f"{name} must be {allowed}, not {given!r}")
+            raise ConfigurationError(f"{name} must be {allowed}, not {as_given(given)}")
     secret = None if identities == "keep" else pseudonym_key(key)
     asked = several("course_id", course_id)
     exactness: Times = times or ("exact" if identities == "keep" else "day")

@@ -13,6 +13,7 @@ from toolkit.errors import ArgumentError
 from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas import Table
+from toolkit.schemas.arguments import as_given
 from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, each_group, refuse_many, sizes
@@ -135,8 +136,8 @@ def _chosen(keys: list[tuple[Any, ...]], reference: object) -> tuple[Any, ...]:
         return keys[0]
     wanted = reference if isinstance(reference, tuple) else (reference,)
     for key in keys:
-        if key == wanted and [*map(type, key)] == [*map(type, wanted)]:
+        if [*map(type, key)] == [*map(type, wanted)] and key == wanted:
             return key
     there = ", ".join(repr(key[0] if len(key) == 1 else key) for key in keys[:10])
     more = f" and {len(keys) - 10} more" if len(keys) > 10 else ""
-    raise ArgumentError(f"no group {reference!r} to compare with; there are {there}{more}")
+    raise ArgumentError(f"no group {as_given(reference)} to compare with; there are {there}{more}")

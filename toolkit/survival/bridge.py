@@ -12,6 +12,7 @@ from toolkit.analyses.counting import lazily
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas import require_columns
+from toolkit.schemas.arguments import as_given
 from toolkit.survival.durations import exclusions
 from toolkit.survival.included import refuse_both_bounds
 from toolkit.survival.periods import checked
@@ -99,7 +100,9 @@ def _names(covariates: object, durations: pl.DataFrame) -> list[str]:
         or not all(isinstance(name, str) for name in covariates)
         or len(set(covariates)) < len(covariates)
     ):
-        raise ArgumentError(f"covariates must be a list of columns, each once, not {covariates!r}")
+        raise ArgumentError(
+            f"covariates must be a list of columns, each once, not {as_given(covariates)}"
+        )
     require_columns(durations.columns, covariates, what="durations")
     for name in covariates:
         dtype = durations.schema[name]

@@ -19,6 +19,7 @@ from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import release_table, with_status
 from toolkit.results.result import Result
+from toolkit.schemas.arguments import as_given
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST, thinned
 from toolkit.survival.event_table import (
     GROUP,
@@ -210,11 +211,13 @@ def gray_test(
     groups, names = compared(by, strata, GRAY_TEST)
     columns, within = groups.keys, stratum_keys(groups, names)
     if not isinstance(end, str):
-        raise ArgumentError(f'end must be the name of an end, such as "passed", not {end!r}')
+        raise ArgumentError(
+            f'end must be the name of an end, such as "passed", not {as_given(end)}'
+        )
     there = ends_of(durations)
     if end not in {*there, PASSED}:
         raise ArgumentError(
-            f"no duration ends in {end!r}; there is {', '.join(there) or 'no end at all'}"
+            f"no duration ends in {as_given(end)}; there is {', '.join(there) or 'no end at all'}"
         )
     ranges = event_ranges(durations, groups, names, [end])
     sizes = ranges.sizes(columns)

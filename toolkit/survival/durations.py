@@ -22,7 +22,7 @@ from toolkit.analyses.grouping import KEY, By, groups_of
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
-from toolkit.schemas.arguments import a_number, one_of
+from toolkit.schemas.arguments import a_number, as_given, one_of
 from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment, moment_observed
 from toolkit.schemas.survival_results import EXCLUSIONS, UNDATED_SHARE
 from toolkit.survival.included import BOUND, UNDATED, refuse_both_bounds
@@ -197,11 +197,11 @@ def _refuse_arguments(
     if not isinstance(origin, str | Mapping):
         raise ArgumentError(
             'time_to_pass needs an origin: "enrolled", a column of dates, or a date for each '
-            f"course; not {origin!r}"
+            f"course; not {as_given(origin)}"
         )
     one_of(unit, _MICROSECONDS, name="unit")
     one_of(undated, get_args(Undated), name="undated")
-    if entry is not None and entry != "enrolled":
+    if entry is not None and not (isinstance(entry, str) and entry == "enrolled"):
         a_number(entry, name="entry")
     if competing is not None and not (
         isinstance(competing, Mapping)
@@ -210,7 +210,7 @@ def _refuse_arguments(
     ):
         raise ArgumentError(
             'competing must name other ends than "passed" and the columns that date them, such as '
-            f'{{"unenrolled": "unenrolled_at"}}, not {competing!r}'
+            f'{{"unenrolled": "unenrolled_at"}}, not {as_given(competing)}'
         )
 
 

@@ -21,6 +21,7 @@ from toolkit.analyses.grouping import (
 )
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table
+from toolkit.schemas.arguments import as_given
 from toolkit.survival.included import (
     UNDATED,
     checked,
@@ -217,7 +218,7 @@ def clustered_rows(
         SchemaError: A row has no cluster.
     """
     if not isinstance(cluster, str):
-        raise ArgumentError(f"cluster must be a column's name, not {cluster!r}")
+        raise ArgumentError(f"cluster must be a column's name, not {as_given(cluster)}")
     names = (*groups.names, *strata, cluster)
     frame = checked(durations, names)
     columns = frame.collect_schema().names()

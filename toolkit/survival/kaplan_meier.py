@@ -16,7 +16,7 @@ from toolkit.analyses.intervals import none_of
 from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
-from toolkit.schemas.arguments import a_level, a_number, one_of
+from toolkit.schemas.arguments import a_level, a_number, as_given, one_of
 from toolkit.schemas.survival_results import KAPLAN_MEIER, mixed, thinned
 from toolkit.survival.clusters import Clusters
 from toolkit.survival.event_table import (
@@ -293,7 +293,9 @@ def a_list_of_times(times: object, *, name: str) -> list[float]:
         ArgumentError: They are not a list, or one is invalid.
     """
     if isinstance(times, str | bytes | Mapping) or not isinstance(times, Iterable):
-        raise ArgumentError(f"{name} must be a list of times, such as [30, 60], not {times!r}")
+        raise ArgumentError(
+            f"{name} must be a list of times, such as [30, 60], not {as_given(times)}"
+        )
     return [a_number(time, name=f"each of {name}") for time in times]
 
 

@@ -38,7 +38,7 @@ def pairs(released: Released) -> str:
     a, b = naming.name(row["group_a"]), naming.name(row["group_b"])
     text = (
         f"The largest difference is between {a} and {b}: {_points(row, released)}, "
-        f"{words.p_value(row['p_adjusted'])}.{words.for_all(released.frame.height)}"
+        f"{words.p_value(row['p_adjusted'])}.{words.for_all(released)}"
     )
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     if differ == 0:
@@ -70,7 +70,7 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
                 else ""
             )
             told.append(f"{as_told}: {of}{'; '.join(named)}.")
-    return f"{' '.join(told)}{words.for_all(released.frame.height)}"
+    return f"{' '.join(told)}{words.for_all(released)}"
 
 
 def within_strata(released: Released) -> str:
@@ -91,7 +91,7 @@ def within_strata(released: Released) -> str:
         f"{where}, {naming.name(row['group_a'])} and {naming.name(row['group_b'])} differ by "
         f"{_points(row, released)}, {words.p_value(row['p_adjusted'])}; "
         f"overall by {words.percentage_points(row['pooled_difference'])}."
-        f"{words.for_all(released.frame.height)}"
+        f"{words.for_all(released)}"
     )
     for changed, how in ((turned, "reverses. It comes"), (lost, f"{NO_MORE}. It may come")):
         n = seen.filter(changed).height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -29,6 +30,7 @@ def gray_test(released: Released) -> str:
 
 
 def _test(released: Released, what: str, test: str) -> str:
+    released = replace(released, frame=released.whole)  # it is of all groups, whichever are left
     row = released.frame.row(0, named=True)
     if row["p_value"] is None or row["statistic"] is None:
         return f"The {what} cannot be compared: there are too few events."
@@ -81,7 +83,7 @@ def rmst_difference(released: Released) -> str:
     return (
         f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
         f"{naming.name(first['reference'])}: {_of_all(told, seen)}."
-        f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
+        f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{mixture(released)}"
         f"{words.formed_later(released.by)}"
     )
@@ -103,7 +105,7 @@ def milestone_difference(released: Released) -> str:
     return (
         f"By day {words.days(first['at'])}, {as_percent(first['reference_share'], released)} of "
         f"{naming.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
-        f"{words.for_all(released.frame.height)}{_caution(seen, released)}"
+        f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{mixture(released)}"
         f"{words.formed_later(released.by)}"
     )

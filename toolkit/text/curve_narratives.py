@@ -82,7 +82,7 @@ def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
 def survival_summary(released: Released) -> str:
     """Say within how many days half of the learners pass, or else a quarter, or a smaller share.
 
-    Times by which too few are at risk are not mentioned.
+    Times by which too few are at risk are not mentioned, nor what was filtered away.
     """
     told = released.frame.filter(pl.col("estimate").is_not_null(), "is_well_observed")
     for statistic, whom in (("median", "Half"), ("first quartile", "A quarter")):
@@ -96,13 +96,13 @@ def survival_summary(released: Released) -> str:
         return TOO_FEW
     row = by_then.sort("at", "estimate").row(-1, named=True)
     where = f" in {naming.group_name(row, released.by)}" if released.by else ""
+    share = f"n estimated {as_percent(row['estimate'], released)}{_percents(row, released)}"
+    by = f"by day {words.days(row['at'])}{where}.{in_groups(released)}"
+    if rows.is_empty():  # the quartile is not among the rows, and may well be reached
+        return f"A{share} pass {by}"
     is_reached = rows["estimate"].count() > 0
     known = "while enough learners are at risk" if is_reached else "in the time observed"
-    return (
-        f"Fewer than a quarter pass {known}: an estimated "
-        f"{as_percent(row['estimate'], released)}{_percents(row, released)} by day "
-        f"{words.days(row['at'])}{where}.{in_groups(released)}"
-    )
+    return f"Fewer than a quarter pass {known}: a{share} {by}"
 
 
 def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: Released) -> str:
@@ -207,6 +207,7 @@ def exclusions(released: Released) -> str:
 
 def _known(released: Released, value: str) -> list[tuple[str, pl.DataFrame]]:
     """The groups whose curves can be shown, with their names."""
+    released = curves.from_the_start(released)
     frame = released.frame.with_columns(
         _name=pl.Series(naming.labels(released.frame, released.by), dtype=pl.String)
     )

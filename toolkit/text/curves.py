@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
+from toolkit.results.result import Released
+
 _EDGE = 1e-9
 FEWEST, FEWEST_SHARE, MANY_LEFT = 10, 0.05, 0.1
 YEAR = 365.0
+
+
+def from_the_start(released: Released) -> Released:
+    """Return the curves that are left, each from its first time to the last that is left, in order.
+
+    Without its first rows, a curve would have its median, and the number at its start, elsewhere.
+    """
+    if released.frame is released.whole:
+        return released
+    of = [*released.by, *(["end"] if "end" in released.schema.names else [])]
+    every = pl.lit(value=True).alias("_every")
+    last = (
+        released.frame.group_by(*of, every, maintain_order=True)
+        .agg(_last=pl.col("duration").max())
+        .with_row_index("_place")
+    )
+    rows = (
+        released.whole.with_columns(every)
+        .join(last, on=[*of, "_every"], nulls_equal=True, maintain_order="left")
+        .filter((pl.col("duration") > pl.col("_last")).fill_null(value=False).not_())
+        .sort("_place", maintain_order=True)
+    )
+    return replace(released, frame=rows.select(released.frame.columns))
 
 
 def parts(frame: pl.DataFrame, by: Sequence[str]) -> list[pl.DataFrame]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from toolkit.errors import SchemaError
 from toolkit.results.result import Released, Result
 from toolkit.schemas import DURATIONS, PERSON_COURSE, PROBLEMS, RESOURCES, Table
+from toolkit.schemas.arguments import as_given
 from toolkit.schemas.results import RESULTS
 from toolkit.text.tables import ReadingTable
 
@@ -58,7 +59,9 @@ def _table(what: object) -> Table:
         return what.schema
     known = tables()
     if not isinstance(what, str) or what not in known:
-        raise SchemaError(f"there is no table {what!r}; choose from {', '.join(sorted(known))}")
+        raise SchemaError(
+            f"there is no table {as_given(what)}; choose from {', '.join(sorted(known))}"
+        )
     return known[what]
 
 

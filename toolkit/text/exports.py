@@ -12,6 +12,7 @@ import polars as pl
 
 from toolkit.errors import MissingExtraError, writing
 from toolkit.results.result import Released
+from toolkit.schemas.arguments import a_path
 from toolkit.text.tables import ReadingTable, reading_table
 
 # What a spreadsheet reads as the beginning of a formula.
@@ -151,7 +152,7 @@ def atomically(path: Path, fill: Callable[[Path], object], suffix: str = "") -> 
 
 def _written(text: str, path: str | Path | None) -> str:
     if path is not None:
-        atomically(Path(path), lambda part: part.write_text(text, encoding="utf-8"))
+        atomically(a_path(path, name="path"), lambda part: part.write_text(text, encoding="utf-8"))
     return text
 
 

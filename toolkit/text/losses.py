@@ -44,7 +44,7 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
     Args:
         released: What may be shown of `completion_funnel`.
     """
-    stages = released.frame["stage"].unique(maintain_order=True).to_list()
+    stages = released.whole["stage"].unique(maintain_order=True).to_list()
     before = dict(zip(stages[1:], stages, strict=False))
     steps = released.frame.filter(pl.col("n_dropped").is_not_null(), pl.col("n_previous") > 0)
     worst = steps.sort("n_dropped", descending=True, maintain_order=True)

@@ -33,10 +33,11 @@ def name(value: object, column: str = "") -> str:
         >>> name(None), name("unknown"), name(True, "is_active")
         ('unknown', '“unknown”', 'is active: yes')
     """
+    of = clean(column.replace("_", " "))
     if value is None:
-        return UNKNOWN if not column else f"{UNKNOWN} {column.replace('_', ' ')}"
+        return f"{UNKNOWN} {of}".strip()
     if isinstance(value, bool):
-        return f"{column.replace('_', ' ')}: {'yes' if value else 'no'}".removeprefix(": ")
+        return f"{of}: {'yes' if value else 'no'}".removeprefix(": ")
     if isinstance(value, date):
         return day(value, column)
     if isinstance(value, float):

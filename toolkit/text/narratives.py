@@ -19,6 +19,16 @@ from toolkit.text.words import interval, listed, percent, plural, share, told_co
 
 Row = dict[str, Any]
 TOO_FEW = f"{words.capitalized(words.NOTHING)}."
+_NOT_AMONG = (
+    "The rows that are left hold none of the figures to tell; the table shows what they hold."
+)
+
+
+def told(text: str, released: Released) -> str:
+    """Say that rows were filtered away where a narrative takes their absence for few learners."""
+    is_part = released.frame.height < released.whole.height
+    is_withheld = released.frame["status"].str.starts_with("withheld").any()
+    return _NOT_AMONG if is_part and not is_withheld and text.startswith("Too few") else text
 
 
 def outcomes(released: Released) -> str:
@@ -27,6 +37,7 @@ def outcomes(released: Released) -> str:
     frame = _without_totals(released)
     totals = released.frame.filter(pl.col("is_total")) if "is_total" in released.by else frame
     others = left_out.told(totals["n_not_enrolled"], "without an enrollment", released)
+    frame = totals if frame.is_empty() else frame
     if frame.height == 1:
         return f"{_one_outcome(frame.row(0, named=True), released)}{others}"
     return f"{extremes(frame, rate, released, 'The share of the enrolled who passed')}{others}"
@@ -35,7 +46,7 @@ def outcomes(released: Released) -> str:
 def _one_outcome(row: Row, released: Released) -> str:
     n, min_n = row["n_enrolled"], released.min_n
     by = [name for name in released.by if name != "is_total"]
-    where = naming.group_name(row, by)
+    where = "" if row.get("is_total") else naming.group_name(row, by)
     if n is None:
         return f"{where}: {words.NOTHING}." if where else TOO_FEW
     rate = "pass_rate_of_enrolled"
@@ -81,20 +92,21 @@ def distribution(released: Released) -> str:
         about = f"The share of the enrolled with a {what} of 0"
         return extremes(zeros, "share_of_enrolled", released, about)
     parts = {row["part"]: row for row in frame.iter_rows(named=True) if row["part"] != "bin"}
-    if parts["missing"]["n_enrolled"] is None:
+    n_enrolled = frame.item(0, "n_enrolled")
+    if n_enrolled is None:
         return TOO_FEW
     said = [
         f"{parts[part]['n_learners']:,} ({share(parts[part], 'share_of_enrolled', released)}) "
         f"have {words_of}"
         for part, words_of in (("missing", f"no {what}"), ("zero", f"a {what} of 0"))
-        if parts[part]["n_learners"]
+        if part in parts and parts[part]["n_learners"]
     ]
     bins = frame.filter(pl.col("part") == "bin", pl.col("n_learners") > 0)
     if bins.height:
         top = bins.sort("n_learners", descending=True, maintain_order=True).row(0, named=True)
         span = words.between(percent(top["bin_low"]), percent(top["bin_high"]))
         said.append(f"the most common range above 0 is {span}, with {top['n_learners']:,}")
-    return f"Of {parts['missing']['n_enrolled']:,} enrollments, {'; '.join(said) or 'none'}."
+    return f"Of {n_enrolled:,} enrollments, {'; '.join(said)}." if said else TOO_FEW
 
 
 def cohort_progress(released: Released) -> str:

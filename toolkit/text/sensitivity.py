@@ -16,15 +16,15 @@ Row = dict[str, Any]
 def in_words(released: Released) -> str:
     """Say what is reported, and between which figures it lies under the other choices."""
     name = figure(released)
-    rows = released.frame.rows(named=True)
-    first, others = rows[0], released.frame.filter(pl.col("choice") != AS_REPORTED)
+    first = released.whole.row(0, named=True)
+    others = released.frame.filter(pl.col("choice") != AS_REPORTED)
     if first[name] is None or first["choice"] != AS_REPORTED:
         return "Too few learners to show, or the figure is not reached."
     text = f"The {first['headline']} is {told(first, name, released)}"
     text += words.in_brackets(between(first, name, released), released)
     seen = others.filter(pl.col(name).is_not_null()).sort(name, maintain_order=True)
     if seen.is_empty():
-        return f"{text}; no other choice can be shown."
+        return f"{text}; no other choice can be shown." if others.height else f"{text}."
     low, high = seen.row(0, named=True), seen.row(-1, named=True)
     if seen.height == 1:
         return f"{text}; {described(low)}, it is {told(low, name, released)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -63,7 +64,7 @@ def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
 
 def in_words(released: Released) -> str:
     """Say how many were studied, in what the groups differ most, and what is missing most."""
-    columns = _columns(released)
+    columns = _columns(replace(released, frame=released.whole))
     n = next(iter(columns.values()))[0]["n_enrolled"]
     if n is None:
         return TOO_FEW
@@ -73,6 +74,7 @@ def in_words(released: Released) -> str:
     ]
     text = f"{n:,} enrollments" + (f": {', '.join(each)}." if each else ".")
     whole = pl.DataFrame(next(iter(columns.values())), infer_schema_length=None)
+    whole = whole.filter(pl.col("variable").is_in(released.frame["variable"].to_list()))
     firsts = whole.unique("variable", keep="first", maintain_order=True)
     known = firsts.filter(pl.col("standardized_difference").is_not_null())
     if len(columns) > 2 and known.height:

@@ -14,12 +14,17 @@ from toolkit.release.rounding import MIN_N
 from toolkit.results.registry import look_up
 from toolkit.results.result import Released, marked
 from toolkit.schemas import Column, Role, require_columns
+from toolkit.schemas.arguments import a_whole_number
 from toolkit.text import naming, words
 
 _HEADINGS = {
     "df": "df",
     "p_value": "p",
     "p_adjusted": "p, adjusted",
+    "pooled_p_value": "p, pooled",
+    "mantel_haenszel_p_value": "p, Mantel–Haenszel",
+    "equivalence_p_value": "p of equivalence",
+    "equivalence_p_adjusted": "p of equivalence, adjusted",
     "ratio_p_value": "p of the ratio",
     "cramers_v": "Cramér's V",
     "ecdf": "Share up to",
@@ -126,13 +131,19 @@ def reading_table(
 
     Raises:
         SchemaError: A requested column does not exist.
+        ArgumentError: `rows` is no whole number.
     """
     if columns is None and released.schema.name in _BESIDE_EACH_OTHER:
         lay_out = look_up(_BESIDE_EACH_OTHER[released.schema.name])
         table: ReadingTable = lay_out(released, rows=rows)
         return table
     frame = released.frame
-    wanted = list(columns) if columns is not None else _main(released)
+    rows = a_whole_number(rows, name="rows")
+    if columns is not None:
+        columns = [columns] if isinstance(columns, str) else columns
+        wanted = list(dict.fromkeys(columns))
+    else:
+        wanted = _main(released)
     require_columns(frame.columns, wanted, what=f"the table {released.schema.name}")
     shown = frame.head(rows)
     cells = [[cell(row, name, released) for name in wanted] for row in shown.iter_rows(named=True)]
@@ -183,7 +194,7 @@ def _main(released: Released) -> list[str]:
     return [
         name
         for name in released.frame.columns
-        if name not in ends | _HIDDEN and not _is_empty(released, name)
+        if name in released.by or (name not in ends | _HIDDEN and not _is_empty(released, name))
     ]
 
 
@@ -261,7 +272,7 @@ def _headings(released: Released, wanted: list[str]) -> dict[str, str]:
     told: dict[str, str] = {}
     for name in wanted:
         column = _column(released, name)
-        text = name.removeprefix("n_").replace("_", " ")
+        text = naming.clean(name.removeprefix("n_").replace("_", " ")) or words.ABSENT
         heading = _HEADINGS.get(name, words.capitalized(text))
         # `n_passed` and a group column `passed` are two columns.
         heading = f"{heading} (learners)" if heading in told else heading
@@ -287,8 +298,10 @@ def _of_intervals(released: Released, shown: pl.DataFrame, wanted: list[str]) ->
     pairs = [ends for name in known if (ends := released.schema.interval_of(name))]
     if not any((shown[low] != shown[high]).any() for low, high in pairs):
         return []
-    together = released.frame.height > 1 and any(low.startswith("simul") for low, _ in pairs)
-    of_all = ", those of the difference for all rows together" if together else ""
+    n = released.whole.height
+    together = n > 1 and any(low.startswith("simul") for low, _ in pairs)
+    rows = "all rows" if n == released.frame.height else f"all {n:,} comparisons"
+    of_all = f", those of the difference for {rows} together" if together else ""
     return [f"In brackets: {words.kind_of_interval(released)}s{of_all}."]
 
 

@@ -150,8 +150,12 @@ def formed_later(names: Iterable[str]) -> str:
     )
 
 
-def for_all(comparisons: int) -> str:
-    """Say that intervals and p are adjusted for all comparisons of a table, if several."""
+def for_all(released: Released) -> str:
+    """Say that intervals and p are adjusted for all comparisons of a table, if several.
+
+    Those that were filtered away count as well.
+    """
+    comparisons = released.whole.height
     if comparisons < 2:
         return ""
     return f" Intervals and p hold for all {comparisons:,} comparisons together (Bonferroni)."
