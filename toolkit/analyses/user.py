@@ -147,6 +147,7 @@ def _refuse_count(
             )
         if above in below:
             raise ArgumentError(f"`{above}` cannot be within itself")
-        above, below = counts[above], {*below, above}
+        below.add(above)
+        above = counts[above]
     if within is not None and (frame[name] > frame[within]).any():
         raise SchemaError(f"`{name}` is larger than `{within}`, which it is within, in some rows")
