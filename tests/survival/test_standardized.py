@@ -1,4 +1,4 @@
-"""Curves standardized to the same mixture of strata, beside R's; see `standardized.R`."""
+"""Curves standardized over strata, beside R's; see `standardized.R`."""
 
 import runpy
 from pathlib import Path
@@ -150,8 +150,8 @@ def test_a_standardized_difference_says_of_which_mixture() -> None:
     told = result.release().frame
     assert told["difference"][0] == pytest.approx(result.frame["difference"][0], abs=0.03)
     assert told["ci_low"][0] == pytest.approx(result.frame["ci_low"][0], abs=0.05)
-    assert "standardized to the same mixture by course" in result.narrate()
-    assert "Standardized to the same mixture by course" in str(result.chart().to_dict()["title"])
+    assert "standardized by course" in result.narrate()
+    assert "Standardized by course" in str(result.chart().to_dict()["title"])
 
 
 def test_a_standardized_difference_of_means_says_of_which_mixture() -> None:
@@ -163,8 +163,8 @@ def test_a_standardized_difference_of_means_says_of_which_mixture() -> None:
     told = result.release().frame
     for name in ("difference", "ci_low", "ci_high"):
         assert told[name][0] == pytest.approx(result.frame[name][0], abs=1)
-    assert "standardized to the same mixture by course" in result.narrate()
-    assert "Standardized to the same mixture by course" in str(result.chart().to_dict()["title"])
+    assert "standardized by course" in result.narrate()
+    assert "Standardized by course" in str(result.chart().to_dict()["title"])
 
 
 @pytest.mark.parametrize("cluster", [None, "id"])
@@ -252,8 +252,8 @@ def test_groups_are_compared_at_the_same_mixture_of_courses() -> None:
     told = result.release().frame
     assert told["survival"].to_list() == pytest.approx(fair, abs=0.02)
     assert told["ci_low"].to_list() == pytest.approx(result.frame["ci_low"].to_list(), abs=0.03)
-    assert "standardized to the same mixture by course" in result.narrate()
-    assert "Standardized to the same mixture by course" in str(result.chart().to_dict()["title"])
+    assert "standardized by course" in result.narrate()
+    assert "Standardized by course" in str(result.chart().to_dict()["title"])
 
 
 def test_a_stratum_with_few_of_a_group_is_left_out_and_counted() -> None:

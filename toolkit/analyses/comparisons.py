@@ -112,7 +112,7 @@ def compare_groups(
             learners are in several courses. Intervals then have the variance of the clusters and
             Student's t, and the tests are robust score tests. At most 10 million records.
         strata: Compare within the values of these columns too, such as "course_id": `within` has
-            the differences of rates standardized to the same mixture of strata, and shows where
+            the differences of rates standardized with the same weights of strata, and shows where
             a difference reverses.
         margin: The smallest difference of shares that matters, such as 0.05 for 5 percentage
             points. Each pair then has a `verdict`: equivalent within ±margin, different, or

@@ -98,10 +98,10 @@ def basis(
 
 
 def mixture(rows: pl.DataFrame) -> list[str]:
-    """Say to which mixture the groups are standardized, if to any."""
+    """Say by which strata the groups are standardized, if by any."""
     if "within" not in rows.columns or rows.is_empty():
         return []
-    return [f"Standardized to the same mixture by {naming.strata(rows['within'][0])}"]
+    return [f"Standardized by {naming.strata(rows['within'][0])}"]
 
 
 def _reasons(exclusions: Released | None) -> str:

@@ -110,8 +110,8 @@ KAPLAN_MEIER = Table(
 
 
 def mixed(table: Table) -> Table:
-    """Return the table of standardized groups, with the columns that define their mixture."""
-    text = "The columns to whose mixture the groups are standardized."
+    """Return the table of standardized groups, with the columns of their strata."""
+    text = "The columns by which the groups are standardized."
     within = Column("within", pl.String, text, Role.STATUS)
     return replace(table, columns=(*table.columns, within))
 

@@ -63,11 +63,11 @@ def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "su
 
 
 def mixture(released: Released) -> str:
-    """Say to which mixture the groups are standardized, if to any."""
+    """Say by which strata the groups are standardized, if by any."""
     if "within" not in released.frame.columns or released.frame.is_empty():
         return ""
     within = naming.strata(released.frame["within"][0])
-    return f" The groups are standardized to the same mixture by {within}."
+    return f" The groups are standardized by {within}."
 
 
 def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
