@@ -29,6 +29,7 @@ from toolkit.results.result import Result
 from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, RESOURCES, require_columns
 from toolkit.schemas.arguments import as_given, one_of
 from toolkit.snapshots.snapshot import Snapshot, opened
+from toolkit.text.naming import clean
 
 FrameName = Literal["grades", "enrollments", "completion", "problems", "person_course"]
 F = TypeVar("F", bound=pl.DataFrame | pl.LazyFrame)
@@ -164,7 +165,7 @@ class AnyStudy(HasPersonCourse[F]):
     @property
     def caption(self) -> str:
         """Source and date in one line, for charts."""
-        return f"{self.source}; as of {self.as_of:%Y-%m-%d}"
+        return clean(f"{self.source}; as of {self.as_of:%Y-%m-%d}")
 
 
 @dataclass(frozen=True, repr=False)

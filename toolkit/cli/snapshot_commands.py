@@ -14,6 +14,8 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.errors import SnapshotError
+from toolkit.loading.load import about
+from toolkit.schemas import RESOURCES
 from toolkit.text.naming import clean
 
 _SHARES = ("unique", "below_5")
@@ -63,9 +65,12 @@ def snapshots_command(
         raise SnapshotError(f"{folder} holds no snapshot; take one with `so2 fetch FOLDER`")
     for place in listed["folder"] if verify else ():
         tk.open_snapshot(place)
+    counts = [*RESOURCES, "problems"]
     _print(
         listed.with_columns(
-            pl.col("as_of").dt.strftime("%Y-%m-%d %H:%M"), pl.col("key_fingerprint").fill_null("–")
+            pl.col(counts).map_elements(about, pl.String),
+            pl.col("as_of").dt.strftime("%Y-%m-%d %H:%M"),
+            pl.col("key_fingerprint").fill_null("–"),
         ),
         title="Snapshots, all files verified" if verify else "Snapshots",
     )

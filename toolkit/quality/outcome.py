@@ -17,6 +17,7 @@ from toolkit.quality.gx.library import (
     FailureSeverity,
 )
 from toolkit.release.rounding import DIGITS, MIN_N, release_number
+from toolkit.text.naming import clean
 
 EXAMPLES = "partial_unexpected_index_list"
 LISTED = "listed in tk.check(…).failures"
@@ -71,7 +72,13 @@ class Outcome:
             detail = f"{_FOUND}{observed(self.result)}"
         if self.status == "passed" and self.n_unexpected == 0:
             n_unexpected = 0
-        return replace(self, n_unexpected=n_unexpected, n_checked=n_checked, detail=detail)
+        return replace(
+            self,
+            n_unexpected=n_unexpected,
+            n_checked=n_checked,
+            expects=clean(self.expects),
+            detail=clean(detail),
+        )
 
 
 def worst_first(outcomes: Iterable[Outcome], severity: Severity = "info") -> list[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -15,6 +16,7 @@ from toolkit.release.rounding import MIN_N
 from toolkit.results.result import Released
 from toolkit.text.words import plural
 
+_WIDTH, _INDENT, _MOST = 80, 10, 12  # of text: it fits 40 lines of 80 letters
 HEADER = ("severity", "data", "failed expectation", "records", "share", "examples")
 
 
@@ -53,16 +55,28 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 
 
 def text(outcomes: Sequence[Outcome]) -> str:
-    """Write the summary, and a row for each failed check."""
-    rows = [cells(outcome) for outcome in worst_first(outcomes)]
-    if not rows:
+    """Write the summary and the failed checks, the worst first, on one screen."""
+    failed = worst_first(outcomes)
+    if not failed:
         return summary(outcomes)
-    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
-    table = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (HEADER, *rows)
-    ]
-    return "\n".join([summary(outcomes), "", *table])
+    blocks = [_block(outcome) for outcome in failed[:_MOST]]
+    if len(failed) > _MOST:
+        more = plural(len(failed) - _MOST, "further check")
+        blocks.append(f"{more} failed; `failed_checks` lists all.")
+    return "\n".join([summary(outcomes), "", *blocks])
+
+
+def _block(outcome: Outcome) -> str:
+    """Write a failed check in three lines at most: what was expected, how many broke it, which."""
+    severity, frame, expects, amount, share, detail = cells(outcome)
+    numbers = f"{amount} ({share})" if share else amount
+    told = ": ".join(part for part in (numbers, detail) if part)
+    head = _lines(f"{severity:<{_INDENT}}{frame}: {expects}", _WIDTH, 1)
+    return "\n".join([*head, *(" " * _INDENT + line for line in _lines(told, _WIDTH - _INDENT, 2))])
+
+
+def _lines(text: str, width: int, most: int) -> list[str]:
+    return textwrap.wrap(text, width, max_lines=most, placeholder=" …")
 
 
 def html(outcomes: Sequence[Outcome]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from toolkit.errors import ReportError, writing
+from toolkit.schemas.arguments import a_path
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -57,7 +58,7 @@ def _metadata(path: Path) -> dict[str, bool]:
     return found
 
 
-def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
+def copy_notebooks(folder: str | Path) -> tuple[list[Path], list[Path]]:
     """Copy the notebooks to a working folder, never over a file that differs.
 
     Returns:
@@ -74,6 +75,7 @@ def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
         >>> copied[0].name, kept
         ('00-start-here.ipynb', [])
     """
+    folder = a_path(folder, name="folder")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     same: list[Path] = []

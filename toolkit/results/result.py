@@ -22,6 +22,7 @@ from toolkit.results.registry import REGISTRY, chart_of, look_up
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_path, alpha_of, as_given
 
+_SCREEN = 30  # rows of a table that is printed as text
 OUTPUT = "so2"  # marks a notebook output as released, with its threshold and narrative
 View = Callable[[pl.DataFrame], pl.DataFrame]
 _TEXTS = {"str": (str,), "str | None": (str, type(None))}  # annotations of options of charts
@@ -125,7 +126,7 @@ class _Shown:
         return str(self.table()._repr_html_())
 
     def __repr__(self) -> str:
-        return repr(self.table())
+        return repr(self.table(rows=_SCREEN))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -346,7 +347,8 @@ class Displayed:
         return "".join(result._repr_html_() for result in self._results())
 
     def __repr__(self) -> str:
-        return "\n\n".join(map(repr, self._results()))
+        results = self._results()
+        return "\n\n".join(repr(one.table(rows=_SCREEN // len(results))) for one in results)
 
 
 class Chart:

@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from pathlib import Path
 
 import polars as pl
 
 from toolkit.config import platform_settings
 from toolkit.errors import SnapshotError
-from toolkit.loading.load import Load, Source
+from toolkit.loading.load import Load, Source, about
 from toolkit.loading.platform import Platform
 from toolkit.loading.streams import Provenance
 from toolkit.schemas import RESOURCES, Table
@@ -70,7 +71,9 @@ class Snapshot:
     @property
     def source(self) -> str:
         """Its name in captions."""
-        return f"snapshot of {day(self.as_of)}, {self.manifest.source}"
+        # Whoever wrote the manifest may have written what a terminal takes for a command.
+        plain = "".join(c if c.isprintable() else "\ufffd" for c in self.manifest.source)
+        return f"snapshot of {day(self.as_of)}, {plain}"
 
     def grades(self) -> pl.LazyFrame:
         """Grades, one row per learner per course."""
@@ -140,8 +143,12 @@ class Snapshot:
         raise SnapshotError(f"{self.folder}: the snapshot has no {name}")
 
     def __repr__(self) -> str:
-        rows = ", ".join(f"{kept.file.rows:,} {n}" for n, kept in self.manifest.resources.items())
+        resources = self.manifest.resources.items()
+        rows = ", ".join(f"{about(kept.file.rows)} {name}" for name, kept in resources)
         return f"<{self.source}: {rows}; identities: {self.manifest.identities}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>"
 
 
 def open_snapshot(folder: str | Path | StorePath) -> Snapshot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -48,6 +48,11 @@ _MAIN = {
 _BESIDE_EACH_OTHER = {"table_one": "text.table_one:side_by_side"}
 _LEFT_OUT_IF_EMPTY = {"n_censored", "rate", "rate_change", "days", "days_change"}
 _HIDDEN = {"status", "completed_from", "std_error", "is_total", "is_well_observed"}
+# Columns of names of groups that are part of a table, not asked for.
+_NAMES = {
+    *("course", "course_id", "from_course", "to_course"),
+    *("group", "group_a", "group_b", "other", "reference"),
+}
 Row = dict[str, Any]
 
 
@@ -151,8 +156,7 @@ def reading_table(
         named = naming.cohorts(frame["cohort"])
         for told, cohort in zip(cells, shown["cohort"], strict=True):
             told[wanted.index("cohort")] = named[cohort]
-    if released.by and all(name in wanted for name in released.by):
-        _tell_apart(cells, wanted, released.by)
+    _tell_apart(cells, shown, wanted, {*released.by, *_NAMES.intersection(released.schema.names)})
     roles = [_column(released, name) for name in wanted]
     is_group = [column is None or column.role == Role.GROUP for column in roles]
     return ReadingTable(
@@ -282,14 +286,21 @@ def _headings(released: Released, wanted: list[str]) -> dict[str, str]:
     return told
 
 
-def _tell_apart(cells: list[list[str]], wanted: list[str], by: Sequence[str]) -> None:
-    """Shorten long group names; number those that would look alike."""
-    for name in by:
-        place = wanted.index(name)
-        values = list(dict.fromkeys(row[place] for row in cells))
-        named = dict(zip(values, naming.distinct(values), strict=True))
-        for row in cells:
-            row[place] = named[row[place]]
+def _tell_apart(
+    cells: list[list[str]], shown: pl.DataFrame, wanted: list[str], names: Collection[str]
+) -> None:
+    """Shorten long names of groups; number those that would look alike, the same in all columns."""
+    places = [place for place, name in enumerate(wanted) if name in names]
+    values = [(shown[wanted[place]].to_list(), place) for place in places]
+    found = {
+        (value, row[place]): row[place]
+        for column, place in values
+        for value, row in zip(column, cells, strict=True)
+    }
+    named = dict(zip(found, naming.distinct([*found.values()]), strict=True))
+    for column, place in values:
+        for value, row in zip(column, cells, strict=True):
+            row[place] = named[value, row[place]]
 
 
 def _of_intervals(released: Released, shown: pl.DataFrame, wanted: list[str]) -> list[str]:
