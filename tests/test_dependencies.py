@@ -202,7 +202,9 @@ grades = tk.read(b'[{"username": "a", "email": "a@example.com", "course_id": "c"
     b'"passed_timestamp": "2024-01-01 00:00:00", "last_date": null}]', "grades")
 assert grades.height == 1
 assert len(tk.check(grades=grades).outcomes) > 5
-import toolkit.charts.theme
+import pydoc, toolkit.charts.theme
+for room in (tk, *(getattr(tk, name) for name in tk.__all__)):
+    assert pydoc.render_doc(room)
 """
     done = subprocess.run(
         [sys.executable, "-c", block + code], capture_output=True, text=True, check=False

@@ -711,7 +711,7 @@ def test_nothing_but_a_snapshot_is_written_to_an_address(platform, tmp_path, mon
 
 
 def test_a_report_reads_a_store_once_and_finds_the_snapshot_before(platform, bucket) -> None:
-    from toolkit.reports.report import _read_once
+    from toolkit.reports.making import _read_once
 
     with platform.earlier(datetime(2025, 7, 1, tzinfo=UTC)) as earlier:
         older = tk.take_snapshot(earlier, f"{bucket.address}/studies/a", key=KEY)

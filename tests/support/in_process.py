@@ -26,7 +26,7 @@ def write_report(folder: Path, **environment: str) -> tk.Report:
     """A report of notebooks that were executed here, but its PDF; for an environment."""
     settings = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": "", "TQDM_DISABLE": "1", **environment}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("toolkit.reports.report.execute_notebooks", execute_notebooks)
+        patch.setattr("toolkit.reports.making.execute_notebooks", execute_notebooks)
         patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
         patch.setattr("toolkit.reports.site.chart_script", _chart_script)
         for name, value in settings.items():

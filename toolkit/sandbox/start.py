@@ -6,17 +6,18 @@ import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.config import platform_settings
+from toolkit.extras import extra
 from toolkit.loading.platform import Platform
-from toolkit.sandbox.faults.catalogue import Behaviour, read_faults
-from toolkit.sandbox.http.app import create_app
-from toolkit.sandbox.http.middleware import add_fault
-from toolkit.sandbox.http.server import Server
 from toolkit.sandbox.learners.oulad import Oulad
 from toolkit.sandbox.learners.records import Source
 from toolkit.sandbox.learners.simulation import Simulation
 from toolkit.sandbox.learners.truth import Truth
+
+if TYPE_CHECKING:  # else it imports a web server
+    from toolkit.sandbox.faults.catalogue import Behaviour
 
 
 class SandboxPlatform(Platform):
@@ -40,6 +41,10 @@ class SandboxPlatform(Platform):
         port: int = 0,
         variables: dict[str, str] | None = None,
     ) -> None:
+        with extra("sandbox"):
+            from toolkit.sandbox.http.app import create_app
+            from toolkit.sandbox.http.middleware import add_fault
+            from toolkit.sandbox.http.server import Server
         self.token = token or secrets.token_urlsafe()
         self.label = f"sandbox: {source.label}"
         self.clock: datetime = source.clock.replace(tzinfo=UTC)
@@ -62,6 +67,8 @@ class SandboxPlatform(Platform):
             ConfigurationError: The moment is before the simulated platform opened, or later than
                 its clock.
         """
+        from toolkit.sandbox.faults.catalogue import Behaviour
+
         source = self._source.earlier(clock.astimezone(UTC).replace(tzinfo=None))
         return SandboxPlatform(source, Behaviour())
 
@@ -111,6 +118,8 @@ def sandbox(
         ...     platform.label
         'sandbox: 500 simulated learners (seed 7)'
     """
+    with extra("sandbox"):
+        from toolkit.sandbox.faults.catalogue import read_faults
     source: Source = (
         Oulad(Path(oulad))
         if oulad is not None
