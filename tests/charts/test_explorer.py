@@ -13,7 +13,7 @@ import toolkit as tk
 from toolkit.charts.basis import MOST
 from toolkit.charts.explorer_panels import _ranked
 from toolkit.errors import SchemaError
-from toolkit.text.choices import NOBODY, RATE, UNDATED, told
+from toolkit.text.choices import NOBODY, RATE, UNDATED, statements
 from toolkit.text.words import NOTHING
 
 BY = ["course", "cohort"]
@@ -88,7 +88,7 @@ def headlines(frame: pl.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
     outcomes = tk.outcomes(frame, by=BY).release()
     funnel = tk.completion_funnel(frame, by=BY).release()
     pairs = [(a, b) for a in ("A", "B", "C", "U") for b in ("all", "2024", "2025")]
-    return {(row["course"], row["cohort"]): row for row in told(outcomes, funnel, pairs)}
+    return {(row["course"], row["cohort"]): row for row in statements(outcomes, funnel, pairs)}
 
 
 def test_a_headline_says_the_pass_rate_and_the_place_among_the_courses() -> None:

@@ -1,4 +1,4 @@
-"""Rates of clustered records: how much learners in several courses widen the intervals."""
+"""Design effects and robust tests of rates whose records form clusters."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class Moments:
         covariance = self._covariance(p[[one, other]], [one, other])
         variances = covariance.diagonal() + self._rounding(p[[one, other]])
         size = float(np.sqrt(max(variances[0] * variances[1], 0.0)))
-        return self._told(float(covariance[0, 1]) / size) if size > 0 else 0.0
+        return self._rounded(float(covariance[0, 1]) / size) if size > 0 else 0.0
 
     def score_test(self, places: Sequence[int]) -> tuple[float | None, float | None]:
         """Test whether these groups have the same rate; return the χ², with k − 1 degrees, and p.
@@ -217,7 +217,7 @@ class Moments:
         rounding = project @ np.diag(self._rounding(np.full(len(j), share))) @ project.T
         within = within + rounding[np.ix_(kept, kept)]
         statistic = float(score[kept] @ np.linalg.solve(within, score[kept]))
-        return self._told(statistic), self._told(hotellings_p(statistic, len(kept), clusters))
+        return self._rounded(statistic), self._rounded(hotellings_p(statistic, len(kept), clusters))
 
     def _clusters(self, j: list[int]) -> int:
         """Count the clusters with a row in any of these groups."""
@@ -226,13 +226,13 @@ class Moments:
         return int((self.there[:, j].sum(axis=1) > 0).sum())
 
     def _covariance(self, p: Floats, j: list[int]) -> Floats:
-        """The covariance of the sums of k − p n of these groups."""
+        """Return the covariance of the sums of k − p n of these groups."""
         kk, kn, nn = (moment[np.ix_(j, j)] for moment in (self.kk, self.kn, self.nn))
         return np.asarray(kk - kn * p - (kn * p).T + np.outer(p, p) * nn, np.float64)
 
     def _rounding(self, p: Floats) -> Floats:
-        """The variance that rounding adds to k − p n of each group; 0 for exact counts."""
+        """Return the variance that rounding adds to k − p n of each group; 0 for exact counts."""
         return ROUNDING * (1 + p**2) * self.is_released
 
-    def _told(self, value: float) -> float:
+    def _rounded(self, value: float) -> float:
         return float(f"{value:.{DIGITS}g}") if self.is_released else value

@@ -73,7 +73,7 @@ def result(
 
 
 def _key(frame: pl.DataFrame, keys: Mapping[str, str], name: str) -> pl.Expr:
-    """The sum of the keys of a count; hashes may fill all 64 bits."""
+    """Return the sum of the keys of a count; hashes may fill all 64 bits."""
     key = pl.col(keys[name])
     is_unsigned = frame.schema[keys[name]] == pl.UInt64
     return (key.reinterpret(signed=True) if is_unsigned else key.cast(pl.Int64)).alias(name)

@@ -37,7 +37,7 @@ def figure(row: dict[str, Any], name: str, released: Released) -> str:
     column = released.schema[name]
     if column.role == Role.COUNT:
         if words.is_withheld(row, name, released):
-            return words.told_count(None, released.min_n)
+            return words.count_text(None, released.min_n)
         return words.count(row[name])
     return with_interval(words.share(row, name, released), words.interval(row, name, released))
 

@@ -15,7 +15,7 @@ from toolkit.charts.theme import finish
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
 from toolkit.text import words
-from toolkit.text.choices import ALL, RATE, told, unknown
+from toolkit.text.choices import ALL, RATE, statements, unknown
 
 _LINE = 112  # characters of a sentence on one line
 
@@ -71,7 +71,7 @@ def course_explorer(
         bounds="flush",
         spacing={"row": 124, "column": 96},
     )
-    headline = _headline(told(safe["outcomes"], safe["funnel"], pairs))
+    headline = _headline(statements(safe["outcomes"], safe["funnel"], pairs))
     parts = alt.vconcat(headline, grid, spacing=10).add_params(
         alt.param("course", value=first, bind=_select(courses, "Course")),
         alt.param("cohort", value=cohorts[0], bind=_select(cohorts, "Cohort")),

@@ -30,10 +30,10 @@ def sensitivity(
     rows = released.frame.rows(named=True)
     labels = naming.distinct([f"{row['choice']}: {naming.name(row['value'])}" for row in rows])
     texts = [
-        with_interval(said.told(row, name, released), said.between(row, name, released))
+        with_interval(said.figure_text(row, name, released), said.between(row, name, released))
         for row in rows
     ]
-    counts = [words.told_count(row["n_learners"], released.min_n) for row in rows]
+    counts = [words.count_text(row["n_learners"], released.min_n) for row in rows]
     drawn = released.frame.select(
         value=name,
         low=f"{name}_ci_low",

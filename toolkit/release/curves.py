@@ -79,7 +79,7 @@ def release_curves(
 
 
 def _learners(exact: pl.DataFrame, group: str, min_n: int) -> pl.DataFrame:
-    """The learners of each group that is large enough, exactly and as released."""
+    """Return the learners of each group that is large enough, exactly and as released."""
 
     def learners(what: str) -> pl.Expr:
         censored = pl.col(f"{what}_censored").filter("_is_first")  # they are in every end
@@ -92,7 +92,7 @@ def _learners(exact: pl.DataFrame, group: str, min_n: int) -> pl.DataFrame:
 
 
 def _times(exact: pl.DataFrame, group: str, wanted: Sequence[float]) -> pl.DataFrame:
-    """The whole times at which something happened in each group, time 0, and the wanted times."""
+    """Return the whole times at which something happened in each group, 0, and the wanted times."""
     whole = (pl.col("duration") - _TOLERANCE).ceil() + 0.0  # no −0
     chosen = pl.DataFrame({"duration": [0.0, *wanted]}, schema={"duration": pl.Float64})
     chosen = chosen.with_columns(_is_wanted=pl.col("duration").is_in(list(wanted)))
@@ -149,7 +149,7 @@ def _with_heights(grid: pl.DataFrame, exact: pl.DataFrame, min_n: int) -> pl.Dat
 
 
 def _steps(curves: Iterable[int], events: Iterable[int], min_n: int) -> Iterator[bool]:
-    """Whether enough further learners have come to the end since the last step of the curve."""
+    """Yield whether enough further learners have reached the end since the curve's last step."""
     curve, last = -1, 0
     for own, so_far in zip(curves, events, strict=True):
         if own != curve:
@@ -161,7 +161,7 @@ def _steps(curves: Iterable[int], events: Iterable[int], min_n: int) -> Iterator
 
 
 def _events_of_steps(at: pl.DataFrame, is_step: pl.Series, min_n: int) -> pl.Series:
-    """The released number of events since the step before; null between steps."""
+    """Return the released number of events since the previous step; null between steps."""
     so_far = pl.col("n_events", "key_events")
     since = so_far - so_far.shift(fill_value=0).over("_curve")
     steps = at.with_row_index("_row").filter(is_step).select("_row", since)
@@ -184,7 +184,7 @@ def _with_shares(rows: pl.DataFrame, group: str) -> pl.DataFrame:
 
 
 def _rises(heights: Iterable[tuple[int, float, int, float]]) -> Iterator[tuple[float, float]]:
-    """How far each curve rises, and who was under way before: all ends together stay within 1."""
+    """Yield each curve's rise and the share under way before it; all ends sum to at most 1."""
     of_group, at = -1, -1.0
     under_way = left = 1.0
     before: dict[int, float] = {}

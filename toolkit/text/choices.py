@@ -39,7 +39,7 @@ def unknown(released: Released, pairs: list[Pair]) -> dict[Pair, str]:
     }
 
 
-def told(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[str, str]]:
+def statements(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[str, str]]:
     """Write a headline and a sentence for each choice: `course`, `cohort`, `headline`, `text`.
 
     Args:

@@ -107,7 +107,7 @@ def _alone(row: Row, released: Released) -> str:
     """Say how many of two groups are in strata without the other."""
     counts = pl.Series([row["n_excluded_a"], row["n_excluded_b"]], dtype=pl.Int64)
     where = f"of these two in a {naming.strata(row['within'])} without the other"
-    return left_out.told(counts, where, released)
+    return left_out.sentence(counts, where, released)
 
 
 def caution(by: str, among: str) -> str:

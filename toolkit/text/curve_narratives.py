@@ -11,7 +11,7 @@ from toolkit.results.result import Released
 from toolkit.text import curves, naming, words
 from toolkit.text.left_out import in_groups
 from toolkit.text.narratives import TOO_FEW
-from toolkit.text.words import hidden, listed, percent, plural, told_count
+from toolkit.text.words import count_text, hidden, listed, percent, plural
 
 Row = dict[str, Any]
 
@@ -31,7 +31,7 @@ def kaplan_meier(released: Released) -> str:
     if not released.by:
         n = known[0][1]["n_at_risk"][0]
         return (
-            f"{at}an estimated {_passed(shares[0], released)} of {told_count(n, released.min_n)} "
+            f"{at}an estimated {_passed(shares[0], released)} of {count_text(n, released.min_n)} "
             f"enrollments pass{_bounds(shares[0][2], day, released)}.{_unseen(released)}"
         )
     low, high = shares[0], shares[-1]

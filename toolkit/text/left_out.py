@@ -10,7 +10,7 @@ from toolkit.text import naming, words
 NO_TIME = "without a known time"
 
 
-def told(
+def sentence(
     counts: pl.Series, what: str, released: Released, beside: str = "", *, group: str = "group"
 ) -> str:
     """Write who is left out: " Left out: about 60 without a known time."; empty if nobody is.
@@ -54,7 +54,7 @@ def in_groups(released: Released) -> str:
     if "n_excluded" not in frame.columns:
         return ""
     once = frame.unique(list(released.by), maintain_order=True) if released.by else frame.head(1)
-    return told(once["n_excluded"], why(frame), released, words.undated_passers(once))
+    return sentence(once["n_excluded"], why(frame), released, words.undated_passers(once))
 
 
 def in_pairs(released: Released, group: list[str], other: str) -> str:
@@ -67,4 +67,4 @@ def in_pairs(released: Released, group: list[str], other: str) -> str:
         frame.select(named.alias("of"), n="n_excluded"),
         frame.select(pl.col(other).alias("of"), n="n_reference_excluded"),
     ]
-    return told(pl.concat(sides).unique("of", maintain_order=True)["n"], why(frame), released)
+    return sentence(pl.concat(sides).unique("of", maintain_order=True)["n"], why(frame), released)

@@ -15,7 +15,7 @@ from toolkit.schemas import Role
 from toolkit.schemas.outcome_results import PASSED_ASIDE
 from toolkit.text import left_out, naming, words
 from toolkit.text.losses import largest_losses, most_common
-from toolkit.text.words import interval, listed, percent, plural, share, told_count
+from toolkit.text.words import count_text, interval, listed, percent, plural, share
 
 Row = dict[str, Any]
 TOO_FEW = f"{words.capitalized(words.NOTHING)}."
@@ -36,7 +36,7 @@ def outcomes(released: Released) -> str:
     rate = "pass_rate_of_enrolled"
     frame = _without_totals(released)
     totals = released.frame.filter(pl.col("is_total")) if "is_total" in released.by else frame
-    others = left_out.told(totals["n_not_enrolled"], "without an enrollment", released)
+    others = left_out.sentence(totals["n_not_enrolled"], "without an enrollment", released)
     frame = totals if frame.is_empty() else frame
     if frame.height == 1:
         return f"{_one_outcome(frame.row(0, named=True), released)}{others}"
@@ -53,9 +53,9 @@ def _one_outcome(row: Row, released: Released) -> str:
     active = share(row, "pass_rate_of_active", released)
     text = (
         f"Of {n:,} enrollments{f' in {where}' if where else ''}, "
-        f"{told_count(row['n_active'], min_n)} "
+        f"{count_text(row['n_active'], min_n)} "
         f"({share(row, 'active_rate_of_enrolled', released)}) were active and "
-        f"{told_count(row['n_passed'], min_n)} led to a pass: {share(row, rate, released)} of the "
+        f"{count_text(row['n_passed'], min_n)} led to a pass: {share(row, rate, released)} of the "
         f"enrolled{words.in_brackets(interval(row, rate, released), released)}"
     )
     text += f" and {active} of the active." if active != words.ABSENT else "."
@@ -75,7 +75,7 @@ def funnel(released: Released) -> str:
     row = released.frame.row(by_predicate=pl.col("stage") == loss.stage, named=True)
     text = (
         f"Most learners are lost between {loss.before} and {loss.stage}: of "
-        f"{row['n_previous']:,}, {told_count(row['n_reached'], released.min_n)} go on, "
+        f"{row['n_previous']:,}, {count_text(row['n_reached'], released.min_n)} go on, "
         f"{share(row, 'rate_of_previous', released)}"
         f"{words.in_brackets(interval(row, 'rate_of_previous', released), released)}."
     )
@@ -148,7 +148,7 @@ def _cohort(row: Row, names: dict[Any, str], released: Released) -> str:
 def _excluded(released: Released) -> str:
     once = released.frame.unique([*released.by, "cohort"], maintain_order=True)["n_excluded"]
     what = "whose time to the outcome is unknown"
-    return left_out.told(once, what, released, group="cohort")
+    return left_out.sentence(once, what, released, group="cohort")
 
 
 def repeats(released: Released) -> str:
@@ -157,12 +157,12 @@ def repeats(released: Released) -> str:
     if seen.is_empty():
         return "Too few learners enroll again in any course to show."
     row = seen.sort("n_repeaters", descending=True, maintain_order=True).row(0, named=True)
-    later = told_count(row["n_passed_later"], released.min_n)
+    later = count_text(row["n_passed_later"], released.min_n)
     what = "who enroll again, without a date of it"
-    undated = left_out.told(released.frame["n_undated"], what, released, group="course")
+    undated = left_out.sentence(released.frame["n_undated"], what, released, group="course")
     return (
         f"Most learners enroll again in {naming.name(row['course'])}: {row['n_repeaters']:,} of "
-        f"{told_count(row['n_learners'], released.min_n)}; {later} of them passed in a later run, "
+        f"{count_text(row['n_learners'], released.min_n)}; {later} of them passed in a later run, "
         f"not in their first.{undated}"
     )
 

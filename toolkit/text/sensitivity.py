@@ -20,44 +20,44 @@ def in_words(released: Released) -> str:
     others = released.frame.filter(pl.col("choice") != AS_REPORTED)
     if first[name] is None or first["choice"] != AS_REPORTED:
         return "Too few learners to show, or the figure is not reached."
-    text = f"The {first['headline']} is {told(first, name, released)}"
+    text = f"The {first['headline']} is {figure_text(first, name, released)}"
     text += words.in_brackets(between(first, name, released), released)
     seen = others.filter(pl.col(name).is_not_null()).sort(name, maintain_order=True)
     if seen.is_empty():
         return f"{text}; no other choice can be shown." if others.height else f"{text}."
     low, high = seen.row(0, named=True), seen.row(-1, named=True)
     if seen.height == 1:
-        return f"{text}; {described(low)}, it is {told(low, name, released)}."
+        return f"{text}; {described(low)}, it is {figure_text(low, name, released)}."
     lost = others.height - seen.height
     return (
         f"{text}; under {words.plural(seen.height, 'other choice')}, each alone, it lies between "
-        f"{told(low, name, released)} ({described(low)}) and {told(high, name, released)} "
-        f"({described(high)})."
+        f"{figure_text(low, name, released)} ({described(low)}) and "
+        f"{figure_text(high, name, released)} ({described(high)})."
         + (f" {words.plural(lost, 'choice')} cannot be shown." if lost else "")
     )
 
 
 def figure(released: Released) -> str:
-    """The column of the headline: rate, or days."""
+    """Return the column of the headline: rate, or days."""
     is_rate = released.frame["headline"].str.ends_with("rate").any()
     return "rate" if is_rate or released.frame.is_empty() else "days"
 
 
 def described(row: Row) -> str:
-    """A choice in words, and whom it leaves out: "as of 2025-10-03, which leaves out 40"."""
+    """Write a choice, and whom it leaves out: "as of 2025-10-03, which leaves out 40"."""
     choice = naming.clean(f"{row['choice']} {row['value']}").replace("pass rule", "a pass being")
     return f"{choice}, which leaves out {row['n_left_out']:,}" if row["n_left_out"] else choice
 
 
-def told(row: Row, name: str, released: Released) -> str:
-    """The figure of a row."""
+def figure_text(row: Row, name: str, released: Released) -> str:
+    """Write the figure of a row."""
     if name == "rate":
         return words.share(row, "rate", released)
     return words.ABSENT if row["days"] is None else f"{words.days(row['days'])} days"
 
 
 def between(row: Row, name: str, released: Released) -> str:
-    """The interval of the figure, or nothing."""
+    """Write the interval of the figure, or nothing."""
     if name == "rate":
         return words.interval(row, "rate", released)
     low, high = row["days_ci_low"], row["days_ci_high"]

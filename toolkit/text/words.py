@@ -81,7 +81,7 @@ def count(n: int | None, min_n: int | None = None) -> str:
     return ABSENT if min_n is None else f"<{min_n}"
 
 
-def told_count(n: int | None, min_n: int | None) -> str:
+def count_text(n: int | None, min_n: int | None) -> str:
     """Write a count for a sentence: "fewer than 10" if it is withheld."""
     if n is not None:
         return f"{n:,}"
