@@ -97,7 +97,7 @@ def basis(
     )
 
 
-def mixture(rows: pl.DataFrame) -> list[str]:
+def standardization(rows: pl.DataFrame) -> list[str]:
     """Say by which strata the groups are standardized, if by any."""
     if "within" not in rows.columns or rows.is_empty():
         return []

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.basis import fewest_and_most, labelled, subtitle, with_interval
-from toolkit.charts.curve_tables import mixture
+from toolkit.charts.curve_tables import standardization
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
@@ -102,7 +102,7 @@ def _differences(
         hidden = hidden.clear()
     reference = naming.name(_first(released).get("reference"))
     finding = _finding(seen, reference, ways, released.alpha)
-    notes = [f"Reference: {reference}", _note(released), *mixture(named), *notes]
+    notes = [f"Reference: {reference}", _note(released), *standardization(named), *notes]
     n, level = int(named["n_learners"].sum() or 0), words.kind_of_interval(released)
     return finish(
         dots(

@@ -14,8 +14,8 @@ from toolkit.charts.curve_tables import (
     end_of,
     in_panels,
     known_times,
-    mixture,
     numbers_at_risk,
+    standardization,
 )
 from toolkit.charts.step_curves import Plot, draw
 from toolkit.charts.theme import finish
@@ -92,7 +92,7 @@ def kaplan_meier(
     notes = [] if released.min_n is None else [f"A step where {released.min_n} more have passed"]
     if released.min_n is None and rows["n_censored"].sum():
         notes = ["Short marks: censored learners"]
-    notes += [*mixture(rows), *_tested(test)]
+    notes += [*standardization(rows), *_tested(test)]
     return finish(
         draw(plot, lines, marks, numbers),
         title=title or finding,

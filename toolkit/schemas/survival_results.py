@@ -109,7 +109,7 @@ KAPLAN_MEIER = Table(
 )
 
 
-def mixed(table: Table) -> Table:
+def standardized(table: Table) -> Table:
     """Return the table of standardized groups, with the columns of their strata."""
     text = "The columns by which the groups are standardized."
     within = Column("within", pl.String, text, Role.STATUS)

@@ -24,7 +24,7 @@ from toolkit.survival.long_curves import (
     with_parts_of_mean,
 )
 from toolkit.survival.released import only_shown, released_sizes, released_table
-from toolkit.survival.standardized import AnyClusters, with_measured_variance
+from toolkit.survival.standardized_clusters import AnyClusters, with_measured_variance
 from toolkit.survival.summary import common_horizon
 
 Found = dict[str, float | None]

@@ -22,13 +22,13 @@ from toolkit.analyses.spread import Distribution, Spread, combined_error
 from toolkit.release.rounding import ROUNDING
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
-from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, mixed
+from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, standardized
 from toolkit.survival.against_reference import Found, Side, against_reference, with_intervals
 from toolkit.survival.curve_statistics import Estimate
 from toolkit.survival.event_table import compared
 from toolkit.survival.kaplan_meier import curves_of
 from toolkit.survival.long_curves import Estimate as CurveEstimate
-from toolkit.survival.standardized import AnyClusters
+from toolkit.survival.standardized_clusters import AnyClusters
 
 
 def rmst_difference(
@@ -115,7 +115,7 @@ def rmst_difference(
         return partial(with_intervals, level=level, tests=k - 1)
 
     curves, clusters = curves_of(durations, groups, names, cluster, borders, intervals)
-    table = mixed(RMST_DIFFERENCE) if names else RMST_DIFFERENCE
+    table = standardized(RMST_DIFFERENCE) if names else RMST_DIFFERENCE
     return against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=horizon, within=names
     )
@@ -193,7 +193,7 @@ def milestone_difference(
         return {"at": at, **found}
 
     curves, clusters = curves_of(durations, groups, names, cluster, [at])
-    table = mixed(MILESTONE_DIFFERENCE) if names else MILESTONE_DIFFERENCE
+    table = standardized(MILESTONE_DIFFERENCE) if names else MILESTONE_DIFFERENCE
     return against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=at, within=names
     )

@@ -209,9 +209,9 @@ class _Steps(NamedTuple):
     Attributes:
         h: The number at risk over the share under way.
         rate: dΛ at each time.
-        a_a: The variances of the steps times their weights of a · a, times h².
-        a_d: The same with the weights of a · D, times h.
-        d_d: The same with the weights of D · D.
+        a_a: The variances of the steps that a² weights, times h².
+        a_d: The variances of the steps that a D weights, times h.
+        d_d: The variances of the steps that D² weights.
         d_d_before: The sum of `d_d` over all earlier times.
         expected: The ends expected in each group, over all of these times.
     """

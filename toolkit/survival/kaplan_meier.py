@@ -17,7 +17,7 @@ from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_level, a_number, as_given, one_of
-from toolkit.schemas.survival_results import KAPLAN_MEIER, mixed, thinned
+from toolkit.schemas.survival_results import KAPLAN_MEIER, standardized, thinned
 from toolkit.survival.clusters import Clusters
 from toolkit.survival.event_table import (
     GROUP,
@@ -34,11 +34,15 @@ from toolkit.survival.long_curves import (
     with_history,
     with_parts_of_mean,
 )
-from toolkit.survival.mixing import Mixing, named
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.released import at_times, only_shown, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
-from toolkit.survival.standardized import AnyClusters, MixedClusters, with_measured_variance
+from toolkit.survival.standardization import Standardization, named
+from toolkit.survival.standardized_clusters import (
+    AnyClusters,
+    StandardizedClusters,
+    with_measured_variance,
+)
 
 Interval = Literal["log-log", "log", "plain"]
 
@@ -112,7 +116,7 @@ def kaplan_meier(
     if wanted == []:
         raise ArgumentError("times is empty; name a time, or leave it out for all")
     curve, clusters = curves_of(durations, groups, names, cluster, wanted or ())
-    schema = mixed(KAPLAN_MEIER) if names else KAPLAN_MEIER
+    schema = standardized(KAPLAN_MEIER) if names else KAPLAN_MEIER
     about = [pl.lit(" and ".join(names)).alias("within")] if names else []
     exact = with_interval(clusters.appended(curve), level, ci)
     if wanted is not None:
@@ -165,25 +169,25 @@ def _standardized(
     cluster: str | None,
     borders: Sequence[float],
     intervals: Callable[[int], Estimate] | None,
-) -> tuple[pl.DataFrame, MixedClusters]:
+) -> tuple[pl.DataFrame, StandardizedClusters]:
     """Return the standardized curves and, for means or clusters, those of their strata."""
-    mixing = Mixing(ranges, groups.keys, stratum_keys(groups, strata), products)
-    interval = None if intervals is None else intervals(mixing.about.height)
-    builder = CurveBuilder(mixing, named, borders=borders, interval=interval)
+    standardization = Standardization(ranges, groups.keys, stratum_keys(groups, strata), products)
+    interval = None if intervals is None else intervals(standardization.about.height)
+    builder = CurveBuilder(standardization, named, borders=borders, interval=interval)
     if interval is None and cluster is None:
         for both in ranges.with_rest():
-            builder.add(mixing.mixed(*both))
-        return builder.table(), MixedClusters.of_curves(mixing.weights)
+            builder.add(standardization.of_groups(*both))
+        return builder.table(), StandardizedClusters.of_curves(standardization.weights)
     if interval is not None and ranges.is_long:
-        borders = [*borders, *mixing.ends_of_means]
+        borders = [*borders, *standardization.ends_of_means]
     of_strata = CurveBuilder(ranges, products, borders=borders, interval=interval)
     for rows, rest in ranges.with_rest():
-        builder.add(mixing.mixed(rows, rest))
+        builder.add(standardization.of_groups(rows, rest))
         of_strata.add(rows)
     curves = null_if_never_at_risk(of_strata.table())
     if interval is not None:
         curves = with_parts_of_mean(interval(curves))
-    behind = MixedClusters.of_curves(mixing.weights, curves)
+    behind = StandardizedClusters.of_curves(standardization.weights, curves)
     if cluster is not None:
         behind = behind.with_clusters(durations, groups, strata, curves, cluster)
     return builder.table(), behind

@@ -10,7 +10,7 @@ import polars as pl
 from toolkit.results.result import Released
 from toolkit.text import naming, words
 from toolkit.text.comparison_narratives import NO_MORE, ONLY_CHANCE, degrees, verdict
-from toolkit.text.curve_narratives import as_percent, mixture
+from toolkit.text.curve_narratives import as_percent, standardization
 from toolkit.text.left_out import in_groups, in_pairs
 from toolkit.text.narratives import TOO_FEW
 from toolkit.text.words import plural
@@ -84,7 +84,7 @@ def rmst_difference(released: Released) -> str:
         f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
         f"{naming.name(first['reference'])}: {_of_all(told, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
-        f"{in_pairs(released, list(released.by), 'reference')}{mixture(released)}"
+        f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
         f"{words.formed_later(released.by)}"
     )
 
@@ -106,7 +106,7 @@ def milestone_difference(released: Released) -> str:
         f"By day {words.days(first['at'])}, {as_percent(first['reference_share'], released)} of "
         f"{naming.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
-        f"{in_pairs(released, list(released.by), 'reference')}{mixture(released)}"
+        f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
         f"{words.formed_later(released.by)}"
     )
 

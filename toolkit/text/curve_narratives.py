@@ -46,7 +46,7 @@ def kaplan_meier(released: Released) -> str:
         )
     total = released.frame.select(released.by).n_unique()
     text = f"{told}{hidden(total, len(known))}{_unseen(released)}"
-    return f"{text}{mixture(released)}{words.formed_later(released.by)}"
+    return f"{text}{standardization(released)}{words.formed_later(released.by)}"
 
 
 def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "survival") -> str:
@@ -62,7 +62,7 @@ def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "su
     return _percents(row, released)
 
 
-def mixture(released: Released) -> str:
+def standardization(released: Released) -> str:
     """Say by which strata the groups are standardized, if by any."""
     if "within" not in released.frame.columns or released.frame.is_empty():
         return ""

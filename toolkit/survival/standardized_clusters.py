@@ -22,13 +22,13 @@ from toolkit.survival.clusters import (
 )
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
-from toolkit.survival.mixing import EDGE
+from toolkit.survival.standardization import EDGE
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Mixture:
+class StandardizedCurve:
     """One group's curves in the strata used, with their weights and, of clusters, their rows.
 
     A cluster's influence on the standardized curve is the sum of its influences on the curves of
@@ -104,28 +104,30 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class MixedClusters:
+class StandardizedClusters:
     """The strata behind standardized curves; `total` clusters, or 0 if rows are independent."""
 
-    groups: Mapping[int, Mixture]
+    groups: Mapping[int, StandardizedCurve]
     total: int = 0
     is_released: bool = False
 
     @classmethod
     def of_curves(
         cls, weights: Mapping[int, Mapping[int, float]], curves: pl.DataFrame | None = None
-    ) -> MixedClusters:
+    ) -> StandardizedClusters:
         """Return the strata behind standardized curves of independent rows.
 
         Args:
-            weights: Each group's weights of its strata, as in `Mixing`.
+            weights: Each group's weights of its strata, as in `Standardization`.
             curves: The curves of the strata, with the parts of their means if these are compared.
         """
         own = {} if curves is None or "_area" not in curves.columns else _by_number(curves)
         known = {number: Curve.of(curve) for number, curve in own.items()}
         return cls(
             {
-                group: Mixture([*of.values()], [*of], [known[i] for i in of if i in known])
+                group: StandardizedCurve(
+                    [*of.values()], [*of], [known[i] for i in of if i in known]
+                )
                 for group, of in weights.items()
             }
         )
@@ -137,7 +139,7 @@ class MixedClusters:
         strata: Sequence[str],
         curves: pl.DataFrame,
         cluster: str,
-    ) -> MixedClusters:
+    ) -> StandardizedClusters:
         """Return the same with the clusters of the rows from which these curves were estimated."""
         rows = clustered_rows(durations, groups, strata, cluster)
         keys = [*groups.keys, *stratum_keys(groups, strata)]
@@ -174,7 +176,7 @@ class MixedClusters:
         return self._correlation(group, other, lambda of: of.influences_at(time, self.total))
 
     def _correlation(
-        self, group: int, other: int, influences: Callable[[Mixture], Floats]
+        self, group: int, other: int, influences: Callable[[StandardizedCurve], Floats]
     ) -> float:
         if not self.is_clustered:
             return 0.0
@@ -185,7 +187,7 @@ class MixedClusters:
     def _rounded(self, value: float) -> float:
         return float(f"{value:.{DIGITS}g}") if self.is_released else value
 
-    def released(self) -> MixedClusters:
+    def released(self) -> StandardizedClusters:
         """Return the same for released figures."""
         return replace(self, is_released=True)
 
@@ -196,7 +198,7 @@ class MixedClusters:
         return with_effects(curve, self.groups, is_released=self.is_released)
 
 
-AnyClusters = Clusters | MixedClusters
+AnyClusters = Clusters | StandardizedClusters
 
 
 def _by_number(table: pl.DataFrame) -> dict[int, pl.DataFrame]:

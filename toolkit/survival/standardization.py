@@ -17,7 +17,7 @@ EDGE = 1e-9
 _ESTIMATES = {"_survival": "survival", "_greenwood": "greenwood"}
 
 
-class Mixing:
+class Standardization:
     """One curve per group: the mean of its curves in the strata, with the same weights everywhere.
 
     The counts are added up over the strata. A curve ends where that of any stratum does, and
@@ -75,7 +75,7 @@ class Mixing:
         """Where the curves of the strata end, and so those of the groups."""
         return self._ends.unique().to_list()
 
-    def mixed(self, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
+    def of_groups(self, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
         """Return the next range as an event table of the groups, with estimates for `named`.
 
         Args:
@@ -88,10 +88,10 @@ class Mixing:
         found = [pl.DataFrame(schema={name: rows.schema.get(name, pl.Float64) for name in names})]
         own = rows.join(self._strata, on=GROUP, maintain_order="left")
         for (number,), part in own.partition_by("_number", as_dict=True).items():
-            found.append(self._mixed(number, part, rest).select(names))
+            found.append(self._of_group(number, part, rest).select(names))
         return pl.concat(found)
 
-    def _mixed(self, number: int, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
+    def _of_group(self, number: int, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of one group, from those of its strata, each in order."""
         known = self._products(rows)
         stratum, time = rows[GROUP].to_numpy(), rows["duration"].to_numpy()
@@ -146,7 +146,7 @@ class Mixing:
 
 
 def named(rows: pl.DataFrame) -> pl.DataFrame:
-    """Name the estimates of `Mixing.mixed`."""
+    """Name the estimates of `Standardization.of_groups`."""
     return rows.rename(_ESTIMATES)
 
 
