@@ -174,6 +174,12 @@ def run_without(module: str, code: str) -> subprocess.CompletedProcess[str]:
             "f = __import__('polars').DataFrame({'n': [40]})\n"
             "tk.result(f, counts={'n': None}).to_great_table()",
         ),
+        (
+            "tables",
+            "xlsxwriter",
+            "f = __import__('polars').DataFrame({'n': [40]})\n"
+            "tk.result(f, counts={'n': None}).to_excel('x.xlsx')",
+        ),
     ],
 )
 def test_a_missing_extra_is_named(extra: str, module: str, code: str) -> None:

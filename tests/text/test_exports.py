@@ -1,8 +1,12 @@
+import re
+import zipfile
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from told_results import learners
+from told_results import RESULTS, learners
 
 import toolkit as tk
 from toolkit.text import exports
@@ -79,9 +83,35 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_a_missing_package_for_workbooks_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exports, "find_spec", lambda _: None)
-    with pytest.raises(tk.errors.MissingExtraError, match="xlsxwriter"):
-        odd_result().to_excel(tmp_path / "out.xlsx")
+def workbook(result: tk.Result, path: Path) -> list[list[str | float]]:
+    """The cells of a workbook that hold a text or a number."""
+    pytest.importorskip("xlsxwriter")
+    with zipfile.ZipFile(result.to_excel(path)) as parts:
+        sheet = parts.read("xl/worksheets/sheet1.xml").decode()
+        texts = re.findall(r"<t[ >].*?</t>", parts.read("xl/sharedStrings.xml").decode())
+    shared = [re.sub("<[^>]*>", "", text) for text in texts]
+    cells = [
+        re.findall(r'<c r="\w+"[^>]*?( t="s")?><v>(.*?)</v>', row)
+        for row in re.findall(r"<row .*?</row>", sheet)
+    ]
+    return [[shared[int(v)] if is_text else float(v) for is_text, v in row] for row in cells]
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_workbook_holds_the_released_figures(name: str, tmp_path: Path) -> None:
+    result = RESULTS[name](learners())
+    header, *rows = workbook(result, tmp_path / "x.xlsx")
+    frame = result.release().frame
+    assert header == frame.columns
+    assert len(rows) == frame.height
+    for shown, row in zip(rows, frame.select(pl.col(pl.Int64, pl.Float64)).rows(), strict=True):
+        told = {float(f"{value:.6g}") for value in row if value is not None}
+        assert told <= {float(f"{value:.6g}") for value in shown if isinstance(value, float)}
+
+
+def test_a_workbook_takes_moments_and_headers_that_differ_in_case(tmp_path: Path) -> None:
+    when = datetime(2024, 1, 1, 12, tzinfo=ZoneInfo("Asia/Tokyo"))
+    frame = pl.DataFrame({"N": [when], "n": [50]})
+    header, row = workbook(tk.result(frame, counts={"n": None}, groups=["N"]), tmp_path / "x.xlsx")
+    assert header == ["N", "n (2)", "status"]
+    assert row[:2] == [45292 + 3 / 24, 50]

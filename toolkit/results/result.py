@@ -88,7 +88,7 @@ class _Shown:
         return self._write("parquet", path)
 
     def to_excel(self, path: str | Path) -> Path:
-        """Write the released figures as an Excel workbook."""
+        """Write the released figures as an Excel workbook; needs the extra `tables`."""
         return self._write("excel", path)
 
     def to_latex(self, path: str | Path | None = None, **options: Any) -> str:

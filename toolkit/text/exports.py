@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import polars as pl
 
-from toolkit.errors import MissingExtraError, writing
+from toolkit.errors import writing
+from toolkit.extras import extra
 from toolkit.results.result import Released
 from toolkit.schemas.arguments import a_path
 from toolkit.text.tables import ReadingTable, reading_table
@@ -50,15 +50,28 @@ def write(released: Released, form: str, path: Path) -> Path:
     safe = guarded(frame)
     if form == "csv":
         return atomically(path, safe.write_csv)
-    if find_spec("xlsxwriter") is None:
-        raise MissingExtraError(
-            "xlsxwriter, which writes Excel workbooks, is not installed: pip install xlsxwriter"
-        )
+    with extra("tables"):
+        import xlsxwriter as _xlsxwriter  # noqa: F401  (with which Polars writes them)
 
     def workbook(part: Path) -> None:
-        safe.write_excel(part, worksheet=released.schema.name[:31])
+        _as_excel_reads(safe).write_excel(part, worksheet=released.schema.name[:31])
 
     return atomically(path, workbook, suffix=".xlsx")
+
+
+def _as_excel_reads(frame: pl.DataFrame) -> pl.DataFrame:
+    """Leave out zones, as all times are in UTC; number headers that differ in case alone."""
+    zoned = [name for name, dtype in frame.schema.items() if getattr(dtype, "time_zone", None)]
+    utc = pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    headers: dict[str, str] = {}
+    for name in frame.columns:
+        header, n = name, 1
+        while header.lower() in headers:
+            n += 1
+            header = f"{name} ({n})"
+        headers[header.lower()] = header
+    plain = frame.with_columns(utc) if zoned else frame
+    return plain.rename(dict(zip(frame.columns, headers.values(), strict=True)))
 
 
 def guarded(frame: pl.DataFrame) -> pl.DataFrame:
