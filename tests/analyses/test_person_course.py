@@ -248,7 +248,7 @@ def test_a_mark_decides_on_the_grade_alone() -> None:
     rows = graded(("F", 0.6), ("A", 0.599), ("A", None), (None, 1.0), ("A", float("nan")))
     pc = tk.person_course(rows, None, None, as_of=AS_OF, pass_rule=0.6)
     assert pc["passed"].to_list() == [True, False, False, True, False]
-    assert pc["pass_rule"][0] == "a grade of 60 % or more"
+    assert pc["pass_rule"][0] == "a grade of 60% or more"
 
 
 def test_each_course_can_have_its_mark_and_none_may_lack_one() -> None:
@@ -256,7 +256,7 @@ def test_each_course_can_have_its_mark_and_none_may_lack_one() -> None:
     marks = {"x": 0.5, "y": 0.55, "z": 0.4, "elsewhere": 0.9}
     pc = tk.person_course(rows, None, None, as_of=AS_OF, pass_rule=marks)
     assert pc["passed"].to_list() == [True, False, True]
-    assert pc["pass_rule"][0] == "a grade of the course's mark or more (40 % to 90 %)"
+    assert pc["pass_rule"][0] == "a grade of the course's mark or more (40% to 90%)"
     with pytest.raises(tk.errors.ArgumentError, match=r"pass_rule has no mark for y, z; give one"):
         tk.person_course(rows, None, None, as_of=AS_OF, pass_rule={"x": 0.5})
 

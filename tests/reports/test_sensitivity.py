@@ -137,7 +137,7 @@ def test_a_choice_without_meaning_is_refused(
 def test_the_sentence_names_the_ends(study: tk.Study) -> None:
     text = tk.reports.sensitivity(study, pass_rules=[0.9], among=["active"]).narrate()
     assert text.startswith("The pass rate is ")
-    assert "(a pass being a grade of 90 % or more)" in text
+    assert "(a pass being a grade of 90% or more)" in text
     assert "(among the active)" in text
     few = tk.reports.sensitivity(study.person_course.head(5)).narrate()
     assert few == "Too few learners to show, or the figure is not reached."

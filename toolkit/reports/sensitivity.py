@@ -21,7 +21,7 @@ from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import a_level, a_share, as_given, one_of
 from toolkit.schemas.moments import When, moment
 from toolkit.schemas.paper_results import AS_REPORTED, SENSITIVITY
-from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes
+from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes, percent_of
 from toolkit.survival.durations import exclusions, time_to_pass
 from toolkit.survival.summary import survival_summary
 
@@ -188,8 +188,7 @@ def _alternatives(
         yield _Alternative("pass rule", pass_rule_in_words(rule), changed, nobody)
     for threshold in thresholds:
         share = a_share(threshold, name="thresholds")
-        percent = f"{share * 100:.6g} %"
-        yield _Alternative("completed from", percent, pc, nobody, completed_from=share)
+        yield _Alternative("completed from", percent_of(share), pc, nobody, completed_from=share)
     for origin in origins:
         name = origin if isinstance(origin, str) else "a date for each course"
         yield _Alternative("origin", name, pc, nobody, timed=_timed(origin))

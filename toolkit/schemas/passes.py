@@ -74,7 +74,7 @@ def pass_rule_in_words(rule: PassRule = "letter") -> str:
 
     Examples:
         >>> pass_rule_in_words(0.6)
-        'a grade of 60 % or more'
+        'a grade of 60% or more'
     """
     checked = _checked(rule)
     if checked == "letter":
@@ -83,9 +83,9 @@ def pass_rule_in_words(rule: PassRule = "letter") -> str:
         *others, last = sorted(checked)
         return f"the letter grade {', '.join(others)}{' or ' if others else ''}{last}"
     if isinstance(checked, float):
-        return f"a grade of {_percent(checked)} or more"
+        return f"a grade of {percent_of(checked)} or more"
     marks = sorted(set(checked.values()))
-    span = " to ".join(_percent(mark) for mark in dict.fromkeys([marks[0], marks[-1]]))
+    span = " to ".join(percent_of(mark) for mark in dict.fromkeys([marks[0], marks[-1]]))
     return f"a grade of the course's mark or more ({span})"
 
 
@@ -123,5 +123,6 @@ def _reaches(mark: float) -> nw.Expr:
     return (grade >= mark) & grade.is_finite()  # NaN is greater than every mark in some engines
 
 
-def _percent(mark: float) -> str:
-    return f"{mark * 100:.6g} %"
+def percent_of(mark: float) -> str:
+    """Write a threshold as it was given, in percent: 0.125 is "12.5%"."""
+    return f"{mark * 100:.6g}%"
