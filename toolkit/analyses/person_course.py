@@ -78,9 +78,9 @@ def person_course(
 
     The join keeps every record; `in_grades`, `in_enrollments` and `in_completion` say which
     resources had it (`match_counts` counts them). Rows come in the order of grades, then those that
-    only enrollments had, then those that only completion had; in a LazyFrame of more than a million
-    rows, in this order within each range of usernames. If a record lacks the name of its course,
-    other learners' records supply it.
+    only enrollments had, then those that only completion had; in a LazyFrame that reads more than
+    1.5 million records of all resources, in this order within each range of usernames. If a record
+    lacks the name of its course, other learners' records supply it.
 
     `pass_rule` decides who passed, for every analysis. By default any letter grade except F, Fail,
     Failed, Not Passing and Not Passed is a pass. `passed_timestamp` and the columns computed from
