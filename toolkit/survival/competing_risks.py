@@ -295,7 +295,7 @@ def ends_of(durations: IntoFrame) -> list[str]:
             'time_to_pass(…, competing={"left": "a column of dates"})'
         )
     if schema["end"] not in (nw.String, nw.Categorical, nw.Enum, nw.Unknown):
-        raise SchemaError(f"`end` of durations must be text, it is {schema['end']}")
+        raise SchemaError(f"`end` of durations must be text, not {schema['end']}")
     included = included_only(schema.names())
     own = frame.select(nw.col("end").cast(nw.String), n=flag(*included) if included else nw.lit(1))
     found = counted(own, ["end"], [nw.col("n").sum()]).filter(pl.col("n") > 0)

@@ -28,10 +28,10 @@ def checked(
     schema = frame.collect_schema()
     require_columns(schema.names(), ["duration", "event", *names], what="durations")
     if schema["event"] not in (nw.Boolean, nw.Unknown):
-        raise SchemaError(f"`event` of durations must be Boolean, it is {schema['event']}")
+        raise SchemaError(f"`event` of durations must be Boolean, not {schema['event']}")
     for name in ("duration", "entry"):
         if name in schema and not (schema[name].is_numeric() or schema[name] == nw.Unknown):
-            raise SchemaError(f"`{name}` of durations must be a number, it is {schema[name]}")
+            raise SchemaError(f"`{name}` of durations must be a number, not {schema[name]}")
     refuse_nested(schema, names)
     refuse_both_bounds(frame, names)
     columns = {key: nw.col(name) for key, name in zip(Groups((*names,)).keys, names, strict=True)}

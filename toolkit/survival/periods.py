@@ -90,10 +90,10 @@ def checked(durations: pl.LazyFrame) -> pl.LazyFrame:
     schema = durations.collect_schema()
     require_columns(schema.names(), ["duration", "event"], what="durations")
     if schema["event"] != pl.Boolean:
-        raise SchemaError(f"`event` of durations must be Boolean, it is {schema['event']}")
+        raise SchemaError(f"`event` of durations must be Boolean, not {schema['event']}")
     for name in ("duration", "entry"):
         if name in schema and not schema[name].is_numeric():
-            raise SchemaError(f"`{name}` of durations must be a number, it is {schema[name]}")
+            raise SchemaError(f"`{name}` of durations must be a number, not {schema[name]}")
     duration = pl.col("duration")
     wrong = duration.is_null() | duration.is_nan() | (duration < 0) | pl.col("event").is_null()
     if "excluded" in schema:
