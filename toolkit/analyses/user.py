@@ -126,7 +126,7 @@ def _refuse_types(
             raise SchemaError(f"`{name}` holds {frame.schema[name]}, whose values make no groups")
     for name in (keys or {}).values():
         if not frame.schema[name].is_integer():
-            raise SchemaError(f"`{name}` must be sums of record keys, not {frame.schema[name]}")
+            raise SchemaError(f"`{name}` must be sums of record keys, but is {frame.schema[name]}")
     for name, within in counts.items():
         _refuse_count(frame, name, within, counts)
 
@@ -135,7 +135,7 @@ def _refuse_count(
     frame: pl.DataFrame, name: str, within: str | None, counts: Mapping[str, str | None]
 ) -> None:
     if not frame.schema[name].is_integer():
-        raise SchemaError(f"`{name}` must count learners, not {frame.schema[name]}")
+        raise SchemaError(f"`{name}` must count learners, but is {frame.schema[name]}")
     if frame[name].null_count() or (frame[name] < 0).any():
         raise SchemaError(f"`{name}` must count learners, and has nulls or numbers below 0")
     above, below = within, {name}

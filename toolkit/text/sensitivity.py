@@ -27,7 +27,7 @@ def in_words(released: Released) -> str:
         return f"{text}; no other choice can be shown." if others.height else f"{text}."
     low, high = seen.row(0, named=True), seen.row(-1, named=True)
     if seen.height == 1:
-        return f"{text}; {described(low)}, not {figure_text(low, name, released)}."
+        return f"{text}; {described(low)}, it is {figure_text(low, name, released)}."
     lost = others.height - seen.height
     return (
         f"{text}; under {words.plural(seen.height, 'other choice')}, each alone, it lies between "
