@@ -123,7 +123,9 @@ def _refuse_types(
     refuse_nested(frame.schema, groups)
     for name in groups:
         if frame.schema[name].base_type() in {pl.Binary, pl.Duration}:
-            raise SchemaError(f"`{name}` holds {frame.schema[name]}, whose values make no groups")
+            raise SchemaError(
+                f"`{name}` holds {frame.schema[name]}, whose values cannot form groups"
+            )
     for name in (keys or {}).values():
         if not frame.schema[name].is_integer():
             raise SchemaError(f"`{name}` must be sums of record keys, but is {frame.schema[name]}")
