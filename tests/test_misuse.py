@@ -264,6 +264,18 @@ def test_a_frame_in_the_wrong_place_names_nobody(name: str, parameter: str, wron
     assert "lovelace" not in str(caught.value)
 
 
+def test_a_snapshot_is_loaded_before_it_is_checked(tmp_path: Path) -> None:
+    with tk.sandbox(learners=20) as platform:
+        snapshot = tk.take_snapshot(platform, tmp_path, key="9d04c1f7ab35e86287f0d1c3b94e6a5f")
+    with pytest.raises(tk.errors.ArgumentError, match="load_study"):
+        tk.check(snapshot)  # type: ignore[arg-type]
+
+
+def test_an_address_is_one_in_capitals_too() -> None:
+    with pytest.raises(tk.errors.ConfigurationError, match="SO2_TOKEN"):
+        tk.load_study("HTTPS://platform.example.com")
+
+
 FRONT_DOORS: dict[str, Any] = {
     "load_study": tk.load_study,
     "scan": tk.Study.scan,

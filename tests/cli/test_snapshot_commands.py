@@ -24,7 +24,9 @@ def test_what_is_fetched_is_listed_compared_and_exported(tmp_path: Path) -> None
     so2("fetch", "snapshots/a", "--sandbox")
     so2("fetch", "snapshots/b", "--sandbox")
 
-    assert "checksum" not in so2("snapshots", "--verify")
+    listed = so2("snapshots", "--verify")
+    assert "checksum" not in listed
+    assert all(word in listed for word in ("folder", "identities", "about", "8,895", "MB"))
     assert "Changes from" in so2("compare", "snapshots/a", "snapshots/b", "--output", "c.csv")
     assert (tmp_path / "c.csv").read_text().startswith("resource,username")
     assert "grades.csv" in so2("export", "snapshots/a", "csv")

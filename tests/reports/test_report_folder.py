@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,15 @@ def test_a_course_that_has_no_record_is_named(
     monkeypatch.setenv("SO2_SANDBOX_LEARNERS", "20")
     with pytest.raises(tk.errors.ReportError, match="no record of the course 'nope'"):
         tk.write_report(tmp_path / "report", parameters={"course_id": "nope"})
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"courseid": "c"}, {"course_id": "c", 7: 1}, "course_id", 7]
+)
+def test_parameters_that_no_notebook_has_are_refused(tmp_path: Path, parameters: Any) -> None:
+    with pytest.raises(tk.errors.ArgumentError, match="parameter"):
+        tk.write_report(tmp_path / "report", source=tmp_path, notebooks="02", parameters=parameters)
+    assert not (tmp_path / "report").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the browser here is a script with a first line")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
@@ -65,15 +65,21 @@ def snapshots_command(
         raise SnapshotError(f"{folder} holds no snapshot; take one with `so2 fetch FOLDER`")
     for place in listed["folder"] if verify else ():
         tk.open_snapshot(place)
-    counts = [*RESOURCES, "problems"]
-    _print(
-        listed.with_columns(
-            pl.col(counts).map_elements(about, pl.String),
-            pl.col("as_of").dt.strftime("%Y-%m-%d %H:%M"),
-            pl.col("key_fingerprint").fill_null("–"),
-        ),
-        title="Snapshots, all files verified" if verify else "Snapshots",
-    )
+    title = "Snapshots, all files verified" if verify else "Snapshots"
+    _print(pl.DataFrame([_in_brief(row) for row in listed.iter_rows(named=True)]), title=title)
+
+
+def _in_brief(row: dict[str, Any]) -> dict[str, str]:
+    """A snapshot in few columns, so that a line of 80 letters holds them."""
+    key = "" if row["key_fingerprint"] is None else f", key {row['key_fingerprint']}"
+    return {
+        "folder": row["folder"],
+        "as of": f"{row['as_of']:%Y-%m-%d %H:%M}",
+        "source": row["source"],
+        "identities": f"{row['identities']}{key}",
+        "records": ", ".join(f"{about(row[name])} {name}" for name in (*RESOURCES, "problems")),
+        "MB": f"{row['bytes'] / 1e6:.1f}",
+    }
 
 
 def compare_command(

@@ -116,10 +116,10 @@ def check(
         [('key_unique', 0), ('key_unique', 1), ('percent_grade_range', 1)]
     """
     if study is not None:
-        if not isinstance(study, Resources):
+        if not isinstance(study, Resources) or callable(study.grades):  # a snapshot's methods
             raise ArgumentError(
-                "check takes a study, or frames by name, check(grades=…), not "
-                f"{type(study).__name__}"
+                "check takes a study (tk.load_study, or tk.Study.scan of a snapshot), or frames by "
+                f"name, check(grades=…), not {as_given(study)}"
             )
         grades = study.grades if grades is None else grades
         enrollments = study.enrollments if enrollments is None else enrollments

@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import ReportError
+from toolkit.errors import ArgumentError, ReportError
 from toolkit.extras import extra
+from toolkit.schemas.arguments import as_given
 
 with extra("notebooks"):
     import nbformat
@@ -62,6 +63,33 @@ class _ThisPython(KernelSpecManager):
 def count_code_cells(paths: Sequence[Path]) -> int:
     """Count the cells to be executed: the length of a progress bar."""
     return sum(cell.cell_type == "code" for path in paths for cell in read_notebook(path).cells)
+
+
+def refuse_unknown(parameters: Mapping[str, object], paths: Sequence[Path]) -> None:
+    """Refuse parameters that no notebook has; `course_id` also says which data are read.
+
+    Raises:
+        ArgumentError: They are not a mapping, or a name is unknown. Names those there are.
+    """
+    if not isinstance(parameters, Mapping):
+        raise ArgumentError(f"parameters must name values, not be {as_given(parameters)}")
+    known = {"course_id"}.union(*(_assigned(cell) for path in paths for cell in _tagged(path)))
+    if unknown := [str(name) for name in parameters if name not in known]:
+        raise ArgumentError(
+            f"no notebook of the report has the parameter {', '.join(unknown)}; there are "
+            f"{', '.join(sorted(known))}"
+        )
+
+
+def _tagged(path: Path) -> list[nbformat.NotebookNode]:
+    """The cells of a notebook that assign its parameters."""
+    cells = read_notebook(path).cells
+    return [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+
+
+def _assigned(cell: nbformat.NotebookNode) -> set[str]:
+    """The names that a cell of parameters assigns."""
+    return {line.split("=")[0].strip() for line in cell.source.splitlines() if "=" in line}
 
 
 def execute_notebooks(
@@ -202,7 +230,7 @@ def _set_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, objec
     """Insert a cell after the parameters cell, with the values for the names it assigns."""
     for place, cell in enumerate(notebook.cells):
         if "parameters" in cell.metadata.get("tags", []):
-            assigned = {line.split("=")[0].strip() for line in cell.source.splitlines()}
+            assigned = _assigned(cell)
             given = [
                 f"{name} = {value!r}" for name, value in parameters.items() if name in assigned
             ]

@@ -27,6 +27,7 @@ from toolkit.reports.execution import (
     OnCell,
     count_code_cells,
     execute_notebooks,
+    refuse_unknown,
 )
 from toolkit.reports.guard import Identities, Records, refuse_identities
 from toolkit.reports.key_figures import as_tiles, key_figures
@@ -60,6 +61,7 @@ def written(
     on_start: Callable[[int], None] | None,
 ) -> dict[str, Any]:
     """Write a report into an empty folder; return its caption, key figures and failures."""
+    refuse_unknown(parameters, paths)
     course = parameters.get("course_id")
     with _read_once(source, None if course is None else str(course)) as (study, before, variables):
         n_records = study.count("person_course")

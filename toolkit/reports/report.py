@@ -79,7 +79,16 @@ def write_report(
     words = read_language(language or settings().language)
     paths, target = _paths(notebooks), a_path(folder, name="folder")
     with replaced(target) as part:
-        written = write(part, source, paths, parameters or {}, title, words, on_cell, on_start)
+        written = write(
+            part,
+            source,
+            paths,
+            {} if parameters is None else parameters,
+            title,
+            words,
+            on_cell,
+            on_start,
+        )
     pdf = target / PDF if (target / PDF).exists() else None
     return Report(target / INDEX, pdf=pdf, seconds=time.monotonic() - begun, **written)
 
@@ -89,6 +98,8 @@ def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
         return find_pages()
     from toolkit.reports.execution import read_notebook
 
+    if isinstance(notebooks, str | Path):
+        notebooks = [notebooks]
     found = []
     for given in notebooks:
         if str(given).endswith(".ipynb"):

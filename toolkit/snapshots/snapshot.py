@@ -249,7 +249,7 @@ def opened(source: Source | str | Path | StorePath) -> Iterator[Source]:
         ConfigurationError: The address or its token in SO2_TOKEN is missing or invalid.
         SnapshotError: The folder holds no complete snapshot.
     """
-    if isinstance(source, str) and source.startswith(("https://", "http://")):
+    if isinstance(source, str) and source.lower().startswith(("https://", "http://")):
         with Platform(platform_settings(source)) as platform:
             yield platform
     else:
