@@ -5,6 +5,8 @@ import pytest
 from told_results import RESULTS, learners
 
 import toolkit as tk
+from toolkit.schemas import Role, Table
+from toolkit.text.dictionary import tables
 
 PC = learners()
 
@@ -73,3 +75,11 @@ def test_every_frame_and_result_has_a_dictionary() -> None:
     assert "pass_rate_of_enrolled" in repr(tk.outcomes(PC).describe())
     with pytest.raises(tk.errors.SchemaError, match="enrollments"):
         tk.describe("nope")
+
+
+@pytest.mark.parametrize("table", tables().values(), ids=lambda table: table.name)
+def test_every_column_says_what_it_means_and_every_count_what_it_counts(table: Table) -> None:
+    for column in table:
+        assert column.description.endswith(".")
+        assert (column.unit == "learners") >= (column.role == Role.COUNT)
+        assert (column.unit == "p") == bool(re.search(r"p_value|p_adjusted", column.name))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from toolkit.schemas.columns import Column, Role, Table
+from toolkit.schemas.outcome_results import count
 
 UNDATED_SHARE = 0.02
 """The largest share of a group's passers without a pass date for which its curve is shown.
@@ -26,26 +27,15 @@ DURATIONS = Table(
 )
 
 _DURATION = Column("duration", pl.Float64, "Time since the origin.", Role.GROUP, unit="days")
-_AT_RISK = Column(
-    "n_at_risk", pl.Int64, "Learners observed until just before the time.", Role.COUNT
-)
-_EVENTS = Column("n_events", pl.Int64, "Learners who passed at the time.", Role.COUNT)
-_CENSORED = Column("n_censored", pl.Int64, "Learners last seen at the time.", Role.COUNT)
-_LEARNERS = Column("n_learners", pl.Int64, "Learners in the analysis.", Role.COUNT)
-_OTHERS = Column("n_reference", pl.Int64, "Learners in the reference group.", Role.COUNT)
-_PASSED = Column("n_events", pl.Int64, "Learners among them who passed.", Role.COUNT)
-_EXCLUDED = Column(
-    "n_excluded",
-    pl.Int64,
-    "Learners without a duration, or in a stratum that is left out.",
-    Role.COUNT,
-)
-_OTHERS_EXCLUDED = Column(
-    "n_reference_excluded", pl.Int64, "Learners of the other group without a duration.", Role.COUNT
-)
-_UNDATED = Column(
-    "n_undated", pl.Int64, "Of the excluded, those who passed without a pass date.", Role.COUNT
-)
+_AT_RISK = count("n_at_risk", "Learners observed until just before the time.")
+_EVENTS = count("n_events", "Learners who passed at the time.")
+_CENSORED = count("n_censored", "Learners last seen at the time.")
+_LEARNERS = count("n_learners", "Learners in the analysis.")
+_OTHERS = count("n_reference", "Learners in the reference group.")
+_PASSED = count("n_events", "Learners among them who passed.")
+_EXCLUDED = count("n_excluded", "Learners without a duration, or in a stratum that is left out.")
+_OTHERS_EXCLUDED = count("n_reference_excluded", "Learners of the other group without a duration.")
+_UNDATED = count("n_undated", "Of the excluded, those who passed without a pass date.")
 
 
 def _statistics(
@@ -270,7 +260,7 @@ CUMULATIVE_INCIDENCE = Table(
         Column("end", pl.String, "What the duration ends in.", Role.GROUP),
         _DURATION,
         _AT_RISK,
-        Column("n_events", pl.Int64, "Learners who reached this end at the time.", Role.COUNT),
+        count("n_events", "Learners who reached this end at the time."),
         _CENSORED,
         *_statistics(
             ("cumulative_incidence", "Probability of having reached this end by the time."),
@@ -287,8 +277,8 @@ GRAY_TEST = Table(
     "one row per group; the columns of the test are the same in all of them",
     (
         _LEARNERS,
-        Column("n_events", pl.Int64, "Learners who reached the end compared.", Role.COUNT),
-        Column("n_other_ends", pl.Int64, "Learners who reached another end.", Role.COUNT),
+        count("n_events", "Learners who reached the end compared."),
+        count("n_other_ends", "Learners who reached another end."),
         _EXCLUDED,
         _UNDATED,
         *_TEST,
@@ -316,8 +306,8 @@ SMOOTHED_HAZARD = Table(
     "one row per stretch of time, by group",
     (
         Column("duration", pl.Float64, "The stretch's middle.", Role.GROUP, unit="days"),
-        Column("n_at_risk", pl.Int64, "Learners at risk at the start of the stretch.", Role.COUNT),
-        Column("n_events", pl.Int64, "Learners who passed in the stretch.", Role.COUNT),
+        count("n_at_risk", "Learners at risk at the start of the stretch."),
+        count("n_events", "Learners who passed in the stretch."),
         *_statistics(
             ("hazard", "Passes per stretch per learner who has not yet passed, smoothed."),
             *_INTERVAL,
@@ -333,7 +323,7 @@ EXCLUSIONS = Table(
     (
         Column("reason", pl.String, "Why learners have no duration.", Role.GROUP),
         _EXCLUDED,
-        Column("n_records", pl.Int64, "All learners of the group.", Role.COUNT),
+        count("n_records", "All learners of the group."),
     ),
 )
 
