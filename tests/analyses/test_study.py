@@ -53,7 +53,7 @@ def test_a_study_is_checked_with_its_problems_and_its_clock(study: tk.Study) -> 
     )
     assert_frame_equal(tk.check(study).table, by_name.table)
     assert not tk.check(study, as_of="2020-01-01").table.equals(by_name.table)
-    with pytest.raises(tk.errors.ArgumentError, match="check takes a study, or frames by name"):
+    with pytest.raises(tk.errors.ArgumentError, match="check takes a study"):
         tk.check(study.grades)
 
 

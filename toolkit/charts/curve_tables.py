@@ -30,6 +30,11 @@ def in_panels(released: Released, value: str) -> tuple[pl.DataFrame, list[str], 
     return drawn.filter(pl.col("panel").is_in(kept)), kept, [*hidden, *panels[MOST_PANELS:]]
 
 
+def since_enrollment(released: Released) -> str:
+    """The title of the time axis, if none is given: its first word is the unit."""
+    return f"{released.schema.time} since enrollment"
+
+
 def end_of(rows: pl.DataFrame, value: str) -> float:
     """Return the end of the longest curve."""
     known = rows.drop_nulls(value)["duration"].to_list()

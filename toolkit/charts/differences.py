@@ -29,11 +29,16 @@ def rmst(
         source: Where the data come from; by default the result's caption.
     """
     first = _first(released)
+    unit = released.schema.time
     until = words.days(first["horizon"]) if first.get("horizon") is not None else "the horizon"
     return _differences(
         released,
-        Axis(f"Days later than the reference, on average within {until} days", "+.0f", zero=True),
-        lambda value: f"{words.signed(words.days(abs(value)), value)} days",
+        Axis(
+            f"{words.capitalized(unit)} later than the reference, on average within {until} {unit}",
+            "+.0f",
+            zero=True,
+        ),
+        lambda value: f"{words.signed(words.days(abs(value)), value)} {unit}",
         ("pass sooner", "pass later"),
         title,
         source,
@@ -57,7 +62,11 @@ def milestones(
     decimal = released.min_n is None
     return _differences(
         released,
-        Axis(f"Passed by day {day}: difference from the reference", "+.0%", zero=True),
+        Axis(
+            f"Passed by {words.unit(released)} {day}: difference from the reference",
+            "+.0%",
+            zero=True,
+        ),
         lambda value: words.points(value, decimal=decimal),
         ("have a smaller share passed", "have a larger share passed"),
         title,

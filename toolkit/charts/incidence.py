@@ -12,6 +12,7 @@ from toolkit.charts.curve_tables import (
     in_panels,
     known_times,
     numbers_at_risk,
+    since_enrollment,
 )
 from toolkit.charts.step_curves import Plot, draw
 from toolkit.charts.theme import finish
@@ -31,7 +32,7 @@ _KEPT = ("panel", "duration", "n_at_risk")
 def cumulative_incidence(
     released: Released,
     *,
-    time: str = "days since enrollment",
+    time: str | None = None,
     title: str | None = None,
     source: str | None = None,
 ) -> alt.VConcatChart | alt.FacetChart:
@@ -41,11 +42,12 @@ def cumulative_incidence(
 
     Args:
         released: What may be shown of `cumulative_incidence`.
-        time: The title of the time axis; its first word is the unit.
+        time: The title of the time axis, such as "days since enrollment"; its first word is the
+            unit.
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
-    value = "cumulative_incidence"
+    time, value = time or since_enrollment(released), "cumulative_incidence"
     rows, groups, hidden = in_panels(released, value)
     lines = rows.select(
         *_KEPT, "n_censored", series="end", value=value, low="ci_low", high="ci_high"
@@ -62,7 +64,7 @@ def cumulative_incidence(
     )
     one_end = rows.filter(pl.col("end") == pl.col("end").first().over("panel"))
     numbers = numbers_at_risk(groups, plot.ticks, one_end, released.min_n)
-    finding = _ends_reached(rows, time.split()[0].removesuffix("s"))
+    finding = _ends_reached(rows, time.split()[0], released.schema.time)
     return finish(
         draw(plot, lines, _NO_POINTS, numbers),
         title=title or finding,
@@ -74,7 +76,7 @@ def cumulative_incidence(
 def nelson_aalen(
     released: Released,
     *,
-    time: str = "days since enrollment",
+    time: str | None = None,
     title: str | None = None,
     source: str | None = None,
 ) -> alt.VConcatChart | alt.FacetChart:
@@ -82,10 +84,12 @@ def nelson_aalen(
 
     Args:
         released: What may be shown of `nelson_aalen`.
-        time: The title of the time axis; its first word is the unit.
+        time: The title of the time axis, such as "days since enrollment"; its first word is the
+            unit.
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
+    time = time or since_enrollment(released)
     rows, groups, hidden = in_panels(released, "cumulative_hazard")
     finding = "Cumulative hazard of passing" + ("" if groups else f": {words.NOTHING}")
     return _hazards(
@@ -103,7 +107,7 @@ def nelson_aalen(
 def smoothed_hazard(
     released: Released,
     *,
-    time: str = "days since enrollment",
+    time: str | None = None,
     title: str | None = None,
     source: str | None = None,
 ) -> alt.VConcatChart | alt.FacetChart:
@@ -113,10 +117,12 @@ def smoothed_hazard(
 
     Args:
         released: What may be shown of `smoothed_hazard`.
-        time: The title of the time axis; its first word is the unit.
+        time: The title of the time axis, such as "days since enrollment"; its first word is the
+            unit.
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
+    time = time or since_enrollment(released)
     rows, groups, hidden = in_panels(released, "hazard")
     unit = time.split()[0]
     return _hazards(
@@ -175,7 +181,7 @@ def _hazards(
     )
 
 
-def _ends_reached(rows: pl.DataFrame, unit: str) -> str:
+def _ends_reached(rows: pl.DataFrame, named: str, unit: str) -> str:
     """Say what share has reached each end by the last time with enough learners at risk."""
     value = "cumulative_incidence"
     parts = [
@@ -183,7 +189,7 @@ def _ends_reached(rows: pl.DataFrame, unit: str) -> str:
     ]
     if not parts:
         return f"Cumulative incidence: {words.NOTHING}"
-    day = curves.common_day(parts, value)
+    day = curves.common_day(parts, value, unit)
     last = (
         pl.concat(part for part in parts if curves.end(part, value) >= day)
         .drop_nulls(value)
@@ -191,7 +197,7 @@ def _ends_reached(rows: pl.DataFrame, unit: str) -> str:
         .group_by("panel", "end", maintain_order=True)
         .agg(pl.col(value).last())
     )
-    by = f"By {unit} {words.days(day)}, "
+    by = f"By {named.removesuffix('s')} {words.days(day)}, "
     if last["panel"].n_unique() == 1:
         shares = (
             f"{words.percent(share)} {naming.name(end)}" for _, end, share in last.iter_rows()

@@ -15,6 +15,7 @@ from toolkit.charts.curve_tables import (
     in_panels,
     known_times,
     numbers_at_risk,
+    since_enrollment,
     standardization,
 )
 from toolkit.charts.step_curves import Plot, draw
@@ -34,7 +35,7 @@ def kaplan_meier(
     exclusions: Result | Released | None = None,
     test: Result | Released | None = None,
     breaks: Sequence[float] | None = None,
-    time: str = "days since enrollment",
+    time: str | None = None,
     title: str | None = None,
     source: str | None = None,
 ) -> alt.VConcatChart | alt.FacetChart:
@@ -51,7 +52,8 @@ def kaplan_meier(
         test: The result of `logrank`, so that the subtitle gives its p.
         breaks: The ticks of the time axis, such as [0, 90, 180]. The number at risk is printed
             where it is known: in a released curve, at round times.
-        time: The title of the time axis; its first word is the unit.
+        time: The title of the time axis, such as "days since enrollment"; its first word is the
+            unit.
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
 
@@ -60,6 +62,7 @@ def kaplan_meier(
             result, or a break is not a time.
     """
     one_of(show, ("passed", "survival"), name="show")
+    time = time or since_enrollment(released)
     rows, groups, hidden = in_panels(released, "survival")
     value, low, high = pl.col("survival"), pl.col("ci_low"), pl.col("ci_high")
     if show == "passed":

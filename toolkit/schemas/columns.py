@@ -79,6 +79,7 @@ class Table:
         grain: What one row is, "one row per …".
         columns: The columns in order. Result tables may carry group columns before them.
         key: The columns that no two rows share.
+        time: The unit of its times: hours, days or weeks.
 
     Examples:
         >>> from toolkit.schemas import GRADES
@@ -90,6 +91,7 @@ class Table:
     grain: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
+    time: str = "days"
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)

@@ -15,6 +15,10 @@ UNDATED_SHARE = 0.02
 These learners are left out although they passed, so the curve is too low by about that share.
 """
 
+TIME_UNIT = "duration_unit"
+"""The column that names the unit of durations that are not in days."""
+TIME_UNITS = ("hours", "days", "weeks")
+
 DURATIONS = Table(
     "durations",
     "one row per learner per course",
@@ -104,6 +108,12 @@ def standardized(table: Table) -> Table:
     text = "The columns by which the groups are standardized."
     within = Column("within", pl.String, text, Role.STATUS)
     return replace(table, columns=(*table.columns, within))
+
+
+def in_unit(table: Table, unit: str) -> Table:
+    """Return the table with its times in another unit than days."""
+    columns = (replace(c, unit=unit) if c.unit == "days" else c for c in table.columns)
+    return replace(table, columns=tuple(columns), time=unit)
 
 
 def thinned(table: Table) -> Table:

@@ -31,7 +31,7 @@ from toolkit.survival.event_table import (
 )
 from toolkit.survival.gray import Compared, grays_score
 from toolkit.survival.incidence_clusters import with_clusters
-from toolkit.survival.included import columns_of_ends, included_only
+from toolkit.survival.included import columns_of_ends, in_unit_of, included_only
 from toolkit.survival.kaplan_meier import (
     a_list_of_times,
     ends_at_0,
@@ -140,7 +140,9 @@ def cumulative_incidence(
     if "n_times" in exact.columns and wanted is None:
         schema = thinned(schema)
     frame = exact.select(*groups.keys, *schema.names)
-    return Result(schema, groups.names, groups.named(frame), protect, level=level)
+    return in_unit_of(
+        durations, Result(schema, groups.names, groups.named(frame), protect, level=level)
+    )
 
 
 def _at_times(curves: pl.DataFrame, each: list[str], times: Sequence[float]) -> pl.DataFrame:

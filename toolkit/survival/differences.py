@@ -26,6 +26,7 @@ from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFEREN
 from toolkit.survival.against_reference import Found, Side, against_reference, with_intervals
 from toolkit.survival.curve_statistics import Estimate
 from toolkit.survival.event_table import compared
+from toolkit.survival.included import in_unit_of
 from toolkit.survival.kaplan_meier import curves_of
 from toolkit.survival.long_curves import Estimate as CurveEstimate
 from toolkit.survival.standardized_clusters import AnyClusters
@@ -116,9 +117,10 @@ def rmst_difference(
 
     curves, clusters = curves_of(durations, groups, names, cluster, borders, intervals)
     table = standardized(RMST_DIFFERENCE) if names else RMST_DIFFERENCE
-    return against_reference(
+    found = against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=horizon, within=names
     )
+    return in_unit_of(durations, found)
 
 
 def milestone_difference(
@@ -194,9 +196,10 @@ def milestone_difference(
 
     curves, clusters = curves_of(durations, groups, names, cluster, [at])
     table = standardized(MILESTONE_DIFFERENCE) if names else MILESTONE_DIFFERENCE
-    return against_reference(
+    found = against_reference(
         curves, groups, reference, compare, table, clusters, level=level, time=at, within=names
     )
+    return in_unit_of(durations, found)
 
 
 def _attenuated(

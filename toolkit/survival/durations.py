@@ -24,7 +24,7 @@ from toolkit.results.result import Result
 from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import a_number, as_given, one_of
 from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment, moment_observed
-from toolkit.schemas.survival_results import EXCLUSIONS, UNDATED_SHARE
+from toolkit.schemas.survival_results import EXCLUSIONS, TIME_UNIT, UNDATED_SHARE
 from toolkit.survival.included import BOUND, UNDATED, refuse_both_bounds
 
 F = TypeVar("F")
@@ -114,7 +114,8 @@ def time_to_pass(
 
     Returns:
         `username`, `course_id`, `duration`, `event` (passed), with `entry`, `end` and `bound` if
-        requested, `excluded`, and the other columns of `pc` to group by.
+        requested, `excluded`, `duration_unit` if the unit is not days, and the other columns of
+        `pc` to group by.
 
     Raises:
         SchemaError: `pc` lacks a column.
@@ -147,6 +148,8 @@ def time_to_pass(
     kept = ["username", "course_id", "duration", "event"]
     kept += ["entry"] * (entry is not None) + ["end"] * (competing is not None)
     kept += [BOUND] * (undated == "bounds") + ["excluded"]
+    if unit != "days":
+        durations, kept = durations.with_columns(nw.lit(unit).alias(TIME_UNIT)), [*kept, TIME_UNIT]
     rest = [name for name in names if name not in kept]
     found = durations.select(*kept, *rest).to_native()
     return found.collect() if is_in_memory(pc) else found

@@ -17,6 +17,7 @@ from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_level, a_number
 from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD, thinned
 from toolkit.survival.event_table import GROUP, event_ranges
+from toolkit.survival.included import in_unit_of
 from toolkit.survival.kaplan_meier import (
     normal_quantile,
     null_if_never_at_risk,
@@ -72,7 +73,9 @@ def nelson_aalen(durations: IntoFrame, *, by: By = None, level: float = 0.95) ->
 
     schema = thinned(NELSON_AALEN) if "n_times" in curve.columns else NELSON_AALEN
     frame = _with_interval(curve, level).select(*groups.keys, *schema.names)
-    return Result(schema, groups.names, groups.named(frame), protect, level=level)
+    return in_unit_of(
+        durations, Result(schema, groups.names, groups.named(frame), protect, level=level)
+    )
 
 
 def _as_hazards(table: pl.DataFrame) -> pl.DataFrame:
@@ -182,12 +185,9 @@ def smoothed_hazard(
             n_events=pl.lit(None, pl.Int64), status=pl.lit(SHOWN)
         )
 
-    return Result(
-        SMOOTHED_HAZARD,
-        groups.names,
-        frame.select(*groups.names, *SMOOTHED_HAZARD.names),
-        protect,
-        level=level,
+    exact_frame = frame.select(*groups.names, *SMOOTHED_HAZARD.names)
+    return in_unit_of(
+        durations, Result(SMOOTHED_HAZARD, groups.names, exact_frame, protect, level=level)
     )
 
 

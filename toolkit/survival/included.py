@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -12,8 +13,10 @@ from narwhals.typing import IntoFrame
 from toolkit.analyses.counting import counted, flag, lazily
 from toolkit.analyses.grouping import KEY, Groups, per_group, refuse_nested
 from toolkit.errors import ArgumentError, SchemaError
+from toolkit.results.result import Result
 from toolkit.schemas import require_columns
-from toolkit.schemas.survival_results import UNDATED_SHARE
+from toolkit.schemas.arguments import as_given, one_of
+from toolkit.schemas.survival_results import TIME_UNIT, TIME_UNITS, UNDATED_SHARE, in_unit
 
 UNDATED = "passed without a pass time"
 BOUND = "bound"
@@ -44,6 +47,22 @@ def checked(
         columns |= {name: flag(own == end) for name, end in columns_of_ends(ends).items()}
     columns |= {name: nw.col(name) for name in ("entry", "excluded", KEY) if name in schema}
     return frame.select(*(value.alias(name) for name, value in columns.items()))
+
+
+def in_unit_of(durations: IntoFrame, result: Result) -> Result:
+    """Return a result whose times have the unit of the durations.
+
+    Raises:
+        ArgumentError: The durations are in several units, or in an unknown one.
+    """
+    frame = lazily(durations)
+    if TIME_UNIT not in frame.collect_schema().names():
+        return result
+    units = counted(frame, [TIME_UNIT], [nw.len().alias("n")])[TIME_UNIT].to_list()
+    if len(units) > 1:
+        raise ArgumentError(f"`{TIME_UNIT}` of durations must be one unit, not {as_given(units)}")
+    unit = one_of(units[0], TIME_UNITS, name=TIME_UNIT) if units else "days"
+    return replace(result, schema=in_unit(result.schema, unit))
 
 
 def columns_of_ends(ends: Sequence[str]) -> dict[str, str]:

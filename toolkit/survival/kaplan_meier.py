@@ -26,6 +26,7 @@ from toolkit.survival.event_table import (
     ranges_of,
     stratum_keys,
 )
+from toolkit.survival.included import in_unit_of
 from toolkit.survival.long_curves import (
     CurveBuilder,
     Estimate,
@@ -134,7 +135,7 @@ def kaplan_meier(
 
     shape = thinned(schema) if "n_times" in exact.columns and wanted is None else schema
     frame = groups.named(exact.with_columns(about).select(*groups.keys, *shape.names))
-    return Result(shape, groups.names, frame, protect, level=level)
+    return in_unit_of(durations, Result(shape, groups.names, frame, protect, level=level))
 
 
 def curves_of(

@@ -18,6 +18,7 @@ from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.clusters import Clusters
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, each_group, ranges_of, sizes
+from toolkit.survival.included import in_unit_of
 from toolkit.survival.kaplan_meier import (
     Interval,
     a_list_of_times,
@@ -178,7 +179,7 @@ def survival_summary(
         released = summed_up(safe, [alike.released(), reverse.released()], counts)
         return with_status(released, exact, SURVIVAL_SUMMARY, min_n)
 
-    return Result(SURVIVAL_SUMMARY, asked.names, exact, protect, level=level)
+    return in_unit_of(durations, Result(SURVIVAL_SUMMARY, asked.names, exact, protect, level=level))
 
 
 def _reversed(table: pl.DataFrame) -> pl.DataFrame:

@@ -76,12 +76,12 @@ def rmst_difference(released: Released) -> str:
         way = "sooner" if d < 0 else "later"
         ends = words.between(_signed(row["simultaneous_low"]), _signed(row["simultaneous_high"]))
         told.append(
-            f"{naming.group_name(row, released.by)} {words.days(abs(d))} days {way} "
+            f"{naming.group_name(row, released.by)} {words.span(abs(d), released)} {way} "
             f"({words.kind_of_interval(released)} {ends}, {words.p_value(row['p_adjusted'])})"
         )
     first = seen.row(0, named=True)
     return (
-        f"Within {words.days(first['horizon'])} days learners pass, on average, compared with "
+        f"Within {words.span(first['horizon'], released)} learners pass, on average, compared with "
         f"{naming.name(first['reference'])}: {_of_all(told, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
@@ -103,8 +103,9 @@ def milestone_difference(released: Released) -> str:
     ]
     first = seen.row(0, named=True)
     return (
-        f"By day {words.days(first['at'])}, {as_percent(first['reference_share'], released)} of "
-        f"{naming.name(first['reference'])} have passed. In comparison: {_of_all(told, seen)}."
+        f"By {words.at_time(first['at'], released)}, "
+        f"{as_percent(first['reference_share'], released)} of {naming.name(first['reference'])} "
+        f"have passed. In comparison: {_of_all(told, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
         f"{words.formed_later(released.by)}"

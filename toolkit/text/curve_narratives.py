@@ -21,13 +21,13 @@ def kaplan_meier(released: Released) -> str:
     known = _known(released, "survival")
     if not known:
         return TOO_FEW
-    day = curves.common_day([part for _, part in known], "survival")
+    day = curves.common_day([part for _, part in known], "survival", released.schema.time)
     known = [(name, part) for name, part in known if curves.end(part, "survival") >= day]
     shares = sorted(
         ((1 - (curves.height(part, "survival", day) or 0.0), name, part) for name, part in known),
         key=lambda found: found[:2],
     )
-    at = f"Within {words.days(day)} days, "
+    at = f"Within {words.span(day, released)}, "
     if not released.by:
         n = known[0][1]["n_at_risk"][0]
         return (
@@ -97,7 +97,7 @@ def survival_summary(released: Released) -> str:
     row = by_then.sort("at", "estimate").row(-1, named=True)
     where = f" in {naming.group_name(row, released.by)}" if released.by else ""
     share = f"n estimated {as_percent(row['estimate'], released)}{_percents(row, released)}"
-    by = f"by day {words.days(row['at'])}{where}.{in_groups(released)}"
+    by = f"by {words.at_time(row['at'], released)}{where}.{in_groups(released)}"
     if rows.is_empty():  # the quartile is not among the rows, and may well be reached
         return f"A{share} pass {by}"
     is_reached = rows["estimate"].count() > 0
@@ -128,9 +128,9 @@ def cumulative_incidence(released: Released) -> str:
     known = _known(released, value)
     if not known:
         return TOO_FEW
-    day = curves.common_day([part for _, part in known], value)
+    day = curves.common_day([part for _, part in known], value, released.schema.time)
     known = [(name, part) for name, part in known if curves.end(part, value) >= day]
-    by_day = f"By day {words.days(day)}, "
+    by_day = f"By {words.at_time(day, released)}, "
     told = []
     for end in known[0][1]["end"].unique(maintain_order=True):
         parts = {name: part.filter(end=end) for name, part in known}
@@ -166,7 +166,7 @@ def nelson_aalen(released: Released) -> str:
             between = words.between(words.number(low), words.number(high))
             reached += words.in_brackets(between, released)
         where = f" in {name}" if released.by else ""
-        told.append(f"{reached} by day {words.days(day)}{where}")
+        told.append(f"{reached} by {words.at_time(day, released)}{where}")
     return f"The cumulative hazard of passing reaches {listed(told)}.{in_groups(released)}"
 
 
@@ -180,13 +180,13 @@ def hazard(released: Released) -> str:
     if not peaks:
         return TOO_FEW
     (first, early), (last, late) = min(peaks), max(peaks)
-    likely = "Learners who have not yet passed are most likely to pass around day"
+    unit = words.unit(released)
+    likely = f"Learners who have not yet passed are most likely to pass around {unit}"
     if len(peaks) == 1:
         where = f" in {early}" if released.by else ""
         return f"{likely} {first:,.0f}{where}.{in_groups(released)}"
-    return (
-        f"{likely} {first:,.0f} in {early}, around day {last:,.0f} in {late}.{in_groups(released)}"
-    )
+    told = f"{likely} {first:,.0f} in {early}, around {unit} {last:,.0f} in {late}."
+    return f"{told}{in_groups(released)}"
 
 
 def exclusions(released: Released) -> str:
@@ -232,7 +232,7 @@ def _percents(row: Row, released: Released) -> str:
 
 
 def _days(row: Row, released: Released) -> str:
-    estimate = f"{words.days(row['estimate'])} days"
+    estimate = f"{words.span(row['estimate'], released)}"
     if row["ci_low"] is None or row["ci_high"] is None:
         return estimate
     ends = f"{words.days(row['ci_low'])}–{words.days(row['ci_high'])}"

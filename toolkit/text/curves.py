@@ -12,7 +12,7 @@ from toolkit.results.result import Released
 
 _EDGE = 1e-9
 FEWEST, FEWEST_SHARE, MANY_LEFT = 10, 0.05, 0.1
-YEAR = 365.0
+YEAR = {"hours": 8_760.0, "days": 365.0, "weeks": 52.0}
 
 
 def from_the_start(released: Released) -> Released:
@@ -60,10 +60,10 @@ def end(part: pl.DataFrame, value: str) -> float:
     return float((told if told.height else known)["duration"][-1])
 
 
-def common_day(known: Sequence[pl.DataFrame], value: str) -> float:
+def common_day(known: Sequence[pl.DataFrame], value: str, unit: str) -> float:
     """The longest time that half of the curves reach with enough learners, up to a year."""
     ends = sorted(end(part, value) for part in known)
-    return min(YEAR, ends[(len(ends) - 1) // 2])
+    return min(YEAR[unit], ends[(len(ends) - 1) // 2])
 
 
 def row_at(part: pl.DataFrame, value: str, time: float) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from toolkit.results.registry import look_up
 from toolkit.results.result import Released, marked
 from toolkit.schemas import Column, Role, require_columns
 from toolkit.schemas.arguments import a_whole_number
+from toolkit.schemas.survival_results import TIME_UNITS
 from toolkit.text import naming, words
 
 _HEADINGS = {
@@ -177,7 +178,7 @@ def cell(row: Row, name: str, released: Released) -> str:
         # Only of a date the column matters for the text: a month or a day. The heading says it.
         of_column = name if isinstance(value, date) else ""
         return "all groups" if row.get("is_total") else naming.name(value, of_column)
-    unit = _unit(row, column)
+    unit = _unit(row, column, released.schema.time)
     if value is None:
         return _missing(row, column, released)
     text = _text(value, unit, row, name, released)
@@ -212,14 +213,14 @@ def _column(released: Released, name: str) -> Column | None:
     return released.schema[name] if name in released.schema.names else None
 
 
-def _unit(row: Row, column: Column) -> str | None:
+def _unit(row: Row, column: Column, time: str) -> str | None:
     """A column's unit; in a summary, each row has its own."""
     if "statistic" in row and isinstance(row["statistic"], str):
         by_time = row["statistic"] in {"passed by", "restricted mean"}
         if column.name == "at":
-            return "days" if by_time else "fraction"
+            return time if by_time else "fraction"
         if column.name in {"estimate", "ci_low", "ci_high", "std_error"}:
-            return "fraction" if row["statistic"] == "passed by" else "days"
+            return "fraction" if row["statistic"] == "passed by" else time
     return column.unit
 
 
@@ -252,7 +253,7 @@ def _text(
 
 
 def _is_signed(unit: str | None, name: str) -> bool:
-    return name in {"difference", "days_change"} and unit == "days"
+    return name in {"difference", "days_change"} and unit in TIME_UNITS
 
 
 def _number(
@@ -267,7 +268,7 @@ def _number(
         return words.points(value, decimal=decimal, unit=not is_end)
     if unit == "p":
         return words.p_value(value).removeprefix("p ").removeprefix("= ")
-    if unit == "days":
+    if unit in TIME_UNITS:
         return words.days(abs(value) if _is_signed(unit, name) else value)
     return words.number(value)
 

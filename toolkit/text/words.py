@@ -172,6 +172,21 @@ def days(value: float) -> str:
     return f"{value + 0.0:,.0f}" if whole else f"{value:.1f}"
 
 
+def unit(released: Released) -> str:
+    """Name the unit of a table's times, for one of them: "day"."""
+    return released.schema.time.removesuffix("s")
+
+
+def at_time(time: float, released: Released) -> str:
+    """Write a time of a table: "day 90"."""
+    return f"{unit(released)} {days(time)}"
+
+
+def span(time: float, released: Released) -> str:
+    """Write a length of time of a table: "90 days"."""
+    return f"{days(time)} {released.schema.time}"
+
+
 def day(value: date, column: str = "") -> str:
     """Write a date as its column means it: "Nov 2024", "Q4 2024" or "4 Nov 2024"."""
     if isinstance(value, datetime):
