@@ -132,3 +132,28 @@ def test_totals_alone_are_told_as_all_groups() -> None:
     result = tk.outcomes(PC, by="course_id", totals=True)
     told = result.filter("is_total").narrate()
     assert str(told).startswith("Of 600 enrollments, ")
+
+
+def test_cohorts_that_are_filtered_away_are_not_said_to_be_unobserved() -> None:
+    progress = EVERY["cohort_progress"](PC)
+    assert "had passed" in str(progress.narrate())
+    late = progress.filter(pl.col("status") == "not yet")
+    assert str(late.narrate()).startswith("The rows that are left") or late.frame.is_empty()
+
+
+def test_one_pair_differs_and_several_differ() -> None:
+    pairs = tk.compare_groups(PC, by="course_id").pairs
+    assert "1 of 3 pairs differs by" in str(pairs.narrate())
+    one = pairs.release().sort("p_adjusted").head(1)
+    assert "The difference is between" in str(one.narrate())
+    assert "1 of 1 pair differs by" in str(one.narrate())
+    assert "1 of 1 pair of groups differs by" in json.dumps(one.chart().to_dict())
+    curves = tk.survival.logrank_pairs(TIMES, by="course_id").release().head(1)
+    assert "1 of 1 pair of curves differs by" in str(curves.narrate())
+
+
+def test_strata_are_named_in_words() -> None:
+    strata = PC.with_columns(half_way=pl.col("completion") > 0.5)
+    within = tk.compare_groups(strata, by="course_id", strata=["half_way", "org"]).within
+    assert within is not None
+    assert "Within the same half way and org, " in str(within.narrate())

@@ -13,6 +13,7 @@ from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
 from toolkit.text import naming, words
+from toolkit.text.comparison_narratives import differing
 
 MOST_PAIRS = 30
 
@@ -48,9 +49,7 @@ def pairs(
     level = words.kind_of_interval(released)
     of = words.plural(seen.height, "pair")
     finding = (
-        f"{differ} of {of} of groups differ by more than chance alone would explain"
-        if seen.height
-        else f"Pairs of groups: {words.NOTHING}"
+        differing(differ, f"{of} of groups") if seen.height else f"Pairs of groups: {words.NOTHING}"
     )
     together = ", all intervals together" if released.whole.height > 1 else ""
     alone = ["Intervals hold for all pairs together"] if together else []

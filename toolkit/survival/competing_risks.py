@@ -174,7 +174,7 @@ def _estimates(steps: pl.DataFrame, each: list[str], level: float) -> pl.DataFra
 def gray_test(
     durations: IntoFrame,
     *,
-    by: By,
+    by: str | Sequence[str],
     end: str = "passed",
     strata: By = None,
 ) -> Result:

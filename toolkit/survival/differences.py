@@ -35,7 +35,7 @@ from toolkit.survival.standardized_clusters import AnyClusters
 def rmst_difference(
     durations: IntoFrame,
     *,
-    by: By,
+    by: str | Sequence[str],
     reference: object = None,
     horizon: float | None = None,
     level: float = 0.95,
@@ -126,7 +126,7 @@ def rmst_difference(
 def milestone_difference(
     durations: IntoFrame,
     *,
-    by: By,
+    by: str | Sequence[str],
     at: float,
     reference: object = None,
     level: float = 0.95,

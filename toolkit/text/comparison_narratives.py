@@ -36,15 +36,20 @@ def pairs(released: Released) -> str:
     most = seen.sort(pl.col("difference").abs(), descending=True, maintain_order=True)
     row = most.row(0, named=True)
     a, b = naming.name(row["group_a"]), naming.name(row["group_b"])
+    which = "largest difference is" if seen.height > 1 else "difference is"
     text = (
-        f"The largest difference is between {a} and {b}: {_points(row, released)}, "
+        f"The {which} between {a} and {b}: {_points(row, released)}, "
         f"{words.p_value(row['p_adjusted'])}.{words.for_all(released)}"
     )
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     if differ == 0:
         return f"{text} The groups {ONLY_CHANCE}."
-    of = plural(seen.height, "pair")
-    return f"{text} {differ} of {of} differ by more than chance alone would explain."
+    return f"{text} {differing(differ, plural(seen.height, 'pair'))}."
+
+
+def differing(n: int, of: str) -> str:
+    """Write how many differ: "1 of 3 pairs differs by more than chance alone would explain"."""
+    return f"{n} of {of} differ{'s' * (n == 1)} by more than chance alone would explain"
 
 
 def _verdicts(seen: pl.DataFrame, released: Released) -> str:

@@ -9,7 +9,13 @@ import polars as pl
 
 from toolkit.results.result import Released
 from toolkit.text import naming, words
-from toolkit.text.comparison_narratives import NO_MORE, ONLY_CHANCE, degrees, verdict
+from toolkit.text.comparison_narratives import (
+    NO_MORE,
+    ONLY_CHANCE,
+    degrees,
+    differing,
+    verdict,
+)
 from toolkit.text.curve_narratives import as_percent, standardization
 from toolkit.text.left_out import in_groups, in_pairs
 from toolkit.text.narratives import TOO_FEW
@@ -59,8 +65,7 @@ def logrank_pairs(released: Released) -> str:
     if differ == 0:
         told = f"The curves {ONLY_CHANCE}"
     else:
-        of = f"{differ} of {plural(seen.height, 'pair')} of curves"
-        told = f"{of} differ by more than chance alone would explain"
+        told = differing(differ, f"{plural(seen.height, 'pair')} of curves")
     nobody = in_pairs(released, ["group"], "other")
     return f"{told}; the smallest p is that of {pair} ({p}).{nobody}"
 

@@ -77,7 +77,8 @@ def cohorts(firsts: Iterable[date | None]) -> dict[date | None, str]:
 
 def strata(columns: str) -> str:
     """Name the columns that make strata: course for `course_id`."""
-    return name(columns.replace("display_name", "course").replace("course_id", "course"))
+    plain = columns.replace("display_name", "course").replace("course_id", "course")
+    return name(plain.replace("_", " "))
 
 
 def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:

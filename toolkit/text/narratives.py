@@ -19,6 +19,7 @@ from toolkit.text.words import count_text, interval, listed, percent, plural, sh
 
 Row = dict[str, Any]
 TOO_FEW = f"{words.capitalized(words.NOTHING)}."
+_FOR_LACK_OF_ROWS = ("Too few", "No cohort")
 _NOT_AMONG = (
     "The rows that are left hold none of the figures to tell; the table shows what they hold."
 )
@@ -28,7 +29,9 @@ def told(text: str, released: Released) -> str:
     """Say that rows were filtered away where a narrative takes their absence for few learners."""
     is_part = released.frame.height < released.whole.height
     is_withheld = released.frame["status"].str.starts_with("withheld").any()
-    return _NOT_AMONG if is_part and not is_withheld and text.startswith("Too few") else text
+    return (
+        _NOT_AMONG if is_part and not is_withheld and text.startswith(_FOR_LACK_OF_ROWS) else text
+    )
 
 
 def outcomes(released: Released) -> str:
