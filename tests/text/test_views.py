@@ -24,23 +24,22 @@ CURVES = ["kaplan_meier", "cumulative_incidence", "nelson_aalen", "smoothed_haza
 
 
 def views(result: tk.Result) -> list[tk.Result]:
-    """The first row, the last, none, all backwards, and all rows of each value of a group."""
+    """No row, the first, the last, all but those of a value, and those of a value of each group."""
     frame = result.frame
     backwards = result.sort(pl.int_range(pl.len()), descending=True)
-    found = [result.head(0), result.head(1), backwards, backwards.head(1)]
+    found = [result.head(0), result.head(1), backwards.head(1)]
     groups = [*result.by, *(c.name for c in result.schema if c.role == Role.GROUP)]
     for name in dict.fromkeys(groups):
-        values = frame[name].unique(maintain_order=True)
-        found += [result.filter(pl.col(name).eq_missing(value)) for value in values[:3]]
-        found += [result.filter(pl.col(name).ne_missing(value)) for value in values[:3]]
+        first = frame[name][0] if frame.height else None
+        found.append(result.filter(pl.col(name).eq_missing(first)))
+        found.append(result.filter(pl.col(name).ne_missing(first)))
     return found
 
 
-@pytest.mark.parametrize("min_n", [10, None])
 @pytest.mark.parametrize("name", EVERY)
-def test_every_view_of_a_result_is_told_shown_and_drawn(name: str, min_n: int | None) -> None:
-    for view in views(EVERY[name](PC)):
-        released = view.release(min_n=min_n)
+def test_every_view_of_a_result_is_told_shown_and_drawn(name: str) -> None:
+    for place, view in enumerate(views(EVERY[name](PC))):
+        released = view.release(min_n=None if place % 2 else 10)
         assert str(released.narrate()).endswith(".")
         assert "None" not in repr(released) + released.to_html() + str(released.narrate())
         if REGISTRY[name].chart is not None:
