@@ -123,7 +123,7 @@ def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception) -> No
 def test_it_gives_up_after_the_set_number_of_tries() -> None:
     handler, requests = answering(httpx.Response(503))
 
-    with pytest.raises(tk.errors.TransportError, match=r"503.*Given up after 3 tries") as caught:
+    with pytest.raises(tk.errors.TransportError, match=r"503.*Gave up after 3 tries") as caught:
         tk.load_completion(platform(handler, retries=2))
     assert caught.value.status == 503
     assert len(requests) == 3

@@ -1,6 +1,6 @@
-"""Every fault the toolkit is held to: how it is met, what the user sees, what is kept.
+"""Every fault that is tested: how it is produced, what the user sees, what is kept.
 
-`tests/test_faults.py` meets each; `scripts/faults.py` writes docs/faults.md from them.
+`tests/test_faults.py` produces each; `scripts/faults.py` writes docs/faults.md from them.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Fault:
     """One fault.
 
     Attributes:
-        part: Where in the page it stands.
+        part: The section of the page that lists it.
         what: What happens, in a few words.
-        seen: A phrase of what the user reads; None where nothing needs to be told.
-        error: Which error the user gets; None where the result is exact.
-        kept: What is there afterwards.
-        meet: Makes it happen; may use a folder of its own and set variables.
-        seconds: The time budget that it is given.
+        seen: A phrase of the message; None if there is none.
+        error: The class of the error; None if the result is exact.
+        kept: What is kept afterwards.
+        meet: Produces it; may use its own folder and set variables.
+        seconds: Its time budget.
     """
 
     part: str
@@ -58,7 +58,7 @@ class Fault:
     seconds: float = 5.0
 
 
-# --- how faults are met -------------------------------------------------------------------------
+# --- producing faults ---------------------------------------------------------------------------
 
 
 def platform(base_url: str, **limits: object) -> Platform:
@@ -72,7 +72,7 @@ def load(base_url: str, **limits: object) -> pl.DataFrame:
 
 
 def says(talk: Talk, *, ask_first: bool = True, tls: bool = False, **limits: object) -> Meet:
-    """One record is asked of a server that talks so."""
+    """Ask a server that talks like this for one record."""
 
     def meet(*_: object) -> None:
         with serving(talk, ask_first=ask_first) as server:
@@ -91,7 +91,7 @@ def status(line: str, body: bytes = BODY, *more: str) -> Meet:
 
 
 def meets(faults: str, retries: int = 5) -> Meet:
-    """The sandbox has these faults; what comes through is what it sends without them."""
+    """Load from a sandbox with these faults, and compare with what it sends without them."""
 
     def meet(*_: object) -> None:
         with tk.sandbox(learners=LEARNERS) as good:
@@ -128,14 +128,14 @@ def record(number: int) -> bytes:
 
 
 def changing(times: int) -> Meet:
-    """So many downloads break off, and what is sent then is of another moment."""
+    """Break off `times` downloads, each retry sending records of another moment."""
 
     def meet(*_: object) -> None:
         asked: list[str] = []
 
         def answer(_request: httpx.Request) -> httpx.Response:
             asked.append("")
-            # So much white space that the record before it has been handed out.
+            # Enough white space that the record before it has been yielded.
             body = b"[" + record(len(asked)) + b" " * 500_000 + b"]"
             if len(asked) > times:
                 return httpx.Response(200, stream=httpx.ByteStream(body))
@@ -208,7 +208,7 @@ def closed(*_: object) -> None:
 
 
 def nulled(value: str, reason: str) -> Meet:
-    """A value that cannot be is null, and its text is told."""
+    """Load an impossible value, which becomes null and is reported with its text."""
 
     def meet(*_: object) -> None:
         enrollment = {"username": "ada", "email": None, "course_id": "c", "created": value}
@@ -227,7 +227,7 @@ def nulled(value: str, reason: str) -> Meet:
 
 @contextmanager
 def snapshot(folder: Path) -> Iterator[tk.Snapshot]:
-    """A snapshot that must be whole and the same afterwards."""
+    """Yield a snapshot that must be complete and unchanged afterwards."""
     with tk.sandbox(learners=20) as source:
         taken = tk.take_snapshot(source, folder / "s", key=KEY)
         yield taken
@@ -262,7 +262,7 @@ def taken_by_two(folder: Path, _: pytest.MonkeyPatch) -> None:
     second: list[BaseException] = []
 
     def talk(connection: Connection) -> None:
-        """While the first writer is being answered, another one comes."""
+        """Start another writer while the first is being answered."""
         try:
             tk.take_snapshot(platform("https://platform.example.com"), folder / "s", key=KEY)
         except tk.ToolkitError as error:
@@ -339,7 +339,7 @@ def unwritable_report(folder: Path, _: pytest.MonkeyPatch) -> None:
 
 
 def written(text: str, expected: str) -> Meet:
-    """A text of the platform in a CSV file."""
+    """Write a text from the platform to a CSV file."""
 
     def meet(folder: Path, _: pytest.MonkeyPatch) -> None:
         path = tk.snapshots.write_csv(pl.DataFrame({"name": [text]}), folder / "t.csv")
@@ -365,7 +365,7 @@ REST = "Snapshots"
 PAGE = "Reports and files"
 
 FAULTS = [
-    Fault(LATE, "nothing listens at the address", "Given up after 1 try", "TransportError",
+    Fault(LATE, "nothing listens at the address", "Gave up after 1 try", "TransportError",
           NOTHING, lambda *_: load("http://127.0.0.1:9")),
     Fault(LATE, "the platform is silent", "nothing came for 0.3 s", "TransportError",
           NOTHING, says(Connection.silence, timeout=0.3)),
@@ -383,7 +383,7 @@ FAULTS = [
           says(Connection.silence, ask_first=False, tls=True, total_timeout=0.5), seconds=0.5),
     Fault(LATE, "the connection drops twice", None, None, ALL,
           meets("drop-mid-body:times=2:after=900")),
-    Fault(LATE, "the connection drops each time", "Given up after 3 tries", "TransportError",
+    Fault(LATE, "the connection drops each time", "Gave up after 3 tries", "TransportError",
           NOTHING, meets("drop-mid-body:times=0", retries=2)),
     Fault(LATE, "503, 502, then a good response", None, None, ALL,
           meets("server-error:503,server-error:502")),
@@ -402,7 +402,7 @@ FAULTS = [
           NOTHING, meets("login-page")),
     Fault(OTHER, "404", "Check that SO2_BASE_URL is the platform's address", "TransportError",
           NOTHING, status("404 Not Found")),
-    Fault(OTHER, "206, 203 or 409 with records", "Records come with 200 alone", "TransportError",
+    Fault(OTHER, "206, 203 or 409 with records", "Only status 200 brings records", "TransportError",
           NOTHING, status("206 Partial Content")),
     Fault(OTHER, "a refusal that echoes the token and an email address",
           "It says: no course for [token] of [address]", "TransportError", NOTHING,
@@ -418,7 +418,7 @@ FAULTS = [
           answers(head=OK + b"Date: Fri, 31 Dec 9999 23:59:59 -2359\r\n")),
     Fault(OTHER, "3,000 encodings of one body", "encoded 3,000 times over", "TransportError",
           NOTHING, answers(head=OK + b"Content-Encoding: gzip" + b", gzip" * 2_999 + b"\r\n")),
-    Fault(OTHER, "a response that is not HTTP", "Given up after 1 try", "TransportError", NOTHING,
+    Fault(OTHER, "a response that is not HTTP", "Gave up after 1 try", "TransportError", NOTHING,
           says(lambda c: c.send(b"SSH-2.0-server\r\n\r\n"), timeout=0.5)),
     Fault(TRUST, "a certificate signed by an unknown authority", "SO2_CA_FILE=/path/to/ca.pem",
           "TransportError", NOTHING, distrusted),
@@ -450,7 +450,7 @@ FAULTS = [
           nulled("10000-01-01 00:00", "not a point in time; taken as null")),
     Fault(PAGED, "the next page is on another server", "the token was not sent there",
           "TransportError", NOTHING, pages(lambda _: "https://elsewhere.example.com/", record)),
-    Fault(PAGED, "the next page is not a string", "`next` is no address", "WireFormatError",
+    Fault(PAGED, "the next page is not a string", "`next` is not an address", "WireFormatError",
           NOTHING, answers(b'{"results":[' + RECORD + b'],"next":5}')),
     Fault(PAGED, "pages in a circle", "go round in a circle", "TransportError", NOTHING,
           pages(lambda n: f"?page={n % 3}", record)),
@@ -504,14 +504,14 @@ FAULTS = [
 
 
 def page() -> str:
-    """The catalogue as Markdown."""
+    """Return the catalogue as Markdown."""
     lines = [
         "# Faults",
         "",
         "What can go wrong, what you see, and what is kept. Each row is a test that produces the",
         "fault on a real socket, process or disk; this page is generated from the tests.",
         "",
-        "Nothing is kept by halves: you get an exact frame or none, and a complete new snapshot or",
+        "Nothing is kept in part: you get an exact frame or none, and a complete new snapshot or",
         "report or the earlier one. Ctrl+C ends a load, a scan, a snapshot or a report within a",
         "second or two; a command then exits with status 130. The tests kill the writers of",
         "snapshots and of reports at 200 random moments each.",

@@ -76,7 +76,7 @@ class BatchReader:
             pool.shutdown(cancel_futures=True)
 
     def ending(self) -> Batch:
-        """Return what is known only after the last record: fields that no record has."""
+        """Return the problems known only after the last record: fields that no record has."""
         absent = [name for name in self._table.names if self.records and name not in self._present]
         rows: list[Problem] = [
             (None, name, None, "no record has this field; taken as null") for name in absent
@@ -97,7 +97,7 @@ class BatchReader:
                 end = piece.split(len(piece.data) - len(parsed.raw.tail))[1]
                 for more, _ in submitted:
                     end = end.join(more)
-                    _limit(end, "what follows the records")
+                    _refuse_if_too_large(end, "what follows the records")
                 self.next_page = next_page(end)
                 return
 
@@ -119,8 +119,8 @@ class BatchReader:
             border = len(left.data) if left.last else last_border(left.data)
             whole, rest = (left, None) if left.last else left.split(border)
             again = self._result(whole, self._submit(whole, pool), pool) if border else None
-            if again is None:  # no record ends here, or what lies between two is missing
-                _limit(left, "a record", record=self.records)
+            if again is None:  # no record ends here, or two are not separated
+                _refuse_if_too_large(left, "a record", record=self.records)
                 wanted = 2 * len(left.data)
                 continue
             yield whole, again
@@ -138,7 +138,7 @@ class BatchReader:
         except IncompleteError:
             return None
         except (WireFormatError, SchemaError):
-            return self._submit(piece, pool).result()  # again, with the record's true number
+            return self._submit(piece, pool).result()  # now the record's number is known
 
     def _submitted(
         self, pieces: Iterator[Piece], pool: ThreadPoolExecutor
@@ -182,6 +182,6 @@ def _parse(piece: Piece, table: Table, before: int) -> _Parsed:
     return _Parsed(replace(raw, frame=raw.frame.clear()), frame, problems)
 
 
-def _limit(piece: Piece, what: str, *, record: int | None = None) -> None:
+def _refuse_if_too_large(piece: Piece, what: str, *, record: int | None = None) -> None:
     if len(piece.data) > LARGEST_RECORD:
         raise piece.error(f"{what} is larger than {LARGEST_RECORD >> 20} MB", 0, record=record)

@@ -47,11 +47,11 @@ class Body:
 
     Attributes:
         url: Its address.
-        place: The address without what identifies learners, for messages.
+        place: The address for messages, without the query, which may name learners.
         size: Bytes yielded so far, after decoding.
         started: When the first attempt began.
         ended: When the last byte so far arrived.
-        date: The platform's clock at the response; ours if it sends none.
+        date: The platform's clock at the response; this computer's if it sends none.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class Body:
             self._wait(attempt, failure, response)
 
     def _wait(self, attempt: int, failure: str, response: httpx.Response | None) -> None:
-        """Wait before the next attempt, or raise if there is to be none."""
+        """Wait before the next attempt, or raise if there will be none."""
         status = response.status_code if response is not None else None
         if attempt > self._retries:
             tries = "1 try" if attempt == 1 else f"{attempt} tries"
-            raise TransportError(f"{self.place}: {failure}. Given up after {tries}.", status=status)
+            raise TransportError(f"{self.place}: {failure}. Gave up after {tries}.", status=status)
         jitter = random.random()  # noqa: S311  # no secret
         delay = retry_delay(attempt, response, datetime.now(UTC), jitter=jitter)
         if delay > LONGEST_WAIT or delay > self._patience.left:
@@ -158,7 +158,7 @@ class Body:
                 status = str(response.status_code)
                 headers = response.headers
                 if response.status_code in _REDIRECTS and "location" in headers:
-                    return link(url, headers["location"], self.place, kind="where to ask instead")
+                    return link(url, headers["location"], self.place, kind="the redirect target")
                 require_success(response, self.place)
                 self.date = http_date(headers.get("date", "")) or self.date
                 for chunk in decoded(_arriving(response), headers.get("content-encoding", "")):
@@ -175,7 +175,7 @@ class Body:
         return None
 
     def _failure(self, error: httpx.TransportError) -> Exception:
-        """Return what to raise if no response came, or not all of it."""
+        """Return the error to raise if the response is missing or incomplete."""
         if not self._patience.left:
             return TransportError(
                 f"{self.place}: not done after {self._patience.total:,.4g} s (SO2_TOTAL_TIMEOUT). "
@@ -197,7 +197,7 @@ class Body:
 
 
 def _arriving(response: httpx.Response) -> Iterator[bytes]:
-    """Yield the bytes as sent, several chunks at a time, since each has a cost."""
+    """Yield the bytes as sent, in larger chunks, since each costs time."""
     portion: list[bytes] = []
     size = 0
     for chunk in response.iter_raw():

@@ -29,8 +29,8 @@ from toolkit.schemas import Table
 Flags = npt.NDArray[np.bool_]
 
 _WORD = 8  # bytes compared at a time
-_ROOM = 24  # bytes before the records, so that any place has as many before it
-_MOST_STEPS = 20  # to the next place sought; after so many, all are found at once
+_ROOM = 24  # bytes before the records, so that as many can be read before any place
+_MOST_STEPS = 20  # one byte each; after that, all places are found at once
 _SPACE = partial(np.greater_equal, ord(" "))  # Polars refuses other white space outside strings
 _NO_QUOTE = partial(np.not_equal, ord('"'))
 _OF_NUMBER = np.isin(np.arange(256), list(b"+-.0123456789eE")).take
@@ -106,9 +106,9 @@ def _flat_records(piece: Piece) -> _Records | None:
         return None  # Polars 2.0 would recurse as deep as they go, and crash
     starts, colons = places(characters, b"{"), places(characters, b":")
     if len(colons) > len(array) // _WORD:
-        return None  # so many are inside strings that this would take longer
-    closes = _beyond(_SPACE, array, colons - 1, -1)
-    values = _beyond(_SPACE, array, colons + 1)
+        return None  # so many are inside strings that this would be slower
+    closes = _skip(_SPACE, array, colons - 1, -1)
+    values = _skip(_SPACE, array, colons + 1)
     kinds = characters[values] * (characters[closes] == ord('"'))
     escaped = escapes(characters) if b"\\" in array else starts[:0]
     n_quotes = np.count_nonzero(characters == ord('"'))
@@ -131,15 +131,15 @@ def _array(records: bytes | memoryview) -> bytes:
     return b"".join((b"[".ljust(_ROOM), records, b"]"))
 
 
-def _beyond(passed: Callable[[Bytes], Flags], text: bytes, at: Ints, step: int = 1) -> Ints:
-    """From each of these places, in one direction, find the first byte that is not skipped."""
+def _skip(skips: Callable[[Bytes], Flags], text: bytes, at: Ints, step: int = 1) -> Ints:
+    """From each of these places, in one direction, find the first byte that is kept."""
     characters = np.frombuffer(text, np.uint8)
     for _ in range(_MOST_STEPS):
-        more = passed(characters[at])
+        more = skips(characters[at])
         if not more.any():
             return at
         at = at + step * more
-    stops = np.flatnonzero(~passed(characters))
+    stops = np.flatnonzero(~skips(characters))
     side: Literal["left", "right"] = "left" if step > 0 else "right"
     found: Ints = stops[np.searchsorted(stops, at, side) - (step < 0)]
     return found
@@ -165,12 +165,12 @@ def _any_records(piece: Piece) -> _Records | None:
     characters = np.frombuffer(text.array, np.uint8)
     if _has_half_a_pair(characters, text.escapes + _ROOM):
         return None
-    behind = _beyond(_SPACE, text.array, text.closes + (_ROOM + 1))
-    named = np.flatnonzero(characters[behind] == ord(":"))
+    after = _skip(_SPACE, text.array, text.closes + (_ROOM + 1))
+    named = np.flatnonzero(characters[after] == ord(":"))
     if len(text.at) > 2 * len(text.starts):  # some names lie deeper
         named = named[text.depth[np.searchsorted(text.at, text.closes[named]) - 1] == 1]
     closes = text.closes[named] + _ROOM
-    values = _beyond(_SPACE, text.array, behind[named] + 1)
+    values = _skip(_SPACE, text.array, after[named] + 1)
     tail = piece.data[text.end :]
     return _Records(text.array, text.starts + _ROOM, closes, values, characters[values], tail)
 
@@ -210,15 +210,15 @@ class _Text:
         tail, lines = piece.data[self.end :], piece.framing is Framing.LINES
         over = piece.last or bool(tail)
         stop = int(self.at[-1]) + 1
-        behind = piece.data[stop : self.end]
+        after = piece.data[stop : self.end]
         records = self.characters[:stop]
         if tail[:1] != (b"]" if over and piece.framing.bracketed else b""):
             return b""
-        if behind.strip(SPACE) != (b"" if over or lines else b","):
+        if after.strip(SPACE) != (b"" if over or lines else b","):
             return b""
         if lines:
             ends = self.at[self.depth == 0]
-            if len(ends) != len(self.starts) or not (over or b"\n" in behind):
+            if len(ends) != len(self.starts) or not (over or b"\n" in after):
                 return b""  # there is something other than a record, or the last is cut
             newlines = np.append(-1, np.flatnonzero(self.characters == ord("\n")))
             between = newlines[np.searchsorted(newlines, self.starts[1:]) - 1]
@@ -306,13 +306,13 @@ def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -
     for code in np.flatnonzero(np.bincount(cells.columns[number])).tolist():
         rows = np.flatnonzero(number & (cells.columns == code))
         starts = fields.values[rows]
-        texts = _slices(fields.array, starts, _beyond(_OF_NUMBER, fields.array, starts))
+        texts = _slices(fields.array, starts, _skip(_OF_NUMBER, fields.array, starts))
         column = batch.frame.to_series(code).scatter(cells.records[rows], texts)
         batch.frame = batch.frame.with_columns(column)
     rare, other = cells.records[cells.twice], np.flatnonzero(~known)
     if len(other):
         closes = fields.closes[other]
-        opens = _beyond(_NO_QUOTE, fields.array, closes - 1, -1)
+        opens = _skip(_NO_QUOTE, fields.array, closes - 1, -1)
         names = _slices(fields.array, opens + 1, closes)
         escaped = names.str.contains("\\", literal=True).to_numpy()
         escaped = escaped | (np.frombuffer(fields.array, np.uint8)[opens - 1] == ord("\\"))

@@ -21,11 +21,11 @@ except ModuleNotFoundError:
     zstandard = None  # type: ignore[assignment]
 
 _PORTION = 1 << 20
-_MOUTHFUL = 16 << 10  # compressed bytes counted at a time, so that growth is noticed early
+_COUNTED_AT_ONCE = 16 << 10  # compressed bytes counted at a time, so that growth is noticed early
 _ZSTD_INPUT = 512  # a block of 4 bytes can expand to 128 kB; this many to 16 MB
 _ZSTD_WINDOW = 8 << 20  # what RFC 9659 allows in HTTP
 _MOST_ENCODINGS = 4
-_UNSUSPECTED = 16 << 20
+_NEVER_REFUSED = 16 << 20  # decoded bytes
 _LARGEST_RATIO = 500  # learners' records compress to a tenth, very similar ones to a fiftieth
 
 
@@ -62,14 +62,14 @@ def _guarded(
     def counted() -> Iterator[bytes]:
         nonlocal taken
         for chunk in chunks:
-            for start in range(0, len(chunk), _MOUTHFUL):
-                taken += min(_MOUTHFUL, len(chunk) - start)
-                yield chunk[start : start + _MOUTHFUL]
+            for start in range(0, len(chunk), _COUNTED_AT_ONCE):
+                taken += min(_COUNTED_AT_ONCE, len(chunk) - start)
+                yield chunk[start : start + _COUNTED_AT_ONCE]
 
     try:
         for portion in decoder(counted()):
             given += len(portion)
-            if given > _UNSUSPECTED and given > _LARGEST_RATIO * taken:
+            if given > _NEVER_REFUSED and given > _LARGEST_RATIO * taken:
                 raise TransportError(
                     f"the {encoding} body explodes: {taken:,} bytes became more than {given:,}"
                 )

@@ -36,7 +36,7 @@ _NAMES = {name.encode() for table in RESOURCES.values() for name in table.names}
 
 
 class Framing(Enum):
-    """How the records of a body are held together."""
+    """How the records of a body are delimited."""
 
     ARRAY = "a JSON array"
     ENVELOPE = "a paged envelope"
@@ -82,11 +82,11 @@ class Piece:
 
     def split(self, at: int) -> tuple[Piece, Piece]:
         """Split the piece at a position."""
-        before, behind = self.data[:at], self.data[at:]
+        before, after = self.data[:at], self.data[at:]
         lines = int(np.count_nonzero(np.frombuffer(before, np.uint8) == ord("\n")))
         rest = replace(
             self,
-            data=behind,
+            data=after,
             offset=self.offset + at,
             line=self.line + lines,
             line_start=self.offset + before.rfind(b"\n") + 1 if lines else self.line_start,
@@ -104,13 +104,13 @@ class Piece:
             record: 0-based number in the body of the record that contains it.
             start: Position in the piece at which that record begins.
         """
-        there = self.split(at)[1]
-        line, column = there.line + 1, there.offset - there.line_start + 1
+        wrong = self.split(at)[1]
+        line, column = wrong.line + 1, wrong.offset - wrong.line_start + 1
         inside = f", record {record}" if record is not None else ""
         return WireFormatError(
-            f"{reason} at line {line}, column {column} (byte {there.offset}{inside})"
+            f"{reason} at line {line}, column {column} (byte {wrong.offset}{inside})"
             f"{_excerpt(self.data, start, at)}",
-            offset=there.offset,
+            offset=wrong.offset,
             line=line,
             column=column,
             record=record,
@@ -122,10 +122,10 @@ def _excerpt(data: bytes, start: int, at: int) -> str:
     before = _TOKEN.sub(_without_value, data[start:at]).decode(errors="replace")[-_SHOWN:]
     wrong = data[at : at + 1]
     shown = wrong.decode("latin-1") if wrong.isascii() else f"0x{wrong.hex()}"
-    there = repr(shown) if wrong else "the end of the body"
+    found = repr(shown) if wrong else "the end of the body"
     if not before.strip():
-        return f": there is {there}"
-    return f": after {' '.join(before.split())!r} there is {there}"
+        return f": there is {found}"
+    return f": after {' '.join(before.split())!r} there is {found}"
 
 
 def _without_value(token: re.Match[bytes]) -> bytes:
@@ -148,7 +148,7 @@ class Cutter:
         """Yield the pieces that these further bytes complete.
 
         Raises:
-            WireFormatError: The body begins as no framing does.
+            WireFormatError: No framing begins like this.
         """
         self._arrived.append(data)
         self._size += len(data)
@@ -196,7 +196,7 @@ class Cutter:
 
 
 def _framing(body: bytes, *, ended: bool) -> tuple[Framing | None, int]:
-    """Return the framing and where the records begin; None until the bytes decide it.
+    """Return the framing and where the records begin; None if the bytes do not yet decide it.
 
     Raises:
         WireFormatError: No framing begins like this, or the body ends before its records.
@@ -231,7 +231,7 @@ def _framing_of_object(body: bytes, start: int, *, ended: bool) -> tuple[Framing
                     return Framing.ENVELOPE, place + 1
     if closed == len(at):
         return (Framing.LINES if ended else None), start
-    behind = body[start + at[closed] + 1 :].lstrip(SPACE)[:1]
-    if not behind and not ended:
+    after = body[start + at[closed] + 1 :].lstrip(SPACE)[:1]
+    if not after and not ended:
         return None, start
-    return (Framing.COMMAS if behind == b"," else Framing.LINES), start
+    return (Framing.COMMAS if after == b"," else Framing.LINES), start

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 SPACE = b" \t\n\r"
-_STRETCH = 64 << 10  # bytes at the end of a text in which a border is sought first
+_STRETCH = 64 << 10  # bytes at the end of a text, searched first for a border
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -40,8 +40,8 @@ def quotes(characters: Bytes, escaped: Ints | None = None) -> Ints:
     escaped = escapes(characters) if escaped is None else escaped
     found = places(characters, b'"')
     if len(escaped):
-        behind = escaped[escaped < len(characters) - 1] + 1
-        found = np.delete(found, np.searchsorted(found, behind[characters[behind] == ord('"')]))
+        after = escaped[escaped < len(characters) - 1] + 1
+        found = np.delete(found, np.searchsorted(found, after[characters[after] == ord('"')]))
     return found
 
 
@@ -92,8 +92,8 @@ def _ends_inside(characters: Bytes) -> bool:
     count = int(np.count_nonzero(characters == ord('"')))
     escaped = escapes(characters)
     if len(escaped):
-        behind = characters[escaped[escaped < len(characters) - 1] + 1]
-        count -= int(np.count_nonzero(behind == ord('"')))
+        after = characters[escaped[escaped < len(characters) - 1] + 1]
+        count -= int(np.count_nonzero(after == ord('"')))
     return count % 2 == 1
 
 

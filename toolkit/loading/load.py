@@ -1,4 +1,4 @@
-"""Load the platform's records as typed frames: where transport, wire format and types meet."""
+"""Load the platform's records as typed frames, with problems and provenance."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Load:
 
     Attributes:
         frame: The typed records, one row per learner per course.
-        problems: One row per value that could not be read as it came.
-        provenance: Where they come from, and when.
+        problems: One row per value that could not be read as received.
+        provenance: Where they came from, and when.
 
     Examples:
         >>> import toolkit as tk
@@ -101,9 +101,9 @@ def fetch(
     Args:
         source: A platform, or a snapshot.
         resource: "grades", "enrollments" or "completion".
-        course_id: One or several courses; by default all. The rows come in this order.
+        course_id: One or several courses; by default all. A platform's rows come in this order.
         username: One or several learners; by default all.
-        days: Only enrollments created in the last so many days, by the platform's clock.
+        days: Only enrollments created in the last `days` days, by the platform's clock.
 
     Raises:
         ArgumentError: An argument is invalid.
@@ -128,10 +128,10 @@ def fetch(
     if isinstance(source, Platform):
         queries = list(product(courses or (None,), learners or (None,)))
         loads = side_by_side(partial(_load_one, source, table, days), queries, at_once=_AT_ONCE)
-        load = loads[0] if len(loads) == 1 else _together(loads)
+        load = loads[0] if len(loads) == 1 else _combined(loads)
         load = _with_problems(load, repeated(table, load.frame))
     elif callable(getattr(source, "saved", None)):
-        load = _of_saved(source.saved(table.name), courses, learners, days)
+        load = _filtered(source.saved(table.name), courses, learners, days)
     else:
         raise ArgumentError(
             "source must be a platform (tk.connect, tk.sandbox) or a snapshot (tk.open_snapshot), "
@@ -142,7 +142,7 @@ def fetch(
 
 
 def load_grades(source: Source, *, course_id: Many = None, username: Many = None) -> pl.DataFrame:
-    """Load grades, one row per learner per course; warn once if values were not as they should be.
+    """Load grades, one row per learner per course; warn once about all problems.
 
     Arguments and errors are those of `fetch`, which returns the problems themselves.
 
@@ -203,7 +203,7 @@ def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
 
     Raises:
         ArgumentError: The file cannot be read.
-        WireFormatError: The body is malformed. Says where.
+        WireFormatError: The body is malformed; the message says where.
         SchemaError: A record has no username or course.
 
     Examples:
@@ -225,7 +225,7 @@ def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
             table.name, [(None, "next", None, "another page follows; it was not read")]
         )
         problems = problems.vstack(more)
-    warn_of_problems(problems, "They were kept or taken as null as it says")
+    warn_of_problems(problems, "Such values were kept, or taken as null")
     return frame
 
 
@@ -243,7 +243,7 @@ def table_of(resource: str) -> Table:
 
 
 def several(name: str, value: Many) -> list[str] | None:
-    """Return the values asked for, each once, in their order; None for all."""
+    """Return the values asked for, each once, in the order given; None for all."""
     if value is None:
         return None
     values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else [*value]
@@ -257,12 +257,17 @@ def _load_one(
     table: Table,
     days: int | None,
     query: tuple[str | None, str | None],
-    heed: Callable[[], None],
+    check_cancelled: Callable[[], None],
 ) -> Load:
     course, learner = query
     for changes_left in reversed(range(_MOST_CHANGES)):
         stream = open_stream(
-            platform, table.name, course_id=course, username=learner, days=days, heed=heed
+            platform,
+            table.name,
+            course_id=course,
+            username=learner,
+            days=days,
+            check_cancelled=check_cancelled,
         )
         try:
             frame, problems = _collected(table, list(stream))
@@ -271,7 +276,7 @@ def _load_one(
                 continue
             raise
         return Load(frame, problems, stream.provenance)
-    raise AssertionError("the last change is raised")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _collected(table: Table, batches: list[Batch]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -280,7 +285,7 @@ def _collected(table: Table, batches: list[Batch]) -> tuple[pl.DataFrame, pl.Dat
     return frame, pl.concat([PROBLEMS.empty(), *(batch.problems for batch in batches)])
 
 
-def _together(loads: list[Load]) -> Load:
+def _combined(loads: list[Load]) -> Load:
     """Combine several loads; records are numbered consecutively."""
     problems, before = [], 0
     for load in loads:
@@ -311,7 +316,7 @@ def about(count: int) -> str:
     return f"about {5 * round(count / 5):,}" if count >= _FEW else f"fewer than {_FEW}"
 
 
-def _of_saved(
+def _filtered(
     load: Load, courses: list[str] | None, learners: list[str] | None, days: int | None
 ) -> Load:
     frame = load.frame

@@ -1,7 +1,7 @@
-"""Sockets that never wait for ever: each connect, handshake and read is bounded.
+"""Sockets with a time limit for each connection, handshake and read.
 
 httpcore passes a timeout down to the socket that needs it. Ours, `Patience`, is such a number that
-also knows when the whole download must be done and whether it was cancelled. So the bound holds
+also knows when the whole download must be done and whether it was cancelled. So the limit holds
 whatever the other side sends, such as headers byte by byte or endless interim responses.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import httpcore
 
-_GLANCE = 0.1  # seconds between checks whether the download was cancelled
+_CHECK_INTERVAL = 0.1  # seconds between checks whether the download was cancelled
 _CONNECT = 10.0  # seconds for one address of a server with several
 _PORTION = 256 << 10  # bytes; httpcore asks for 64 KB, and each call has a cost
 
@@ -35,7 +35,7 @@ class Patience(float):
         cls,
         silence: float,
         total: float,
-        heed: Callable[[], None] = lambda: None,
+        check_cancelled: Callable[[], None] = lambda: None,
         rest: Callable[[float], None] | None = None,
     ) -> Self:
         """Start the clock.
@@ -43,22 +43,22 @@ class Patience(float):
         Args:
             silence: Seconds to wait for the next byte.
             total: Seconds for the whole download.
-            heed: Called a few times a second; raises to cancel the download.
+            check_cancelled: Called a few times a second; raises to cancel the download.
             rest: Sleeps, for tests.
         """
         patience = super().__new__(cls, silence)
         patience.total = total
         patience.rest = rest or patience._sleep
         patience._ends = time.monotonic() + total
-        patience._heed = heed
-        patience._heeded = time.monotonic()
+        patience._check_cancelled = check_cancelled
+        patience._checked = time.monotonic()
         return patience
 
     total: float
     rest: Callable[[float], None]
     _ends: float
-    _heed: Callable[[], None]
-    _heeded: float
+    _check_cancelled: Callable[[], None]
+    _checked: float
 
     @property
     def left(self) -> float:
@@ -66,13 +66,13 @@ class Patience(float):
         return max(0.0, self._ends - time.monotonic())
 
     def waits(self, most: float) -> Iterator[float]:
-        """Divide a wait into short ones, for as long as it may last."""
+        """Divide a wait into short ones, and check for cancellation between them."""
         until = min(time.monotonic() + most, self._ends)
         while (now := time.monotonic()) < until:
-            if now - self._heeded > _GLANCE:
-                self._heeded = now
-                self._heed()
-            yield min(until - now, _GLANCE)
+            if now - self._checked > _CHECK_INTERVAL:
+                self._checked = now
+                self._check_cancelled()
+            yield min(until - now, _CHECK_INTERVAL)
 
     def _sleep(self, seconds: float) -> None:
         for short in self.waits(seconds):
@@ -101,7 +101,7 @@ class Backend(httpcore.NetworkBackend):
                 host, port, one, local_address, socket_options
             )
 
-        return _Stream(_aside(connect, patience.waits(patience.left)), patience)
+        return _Stream(_on_a_thread(connect, patience.waits(patience.left)), patience)
 
 
 class _Stream(httpcore.NetworkStream):
@@ -109,20 +109,20 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
         self._patience = patience
 
-    def _now(self, timeout: float | None) -> Patience:
+    def _current(self, timeout: float | None) -> Patience:
         """The patience of the request that now uses the connection; a SOCKS proxy gets none."""
         self._patience = timeout if isinstance(timeout, Patience) else self._patience
         return self._patience
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        patience = self._now(timeout)
+        patience = self._current(timeout)
         for seconds in patience.waits(patience):
             with suppress(httpcore.ReadTimeout):
                 return self._stream.read(max(max_bytes, _PORTION), seconds)
         raise httpcore.ReadTimeout
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        patience = self._now(timeout)
+        patience = self._current(timeout)
         self._stream.write(buffer, max(min(patience, patience.left), 0.001))
 
     def close(self) -> None:
@@ -134,14 +134,14 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        patience = self._now(timeout)
+        patience = self._current(timeout)
         handle = self._stream.get_extra_info("socket").dup()  # the socket itself is passed on
 
         def shake_hands() -> httpcore.NetworkStream:
             return self._stream.start_tls(ssl_context, server_hostname, float(patience))
 
         try:
-            return _Stream(_aside(shake_hands, patience.waits(patience)), patience)
+            return _Stream(_on_a_thread(shake_hands, patience.waits(patience)), patience)
         except BaseException:
             with suppress(OSError):
                 handle.shutdown(socket.SHUT_RDWR)  # wakes the thread in the handshake
@@ -153,7 +153,7 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _aside(
+def _on_a_thread(
     work: Callable[[], httpcore.NetworkStream], waits: Iterator[float]
 ) -> httpcore.NetworkStream:
     """Return the stream that `work` makes, on a thread of its own that can be abandoned.

@@ -89,7 +89,7 @@ def _usual(resource: str) -> list[pl.Expr]:
 
 @cache
 def _possible(resource: str) -> list[pl.Expr]:
-    """Drop impossible values of every column; together with the forms, each would be read twice."""
+    """Drop impossible values of every column, apart from the forms, lest each be read twice."""
     return [
         _RULES[column.dtype].possible(pl.col(column.name))
         for column in RESOURCES[resource]

@@ -1,4 +1,4 @@
-"""Follow pages as long as they bring something new."""
+"""Detect pages that go round in a circle or never bring anything new."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Pages:
     def turn(
         self, url: str, following: str, records: int, first: pl.DataFrame | None, place: str
     ) -> None:
-        """Note a page that names a next one.
+        """Record a page that names a next one.
 
         Args:
             url: Its address.
@@ -52,6 +52,6 @@ class Pages:
                 else f"it has more than {_MOST_PAGES:,} pages"
             )
             raise TransportError(
-                f"{place}: {reason}, and still there is a next one. Ask for one course at a time, "
+                f"{place}: {reason}, and there is still a next one. Ask for one course at a time, "
                 "or ask the platform's support."
             )

@@ -97,13 +97,15 @@ class Platform:
         query = urlencode(parameters, quote_via=quote, safe="")
         return f"{self.base_url}{API_PATH}{resource}" + (f"?{query}" if query else "")
 
-    def patience(self, heed: Callable[[], None] = lambda: None) -> Patience:
+    def patience(self, check_cancelled: Callable[[], None] = lambda: None) -> Patience:
         """Return how long to wait for one download, starting now.
 
         Args:
-            heed: Called a few times a second; raises to cancel the download.
+            check_cancelled: Called a few times a second; raises to cancel the download.
         """
-        return Patience(self._settings.timeout, self._settings.total_timeout, heed, self._rest)
+        return Patience(
+            self._settings.timeout, self._settings.total_timeout, check_cancelled, self._rest
+        )
 
     def body(self, url: str, patience: Patience | None = None) -> Body:
         """Return the body at an address of this platform, not yet requested.

@@ -18,7 +18,7 @@ _LONGEST_NAME = 60  # characters of a field's name that a warning shows
 def repeated(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """Return a problem for each record whose learner and course occurred before.
 
-    Distinct hashes prove distinct keys, and take little memory beside them.
+    Distinct hashes prove distinct keys, and take less memory.
     """
     keys = frame.select(table.key)
     first, second = (pl.col(name).hash(seed) for seed, name in enumerate(table.key))
@@ -49,15 +49,15 @@ def unmatched(
     resource: str, rows: pl.LazyFrame, filters: Mapping[str, list[str] | None]
 ) -> pl.DataFrame:
     """Return a problem for each value asked for that no record has."""
-    told: list[Problem] = []
+    problems: list[Problem] = []
     for name, asked in filters.items():
         found = set(rows.select(pl.col(name).unique()).collect()[name]) if asked else set()
-        told += [
+        problems += [
             (None, name, value, "no record has the value asked for")
             for value in asked or ()
             if value not in found
         ]
-    return problem_rows(resource, told)
+    return problem_rows(resource, problems)
 
 
 def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:

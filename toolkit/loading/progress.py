@@ -37,7 +37,7 @@ class Progress:
                 self._bar.update(len(chunk))
 
     def show_records(self, records: int) -> None:
-        """Say how many records there are so far."""
+        """Show the number of records so far."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"{records:,} records", refresh=False)
 

@@ -1,4 +1,4 @@
-"""Many rows in Polars, range by range of a text, so that a join needs memory for one range."""
+"""Ranges of a text column, so that a join in Polars needs memory for one range at a time."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 _ROW_BY_ROW = {"SELECT", "WITH_COLUMNS:", "FROM", "DF", "Parquet", "PROJECT", "SLICE:", "ESTIMATED"}
-_MARKS = 64  # rows a range that are looked at to see how the values are distributed
+_SAMPLED = 64  # rows per range that are sampled to see how the values are distributed
 
 
 def ranges(frames: Sequence[Any], column: str, *, most: int) -> list[pl.Expr]:
-    """Return conditions that each row of the frames meets exactly one of, by its text.
+    """Return conditions on a text column; each row of the frames meets exactly one.
 
-    There are none where the rows are few, or cannot be read a part at a time. The ranges are
+    There are none if the rows are few, or cannot be read in parts. The ranges are
     about equal, and the rows without a text are in the first.
 
     Args:
-        frames: LazyFrames of Polars that have the column; of others there are no ranges.
-        column: A text.
-        most: How many rows of all frames together a range has, about.
+        frames: LazyFrames of Polars that have the column; for others there are no ranges.
+        column: The text column.
+        most: About how many rows, of all frames together, a range has.
 
     Examples:
         >>> names = pl.DataFrame({"name": ["a", "b", None, "c", "d"]}).lazy()
@@ -38,24 +38,24 @@ def ranges(frames: Sequence[Any], column: str, *, most: int) -> list[pl.Expr]:
     n_ranges = -(-n_rows // most)
     if n_ranges < 2:
         return []
-    step = max(1, n_rows // (n_ranges * _MARKS))
+    step = max(1, n_rows // (n_ranges * _SAMPLED))
     text, place = pl.col(column), pl.col("place")
     seen = pl.concat(
         frame.select(column).with_row_index("place").filter(place % step == 0).select(column)
         for frame in frames
     )
-    marks = seen.drop_nulls().sort(column).collect()[column]
-    if marks.is_empty():
+    sample = seen.drop_nulls().sort(column).collect()[column]
+    if sample.is_empty():
         return []
-    cuts = marks.gather([marks.len() * i // n_ranges for i in range(1, n_ranges)]).unique().sort()
+    cuts = sample.gather([sample.len() * i // n_ranges for i in range(1, n_ranges)]).unique().sort()
     between = [(text >= low) & (text < high) for low, high in pairwise(cuts)]
     return [(text < cuts[0]) | text.is_null(), *between, text >= cuts[-1]]
 
 
 def read_in_parts(parts: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
-    """Return the rows of all parts, each of which is computed when it is its turn.
+    """Return the rows of all parts, which are computed one after the other.
 
-    Columns that are not asked for and rows that do not pass are left out within each part.
+    Columns not asked for, and rows that a filter drops, are left out within each part.
     """
 
     def read(
@@ -78,8 +78,8 @@ def read_in_parts(parts: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
 def is_read_by_row(native: Any) -> bool:
     """Whether Polars can read some of these rows without the others.
 
-    That is so of files and of frames in memory, of which columns are computed row by row: there
-    the plan has no step but these. A join would be computed anew for each slice.
+    It can for files and frames in memory, with columns computed row by row: in these plans
+    there are no other steps. A join would be computed anew for each slice.
     """
     if not isinstance(native, pl.LazyFrame):
         return False

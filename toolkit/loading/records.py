@@ -1,4 +1,4 @@
-"""What parsing makes of a piece: its records as text, and a row for each odd value."""
+"""The parsed form of a piece: its records as text, and a row for each problem."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"[^\s@,;:<>\"']+@[^\s@,;<>\"']+")
 
 
 class FailedError(Exception):
-    """An attempt failed in a way that a retry may mend."""
+    """An attempt failed in a way that a retry may fix."""
 
     def __init__(self, reason: str, response: httpx.Response | None = None) -> None:
         super().__init__(reason)
@@ -51,7 +51,9 @@ def require_success(response: httpx.Response, place: str) -> None:
     if status == HTTPStatus.NOT_FOUND:
         advice = "Check that SO2_BASE_URL is the platform's address and that it offers the SO2 API."
     else:
-        advice = explanation(response) or "Records come with 200 alone; ask the platform's support."
+        advice = (
+            explanation(response) or "Only status 200 brings records; ask the platform's support."
+        )
     raise TransportError(f"{place}: {answer}. {advice}", status=status)
 
 
@@ -59,7 +61,7 @@ def refuse_html(response: httpx.Response, start: bytes, place: str) -> None:
     """Raise if the body is a web page.
 
     Raises:
-        AuthenticationError: It is one, as platforms send once a token has expired.
+        AuthenticationError: It is; platforms send one once a token has expired.
     """
     if "html" in response.headers.get("content-type", "") or start.lstrip()[:1] == b"<":
         raise AuthenticationError(
@@ -106,12 +108,12 @@ def link(base: str, target: str, place: str, *, kind: str) -> str:
     """
     try:
         url = httpx.URL(base).join(target).copy_with(fragment=None, userinfo=b"")
-        there = origin(str(url))
+        destination = origin(str(url))
     except (httpx.InvalidURL, ValueError):
         raise TransportError(
             f"{place}: what the platform names as {kind} is not an address. Ask its support."
         ) from None
-    if there != origin(base):
+    if destination != origin(base):
         raise TransportError(
             f"{place}: the platform points to another server, {origin_text(url)}, as {kind}; the "
             f"token was not sent there. {_SERVER_ADVICE}"
@@ -131,7 +133,7 @@ def origin_text(url: httpx.URL) -> str:
 
 
 def _phrase(status: int) -> str:
-    """The registered phrase of a status; the platform's own could be anything."""
+    """Return the registered phrase of a status; the platform's own could be anything."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

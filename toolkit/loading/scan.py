@@ -20,7 +20,7 @@ from toolkit.loading.streams import Stream, open_stream
 from toolkit.schemas import ENROLLMENTS, PROBLEMS, Table
 
 _MOST_REQUESTS = 50  # beyond that, everything in one request is faster
-_ASKED = ("course_id", "username")
+_FILTERED = ("course_id", "username")
 _LOWER_BOUNDS = {"Gt", "GtEq"}
 _MIRRORED = {"Lt": "Gt", "LtEq": "GtEq", "Eq": "Eq"}
 
@@ -160,9 +160,9 @@ def _narrowed(found: Wanted, part: dict[str, object]) -> Wanted:
         case _:
             return found
     texts = [one for one in dict.fromkeys(values) if isinstance(one, str) and one]
-    if op == "Eq" and column in _ASKED and len(texts) == len(set(values)):
-        both = [one for one in found.values.get(column, texts) if one in texts]
-        return replace(found, values=found.values | {column: both})
+    if op == "Eq" and column in _FILTERED and len(texts) == len(set(values)):
+        common = [one for one in found.values.get(column, texts) if one in texts]
+        return replace(found, values=found.values | {column: common})
     if op in _LOWER_BOUNDS and column == "created" and isinstance(values[0], datetime):
         since = values[0].astimezone(UTC) if values[0].tzinfo else values[0].replace(tzinfo=UTC)
         return replace(found, since=max(found.since or since, since))

@@ -21,7 +21,7 @@ from toolkit.schemas import RESOURCES, Table
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where records come from, and when.
+    """Where records came from, and when.
 
     Attributes:
         resource: grades, enrollments or completion.
@@ -55,7 +55,11 @@ class Stream:
     """
 
     def __init__(
-        self, platform: Platform, table: Table, parameters: dict[str, str], heed: Callable[[], None]
+        self,
+        platform: Platform,
+        table: Table,
+        parameters: dict[str, str],
+        check_cancelled: Callable[[], None],
     ) -> None:
         self._platform = platform
         self._table = table
@@ -64,7 +68,7 @@ class Stream:
             *(["a learner"] if "username" in parameters else []),
             *([parameters["course_id"]] if "course_id" in parameters else []),
         ]
-        self._heed = heed
+        self._check_cancelled = check_cancelled
         self._bodies: list[Body] = []
         self._records: int | None = None
 
@@ -78,7 +82,7 @@ class Stream:
             raise
 
     def _batches(self, reader: BatchReader, progress: Progress) -> Iterator[Batch]:
-        patience = self._platform.patience(self._heed)
+        patience = self._platform.patience(self._check_cancelled)
         pages = Pages()
         url: str | None = self._url
         while url is not None:
@@ -127,7 +131,7 @@ def open_stream(
     course_id: str | None = None,
     username: str | None = None,
     days: int | None = None,
-    heed: Callable[[], None] | None = None,
+    check_cancelled: Callable[[], None] | None = None,
 ) -> Stream:
     """Return the records of one query as a stream; nothing is requested until it is iterated.
 
@@ -136,16 +140,16 @@ def open_stream(
         resource: grades, enrollments or completion.
         course_id: Only this course.
         username: Only this learner.
-        days: Only enrollments created in the last so many days.
-        heed: Called a few times a second; raises to cancel the download. By default it checks for
-            Ctrl+C, on any thread.
+        days: Only enrollments created in the last `days` days.
+        check_cancelled: Called a few times a second; raises to cancel the download. By default it
+            checks for Ctrl+C, on any thread.
     """
     given = {"course_id": course_id, "username": username, "days": days}
     parameters = {name: str(value) for name, value in given.items() if value is not None}
-    return Stream(platform, RESOURCES[resource], parameters, heed or _heed_ctrl_c)
+    return Stream(platform, RESOURCES[resource], parameters, check_cancelled or _raise_on_ctrl_c)
 
 
-def _heed_ctrl_c() -> None:
+def _raise_on_ctrl_c() -> None:
     """Raise KeyboardInterrupt if the user pressed Ctrl+C.
 
     A lazy query reads records on a thread of Polars and waits for them on the user's, so Python

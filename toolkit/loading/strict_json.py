@@ -126,7 +126,7 @@ def next_page(end: Piece) -> str | None:
     if len(places) > 1:
         raise refused("the envelope has `results` twice", reader.offset(places[1]))
     if isinstance(address, _Number) or not isinstance(address, str | None):
-        raise refused("the envelope's `next` is no address", len(head))
+        raise refused("the envelope's `next` is not an address", len(head))
     return address or None
 
 
@@ -294,7 +294,7 @@ def _batch(reader: _Reader, table: Table) -> RawBatch:
 
 
 def _as_text(value: object) -> str | None:
-    """A single value as it was written; None for null, a list or an object."""
+    """Return a single value as written; None for null, a list or an object."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import TypeVar
 
-_GLANCE = 0.1  # seconds; with Polars, an endless wait on a lock ignores Ctrl+C
+_CHECK_INTERVAL = 0.1  # seconds; with Polars, an endless wait on a lock ignores Ctrl+C
 _PATIENCE = 1.0  # seconds for cancelled threads to end
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ class _CancelledError(Exception):
 def side_by_side(
     work: Callable[[T, Callable[[], None]], R], items: Sequence[T], *, at_once: int
 ) -> list[R]:
-    """Return what `work` makes of each item, in their order.
+    """Return the result of `work` for each item, in their order.
 
     If one fails, or the user interrupts, the others are cancelled.
 
@@ -33,22 +33,25 @@ def side_by_side(
     """
     if len(items) == 1:
         return [work(items[0], lambda: None)]
-    off = threading.Event()
+    cancelled = threading.Event()
     futures: list[Future[R]] = [Future() for _ in items]
     jobs = _locked(zip(items, futures, strict=True))
     threads = [
         threading.Thread(
-            target=_work_off, args=(work, jobs, off), name=f"toolkit-load-{number}", daemon=True
+            target=_run_jobs,
+            args=(work, jobs, cancelled),
+            name=f"toolkit-load-{number}",
+            daemon=True,
         )
         for number in range(min(at_once, len(items)))
     ]
     try:
         for thread in threads:
             thread.start()
-        while not _over(futures):
-            wait(futures, _GLANCE, FIRST_EXCEPTION)
+        while not _is_over(futures):
+            wait(futures, _CHECK_INTERVAL, FIRST_EXCEPTION)
     finally:
-        off.set()
+        cancelled.set()
         until = time.monotonic() + _PATIENCE
         for thread in threads:
             if thread.is_alive():
@@ -60,24 +63,24 @@ def side_by_side(
     return [future.result() for future in futures]
 
 
-def _work_off(
+def _run_jobs(
     work: Callable[[T, Callable[[], None]], R],
     jobs: Iterator[tuple[T, Future[R]]],
-    off: threading.Event,
+    cancelled: threading.Event,
 ) -> None:
-    def heed() -> None:
-        if off.is_set():
+    def check_cancelled() -> None:
+        if cancelled.is_set():
             raise _CancelledError
 
     for item, future in jobs:
         try:
-            heed()
-            future.set_result(work(item, heed))
+            check_cancelled()
+            future.set_result(work(item, check_cancelled))
         except BaseException as error:  # noqa: BLE001  # raised again by whoever waits
             future.set_exception(error)
 
 
-def _over(futures: list[Future[R]]) -> bool:
+def _is_over(futures: list[Future[R]]) -> bool:
     done = [future for future in futures if future.done()]
     return len(done) == len(futures) or any(future.exception() for future in done)
 
