@@ -1,4 +1,4 @@
-"""The `so2` command. Each subcommand is a thin call of the Python API."""
+"""The `so2` command, whose subcommands call the Python API."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The list of commands, and how errors are printed.
+"""The `so2` app: its commands, and the printing of errors.
 
 Each command has its own module and uses the API through `import toolkit as tk`, whose names load
 when used: `so2 --help` does not wait for JupyterLab or Great Expectations.
@@ -15,7 +15,7 @@ import typer
 from toolkit.cli.check_command import check_command
 from toolkit.cli.demo_command import demo_command
 from toolkit.cli.lab_command import lab_command
-from toolkit.cli.messages import complain, tell_warnings
+from toolkit.cli.messages import print_error, shorten_warnings
 from toolkit.cli.report_command import report_command
 from toolkit.cli.sandbox_command import sandbox_command
 from toolkit.cli.snapshot_commands import (
@@ -48,7 +48,7 @@ def _options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Take the options that stand before the command."""
+    """Declare the options that precede the command."""
 
 
 for name, command in (
@@ -68,9 +68,9 @@ for name, command in (
 
 def main() -> None:
     """Run `so2`; a `ToolkitError` ends it with status 1 and only its message."""
-    tell_warnings()
+    shorten_warnings()
     try:
         app()
     except ToolkitError as error:
-        complain(error)
+        print_error(error)
         sys.exit(1)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import toolkit as tk
-from toolkit.cli.messages import complain
+from toolkit.cli.messages import print_error
 from toolkit.config import settings
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName
@@ -84,7 +84,7 @@ def check_command(
         if html is not None:
             report.to_html(html)
     except ToolkitError as error:
-        complain(error)
+        print_error(error)
         raise typer.Exit(2) from None
     if written is Format.table:
         _print_table(report)

@@ -10,16 +10,16 @@ from rich.console import Console
 from toolkit.text.naming import clean
 
 
-def complain(said: object) -> None:
+def print_error(message: object) -> None:
     """Print an error to standard error as plain text, whatever it quotes."""
-    text = "\n".join(map(clean, str(said).splitlines()))
+    text = "\n".join(map(clean, str(message).splitlines()))
     Console(stderr=True).print(f"so2: {text}", style="bold red", markup=False, highlight=False)
 
 
-def tell_warnings() -> None:
-    """From now on, print each warning as one line, without its place in the code."""
-    warnings.showwarning = _tell
+def shorten_warnings() -> None:
+    """From now on, print each warning as one line, without its location in the code."""
+    warnings.showwarning = _print_warning
 
 
-def _tell(message: Warning | str, *_place: object, **_more: object) -> None:
+def _print_warning(message: Warning | str, *_place: object, **_more: object) -> None:
     sys.stderr.write(f"so2: {clean(str(message))}\n")

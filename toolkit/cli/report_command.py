@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import toolkit as tk
-from toolkit.cli.messages import complain
+from toolkit.cli.messages import print_error
 from toolkit.reports.key_figures import as_tiles
 from toolkit.text.naming import clean
 
@@ -84,5 +84,5 @@ def show_report(report: tk.reports.Report) -> None:
     if report.pdf is not None:
         console.print(f"The overview as PDF: {report.pdf}")
     if report.failures:
-        complain("\n".join(report.failures))
+        print_error("\n".join(report.failures))
         raise typer.Exit(1)

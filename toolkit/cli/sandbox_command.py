@@ -11,7 +11,7 @@ import typer
 
 import toolkit as tk
 
-if TYPE_CHECKING:  # else it imports a web server
+if TYPE_CHECKING:  # importing it would import a web server
     from toolkit.sandbox.start import SandboxPlatform
 
 # Short, because an endless wait on Windows would ignore Ctrl+C.
@@ -44,7 +44,7 @@ def sandbox_command(
 
 
 def connection(platform: SandboxPlatform, *, windows: bool = os.name == "nt") -> str:
-    """Say how another program reaches the sandbox, with its temporary token.
+    """Return the lines that say how another program reaches the sandbox, with its temporary token.
 
     Args:
         platform: The running sandbox.

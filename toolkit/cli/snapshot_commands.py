@@ -37,7 +37,7 @@ def fetch_command(
         bool, typer.Option("--keep-identities", help="Keep usernames and email addresses on disk.")
     ] = False,
 ) -> None:
-    """Save the platform's present data as a snapshot.
+    """Save the platform's current data as a snapshot.
 
     By default, usernames become pseudonyms and email addresses are left out.
     """
@@ -70,7 +70,7 @@ def snapshots_command(
 
 
 def _in_brief(row: dict[str, Any]) -> dict[str, str]:
-    """A snapshot in few columns, so that a line of 80 letters holds them."""
+    """Describe a snapshot in few columns, to fit a line of 80 characters."""
     key = "" if row["key_fingerprint"] is None else f", key {row['key_fingerprint']}"
     return {
         "folder": row["folder"],

@@ -16,7 +16,7 @@ from toolkit.sandbox.learners.records import Source
 from toolkit.sandbox.learners.simulation import Simulation
 from toolkit.sandbox.learners.truth import Truth
 
-if TYPE_CHECKING:  # else it imports a web server
+if TYPE_CHECKING:  # importing it would import a web server
     from toolkit.sandbox.faults.catalogue import Behaviour
 
 
@@ -28,8 +28,8 @@ class SandboxPlatform(Platform):
         label: What the data are, such as "sandbox: 5,000 simulated learners (seed 7)".
         clock: The platform's present (UTC), as in its `Date` header.
         truth: The model the learners were drawn from; None for real learners and late upgrades.
-        variables: Settings under which `connect_or_sandbox` serves the same, if any do.
-        remark: How data that do not fit the platform's format were converted, with counts, if any.
+        variables: Settings with which `connect_or_sandbox` serves the same data, if there are any.
+        remark: How data that do not fit the platform's format were converted, if any, with counts.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Faults and encodings of the platform's bodies."""
+"""Faults that change or encode the platform's bodies."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def slow(seconds: float = 0.1) -> Fault:
 
 
 def drop_mid_body(times: int = 1, after: int = 1_000) -> Fault:
-    """Drop the connection after so many bytes."""
+    """Drop the connection after `after` bytes."""
 
     async def alter(body: Body) -> Body:
         left = after

@@ -1,4 +1,4 @@
-"""What can go wrong on a platform, by name: `tk.sandbox(faults="slow:0.1,rate-limit:2:times=3")`.
+"""Faults of a platform, by name: `tk.sandbox(faults="slow:0.1,rate-limit:2:times=3")`.
 
 Faults are separated by commas, a fault's parameters by colons, in the order shown or as
 `name=value`. They apply to the API in the order given, the first nearest to the data. `times`
@@ -29,7 +29,7 @@ counts the requests that meet the fault; later requests succeed; 0 means all req
 | server-error:status=503:times=1 | responds with this status |
 | login-page:times=0 | 200 with an HTML login page |
 | redirect-away:times=0 | redirects to another origin (the same server as `localhost`) |
-| redirect-within:times=0 | redirects once within the origin |
+| redirect-within:times=1 | redirects to the same address |
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Faults that respond instead of the platform."""
+"""Faults that respond in place of the platform."""
 
 from __future__ import annotations
 

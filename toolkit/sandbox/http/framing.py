@@ -1,4 +1,4 @@
-"""The formats a body can have: the platform's documentation shows none that is valid."""
+"""Formats that a body can have, since the one in the platform's documentation is not valid JSON."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Server:
 
     Args:
         app: The application.
-        clock: What the `Date` header says, naive UTC.
+        clock: The time in the `Date` header, naive UTC.
         port: The port to listen on; 0 takes a free one.
         close_delimited: Answer like an HTTP/1.0 server: the end of a body is the end of the
             connection, so a client cannot see from the framing that a body broke off.

@@ -1,4 +1,4 @@
-"""The simulated platform's catalogue: its courses, their runs, and the model of passing each.
+"""The simulated platform's catalogue: its courses, their runs, and the model of passing.
 
 All courses are self-paced: a run takes enrollments for half a year and never closes.
 """
@@ -53,7 +53,7 @@ class Course:
         return self.since_2025 if self.since_2025 and run >= 2 else self.pass_probability
 
     def pass_probability_of_all(self, run: int) -> float:
-        """Return the same over the modes, by their shares."""
+        """Return the same over all modes, weighted by their shares."""
         by_mode = zip(self.mode_shares, self.pass_probabilities(run), strict=True)
         return sum(share * probability for share, probability in by_mode)
 

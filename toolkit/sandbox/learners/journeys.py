@@ -1,4 +1,4 @@
-"""Which learners enroll in which courses, and when."""
+"""Simulated enrollments: which learners enroll in which courses, and when."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Booleans = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Journeys:
-    """One enrollment per place in these arrays, by learner and then by time.
+    """Arrays with one element per enrollment, by learner and then by time.
 
     Attributes:
         learner: Number of the learner, from 0.
@@ -84,6 +84,6 @@ def exponential(uniform: Floats, mean: float) -> Floats:
 
 
 def pick(cumulative: Floats, uniform: Floats) -> Integers:
-    """Draw indices with these cumulative probabilities, one row for all or a row each."""
+    """Draw indices with these cumulative probabilities: one row for all draws, or one per draw."""
     picked: Integers = np.sum(uniform[:, np.newaxis] >= cumulative[..., :-1], axis=1)
     return picked

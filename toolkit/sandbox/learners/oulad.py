@@ -57,7 +57,7 @@ class Oulad:
         folder: Holds studentInfo, studentRegistration, assessments, studentAssessment as .parquet
             or as the published .csv, and the click log as studentActivity (one row per learner
             and presentation with its last_day) or as the published studentVle.
-        clock: An earlier present (naive UTC), to show what was on record before it.
+        clock: An earlier present (naive UTC); only what was on record before it is shown.
 
     Raises:
         ConfigurationError: A table or a column is missing; says which.
@@ -70,7 +70,7 @@ class Oulad:
     def __init__(self, folder: Path, clock: datetime | None = None) -> None:
         self._folder = folder
         self._records = convert(folder, clock or datetime.max)
-        self.remark = _told_of_scores(folder)
+        self.remark = _remark_on_scores(folder)
         self.clock = clock or _day_after(self._records)
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:  # noqa: ARG002
@@ -91,7 +91,7 @@ def convert(folder: Path, before: datetime) -> pl.DataFrame:
             published when the presentation's last assessment is due.
     """
     graded = _assessments(folder)
-    submissions = _submissions(folder, graded).filter(_at("date_submitted") < before)
+    submissions = _submissions(folder, graded).filter(_moment_of("date_submitted") < before)
     of_course = graded.group_by(_COURSE).agg(
         weights=pl.col("weight").sum(),
         n_assessments=pl.len().cast(pl.Float64),
@@ -103,7 +103,7 @@ def convert(folder: Path, before: datetime) -> pl.DataFrame:
         .join(_last_days(folder), on=_LEARNER, how="left")
         .join(_results(submissions), on=_LEARNER, how="left")
         .join(of_course, on=_COURSE, how="left")
-        .filter(_at("date_registration").fill_null(_at(0)) < before)
+        .filter(_moment_of("date_registration").fill_null(_moment_of(0)) < before)
     )
     return learners.sort(_LEARNER).select(**_records(before)).collect()
 
@@ -112,9 +112,9 @@ def _records(before: datetime) -> dict[str, pl.Expr]:
     module, presentation = pl.col("code_module"), pl.col("code_presentation")
     username = pl.format("ou-{}", "id_student")
     final = pl.col("final_result")
-    published = (_at("final_day") < before).fill_null(value=True)
-    last_day = _at("last_day")
-    left = (_at("date_unregistration") < before).fill_null(value=False)
+    published = (_moment_of("final_day") < before).fill_null(value=True)
+    last_day = _moment_of("last_day")
+    left = (_moment_of("date_unregistration") < before).fill_null(value=False)
     return {
         "username": username,
         "email": username + "@example.invalid",
@@ -126,19 +126,19 @@ def _records(before: datetime) -> dict[str, pl.Expr]:
         "letter_grade": pl.when(final.is_in(["Pass", "Distinction"]) & published)
         .then(final)
         .otherwise(pl.lit("")),
-        "passed_timestamp": _at("passed_day"),
-        # For a learner who was active after that, the last day before it is not known.
+        "passed_timestamp": _moment_of("passed_day"),
+        # If a learner was active later, the last active day before the clock is not known.
         "last_date": pl.when(last_day < before).then(last_day).dt.date(),
         "is_active": ~left,
         "mode": pl.lit("audit"),
-        "created": _at("date_registration"),
+        "created": _moment_of("date_registration"),
         "completion": _four_decimals(
             pl.min_horizontal(pl.col("n_submitted").fill_null(0) / pl.col("n_assessments"), 1.0)
         ),
     }
 
 
-def _at(day: str | int) -> pl.Expr:
+def _moment_of(day: str | int) -> pl.Expr:
     """Convert a day counted from the start of the presentation to a moment."""
     presentation = pl.col("code_presentation")
     month = pl.when(presentation.str.ends_with("B")).then(2).otherwise(10)
@@ -153,7 +153,7 @@ def _four_decimals(share: pl.Expr) -> pl.Expr:
 
 
 def _assessments(folder: Path) -> pl.LazyFrame:
-    """The assessments without exams, which have hardly any published scores."""
+    """Return the assessments except exams, which have hardly any published scores."""
     return _read(folder, "assessments").filter(pl.col("assessment_type") != "Exam")
 
 
@@ -161,7 +161,7 @@ def _submissions(folder: Path, graded: pl.LazyFrame) -> pl.LazyFrame:
     return _read(folder, "studentAssessment").join(graded, on="id_assessment")
 
 
-def _told_of_scores(folder: Path) -> str | None:
+def _remark_on_scores(folder: Path) -> str | None:
     """Say how submissions without a score were counted, if there are any."""
     scores = _submissions(folder, _assessments(folder)).select("score").collect()["score"]
     without = scores.null_count()
@@ -171,7 +171,7 @@ def _told_of_scores(folder: Path) -> str | None:
 
 
 def _results(submissions: pl.LazyFrame) -> pl.LazyFrame:
-    """Weighted score, assessments submitted, and the day the running score reaches the mark."""
+    """Return weighted scores, assessments submitted, and the day the running score is a pass."""
     points = pl.col("score").fill_null(0) * pl.col("weight") / 100
     running = points.cum_sum().over(_LEARNER, order_by=["date_submitted", "id_assessment"])
     # Sums such as 0.1 + 0.2 must not miss the mark by a rounding error.
@@ -188,7 +188,7 @@ def _results(submissions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _last_days(folder: Path) -> pl.LazyFrame:
-    """The last day each learner clicked, from the click log unless already reduced."""
+    """Return the last day each learner clicked, from the click log or its summary."""
     columns: _Columns = {**_OF_A_COURSE, "id_student": pl.Int64}
     if _file(folder, "studentActivity") is not None:
         return _read_columns(folder, "studentActivity", {**columns, "last_day": pl.Int64})
@@ -224,7 +224,7 @@ def _file(folder: Path, table: str) -> Path | None:
 
 
 def _day_after(records: pl.DataFrame) -> datetime:
-    """Midnight after the last day in any record."""
+    """Return midnight after the last day in any record."""
     last = records.select(
         pl.max_horizontal(
             pl.col("created").max(), pl.col("passed_timestamp").max(), pl.col("last_date").max()

@@ -48,17 +48,17 @@ def draw_progress(
     passed_at = created + np.where(will_pass, passes_after * _DAY, _NEVER).astype(np.int64)
     passed = passed_at < present
 
-    # Some never begin; the others go on until they pass or give up.
+    # Some never begin; the others work until they pass or give up.
     idle = ~will_pass & (rng.random(n) < 0.4)
-    busy_days = np.where(will_pass, passes_after, exponential(rng.random(n), 40.0))
+    days_of_work = np.where(will_pass, passes_after, exponential(rng.random(n), 40.0))
     elapsed = np.maximum(present - created, 0) / _DAY
-    gone = np.where(idle, 0.0, np.minimum(elapsed / busy_days, 1.0))
-    percent, completion = _work(journeys.course, gone, will_pass, passed, rng.random((3, n)))
+    progress = np.where(idle, 0.0, np.minimum(elapsed / days_of_work, 1.0))
+    percent, completion = _work(journeys.course, progress, will_pass, passed, rng.random((3, n)))
 
-    lingering = np.where(passed, exponential(rng.random(n), 20.0), 0.0) * _DAY
-    busy_until = created + np.where(idle, 0.0, np.minimum(busy_days, elapsed) * _DAY)
-    last = np.minimum(np.where(passed, passed_at, busy_until) + lingering, present - 1)
-    leaves_after = np.where(rng.random(n) < 0.15, exponential(rng.random(n), 45.0), np.inf)
+    active_after = np.where(passed, exponential(rng.random(n), 20.0), 0.0) * _DAY
+    worked_until = created + np.where(idle, 0.0, np.minimum(days_of_work, elapsed) * _DAY)
+    last = np.minimum(np.where(passed, passed_at, worked_until) + active_after, present - 1)
+    unenrolls_after = np.where(rng.random(n) < 0.15, exponential(rng.random(n), 45.0), np.inf)
     if late_upgrades:
         mode = np.where(_upgraded(passes_after, elapsed, rng.random((3, n))), _VERIFIED, _AUDIT)
     return pl.DataFrame(
@@ -72,7 +72,7 @@ def draw_progress(
             "letter": _letters(journeys.course, percent).astype(np.uint8),
             "completion": completion.astype(np.uint8),
             "last_day": (last // _DAY).astype(np.int32),
-            "is_active": will_pass | (leaves_after > elapsed),
+            "is_active": will_pass | (unenrolls_after > elapsed),
         }
     )
 
@@ -82,18 +82,18 @@ def _modes(course: Integers, uniform: Floats) -> Integers:
 
 
 def _pass_probability(journeys: Journeys, mode: Integers | None) -> Floats:
-    """The probability of ever passing: that of the mode, or without one the same in each mode."""
+    """Return the probability of ever passing, by mode or, without modes, over all."""
     of_run = Course.pass_probability_of_all if mode is None else Course.pass_probabilities
     table = np.array([[of_run(course, run) for run in range(len(RUNS))] for course in COURSES])
-    own = table[journeys.course, journeys.run]
-    return own if mode is None else own[np.arange(journeys.size), mode]
+    of_run_taken = table[journeys.course, journeys.run]
+    return of_run_taken if mode is None else of_run_taken[np.arange(journeys.size), mode]
 
 
 def _upgraded(passes_after: Floats, elapsed: Floats, uniform: Floats) -> Booleans:
-    """Whether learners, all of them enrolled as audit, have upgraded by the present.
+    """Whether learners, all enrolled as audit, have upgraded by the present.
 
-    A quarter upgrade within 60 days, whatever becomes of them. Of the others half of those who
-    pass upgrade after it, within two weeks, for the certificate.
+    A quarter decide to upgrade within 60 days, whether they pass or not. Half of those who pass
+    upgrade within two weeks after it, for the certificate, unless they have done so.
     """
     early, late, when = uniform
     decides = np.where(early < 0.25, 60 * when, np.inf)
@@ -110,9 +110,9 @@ def _days_to_pass(journeys: Journeys, probability: Floats, whether: Floats, when
 
 
 def _work(
-    course: Integers, gone: Floats, will_pass: Booleans, passed: Booleans, uniform: Floats
+    course: Integers, progress: Floats, will_pass: Booleans, passed: Booleans, uniform: Floats
 ) -> tuple[Floats, Floats]:
-    """Compute grade and completion in hundredths; `gone` is how far a learner is, as a share.
+    """Compute grade and completion in hundredths; `progress` is the share of the work done.
 
     The grade reaches the pass mark exactly when the learner has passed.
     """
@@ -120,10 +120,10 @@ def _work(
     reach = np.where(will_pass, 1.0, talent)
     mark = np.array([c.pass_mark for c in COURSES])[course]
     percent = np.where(
-        passed, np.rint(mark + (100 - mark) * surplus**0.7), np.floor(gone * reach * (mark - 1))
+        passed, np.rint(mark + (100 - mark) * surplus**0.7), np.floor(progress * reach * (mark - 1))
     )
     content = np.where(will_pass, 70 + 30 * diligence, 65 * reach)
-    return percent, np.maximum(np.rint(gone * content), percent > 0)
+    return percent, np.maximum(np.rint(progress * content), percent > 0)
 
 
 def _letters(course: Integers, percent: Floats) -> Integers:

@@ -51,10 +51,10 @@ class Source(Protocol):
     """Where the sandbox's records come from.
 
     Attributes:
-        label: What outputs call the data, such as "5,000 simulated learners (seed 7)".
+        label: The name of the data in outputs, such as "5,000 simulated learners (seed 7)".
         clock: The platform's present moment, naive UTC: nothing in the data is later.
         truth: The model the records were drawn from; None for real learners.
-        remark: How data that do not fit the platform's format were converted, with counts, if any.
+        remark: How data that do not fit the platform's format were converted, if any, with counts.
     """
 
     label: str

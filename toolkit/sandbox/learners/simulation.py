@@ -26,7 +26,7 @@ MOST_LEARNERS = 10_000_000
 
 _ADJECTIVES = ("amber", "brisk", "calm", "eager", "fair", "glad", "hazel", "ivory", "jolly")
 _ANIMALS = ("badger", "crane", "dormouse", "egret", "finch", "gecko", "heron", "ibis")
-_CALLED = [f"{adjective}_{animal}" for adjective in _ADJECTIVES for animal in _ANIMALS]
+_NAMES = [f"{adjective}_{animal}" for adjective in _ADJECTIVES for animal in _ANIMALS]
 _USERNAME = re.compile(r"[a-z]+_[a-z]+_([0-9]{6,8})", re.ASCII)
 
 _COURSE_IDS = [catalogue.course_id(course, run) for course in COURSES for run in RUNS]
@@ -38,7 +38,7 @@ class Simulation:
     """Learners drawn from the stated model; a `Source`.
 
     Args:
-        learners: How many.
+        learners: The number of learners.
         seed: The same seed gives the same bytes.
         clock: An earlier present (naive UTC), to show the same learners at that moment.
         late_upgrades: All enroll as audit and some upgrade later, many after they have passed; the
@@ -111,7 +111,7 @@ def _number_of(username: str) -> int | None:
 def _notation(progress: pl.DataFrame) -> pl.LazyFrame:
     """Build a record frame from small numbers; fields that are not selected are never built."""
     texts = {
-        "called": pl.Series(_CALLED).gather(progress["learner"] % len(_CALLED)),
+        "name": pl.Series(_NAMES).gather(progress["learner"] % len(_NAMES)),
         "course_id": pl.Series(_COURSE_IDS).gather(progress["course"]),
         "display_name": pl.Series(_TITLES).gather(progress["course"] // len(RUNS)),
         "percent_grade": pl.Series(_HUNDREDTHS).gather(progress["percent"]),
@@ -121,7 +121,7 @@ def _notation(progress: pl.DataFrame) -> pl.LazyFrame:
     }
     opening = pl.lit(catalogue.OPENING, dtype=pl.Datetime("us"))
     number = pl.col("learner").cast(pl.String).str.zfill(6)
-    username = pl.concat_str("called", pl.lit("_"), number)
+    username = pl.concat_str("name", pl.lit("_"), number)
     return (
         progress.with_columns(**texts)
         .lazy()

@@ -1,4 +1,4 @@
-"""The model the simulated records were drawn from, to compare estimates with."""
+"""The model the simulated records were drawn from, for comparison with estimates."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Truth:
 
     A learner who enrolls in a course in some mode eventually passes with `pass_probability`;
     if so, the days from enrollment (`created`) to the pass follow a Weibull distribution with
-    `shape` and `scale_days`, whenever the learner enrolled. Only the platform's clock hides a
-    pass: censoring is administrative.
+    `shape` and `scale_days`, whenever the learner enrolled. Only the platform's clock censors a
+    pass, so censoring is administrative.
 
     Attributes:
         parameters: One row per course and mode: course_id, display_name, mode, mode_share,
@@ -33,8 +33,8 @@ class Truth:
         Raises:
             KeyError: There is no such course or mode.
         """
-        weight, cured = self._of(course_id, mode).select("mode_share", "pass_probability")
-        return float(np.average(cured, weights=weight))
+        weight, probability = self._of(course_id, mode).select("mode_share", "pass_probability")
+        return float(np.average(probability, weights=weight))
 
     def survival(
         self, course_id: str, days: ArrayLike, mode: str | None = None
@@ -49,9 +49,9 @@ class Truth:
             >>> stated_truth().survival(course, [0, 75, 1e6], mode="verified").round(3)
             array([1.   , 0.507, 0.22 ])
         """
-        law = self._of(course_id, mode)
+        model = self._of(course_id, mode)
         weight, probability, shape, scale = (
-            law[name].to_numpy()
+            model[name].to_numpy()
             for name in ("mode_share", "pass_probability", "shape", "scale_days")
         )
         elapsed = np.asarray(days, dtype=np.float64)[..., np.newaxis]
@@ -62,10 +62,10 @@ class Truth:
         wanted = pl.col("course_id") == course_id
         if mode is not None:
             wanted &= pl.col("mode") == mode
-        law = self.parameters.filter(wanted)
-        if law.is_empty():
+        model = self.parameters.filter(wanted)
+        if model.is_empty():
             raise KeyError(f"{course_id} in mode {mode}" if mode else course_id)
-        return law
+        return model
 
 
 def stated_truth() -> Truth:
