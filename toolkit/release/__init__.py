@@ -1,4 +1,4 @@
-"""Release: protect data that leave memory, by rounding or by pseudonyms."""
+"""Release: the protection of data that leave memory, by rounding or pseudonyms."""
 
 import lazy_loader
 

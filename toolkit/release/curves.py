@@ -98,12 +98,12 @@ def _times(exact: pl.DataFrame, group: str, wanted: Sequence[float]) -> pl.DataF
     chosen = chosen.with_columns(_is_wanted=pl.col("duration").is_in(list(wanted)))
     happened = exact.select(group, duration=whole, _is_wanted=pl.lit(value=False))
     everywhere = exact.select(group).unique().join(chosen, how="cross")
-    both = pl.concat([happened, everywhere]).group_by(group, "duration")
-    return both.agg(pl.col("_is_wanted").any()).sort(group, "duration")
+    times = pl.concat([happened, everywhere]).group_by(group, "duration")
+    return times.agg(pl.col("_is_wanted").any()).sort(group, "duration")
 
 
 def _with_at_risk(times: pl.DataFrame, exact: pl.DataFrame, group: str, min_n: int) -> pl.DataFrame:
-    """Append the released numbers at risk at each time, and just after the unit before it."""
+    """Append the released numbers at risk at each time, and just after one unit earlier."""
     counts = exact.select(group, "duration", "n_at_risk", "key_at_risk")
 
     def released(time: pl.Expr, *, after: bool) -> pl.Series:
@@ -151,9 +151,9 @@ def _with_heights(grid: pl.DataFrame, exact: pl.DataFrame, min_n: int) -> pl.Dat
 def _steps(curves: Iterable[int], events: Iterable[int], min_n: int) -> Iterator[bool]:
     """Yield whether enough further learners have reached the end since the curve's last step."""
     curve, last = -1, 0
-    for own, so_far in zip(curves, events, strict=True):
-        if own != curve:
-            curve, last = own, 0
+    for curve_of_row, so_far in zip(curves, events, strict=True):
+        if curve_of_row != curve:
+            curve, last = curve_of_row, 0
         is_step = so_far - last >= min_n
         if is_step:
             last = so_far
@@ -194,8 +194,8 @@ def _rises(heights: Iterable[tuple[int, float, int, float]]) -> Iterator[tuple[f
         if time != at:
             at, under_way = time, 1 - sum(before.values())
             left = max(under_way, 0.0)
-        was = before.get(curve, 0.0)
-        before[curve] = min(height, was + left)
-        rise = before[curve] - was
+        previous = before.get(curve, 0.0)
+        before[curve] = min(height, previous + left)
+        rise = before[curve] - previous
         left -= rise
         yield rise, under_way

@@ -43,16 +43,16 @@ class _Secret:
         raise TypeError("a secret cannot be pickled: keep it apart from the data it protects")
 
     def keyed(self, person: bytes, size: int) -> hashlib.blake2b:
-        """Return an empty keyed hash of so many bytes, for one purpose (RFC 7693)."""
+        """Return an empty keyed hash of `size` bytes, for the purpose `person` (RFC 7693)."""
         return hashlib.blake2b(key=self._secret, digest_size=size, person=person)
 
 
 @dataclass(frozen=True)
 class PseudonymKey(_Secret):
-    """A pseudonym key that was judged strong enough.
+    """A pseudonym key that is strong enough.
 
     Attributes:
-        fingerprint: Distinguishes keys. Testing a guess with it costs as much as stretching one.
+        fingerprint: Distinguishes keys. Testing a guess with it costs as much as stretching a key.
     """
 
     fingerprint: str = field(init=False)
@@ -67,7 +67,7 @@ class ReleaseSecret(_Secret):
     """The secret that keys the random rounding of released counts.
 
     Attributes:
-        remark: A sentence for the report, saying which other reports its figures compare with.
+        remark: A sentence for the report on which other reports its figures can be compared with.
     """
 
     remark: str
@@ -127,7 +127,7 @@ def release_secret(text: str | None = None) -> ReleaseSecret:
         digits = _strong(_kept(path), str(path), _SECRET_VARIABLE)
         since = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError:
-        return _passing()
+        return _temporary()
     return ReleaseSecret(
         _bytes(digits),
         f"Figures are rounded with a secret that this user has had since {since:%Y-%m-%d}; night "
@@ -146,7 +146,7 @@ def secret_file() -> Path:
 
 
 @cache
-def _passing() -> ReleaseSecret:
+def _temporary() -> ReleaseSecret:
     """Make a secret for the lifetime of this process."""
     return ReleaseSecret(
         secrets.token_bytes(32),
@@ -156,7 +156,7 @@ def _passing() -> ReleaseSecret:
 
 
 def _kept(path: Path) -> str:
-    """Return the content of a secret's file, which is created if missing."""
+    """Return the content of a secret's file, created if missing."""
     if not path.exists():
         _make(path)
     if os.name == "posix" and path.stat().st_mode & 0o077:
@@ -201,7 +201,7 @@ def _strong(text: str, where: str, variable: str) -> str:
 
 
 def guess_bits(text: str) -> int:
-    """Estimate how many bits a guesser must try: 80 or more are safe.
+    """Estimate the bits of entropy that a guesser faces; 80 or more are safe.
 
     A character counts 4 bits, but 2 if it continues a word (Shannon 1951, of English), 1 if it
     is a space or a sign, and none if it repeats what came before or follows the alphabet, the
@@ -228,7 +228,7 @@ def guess_bits(text: str) -> int:
 
 
 def _walks(three: str) -> bool:
-    """Whether three characters are equal, or neighbours in one direction."""
+    """Whether three characters are equal, or in sequence in the alphabet or on the keyboard."""
     return len(set(three)) == 1 or any(three in row or three in row[::-1] for row in _ROWS)
 
 
@@ -243,14 +243,14 @@ def _advice(variable: str) -> str:
 def _make(path: Path) -> None:
     """Create a secret's file in one step, unless it exists; of two processes, one wins."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")  # mode 0600
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")  # mode 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(secrets.token_hex(32) + "\n")
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(aside, path)
+        os.link(temporary, path)
     except FileExistsError:
         pass
     finally:
-        os.unlink(aside)  # noqa: PTH108
+        os.unlink(temporary)  # noqa: PTH108

@@ -1,4 +1,4 @@
-"""Pseudonyms: remove identities from a frame, but keep each learner recognisable as the same.
+"""Pseudonyms: remove identities from a frame, but keep a learner's records linked.
 
 A pseudonym is `p_` and 32 hexadecimal digits: keyed BLAKE2b of the username, 128 bits (RFC 7693).
 Without the key, nobody can compute a username's pseudonym or test a guess. With the key, both are
@@ -153,7 +153,7 @@ def pseudonyms(usernames: pl.Series, key: PseudonymKey) -> pl.Series:
 
 
 def _scrubbed(problems: pl.DataFrame) -> pl.DataFrame:
-    """Keep of `raw` only what cannot identify anyone: numbers, dates, a few words, course ids."""
+    """Keep in `raw` only what cannot identify anyone: numbers, dates, a few words, course ids."""
     harmless = pl.col("raw").str.contains(_HARMLESS)
     if "column" in problems.columns:
         harmless &= ~pl.col("column").is_in(["username", "email"]).fill_null(value=False)

@@ -17,7 +17,7 @@ from toolkit.release.keys import release_secret
 
 BASE = 5
 MIN_N = 10
-# What rounding a count adds to its variance: r (BASE - r) for a remainder r, on average.
+# The variance that rounding adds to a count: r (BASE - r) for a remainder r, on average over r.
 ROUNDING = sum(r * (BASE - r) for r in range(BASE)) / BASE
 DIGITS = 2  # significant digits of measures computed from the records themselves
 
@@ -91,7 +91,7 @@ def keys_of_groups(groups: pl.DataFrame, name: str) -> pl.Series:
 def release_number(n: int) -> int | None:
     """Withhold or round a count whose records are unknown, by a draw keyed with the number.
 
-    So it is the same wherever it is shown.
+    The result is the same wherever the number is shown.
     """
     counts = pl.Series([n])
     keys = keys_of_groups(pl.DataFrame({"n": counts}), "records")

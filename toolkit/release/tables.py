@@ -51,10 +51,10 @@ def release_table(
         for name in named
     ]
     safe = counts.with_columns(drawn)
-    # One after the other, in the table's order: a part of a part is held by what is shown of it.
+    # In the table's order, since a part is capped by the whole as shown, itself already capped.
     for part, whole in ((name, table[name].within) for name in named):
         if whole in named:
-            # Null, not the whole, where a part is withheld; a withheld whole bounds nothing.
+            # A withheld part stays null, not the whole; a withheld whole caps nothing.
             bound = pl.when(pl.col(part) > pl.col(whole)).then(pl.col(whole))
             safe = safe.with_columns(bound.otherwise(pl.col(part)).alias(part))
     measures = [table[name] for name in table.of_role(Role.MEASURE) if name in counts.columns]
@@ -79,7 +79,7 @@ def _require_roles(counts: pl.DataFrame, table: Table, by: list[str]) -> None:
 def with_status(
     released: pl.DataFrame, exact: pl.DataFrame, table: Table, min_n: int
 ) -> pl.DataFrame:
-    """Append `status`: "shown", or that an existing estimate of the row is withheld.
+    """Append `status`: "shown", or that an estimate of the row is withheld.
 
     Both frames have the same rows. In a table without estimates, counts decide. A
     status that the analysis gave, such as "not yet", stays.
@@ -87,8 +87,10 @@ def with_status(
     shared = table.of_role(Role.STATISTIC, Role.MEASURE) or table.of_role(Role.COUNT)
     hidden = [(released[name].is_null() & exact[name].is_not_null()).alias(name) for name in shared]
     is_hidden = pl.DataFrame(hidden).select(pl.any_horizontal(pl.all())).to_series()
-    own = pl.col("status") if "status" in exact.columns else pl.lit(SHOWN)
+    status_given = pl.col("status") if "status" in exact.columns else pl.lit(SHOWN)
     status = released if "status" not in exact.columns else released.with_columns(exact["status"])
     return status.with_columns(
-        status=pl.when(is_hidden & (own == SHOWN)).then(pl.lit(withheld(min_n))).otherwise(own)
+        status=pl.when(is_hidden & (status_given == SHOWN))
+        .then(pl.lit(withheld(min_n)))
+        .otherwise(status_given)
     )
