@@ -91,7 +91,7 @@ def test_a_quartile_that_was_filtered_away_is_not_said_to_be_unreached() -> None
     told = summary.filter(statistic="passed by").narrate()
     assert "Fewer than a quarter" not in told
     assert told.startswith("An estimated ")
-    assert "hold none" in summary.filter(statistic="restricted mean").narrate()
+    assert "hold no figure" in summary.filter(statistic="restricted mean").narrate()
 
 
 def test_a_test_is_of_all_groups_whichever_are_left() -> None:
@@ -112,7 +112,7 @@ def test_a_loss_is_counted_from_the_stage_before_also_if_that_is_filtered_away()
 
 def test_figures_that_are_filtered_away_are_not_called_too_few() -> None:
     funnel = tk.completion_funnel(PC).filter(stage="enrolled")
-    assert funnel.narrate().startswith("The rows that are left")
+    assert funnel.narrate().startswith("The rows left after filtering")
     few = tk.completion_funnel(learners(6)).filter(stage="enrolled")
     assert few.narrate() == "Too few learners to show."
 

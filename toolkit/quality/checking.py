@@ -57,7 +57,7 @@ class Resources(Protocol):
 
     @property
     def problems(self) -> pl.DataFrame:
-        """One row per value that could not be read as it came."""
+        """One row per value that could not be read as received."""
 
     @property
     def as_of(self) -> datetime:

@@ -22,7 +22,7 @@ from toolkit.results.registry import REGISTRY, chart_of, look_up
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_path, alpha_of, as_given
 
-_SCREEN = 30  # rows of a table that is printed as text
+_SCREEN = 30  # rows of a table printed as text
 OUTPUT = "so2"  # marks a notebook output as released, with its threshold and narrative
 View = Callable[[pl.DataFrame], pl.DataFrame]
 _TEXTS = {"str": (str,), "str | None": (str, type(None))}  # annotations of options of charts
@@ -35,7 +35,7 @@ def marked(min_n: int | None, **about: Any) -> tuple[dict[str, Any], dict[str, A
 
 
 class _Shown:
-    """What results and released results share; all of it shows the released figures."""
+    """The displays and exports that results and released results share, all of released figures."""
 
     schema: Table
     by: tuple[str, ...]
@@ -43,7 +43,7 @@ class _Shown:
 
     @property
     def alpha(self) -> float:
-        """The level of the tests that agree with its intervals: 0.05 for intervals of 95 %."""
+        """The level of the tests that agree with its intervals: 0.05 for 95% intervals."""
         return alpha_of(self.level)
 
     def release(self, *, min_n: int | None = MIN_N) -> Released:
@@ -60,7 +60,7 @@ class _Shown:
         entry = REGISTRY[self.schema.name]
         if safe.frame.is_empty() and entry.nothing is not None:
             return Narrative(entry.nothing)
-        text = look_up("text.narratives:told")(look_up(entry.words)(safe), safe)
+        text = look_up("text.narratives:or_filtered_out")(look_up(entry.words)(safe), safe)
         return Narrative(text, safe.min_n)
 
     def table(self, columns: Sequence[str] | None = None, *, rows: int = 40) -> Any:
@@ -159,7 +159,7 @@ class Released(_Shown):
 
     @property
     def whole(self) -> pl.DataFrame:
-        """All released rows in their own order: what is said of some of them may rest on others."""
+        """All released rows in their original order, which statements about some may rest on."""
         return self.frame if self.before is None else self.before
 
     def release(self, *, min_n: int | None = MIN_N) -> Released:  # noqa: ARG002
@@ -179,7 +179,7 @@ class Released(_Shown):
         return self._with(lambda frame: frame.head(n))
 
     def _with(self, view: View) -> Released:
-        return replace(self, frame=_seen(view, self.frame, self.schema), before=self.whole)
+        return replace(self, frame=_apply(view, self.frame, self.schema), before=self.whole)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -311,7 +311,7 @@ class Result(_Shown):
         return replace(self, caption=caption)
 
     def _then(self, view: View) -> Result:
-        _seen(view, self.frame, self.schema)  # so that a wrong column fails here, not when shown
+        _apply(view, self.frame, self.schema)  # so that a wrong column fails here, not when shown
         return replace(self, views=(*self.views, view))
 
     def _viewed(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -320,11 +320,11 @@ class Result(_Shown):
         return frame
 
 
-def _seen(view: View, frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """The rows that are left, in their order.
+def _apply(view: View, frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Apply a view; turn an error of Polars into one that names the columns.
 
     Raises:
-        SchemaError: A column does not exist, or it is nothing to filter, sort or count by.
+        SchemaError: A column does not exist, or an argument is invalid.
     """
     try:
         return view(frame)
@@ -334,7 +334,7 @@ def _seen(view: View, frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Displayed:
-    """The base of dataclasses that are displayed as those of their fields that are results."""
+    """Base of dataclasses that are displayed by their fields that are results."""
 
     def _results(self) -> list[Result]:
         values = (getattr(self, field.name) for field in fields(self))
@@ -379,7 +379,7 @@ class Chart:
         for name, value in options.items():
             kind = str(inspect.signature(self._draw).parameters[name].annotation)
             if kind in _TEXTS and not isinstance(value, _TEXTS[kind]):
-                raise ArgumentError(f"{name} must be a text, not {as_given(value)}")
+                raise ArgumentError(f"{name} must be a string, not {as_given(value)}")
         safe = self._result.release()
         drawn = self._draw(safe, **options)
         drawn.usermeta = {**drawn.usermeta, OUTPUT: {"min_n": safe.min_n}}

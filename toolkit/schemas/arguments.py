@@ -14,7 +14,7 @@ from toolkit.errors import ArgumentError
 
 T = TypeVar("T")
 _PLAIN = (str, bytes, bool, int, float, date, PurePath, type(None))
-_LONGEST = 200  # letters of a value in a message
+_LONGEST = 200  # characters of a value in a message
 
 
 def as_given(value: object) -> str:
@@ -74,7 +74,7 @@ def a_level(value: object) -> float:
     """Return the coverage of an interval as a fraction between 0 and 1.
 
     Raises:
-        ArgumentError: It is no such fraction; no interval covers for certain.
+        ArgumentError: It is not such a fraction; no interval covers with certainty.
     """
     if _is_number(value) and 0 < value < 1:
         return float(value)
@@ -94,8 +94,8 @@ def a_whole_number(value: object, *, name: str, least: int = 0, most: int | None
     Raises:
         ArgumentError: It is not such a number.
     """
-    most_of_all = math.inf if most is None else most
-    if isinstance(value, int) and _is_number(value) and least <= value <= most_of_all:
+    largest = math.inf if most is None else most
+    if isinstance(value, int) and _is_number(value) and least <= value <= largest:
         return int(value)
     bounds = f"of {least} or more" if most is None else f"from {least} to {most:,}"
     raise ArgumentError(f"{name} must be a whole number {bounds}, not {as_given(value)}")

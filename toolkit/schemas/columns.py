@@ -49,7 +49,7 @@ class Column:
         rests_on: For a statistic or a measure, the count columns it is computed from.
         within: For a count, the count column that includes it: passed within enrolled.
         ci_of: For an end of an interval, the column of the estimate. The low end comes first; of
-            two intervals the one that holds for all rows together comes last, and is displayed.
+            two intervals, the simultaneous one comes last and is displayed.
 
     Examples:
         >>> from toolkit.schemas import GRADES

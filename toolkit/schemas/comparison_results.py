@@ -31,7 +31,7 @@ COMPARISON_TEST = Table(
     "comparison_test",
     "one row: the test over all groups of a comparison",
     (
-        Column("n_groups", pl.Int64, "How many groups there are."),
+        Column("n_groups", pl.Int64, "The number of groups."),
         count("n_learners", "In the denominators of the groups tested."),
         count("n_reached", "Of them, with the outcome.", "n_learners"),
         Column("test", pl.String, "χ², or Fisher's exact for two groups with few learners."),
@@ -65,12 +65,12 @@ def _ends(
 
 
 def _pointwise(of: str, kind: Callable[..., Column], unit: str = "points") -> list[Column]:
-    """The ends of the interval of each row by itself."""
+    """Return the ends of the interval of each row by itself."""
     return _ends(f"{of}_ci", of, f"the interval of `{of}`, for the row by itself.", kind, unit)
 
 
 def _simultaneous(kind: Callable[..., Column]) -> list[Column]:
-    """The ends of the intervals of `difference` that hold for all rows together."""
+    """Return the ends of the simultaneous intervals of `difference`."""
     text = (
         "the simultaneous interval of `difference`: those of all rows hold together, and exclude 0 "
         "where `p_adjusted` is below 1 − level."
@@ -124,7 +124,7 @@ WITHIN_STRATA = Table(
         ),
         *_pointwise("difference", measure),
         *_simultaneous(measure),
-        measure("p_value", "p of the difference, that its interval implies.", *_PAIR, unit="p"),
+        measure("p_value", "p of the difference, as its interval implies.", *_PAIR, unit="p"),
         _of_pair("p_adjusted", _ADJUSTED, "p"),
         measure(
             "mantel_haenszel_p_value",

@@ -50,7 +50,7 @@ def moment(when: When, *, name: str) -> datetime:
 
 
 def in_microseconds(when: datetime) -> int:
-    """Whole microseconds from 1970 to a moment.
+    """Return the whole microseconds from 1970 to a moment.
 
     Examples:
         >>> in_microseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))

@@ -10,17 +10,17 @@ from toolkit.schemas.columns import Column, Role, Table
 
 
 def count(name: str, description: str, within: str | None = None) -> Column:
-    """A count of records, one per learner per course, and the count that includes it."""
+    """Return a column that counts records, one per learner per course, within another count."""
     return Column(name, pl.Int64, description, Role.COUNT, unit="learners", low=0, within=within)
 
 
 def statistic(name: str, description: str, *rests_on: str, unit: str = "fraction") -> Column:
-    """A number computed from the named counts."""
+    """Return a column of numbers computed from the named counts."""
     return Column(name, pl.Float64, description, Role.STATISTIC, unit=unit, rests_on=rests_on)
 
 
 def interval(of: str, low: str, high: str, *rests_on: str, unit: str = "fraction") -> list[Column]:
-    """The ends of the interval of an estimate."""
+    """Return the columns of the ends of an estimate's interval."""
     ends = ((low, "Low"), (high, "High"))
     return [
         replace(
@@ -31,12 +31,12 @@ def interval(of: str, low: str, high: str, *rests_on: str, unit: str = "fraction
 
 
 def measure(name: str, description: str, *rests_on: str, unit: str = "fraction") -> Column:
-    """A number computed from the records themselves, such as a mean."""
+    """Return a column of numbers computed from the records themselves, such as means."""
     return Column(name, pl.Float64, description, Role.MEASURE, unit=unit, rests_on=rests_on)
 
 
 def with_interval(name: str, description: str, k: str, n: str) -> tuple[Column, ...]:
-    """The share k of n, and its Wilson interval."""
+    """Return the columns of the share k of n and its Wilson interval."""
     return (
         statistic(name, description, k, n),
         *interval(name, f"{name}_ci_low", f"{name}_ci_high", k, n),
@@ -46,7 +46,7 @@ def with_interval(name: str, description: str, k: str, n: str) -> tuple[Column, 
 def group(
     name: str, dtype: pl.DataType | type[pl.DataType], description: str, unit: str | None = None
 ) -> Column:
-    """A column that says what a row is about."""
+    """Return a column that tells the rows apart, such as a cohort, a bin or a time."""
     return Column(name, dtype, description, Role.GROUP, unit=unit)
 
 

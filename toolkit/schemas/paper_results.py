@@ -1,4 +1,4 @@
-"""The result tables of a paper: who was studied, and what the headline owes to choices."""
+"""The result tables of a paper: who was studied, and how the headline depends on choices."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ TABLE_ONE = Table(
         ),
         statistic(
             "standardized_difference",
-            "How far the groups are apart in the variable, in standard deviations; of several "
-            "groups the mean over pairs. In the rows of all groups only.",
+            "How far apart the groups are in the variable, in standard deviations; for several "
+            "groups, the mean over pairs. Only in the rows over all groups.",
             "n_known",
             unit="SD",
         ),
@@ -54,10 +54,10 @@ AS_REPORTED = "as reported"
 
 SENSITIVITY = Table(
     "sensitivity",
-    "one row per choice that could have been made, the reported ones first",
+    "one row per alternative choice, below the choices as reported",
     (
-        group("choice", pl.String, "What is chosen otherwise, one thing at a time."),
-        group("value", pl.String, "How it is chosen."),
+        group("choice", pl.String, "The choice that differs, one at a time."),
+        group("value", pl.String, "What is chosen instead."),
         Column("headline", pl.String, "The figure that depends on it.", Role.STATUS),
         count("n_learners", "In the denominator, or observed."),
         count("n_reached", "Of them, with the outcome.", "n_learners"),
@@ -65,7 +65,7 @@ SENSITIVITY = Table(
         *with_interval("rate", "n_reached of n_learners.", "n_reached", "n_learners"),
         statistic(
             "rate_change",
-            "The rate less that of the first row.",
+            "The rate minus that of the first row.",
             "n_reached",
             "n_learners",
             unit="points",
@@ -73,7 +73,7 @@ SENSITIVITY = Table(
         statistic("days", "Days since the origin.", "n_learners", unit="days"),
         *interval("days", "days_ci_low", "days_ci_high", "n_learners", unit="days"),
         statistic(
-            "days_change", "The days less those of the first row.", "n_learners", unit="days"
+            "days_change", "The days minus those of the first row.", "n_learners", unit="days"
         ),
     ),
 )

@@ -52,12 +52,12 @@ RESOURCES: dict[str, Table] = {table.name: table for table in (GRADES, ENROLLMEN
 
 PROBLEMS = Table(
     "problems",
-    "one row per raw value that could not be read as it came",
+    "one row per raw value that could not be read as received",
     (
         Column("resource", pl.String, "grades, enrollments or completion.", Role.GROUP),
         Column("record", pl.Int64, "0-based position of the record; null for the whole body."),
         Column("column", pl.String, "The field."),
-        Column("raw", pl.String, "The value as it came, as text.", Role.IDENTITY),
+        Column("raw", pl.String, "The value as received, as text.", Role.IDENTITY),
         Column("reason", pl.String, "What is wrong with it, and what the toolkit did."),
     ),
 )

@@ -45,7 +45,7 @@ _UNDATED = count("n_undated", "Of the excluded, those who passed without a pass 
 def _statistics(
     *names: tuple[str, str], rests_on: tuple[str, ...], unit: str | None = None
 ) -> tuple[Column, ...]:
-    """Numbers computed from counts; the first is the estimate of which `ci_…` are the interval."""
+    """Return columns computed from counts; the first is the estimate, `ci_…` its interval."""
     return tuple(
         Column(
             name,
@@ -118,7 +118,7 @@ def in_unit(table: Table, unit: str) -> Table:
 
 def thinned(table: Table) -> Table:
     """Return the table of a curve with too many times to list each."""
-    text = "How many distinct times the row stands for: its own, and those since the row before."
+    text = "The distinct times that the row covers: its own, and those since the row before."
     n_times = Column("n_times", pl.Int64, text, Role.STATUS)
     return replace(table, columns=(*table.columns, n_times))
 
@@ -138,7 +138,7 @@ SURVIVAL_SUMMARY = Table(
             "is_well_observed",
             pl.Boolean,
             "Whether enough learners are at risk at the time of a quantile or milestone: 10, and "
-            "5 % of those at the start. Null for the other statistics.",
+            "5% of those at the start. Null for the other statistics.",
         ),
         _LEARNERS,
         _PASSED,

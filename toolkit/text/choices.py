@@ -1,4 +1,4 @@
-"""A headline with its rank, and a sentence, for each choice of course and cohort."""
+"""Headlines with ranks, and sentences, for each choice of course and cohort."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def statements(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[
         worse=pl.col(RATE).rank("min").over("cohort") - 1,
     )
     rows = {(row["course"], row["cohort"]): row for row in ranked.iter_rows(named=True)}
-    said: list[dict[str, str]] = []
+    found: list[dict[str, str]] = []
     for course, cohort in pairs:
         choice = {"course": course, "cohort": cohort}
         whom = naming.shortened(naming.name(course)) + ("" if cohort == ALL else f", {cohort}")
         row = rows.get((course, cohort))
         if row is None or (course, cohort) in missing:
-            said.append({**choice, "headline": f"{whom}: {missing[(course, cohort)]}", "text": ""})
+            found.append({**choice, "headline": f"{whom}: {missing[(course, cohort)]}", "text": ""})
             continue
         rate = words.share(row, RATE, outcomes)
         passed = words.NOTHING if rate == words.ABSENT else f"{rate} passed"
@@ -75,8 +75,8 @@ def statements(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[
             f"passed{words.in_brackets(interval, outcomes)}.",
             _loss(losses.get((course, cohort)), of_cohort[cohort]),
         ]
-        said.append({**choice, "headline": headline, "text": " ".join(filter(None, sentences))})
-    return said
+        found.append({**choice, "headline": headline, "text": " ".join(filter(None, sentences))})
+    return found
 
 
 def _rank(row: dict[str, Any]) -> str:
@@ -96,14 +96,14 @@ def _nth(n: int) -> str:
     return f"{n}{last}"
 
 
-def _loss(own: Loss | None, all_of: list[float]) -> str:
-    """Say where the course loses most, and how this ranks among the courses' largest losses."""
-    if own is None:
+def _loss(loss: Loss | None, shares: list[float]) -> str:
+    """Say where the course loses most, and how that loss ranks among those of all courses."""
+    if loss is None:
         return ""
-    text = f"Largest loss: {own.words}"
-    if len(all_of) < FEWEST:
+    text = f"Largest loss: {loss.words}"
+    if len(shares) < FEWEST:
         return f"{text}."
-    middle = words.percent(median(all_of))
-    more = sum(share > own.share for share in all_of)
+    typical = words.percent(median(shares))
+    more = sum(share > loss.share for share in shares)
     rank = "largest" if more == 0 else f"{_nth(more + 1)} largest"
-    return f"{text}, the {rank} of {len(all_of)} courses; the median of them is {middle}."
+    return f"{text}, the {rank} of {len(shares)} courses; the median of them is {typical}."

@@ -56,8 +56,8 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
     """Say which pairs are equivalent, different or undecided, with the figures of a few."""
     margin = words.points(seen["margin"][0], decimal=True, unit=False).lstrip("+")
     margin = margin.removesuffix(".0")
-    told = []
-    for name, as_told in (
+    sentences = []
+    for name, label in (
         ("equivalent", f"Equivalent within ±{margin} percentage points"),
         ("different", "Different"),
         ("undecided", "Undecided"),
@@ -74,8 +74,8 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
                 if (rows.height > MOST_VERDICTS)
                 else ""
             )
-            told.append(f"{as_told}: {of}{'; '.join(named)}.")
-    return f"{' '.join(told)}{words.for_all(released)}"
+            sentences.append(f"{label}: {of}{'; '.join(named)}.")
+    return f"{' '.join(sentences)}{words.for_all(released)}"
 
 
 def within_strata(released: Released) -> str:
@@ -85,8 +85,8 @@ def within_strata(released: Released) -> str:
         return TOO_FEW
     pooled, p = pl.col("pooled_difference"), pl.col("p_value")
     clear = pl.col("pooled_p_value") < released.alpha
-    turned = clear & (pooled.sign() * pl.col("difference").sign() < 0)
-    lost = clear & (p.is_null() | (p >= released.alpha)) & ~turned
+    reversed_ = clear & (pooled.sign() * pl.col("difference").sign() < 0)
+    vanished = clear & (p.is_null() | (p >= released.alpha)) & ~reversed_
     where = f"Within the same {naming.strata(seen['within'][0])}"
     if "verdict" in seen.columns:
         return f"{where}: {_verdicts(seen, released)}"
@@ -98,7 +98,7 @@ def within_strata(released: Released) -> str:
         f"overall by {words.percentage_points(row['pooled_difference'])}."
         f"{words.for_all(released)}"
     )
-    for changed, how in ((turned, "reverses. It comes"), (lost, f"{NO_MORE}. It may come")):
+    for changed, how in ((reversed_, "reverses. It comes"), (vanished, f"{NO_MORE}. It may come")):
         n = seen.filter(changed).height
         if n:
             of = "" if seen.height == 1 else f" of {n} of {plural(seen.height, 'pair')}"
@@ -141,7 +141,7 @@ def comparison_test(released: Released) -> str:
 
 
 def _points(row: Row, released: Released) -> str:
-    """A difference of shares with its interval, in percentage points."""
+    """Write a difference of shares with its interval, in percentage points."""
     decimal = words.supports_decimal(row, "difference", released)
     difference = words.percentage_points(row["difference"], decimal=decimal)
     ends = released.schema.interval_of("difference")

@@ -36,7 +36,7 @@ def gray_test(released: Released) -> str:
 
 
 def _test(released: Released, what: str, test: str) -> str:
-    released = replace(released, frame=released.whole)  # it is of all groups, whichever are left
+    released = replace(released, frame=released.whole)  # the test is of all groups, filtered or not
     row = released.frame.row(0, named=True)
     if row["p_value"] is None or row["statistic"] is None:
         return f"The {what} cannot be compared: there are too few events."
@@ -63,31 +63,31 @@ def logrank_pairs(released: Released) -> str:
     pair = f"{naming.name(row['group'])} and {naming.name(row['other'])}"
     p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
     if differ == 0:
-        told = f"The curves {ONLY_CHANCE}"
+        finding = f"The curves {ONLY_CHANCE}"
     else:
-        told = differing(differ, f"{plural(seen.height, 'pair')} of curves")
-    nobody = in_pairs(released, ["group"], "other")
-    return f"{told}; the smallest p is that of {pair} ({p}).{nobody}"
+        finding = differing(differ, f"{plural(seen.height, 'pair')} of curves")
+    left_out = in_pairs(released, ["group"], "other")
+    return f"{finding}; the smallest p is that of {pair} ({p}).{left_out}"
 
 
 def rmst_difference(released: Released) -> str:
     """Say how many days sooner or later each group passes, on average, than the reference."""
-    seen = _seen(released)
+    seen = _known(released)
     if seen.is_empty():
         return TOO_FEW
-    told = []
+    phrases = []
     for row in _ends_of(seen).iter_rows(named=True):
         d = row["difference"]
         way = "sooner" if d < 0 else "later"
         ends = words.between(_signed(row["simultaneous_low"]), _signed(row["simultaneous_high"]))
-        told.append(
+        phrases.append(
             f"{naming.group_name(row, released.by)} {words.span(abs(d), released)} {way} "
             f"({words.kind_of_interval(released)} {ends}, {words.p_value(row['p_adjusted'])})"
         )
     first = seen.row(0, named=True)
     return (
         f"Within {words.span(first['horizon'], released)} learners pass, on average, compared with "
-        f"{naming.name(first['reference'])}: {_of_all(told, seen)}."
+        f"{naming.name(first['reference'])}: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
         f"{words.formed_later(released.by)}"
@@ -96,10 +96,10 @@ def rmst_difference(released: Released) -> str:
 
 def milestone_difference(released: Released) -> str:
     """Say by how many percentage points the share passed differs from the reference's."""
-    seen = _seen(released)
+    seen = _known(released)
     if seen.is_empty():
         return TOO_FEW
-    told = [
+    phrases = [
         f"{naming.group_name(row, released.by)} {as_percent(row['passed_share'], released)}, "
         f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
         f"({words.kind_of_interval(released)} {_points_between(row, released)}, "
@@ -110,14 +110,14 @@ def milestone_difference(released: Released) -> str:
     return (
         f"By {words.at_time(first['at'], released)}, "
         f"{as_percent(first['reference_share'], released)} of {naming.name(first['reference'])} "
-        f"have passed. In comparison: {_of_all(told, seen)}."
+        f"have passed. In comparison: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
         f"{words.formed_later(released.by)}"
     )
 
 
-def _seen(released: Released) -> pl.DataFrame:
+def _known(released: Released) -> pl.DataFrame:
     return released.frame.filter(pl.col("difference").is_not_null())
 
 
@@ -137,13 +137,13 @@ def _signed(days: float | None) -> str:
 
 
 def _ends_of(seen: pl.DataFrame) -> pl.DataFrame:
-    """All rows if they are few, else the smallest and the largest difference."""
+    """Return all rows if they are few, else the smallest and the largest difference."""
     ranked = seen.sort("difference", maintain_order=True)
     return ranked if ranked.height <= _MOST else pl.concat([ranked.head(1), ranked.tail(1)])
 
 
-def _of_all(told: list[str], seen: pl.DataFrame) -> str:
-    text = "; ".join(told)
+def _joined(phrases: list[str], seen: pl.DataFrame) -> str:
+    text = "; ".join(phrases)
     return text if seen.height <= _MOST else f"{text}, the extremes of {seen.height:,} groups"
 
 

@@ -37,20 +37,20 @@ def kaplan_meier(released: Released) -> str:
     low, high = shares[0], shares[-1]
     if len(known) == 1:
         interval = _bounds(low[2], day, released)
-        told = f"{at}an estimated {_passed(low, released)} pass in {low[1]}{interval}."
+        text = f"{at}an estimated {_passed(low, released)} pass in {low[1]}{interval}."
     else:
-        told = (
+        text = (
             f"{at}between an estimated {_passed(low, released)} in {low[1]}"
             f"{_bounds(low[2], day, released)} and {_passed(high, released)} in {high[1]}"
             f"{_bounds(high[2], day, released)} pass, over {plural(len(known), 'group')}."
         )
     total = released.frame.select(released.by).n_unique()
-    text = f"{told}{hidden(total, len(known))}{_unseen(released)}"
+    text += f"{hidden(total, len(known))}{_unseen(released)}"
     return f"{text}{standardization(released)}{words.formed_later(released.by)}"
 
 
 def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "survival") -> str:
-    """The interval of the share that has passed, or has come to an end, by a day."""
+    """Write the interval of the share that has passed, or reached an end, by a day."""
     row = curves.row_at(part, value, day)
     if row is None or row["ci_low"] is None or row["ci_high"] is None:
         return ""
@@ -71,7 +71,7 @@ def standardization(released: Released) -> str:
 
 
 def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
-    """The share that has passed; before the first released step, only an upper bound is known."""
+    """Write the share that has passed; before the first released step, only an upper bound."""
     share, _, part = found
     n = part["n_at_risk"][0]
     if share == 0 and released.min_n is not None and n is not None:
@@ -82,16 +82,16 @@ def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
 def survival_summary(released: Released) -> str:
     """Say within how many days half of the learners pass, or else a quarter, or a smaller share.
 
-    Times by which too few are at risk are not mentioned, nor what was filtered away.
+    Times by which too few are at risk, and rows that were filtered out, are not mentioned.
     """
-    told = released.frame.filter(pl.col("estimate").is_not_null(), "is_well_observed")
+    observed = released.frame.filter(pl.col("estimate").is_not_null(), "is_well_observed")
     for statistic, whom in (("median", "Half"), ("first quartile", "A quarter")):
         rows = released.frame.filter(statistic=statistic)
-        reached = told.filter(statistic=statistic).sort("estimate", maintain_order=True)
+        reached = observed.filter(statistic=statistic).sort("estimate", maintain_order=True)
         if reached.height:
             quantiles = _quantiles(rows, reached, whom, released)
             return f"{quantiles}{in_groups(released)}{words.formed_later(released.by)}"
-    by_then = told.filter(statistic="passed by")
+    by_then = observed.filter(statistic="passed by")
     if by_then.is_empty():
         return TOO_FEW
     row = by_then.sort("at", "estimate").row(-1, named=True)
@@ -115,10 +115,10 @@ def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: R
         text += f", within {_days(high, released)} in {naming.group_name(high, released.by)}"
     others = rows.filter(pl.col("estimate").is_null())
     fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
-    untold, late = others.height - fewer, rows.height - others.height - reached.height
+    hidden_groups, late = others.height - fewer, rows.height - others.height - reached.height
     text += f". In {plural(fewer, 'group')} fewer pass" if fewer else ""
     text += f". In {plural(late, 'group')} too few are at risk by then" if late else ""
-    text += f". For {plural(untold, 'group')} this cannot be shown" if untold else ""
+    text += f". For {plural(hidden_groups, 'group')} this cannot be shown" if hidden_groups else ""
     return f"{text}."
 
 
@@ -131,7 +131,7 @@ def cumulative_incidence(released: Released) -> str:
     day = curves.common_day([part for _, part in known], value, released.schema.time)
     known = [(name, part) for name, part in known if curves.end(part, value) >= day]
     by_day = f"By {words.at_time(day, released)}, "
-    told = []
+    phrases = []
     for end in known[0][1]["end"].unique(maintain_order=True):
         parts = {name: part.filter(end=end) for name, part in known}
         shares = [(curves.height(part, value, day) or 0.0, name) for name, part in parts.items()]
@@ -139,16 +139,16 @@ def cumulative_incidence(released: Released) -> str:
         least, most = (_bounds(parts[name], day, released, value) for name in (lowest, highest))
         if len(known) == 1:
             where = f" in {lowest}" if released.by else ""
-            told.append(f"{as_percent(low, released)} end as {naming.name(end)}{where}{least}")
+            phrases.append(f"{as_percent(low, released)} end as {naming.name(end)}{where}{least}")
         else:
-            told.append(
+            phrases.append(
                 f"{naming.name(end)} from {as_percent(low, released)} in {lowest}{least} to "
                 f"{as_percent(high, released)} in {highest}{most}"
             )
     if len(known) == 1:
-        return f"{by_day}an estimated {listed(told)}.{_unseen(released)}"
+        return f"{by_day}an estimated {listed(phrases)}.{_unseen(released)}"
     later = words.formed_later(released.by)
-    return f"{by_day}estimated shares are: {'; '.join(told)}.{_unseen(released)}{later}"
+    return f"{by_day}estimated shares are: {'; '.join(phrases)}.{_unseen(released)}{later}"
 
 
 def nelson_aalen(released: Released) -> str:
@@ -157,7 +157,7 @@ def nelson_aalen(released: Released) -> str:
     if not known:
         return TOO_FEW
     value = "cumulative_hazard"
-    told = []
+    phrases = []
     for name, part in known[:6]:
         day = curves.end(part, value)
         reached = words.number(curves.height(part, value, day) or 0.0)
@@ -166,8 +166,8 @@ def nelson_aalen(released: Released) -> str:
             between = words.between(words.number(low), words.number(high))
             reached += words.in_brackets(between, released)
         where = f" in {name}" if released.by else ""
-        told.append(f"{reached} by {words.at_time(day, released)}{where}")
-    return f"The cumulative hazard of passing reaches {listed(told)}.{in_groups(released)}"
+        phrases.append(f"{reached} by {words.at_time(day, released)}{where}")
+    return f"The cumulative hazard of passing reaches {listed(phrases)}.{in_groups(released)}"
 
 
 def hazard(released: Released) -> str:
@@ -191,22 +191,22 @@ def hazard(released: Released) -> str:
 
 def exclusions(released: Released) -> str:
     """Say how many learners have no time to pass, by reason."""
-    told = [
+    phrases = [
         f"{'about ' if released.by else ''}{n:,} ({reason})"
         for reason, n in released.frame.group_by("reason", maintain_order=True)
         .agg(pl.col("n_excluded").sum())
         .iter_rows()
         if n
     ]
-    if told:
-        return f"Left out of the time to pass: {listed(told)}."
+    if phrases:
+        return f"Left out of the time to pass: {listed(phrases)}."
     if released.min_n is None:
         return "Nobody is left out of the time to pass."
     return f"Fewer than {released.min_n} learners are left out of the time to pass for any reason."
 
 
 def _known(released: Released, value: str) -> list[tuple[str, pl.DataFrame]]:
-    """The groups whose curves can be shown, with their names."""
+    """Return the groups whose curves can be shown, with their names."""
     released = curves.from_the_start(released)
     frame = released.frame.with_columns(
         _name=pl.Series(naming.labels(released.frame, released.by), dtype=pl.String)

@@ -16,9 +16,9 @@ YEAR = {"hours": 8_760.0, "days": 365.0, "weeks": 52.0}
 
 
 def from_the_start(released: Released) -> Released:
-    """Return the curves that are left, each from its first time to the last that is left, in order.
+    """Return the curves left after filtering, from time 0 to the last time left, in their order.
 
-    Without its first rows, a curve would have its median, and the number at its start, elsewhere.
+    Without its first rows, a curve would have another median and another number at its start.
     """
     if released.frame is released.whole:
         return released
@@ -48,20 +48,20 @@ def parts(frame: pl.DataFrame, by: Sequence[str]) -> list[pl.DataFrame]:
 def end(part: pl.DataFrame, value: str) -> float:
     """Return the last time at which a curve is known and enough learners are at risk.
 
-    Enough are 10, and 5 % of those at the start: the last step, with one learner at risk, may be
-    anywhere. A curve that never has 10 ends where it is known to.
+    Enough are 10, and 5% of those at the start: the height of the last step, with one learner at
+    risk, is arbitrary. A curve that never has 10 ends with its last known time.
     """
     known = part.drop_nulls(value)
     if known.is_empty():
         return 0.0
     at_risk = pl.col("n_at_risk")
     enough = (at_risk >= FEWEST) & (at_risk >= FEWEST_SHARE * at_risk.first())
-    told = known.filter(enough)
-    return float((told if told.height else known)["duration"][-1])
+    supported = known.filter(enough)
+    return float((supported if supported.height else known)["duration"][-1])
 
 
 def common_day(known: Sequence[pl.DataFrame], value: str, unit: str) -> float:
-    """The longest time that half of the curves reach with enough learners, up to a year."""
+    """Return the longest time that half of the curves reach with enough learners, up to a year."""
     ends = sorted(end(part, value) for part in known)
     return min(YEAR[unit], ends[(len(ends) - 1) // 2])
 
@@ -91,8 +91,8 @@ def peak(part: pl.DataFrame) -> float | None:
 
 def quantile(part: pl.DataFrame, passed: float) -> float | None:
     """Return the first time by which a share has passed; None if the curve does not reach it."""
-    there = part.filter(pl.col("survival") <= 1 - passed + _EDGE)["duration"].to_list()
-    return float(there[0]) if there else None
+    reached = part.filter(pl.col("survival") <= 1 - passed + _EDGE)["duration"].to_list()
+    return float(reached[0]) if reached else None
 
 
 def at_risk(part: pl.DataFrame, time: float) -> int | None:

@@ -17,7 +17,7 @@ from toolkit.text.tables import ReadingTable, reading_table
 
 # What a spreadsheet reads as the beginning of a formula.
 _FORMULA = r"^[\s\ufffd]*[=+\-@\t\r＝＋－＠]"
-# What a terminal may take for a command, and what turns text around.
+# What a terminal may take for a command, and what reverses the direction of text.
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -51,16 +51,16 @@ def write(released: Released, form: str, path: Path) -> Path:
     if form == "csv":
         return atomically(path, safe.write_csv)
     with extra("tables"):
-        import xlsxwriter as _xlsxwriter  # noqa: F401  (with which Polars writes them)
+        import xlsxwriter as _xlsxwriter  # noqa: F401  (Polars writes with it)
 
     def workbook(part: Path) -> None:
-        _as_excel_reads(safe).write_excel(part, worksheet=released.schema.name[:31])
+        _for_excel(safe).write_excel(part, worksheet=released.schema.name[:31])
 
     return atomically(path, workbook, suffix=".xlsx")
 
 
-def _as_excel_reads(frame: pl.DataFrame) -> pl.DataFrame:
-    """Leave out zones, as all times are in UTC; number headers that differ in case alone."""
+def _for_excel(frame: pl.DataFrame) -> pl.DataFrame:
+    """Drop time zones, with all times in UTC; number headers that differ only in case."""
     zoned = [name for name, dtype in frame.schema.items() if getattr(dtype, "time_zone", None)]
     utc = pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     headers: dict[str, str] = {}

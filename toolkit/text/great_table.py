@@ -1,4 +1,4 @@
-"""Released results as great-tables, for the look that a journal or a slide asks for."""
+"""Released results as great-tables, to style for a journal or slides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def great_table(released: Released, *, columns: list[str] | None = None, rows: i
         from great_tables import GT
 
     class Shown(GT):  # type: ignore[misc, unused-ignore]
-        """A great-table that says how it is protected, as do those that its methods return."""
+        """A great-table marked as released, as are those that its methods return."""
 
         def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             return marked(released.min_n)
@@ -51,7 +51,7 @@ def great_table(released: Released, *, columns: list[str] | None = None, rows: i
 
 
 def _headers(table: ReadingTable, names: list[str]) -> tuple[str | None, str | None]:
-    """The column that makes groups of rows, if there are several rows to one, and that of rows."""
+    """Return the columns that name groups of rows, if a group has several, and rows."""
     headers = names[: table.n_headers]
     several = table.n_headers > 1 and len({row[0] for row in table.rows}) < len(table.rows)
     group = headers.pop(0) if several else None

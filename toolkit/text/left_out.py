@@ -13,7 +13,7 @@ NO_TIME = "without a known time"
 def sentence(
     counts: pl.Series, what: str, released: Released, beside: str = "", *, group: str = "group"
 ) -> str:
-    """Write who is left out: " Left out: about 60 without a known time."; empty if nobody is.
+    """Say who is left out: " Left out: about 60 without a known time."; empty if nobody is.
 
     If all counts are withheld, only their bound is given.
 
@@ -22,7 +22,7 @@ def sentence(
         what: Who they are, or why they are left out.
         released: The result they are left out of.
         beside: What else to say about them.
-        group: What the counts are of.
+        group: What a count is about: a group, a cohort, a course.
     """
     n, is_exact = counts.sum(), released.min_n is None
     few = 0 if is_exact else counts.null_count()
@@ -49,7 +49,7 @@ def why(frame: pl.DataFrame) -> str:
 
 
 def in_groups(released: Released) -> str:
-    """Say how many have no time, if each row of a group repeats its counts."""
+    """Say how many have no time; each row of a group repeats the group's count."""
     frame = released.frame
     if "n_excluded" not in frame.columns:
         return ""
@@ -58,7 +58,7 @@ def in_groups(released: Released) -> str:
 
 
 def in_pairs(released: Released, group: list[str], other: str) -> str:
-    """Say how many have no time, if rows are about two groups, and a group may be in many rows."""
+    """Say how many have no time; each row compares two groups, and a group may be in many rows."""
     frame = released.frame
     named = pl.concat_str(
         [pl.col(name).cast(pl.String).fill_null("\0") for name in group], separator="\0"

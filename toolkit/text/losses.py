@@ -1,4 +1,4 @@
-"""Where a funnel loses most learners: one rule for titles, narratives and tables."""
+"""The largest losses of funnels, by one rule for titles, narratives and tables."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
             continue
         ends = row["rate_of_previous_ci_low"], row["rate_of_previous_ci_high"]
         known = None not in ends
-        told = [words.percent(1 - end, plain=True) for end in reversed(ends)] if known else []
+        interval = [words.percent(1 - end, plain=True) for end in reversed(ends)] if known else []
         # Counts are rounded one by one, so those lost and those who went on need not add up.
         kept = row["rate_of_previous"]
         share = row["n_dropped"] / row["n_previous"] if kept is None else 1 - kept
@@ -64,13 +64,17 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
             at_most = words.under(row["n_previous"], released.min_n or 0).strip("<%")
             percent = f"over {100 - int(at_most)}%"
         found[group] = Loss(
-            before[row["stage"]], row["stage"], share, percent, words.between(*told) if told else ""
+            before[row["stage"]],
+            row["stage"],
+            share,
+            percent,
+            words.between(*interval) if interval else "",
         )
     return found
 
 
 def most_common(losses: Mapping[tuple[object, ...], Loss], by: Sequence[str]) -> str:
-    """Say at which step most groups lose most: "active and half-way in 3 of 5 groups".
+    """Say at which step most groups lose the most: "active and half-way in 3 of 5 groups".
 
     Args:
         losses: The largest loss of each group, at least one.

@@ -16,7 +16,7 @@ from toolkit.text.words import ABSENT, day
 
 UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
 ALL = "all learners"
-LONGEST = 48  # letters of a name in a chart, of usual width
+LONGEST = 48  # letters of average width in the name of a chart's group
 _TOWER = re.compile(
     r"((?:[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]){2})"
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
@@ -45,7 +45,7 @@ def name(value: object, column: str = "") -> str:
     text = clean(str(value))
     is_taken = text in _RESERVED or text.startswith((f"{UNKNOWN} ", "“"))
     text = f"“{text}”" if is_taken else text
-    # Else a figure after a name in Arabic or Hebrew would be read as a part of it.
+    # Otherwise a number after a name in Arabic or Hebrew would be displayed as part of it.
     is_rightward = any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in text)
     return f"{text}\u200e" if is_rightward else text
 
@@ -53,7 +53,7 @@ def name(value: object, column: str = "") -> str:
 def clean(text: str) -> str:
     """Write platform text as one visible line, without control or direction characters.
 
-    Of many marks on one letter a few stay: stacked higher, they would cover the lines around.
+    At most two combining marks per letter stay; more would cover the lines around.
     """
     return _TOWER.sub(r"\1", "".join(_visible(character) for character in text)).strip()
 
@@ -82,7 +82,7 @@ def strata(columns: str) -> str:
 
 
 def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:
-    """Name each row's group, never two groups alike."""
+    """Name each row's group; no two groups get the same name."""
     if not by:
         return [ALL] * frame.height
     keys = frame.select(by).rows()
@@ -112,7 +112,7 @@ def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:
     """
     short = [shortened(name, longest) for name in names]
     taken, seen = set(short), Counter[str]()
-    told = []
+    unique = []
     for name in short:
         seen[name] += 1
         numbered = name
@@ -120,8 +120,8 @@ def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:
             numbered = f"{name} ({seen[name]})"
             seen[name] += numbered in taken
         taken.add(numbered)
-        told.append(numbered)
-    return told
+        unique.append(numbered)
+    return unique
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
@@ -129,7 +129,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
     Args:
         text: A name.
-        longest: Its greatest width, in half the height of a letter: what most letters take.
+        longest: The greatest width, in halves of a letter's height, about the width of a letter.
 
     Examples:
         >>> shortened("Statistics for the social sciences", 20)
@@ -146,7 +146,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def _letters(text: str) -> list[str]:
-    """Divide a text where it may be cut: what is seen as one letter or emoji stays whole."""
+    """Split a text into what is displayed as single letters or emoji, between which to cut it."""
     letters: list[str] = []
     for character in text:
         before = letters[-1] if letters else ""
@@ -164,7 +164,7 @@ def _is_mark(character: str) -> bool:
 
 
 def width(text: str) -> float:
-    """Estimate how wide a text is in a sans serif, in half the height of a letter.
+    """Estimate the width of a text in a sans serif, in halves of a letter's height.
 
     Examples:
         >>> width("unit") < width("Unit") < width("UNIT"), width("統計")

@@ -21,12 +21,12 @@ Row = dict[str, Any]
 TOO_FEW = f"{words.capitalized(words.NOTHING)}."
 _FOR_LACK_OF_ROWS = ("Too few", "No cohort")
 _NOT_AMONG = (
-    "The rows that are left hold none of the figures to tell; the table shows what they hold."
+    "The rows left after filtering hold no figure to summarize; the table shows what they hold."
 )
 
 
-def told(text: str, released: Released) -> str:
-    """Say that rows were filtered away where a narrative takes their absence for few learners."""
+def or_filtered_out(text: str, released: Released) -> str:
+    """Return the narrative, or, if it blames few learners for filtered-out rows, say so instead."""
     is_part = released.frame.height < released.whole.height
     is_withheld = released.frame["status"].str.starts_with("withheld").any()
     return (
@@ -98,7 +98,7 @@ def distribution(released: Released) -> str:
     n_enrolled = frame.item(0, "n_enrolled")
     if n_enrolled is None:
         return TOO_FEW
-    said = [
+    phrases = [
         f"{parts[part]['n_learners']:,} ({share(parts[part], 'share_of_enrolled', released)}) "
         f"have {words_of}"
         for part, words_of in (("missing", f"no {what}"), ("zero", f"a {what} of 0"))
@@ -108,8 +108,8 @@ def distribution(released: Released) -> str:
     if bins.height:
         top = bins.sort("n_learners", descending=True, maintain_order=True).row(0, named=True)
         span = words.between(percent(top["bin_low"]), percent(top["bin_high"]))
-        said.append(f"the most common range above 0 is {span}, with {top['n_learners']:,}")
-    return f"Of {n_enrolled:,} enrollments, {'; '.join(said)}." if said else TOO_FEW
+        phrases.append(f"the most common range above 0 is {span}, with {top['n_learners']:,}")
+    return f"Of {n_enrolled:,} enrollments, {'; '.join(phrases)}." if phrases else TOO_FEW
 
 
 def cohort_progress(released: Released) -> str:
@@ -186,13 +186,13 @@ def transitions(released: Released) -> str:
 def match_counts(released: Released) -> str:
     """Say how many records the resources share, and which lack some."""
     parts = {"in_grades": "grades", "in_enrollments": "enrollments", "in_completion": "completion"}
-    told = [
+    phrases = [
         f"{row['n_records']:,} in {listed([word for name, word in parts.items() if row[name]])}"
         for row in released.frame.sort("n_records", descending=True).iter_rows(named=True)
         if row["n_records"]
     ]
     undated = released.frame["n_passes_undated"].sum()
-    text = f"Records, one per learner per course: {'; '.join(told)}." if told else TOO_FEW
+    text = f"Records, one per learner per course: {'; '.join(phrases)}." if phrases else TOO_FEW
     return text + (f" About {undated:,} passes have no time." if undated else "")
 
 
@@ -206,8 +206,8 @@ def change_counts(released: Released) -> str:
     )
     if totals.is_empty():
         return "Too few records changed in any course to show."
-    told = [f"about {n:,} {change}" for change, n in totals.iter_rows()]
-    return f"Changes, in the courses where they can be shown: {listed(told)}."
+    phrases = [f"about {n:,} {change}" for change, n in totals.iter_rows()]
+    return f"Changes, in the courses where they can be shown: {listed(phrases)}."
 
 
 def user_result(released: Released) -> str:
@@ -218,12 +218,12 @@ def user_result(released: Released) -> str:
         about = f"The share {rates[0].removesuffix('_rate').replace('_', ' ')}"
         return extremes(frame, rates[0], released, about)
     counts = released.schema.of_role(Role.COUNT)
-    told = [
+    phrases = [
         f"about {frame[name].sum():,} {name.removeprefix('n_').replace('_', ' ')}"
         for name in counts
         if frame[name].sum()
     ]
-    return f"Over {plural(frame.height, 'group')}: {listed(told)}." if told else TOO_FEW
+    return f"Over {plural(frame.height, 'group')}: {listed(phrases)}." if phrases else TOO_FEW
 
 
 def _without_totals(released: Released) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The sensitivity of a headline in a sentence."""
+"""A sentence on how much a headline depends on choices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def in_words(released: Released) -> str:
-    """Say what is reported, and between which figures it lies under the other choices."""
+    """Give the figure as reported, and its range under the alternative choices."""
     name = figure(released)
     first = released.whole.row(0, named=True)
     others = released.frame.filter(pl.col("choice") != AS_REPORTED)
@@ -38,13 +38,13 @@ def in_words(released: Released) -> str:
 
 
 def figure(released: Released) -> str:
-    """Return the column of the headline: rate, or days."""
+    """Return the column of the headline: "rate" or "days"."""
     is_rate = released.frame["headline"].str.ends_with("rate").any()
     return "rate" if is_rate or released.frame.is_empty() else "days"
 
 
 def described(row: Row) -> str:
-    """Write a choice, and whom it leaves out: "as of 2025-10-03, which leaves out 40"."""
+    """Write a choice, and how many it leaves out: "as of 2025-10-03, which leaves out 40"."""
     choice = naming.clean(f"{row['choice']} {row['value']}").replace("pass rule", "a pass being")
     return f"{choice}, which leaves out {row['n_left_out']:,}" if row["n_left_out"] else choice
 

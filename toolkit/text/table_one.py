@@ -1,4 +1,4 @@
-"""Table 1 for reading: a row per characteristic, a column per group; and in words."""
+"""Table 1 for reading, a row per characteristic and a column per group, and its narrative."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BALANCED = 0.1
 
 Row = dict[str, Any]
 _MEANING = (
-    "Standardized mean difference: how far the groups are apart, in standard deviations; for "
+    "Standardized mean difference: how far apart the groups are, in standard deviations; for "
     "several groups, the mean over pairs."
 )
 
@@ -47,7 +47,7 @@ def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
     names = naming.distinct(["Characteristic", *columns, "SMD"])
     of = f"Grouped by {released.by[-1]}." if released.by else "All who are enrolled."
     meanings = ["What is described.", *([of] * len(columns)), _MEANING]
-    if len(groups) < 3:  # all, and at most one group: nothing is apart
+    if len(groups) < 3:  # all, and at most one group: there is nothing to compare
         names, meanings, lines = names[:-1], meanings[:-1], [line[:-1] for line in lines]
     headings = dict(zip(names, meanings, strict=True))
     return ReadingTable(
@@ -94,7 +94,7 @@ def in_words(released: Released) -> str:
 
 
 def _columns(released: Released) -> dict[str, list[Row]]:
-    """The rows of each group by its name, in the table's order; those of all first."""
+    """Return the rows of each group by its name, in the table's order; those of all first."""
     frame = released.frame
     labels = pl.Series("_label", naming.labels(frame, released.by), pl.String)
     parts = frame.with_columns(labels).partition_by("_label", maintain_order=True)
@@ -103,7 +103,7 @@ def _columns(released: Released) -> dict[str, list[Row]]:
 
 
 def _by_variable(groups: Sequence[list[Row]]) -> list[list[list[Row]]]:
-    """For each variable the rows of each group."""
+    """Return, for each variable, the rows of each group."""
     variables = dict.fromkeys(row["variable"] for row in groups[0])
     return [
         [[row for row in of if row["variable"] == variable] for of in groups]
@@ -112,7 +112,7 @@ def _by_variable(groups: Sequence[list[Row]]) -> list[list[list[Row]]]:
 
 
 def _lines(groups: list[list[Row]], released: Released) -> list[list[str]]:
-    """The lines of one variable: its name, its levels, and its missing values."""
+    """Return the lines of one variable: its name, its levels, and its missing values."""
     first = groups[0][0]
     head = f"{_head(first['variable'])}, {first['summary']}"
     if len(groups[0]) == 1 and (first["summary"] != COUNTS or first["level"] == "yes"):
@@ -127,8 +127,8 @@ def _lines(groups: list[list[Row]], released: Released) -> list[list[str]]:
             for level in zip(*groups, strict=True)
         ]
     if any(of[0]["n_missing"] for of in groups):
-        told = [_counted(of[0], "n_missing", "n_enrolled", released) for of in groups]
-        lines.append([f"{INDENT}missing, {COUNTS}", *told])
+        missing = [_counted(of[0], "n_missing", "n_enrolled", released) for of in groups]
+        lines.append([f"{INDENT}missing, {COUNTS}", *missing])
     return lines
 
 
@@ -147,8 +147,8 @@ def _figure(row: Row, released: Released) -> str:
     values = [row[name] for name in names]
     if values[0] is None:
         return words.ABSENT
-    told = [words.ABSENT if value is None else _number(value, row) for value in values]
-    return f"{told[0]} [{told[1]}, {told[2]}]" if len(told) == 3 else f"{told[0]} ({told[1]})"
+    texts = [words.ABSENT if value is None else _number(value, row) for value in values]
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]" if len(texts) == 3 else f"{texts[0]} ({texts[1]})"
 
 
 def _number(value: float, row: Row) -> str:
@@ -159,7 +159,7 @@ def _number(value: float, row: Row) -> str:
 
 
 def _counted(row: Row, k: str, n: str, released: Released) -> str:
-    """A count with its percentage, or upper bounds of both."""
+    """Write a count with its percentage, or upper bounds of both."""
     if row[n] is None:
         return words.count(None, released.min_n)
     if row[k] is None:

@@ -45,11 +45,11 @@ _MAIN = {
         "grade_median_of_active",
     ]
 }
-# Tables that are read with the groups beside each other.
+# Tables whose groups are laid out side by side.
 _BESIDE_EACH_OTHER = {"table_one": "text.table_one:side_by_side"}
 _LEFT_OUT_IF_EMPTY = {"n_censored", "rate", "rate_change", "days", "days_change"}
 _HIDDEN = {"status", "completed_from", "std_error", "is_total", "is_well_observed"}
-# Columns of names of groups that are part of a table, not asked for.
+# Columns of a table, rather than of `by`, that name groups.
 _NAMES = {
     *("course", "course_id", "from_course", "to_course"),
     *("group", "group_a", "group_b", "other", "reference"),
@@ -69,7 +69,7 @@ class ReadingTable:
         caption: What the table is and where its data come from.
         note: What is withheld and how many rows are shown.
         min_n: The smallest count that is shown; None if nothing is protected.
-        spanners: What stands above several headings: its text, the first column, the one after.
+        spanners: Headings above several columns: text, first column, and the column after the last.
     """
 
     headings: dict[str, str]
@@ -137,7 +137,7 @@ def reading_table(
 
     Raises:
         SchemaError: A requested column does not exist.
-        ArgumentError: `rows` is no whole number.
+        ArgumentError: `rows` is not a whole number.
     """
     if columns is None and released.schema.name in _BESIDE_EACH_OTHER:
         lay_out = look_up(_BESIDE_EACH_OTHER[released.schema.name])
@@ -155,8 +155,8 @@ def reading_table(
     cells = [[cell(row, name, released) for name in wanted] for row in shown.iter_rows(named=True)]
     if "cohort" in wanted and "cohort" in released.schema.names:
         named = naming.cohorts(frame["cohort"])
-        for told, cohort in zip(cells, shown["cohort"], strict=True):
-            told[wanted.index("cohort")] = named[cohort]
+        for row_cells, cohort in zip(cells, shown["cohort"], strict=True):
+            row_cells[wanted.index("cohort")] = named[cohort]
     _tell_apart(cells, shown, wanted, {*released.by, *_NAMES.intersection(released.schema.names)})
     roles = [_column(released, name) for name in wanted]
     is_group = [column is None or column.role == Role.GROUP for column in roles]
@@ -175,7 +175,7 @@ def cell(row: Row, name: str, released: Released) -> str:
     """Write one figure of a released row, with its interval if it has one."""
     value, column = row[name], _column(released, name)
     if column is None:
-        # Only of a date the column matters for the text: a month or a day. The heading says it.
+        # The heading names the column; only a date is written differently by column.
         of_column = name if isinstance(value, date) else ""
         return "all groups" if row.get("is_total") else naming.name(value, of_column)
     unit = _unit(row, column, released.schema.time)
@@ -186,12 +186,12 @@ def cell(row: Row, name: str, released: Released) -> str:
     low, high = (row.get(end) for end in ends) if ends else (None, None)
     if low is None or high is None or low == high:
         return text
-    told = (_text(end, unit, row, name, released, is_end=True) for end in (low, high))
-    return f"{text} ({words.between(*told)})"
+    texts = (_text(end, unit, row, name, released, is_end=True) for end in (low, high))
+    return f"{text} ({words.between(*texts)})"
 
 
 def _main(released: Released) -> list[str]:
-    """The columns to show: all but the ends of intervals and columns without information."""
+    """Return the columns to show: all but the ends of intervals and columns without information."""
     if released.schema.name in _MAIN:
         by = [name for name in released.by if name != "is_total"]
         return [*by, *_MAIN[released.schema.name]]
@@ -209,12 +209,12 @@ def _is_empty(released: Released, name: str) -> bool:
 
 
 def _column(released: Released, name: str) -> Column | None:
-    """The schema of a column; None for a group column."""
+    """Return the schema of a column; None for a group column."""
     return released.schema[name] if name in released.schema.names else None
 
 
 def _unit(row: Row, column: Column, time: str) -> str | None:
-    """A column's unit; in a summary, each row has its own."""
+    """Return a column's unit; in a summary, each row has its own."""
     if "statistic" in row and isinstance(row["statistic"], str):
         by_time = row["statistic"] in {"passed by", "restricted mean"}
         if column.name == "at":
@@ -225,7 +225,7 @@ def _unit(row: Row, column: Column, time: str) -> str | None:
 
 
 def _missing(row: Row, column: Column, released: Released) -> str:
-    """What to show for a null: a dash, or an upper bound of a count or share."""
+    """Write a null: as a dash, or as an upper bound of a count or share."""
     if column.role == Role.COUNT and words.is_withheld(row, column.name, released):
         return words.count(None, released.min_n)
     if column.role == Role.STATISTIC:
@@ -274,23 +274,23 @@ def _number(
 
 
 def _headings(released: Released, wanted: list[str]) -> dict[str, str]:
-    told: dict[str, str] = {}
+    headings: dict[str, str] = {}
     for name in wanted:
         column = _column(released, name)
         text = naming.clean(name.removeprefix("n_").replace("_", " ")) or words.ABSENT
         heading = _HEADINGS.get(name, words.capitalized(text))
         # `n_passed` and a group column `passed` are two columns.
-        heading = f"{heading} (learners)" if heading in told else heading
-        told[heading if heading not in told else name] = (
+        heading = f"{heading} (learners)" if heading in headings else heading
+        headings[heading if heading not in headings else name] = (
             column.description if column else f"Grouped by {name}."
         )
-    return told
+    return headings
 
 
 def _tell_apart(
     cells: list[list[str]], shown: pl.DataFrame, wanted: list[str], names: Collection[str]
 ) -> None:
-    """Shorten long names of groups; number those that would look alike, the same in all columns."""
+    """Shorten long names of groups; number those that would look alike, across all columns."""
     places = [place for place, name in enumerate(wanted) if name in names]
     values = [(shown[wanted[place]].to_list(), place) for place in places]
     found = {
@@ -304,22 +304,22 @@ def _tell_apart(
             row[place] = named[value, row[place]]
 
 
-def _of_intervals(released: Released, shown: pl.DataFrame, wanted: list[str]) -> list[str]:
-    """Say of which level the intervals behind the estimates are, if there are any."""
+def _note_on_intervals(released: Released, shown: pl.DataFrame, wanted: list[str]) -> list[str]:
+    """State the level of the intervals beside the estimates, if there are any."""
     known = [name for name in wanted if name in released.schema.names]
     pairs = [ends for name in known if (ends := released.schema.interval_of(name))]
     if not any((shown[low] != shown[high]).any() for low, high in pairs):
         return []
     n = released.whole.height
-    together = n > 1 and any(low.startswith("simul") for low, _ in pairs)
+    are_simultaneous = n > 1 and any(low.startswith("simul") for low, _ in pairs)
     rows = "all rows" if n == released.frame.height else f"all {n:,} comparisons"
-    of_all = f", those of the difference for {rows} together" if together else ""
+    of_all = f", those of the difference for {rows} together" if are_simultaneous else ""
     return [f"In brackets: {words.kind_of_interval(released)}s{of_all}."]
 
 
 def _note(released: Released, shown: pl.DataFrame, wanted: list[str]) -> str:
     total = released.frame.height
-    notes = ["No rows."] if total == 0 else _of_intervals(released, shown, wanted)
+    notes = ["No rows."] if total == 0 else _note_on_intervals(released, shown, wanted)
     if total > shown.height:
         notes.append(f"{shown.height:,} of {total:,} rows.")
     if released.min_n is None:

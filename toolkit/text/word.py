@@ -30,14 +30,14 @@ officeDocument" Target="word/document.xml"/>
 _DOCUMENT = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>
 {body}
-<w:sectPr><w:pgSz w:w="{width}" w:h="{height}"{turned}/>\
+<w:sectPr><w:pgSz w:w="{width}" w:h="{height}"{orientation}/>\
 <w:pgMar w:top="1134" w:right="1134" w:bottom="1134" w:left="1134" w:header="709" w:footer="709" \
 w:gutter="0"/></w:sectPr>
 </w:body></w:document>"""
 _RULE = '<w:{side} w:val="single" w:sz="{size}" w:space="0" w:color="000000"/>'
-_NOT_IN_XML = re.compile("[\ufffe\uffff]")  # beside control characters, which `clean` takes out
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")  # besides control characters, which `clean` removes
 _A4 = (11906, 16838)  # in twentieths of a point
-_WIDEST_UPRIGHT = 6  # columns; of more, the page is turned
+_MOST_IN_PORTRAIT = 6  # columns; with more, the page is landscape
 
 
 def word(
@@ -64,7 +64,8 @@ def word(
     def fill(part: Path) -> None:
         with ZipFile(part, "w", ZIP_DEFLATED) as file:
             for name, text in parts.items():
-                file.writestr(ZipInfo(name), text, ZIP_DEFLATED)  # the same table, the same bytes
+                # Without a date, so that the same table gives the same bytes.
+                file.writestr(ZipInfo(name), text, ZIP_DEFLATED)
 
     return atomically(path, fill)
 
@@ -75,10 +76,12 @@ def _document(table: ReadingTable) -> str:
         _table(table),
         _paragraph(table.note, size=16),  # Word wants a paragraph after a table
     ]
-    is_wide = len(table.headings) > _WIDEST_UPRIGHT
+    is_wide = len(table.headings) > _MOST_IN_PORTRAIT
     width, height = reversed(_A4) if is_wide else _A4
-    turned = ' w:orient="landscape"' if is_wide else ""
-    return _DOCUMENT.format(body="\n".join(body), width=width, height=height, turned=turned)
+    orientation = ' w:orient="landscape"' if is_wide else ""
+    return _DOCUMENT.format(
+        body="\n".join(body), width=width, height=height, orientation=orientation
+    )
 
 
 def _table(table: ReadingTable) -> str:
@@ -95,17 +98,17 @@ def _table(table: ReadingTable) -> str:
 def _row(cells: list[str], is_number: list[bool], *, is_head: bool = False) -> str:
     properties = "<w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>" if is_head else ""
     under = f"<w:tcBorders>{_RULE.format(side='bottom', size=6)}</w:tcBorders>" if is_head else ""
-    told = "".join(
+    tags = "".join(
         f"<w:tc><w:tcPr>{under}</w:tcPr>{_paragraph(cell, to_right=number, bold=is_head)}</w:tc>"
         for cell, number in zip(cells, is_number, strict=True)
     )
-    return f"<w:tr>{properties}{told}</w:tr>"
+    return f"<w:tr>{properties}{tags}</w:tr>"
 
 
 def _paragraph(
     text: str, *, size: int = 20, to_right: bool = False, bold: bool = False, keep: bool = False
 ) -> str:
-    """One paragraph; the size is in half points."""
+    """Write one paragraph; the size is in half points."""
     properties = "<w:keepNext/>" * keep + '<w:spacing w:after="40"/>'
     properties += '<w:jc w:val="right"/>' * to_right
     run = "<w:b/>" * bold + f'<w:sz w:val="{size}"/>'

@@ -69,7 +69,7 @@ def percentage_points(difference: float, *, decimal: bool = False) -> str:
 
 
 def under(n: int, min_n: int) -> str:
-    """Write the upper bound of a share whose numerator is withheld: "<3%" of some 400 learners."""
+    """Write the upper bound of a share whose numerator is withheld: "<3%" of 400 learners."""
     most = (min_n - 1) / max(min_n, n - BASE + 1)
     return f"<{math.floor(most * 100) + 1}%"
 
@@ -116,7 +116,7 @@ def of_groups(n: int, groups: Sequence[str]) -> str:
 
 
 def kind_of_interval(released: Released) -> str:
-    """What its intervals are called: "95% interval"."""
+    """Name a result's intervals: "95% interval"."""
     return f"{released.level * 100:g}% interval"
 
 
@@ -135,11 +135,11 @@ def p_value(p: float | None) -> str:
 
 
 LATER = {"mode", "is_active", "completion", "percent_grade", "letter_grade", "passed", "last_date"}
-"""Columns that describe the last look, not enrollment."""
+"""Columns as of the last look, not as of enrollment."""
 
 
 def formed_later(names: Iterable[str]) -> str:
-    """Warn of groups that are formed by what happens after enrollment."""
+    """Warn of groups that are formed by events after enrollment."""
     later = [name for name in names if name in LATER]
     if not later:
         return ""
@@ -151,9 +151,9 @@ def formed_later(names: Iterable[str]) -> str:
 
 
 def for_all(released: Released) -> str:
-    """Say that intervals and p are adjusted for all comparisons of a table, if several.
+    """Say that intervals and p are adjusted for all comparisons of a table, if there are several.
 
-    Those that were filtered away count as well.
+    Comparisons that were filtered out count as well.
     """
     comparisons = released.whole.height
     if comparisons < 2:
@@ -231,7 +231,7 @@ def supports_decimal(row: dict[str, Any], name: str, released: Released) -> bool
 
 
 def interval(row: dict[str, Any], rate: str, released: Released) -> str:
-    """Write the interval of a rate of a released row, "60–86%", or nothing."""
+    """Write the interval of a rate of a released row: "60–86%"; empty if there is none."""
     ends = released.schema.interval_of(rate)
     if ends is None or row[ends[0]] is None or row[ends[1]] is None or row[ends[0]] == row[ends[1]]:
         return ""
