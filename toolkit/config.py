@@ -79,10 +79,10 @@ def clean_url(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        well = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # brackets without an address, or an invalid port
-        well = False
-    if not well or not url.isprintable() or " " in url or "\\" in url:
+        is_valid = False
+    if not is_valid or not url.isprintable() or " " in url or "\\" in url:
         raise ValueError("must look like https://platform.example.com")
     if parts.username or parts.password:
         raise ValueError("must not contain a user name or password; set the token separately")
@@ -95,7 +95,7 @@ def settings(**arguments: object) -> Settings:
     """Read the settings; an argument of None counts as not given.
 
     Raises:
-        ConfigurationError: A setting is invalid. Names the setting, never its value.
+        ConfigurationError: A setting is invalid; the message names it but never its value.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
@@ -113,7 +113,7 @@ def settings(**arguments: object) -> Settings:
 
 
 def platform_settings(base_url: str | None = None, token: str | None = None) -> Settings:
-    """Read the settings of a platform: an address, a token and a safe scheme.
+    """Read the settings, and require an address, a token, and https unless plain http is allowed.
 
     Raises:
         ConfigurationError: Address or token is missing, or the token would travel unencrypted.

@@ -1,4 +1,4 @@
-"""Choose the source to read: a platform, a snapshot, or else the sandbox."""
+"""The source to read: a platform, a snapshot, or else the sandbox."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from toolkit.loading.load import Source
 from toolkit.loading.platform import Platform
 from toolkit.snapshots.snapshot import open_snapshot
 
-SOURCE_TOLD = "This reads"
+SOURCE_PREFIX = "This reads"
 """The beginning of the line that names the source."""
 
 
@@ -17,7 +17,7 @@ def connect(base_url: str | None = None, token: str | None = None) -> Platform:
     Nothing is sent until you load something.
 
     Raises:
-        ConfigurationError: Address or token is missing or invalid. Says what to do.
+        ConfigurationError: Address or token is missing or invalid.
 
     Examples:
         >>> connect("https://platform.example.com", token="from the platform's support")
@@ -30,7 +30,7 @@ def connect(base_url: str | None = None, token: str | None = None) -> Platform:
 
 
 def connect_or_sandbox() -> Source:
-    """Return the source the settings name, else the embedded sandbox; print which one it is.
+    """Return the source named in the settings, else the embedded sandbox; print which it is.
 
     SO2_SNAPSHOT names a snapshot, SO2_BASE_URL and SO2_TOKEN a platform; SO2_OULAD,
     SO2_SANDBOX_LEARNERS and SO2_SANDBOX_SEED say which learners the sandbox serves.
@@ -58,6 +58,6 @@ def connect_or_sandbox() -> Source:
         platform = sandbox(chosen.sandbox_learners, chosen.sandbox_seed, oulad=chosen.oulad)
         source, remark = platform, platform.remark
         what = "THE SANDBOX, no platform is set"
-    told = ". ".join(filter(None, [f"{SOURCE_TOLD} {what}: {source.source}", remark]))
-    print(told)  # noqa: T201  # must not be missed in a notebook
+    line = ". ".join(filter(None, [f"{SOURCE_PREFIX} {what}: {source.source}", remark]))
+    print(line)  # noqa: T201  # must not be missed in a notebook
     return source

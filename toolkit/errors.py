@@ -5,8 +5,8 @@ ToolkitError
 │   └── MissingExtraError  an optional package is not installed; names the extra to install
 ├── AuthenticationError    the platform refused the token, or showed a login page
 ├── TransportError         no response, a broken one, or an unsuccessful one
-├── WireFormatError        the body is not the JSON it should be; says where
-├── SchemaError            a frame or a record lacks what it needs; says what exists
+├── WireFormatError        the body is not valid JSON of records; says where
+├── SchemaError            a frame or a record lacks a column or a value; says what exists
 ├── ArgumentError          an invalid argument; also a ValueError
 ├── QualityError           a check failed and the caller asked to stop
 ├── DisclosureError        a table cannot be protected, or would identify a person
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import polars as pl
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters: one is a Windows drive
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters or more: one is a drive
 
 
 class ToolkitError(Exception):

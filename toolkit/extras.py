@@ -1,4 +1,4 @@
-"""Optional parts of the installation, and the error if one is missing."""
+"""The error for a missing optional package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three resources of a platform, loaded together, with a caption for charts."""
+"""Studies: a platform's three resources, loaded together, with a caption for charts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class AnyStudy(HasPersonCourse[F]):
 
     @property
     def coverage(self) -> Result:
-        """How many of the enrolled are among your own learners.
+        """How many of the enrolled are in the frame given to `with_learners`.
 
         Raises:
             ArgumentError: No learners were joined.
@@ -108,10 +108,10 @@ class AnyStudy(HasPersonCourse[F]):
         on: str | Sequence[str] = "username",
         key: PseudonymKey | str | None = None,
     ) -> Self:
-        """Return the study with columns of your own, such as age or gender, by learner.
+        """Return the study with columns of your own about learners, such as age or gender.
 
-        Every learner of the study stays; who is not in the frame has nulls. `coverage` counts
-        them.
+        Every learner of the study stays; those not in the frame have nulls. `coverage` counts
+        those in it.
 
         Args:
             frame: One row per learner, or per learner and course.
@@ -120,7 +120,7 @@ class AnyStudy(HasPersonCourse[F]):
                 has usernames. They are replaced with pseudonyms.
 
         Raises:
-            SchemaError: A column is missing, is one of the toolkit's, or a learner occurs twice.
+            SchemaError: A column is missing or is one of the toolkit's, or a learner occurs twice.
             ArgumentError: No row of the frame belongs to a learner of the study.
 
         Examples:
@@ -145,22 +145,22 @@ class AnyStudy(HasPersonCourse[F]):
         ]
         if taken:
             raise SchemaError(f"`{taken[0]}` is a column of the toolkit's; rename yours first")
-        own = frame.with_columns(pl.col(names).cast(pl.String)).drop_nulls(names)
-        n_twice = own.height - own.unique(names).height
+        learners = frame.with_columns(pl.col(names).cast(pl.String)).drop_nulls(names)
+        n_twice = learners.height - learners.unique(names).height
         if n_twice:
             raise SchemaError(
                 f"{n_twice:,} rows of the frame repeat a learner; keep one row per "
                 f"{' and '.join(names)}"
             )
         if key is not None and "username" in names:
-            own = own.with_columns(pseudonyms(own["username"], pseudonym_key(key)))
-        known = own.lazy().join(self.enrollments.lazy().select(names), on=names, how="semi")
+            learners = learners.with_columns(pseudonyms(learners["username"], pseudonym_key(key)))
+        known = learners.lazy().join(self.enrollments.lazy().select(names), on=names, how="semi")
         if known.limit(1).collect().is_empty():
             raise ArgumentError(
                 "no row of the frame belongs to a learner of the study; usernames must be spelled "
                 "as on the platform, and the pseudonyms of a snapshot need key="
             )
-        return replace(self, learners=own, learners_key=names)
+        return replace(self, learners=learners, learners_key=names)
 
     @property
     def caption(self) -> str:
@@ -179,9 +179,9 @@ class Study(AnyStudy[pl.DataFrame]):
         grades: One row per learner per course.
         enrollments: One row per learner per course.
         completion: One row per learner per course.
-        problems: One row per value that could not be read as it came.
+        problems: One row per value that could not be read as received.
         as_of: The platform's clock when the records were loaded (UTC).
-        source: Where they come from, such as "sandbox: 5,000 simulated learners (seed 7)".
+        source: Where they came from, such as "sandbox: 5,000 simulated learners (seed 7)".
         learners: Columns of your own, see `with_learners`; None if there are none.
         learners_key: The columns by which these are joined.
 
@@ -203,19 +203,19 @@ class Study(AnyStudy[pl.DataFrame]):
 
     @staticmethod
     def scan(source: Source | str | Path, *, course_id: Many = None) -> LazyStudy:
-        """Return a study whose frames are LazyFrames: of a snapshot, rows stay in its files.
+        """Return a study of LazyFrames; the rows of a snapshot stay in its files.
 
-        Analyses take it as they take a study in memory, and give the same figures;
-        `tk.time_to_pass` of it is a LazyFrame. What another source sends is loaded, as by
-        `load_study`.
+        Analyses accept it in place of a study in memory, and give the same figures;
+        `tk.time_to_pass` then returns a LazyFrame. Records of any other source are loaded into
+        memory, as by `load_study`.
 
-        `person_course` is joined when it is first asked for, into a file in the temporary folder
-        (TMPDIR names another), for its owner alone, which is deleted when Python ends. With
-        SO2_JOINS it is kept in that folder, and read by the next who scans the same snapshot.
+        `person_course` is joined when it is first used, into a file in the temporary folder
+        (TMPDIR names another) that only its owner can read and that is deleted when Python ends.
+        If SO2_JOINS names a folder, the file is kept there for later scans of the same snapshot.
 
         Args:
-            source: As of `load_study`.
-            course_id: One or several courses, else all.
+            source: As for `load_study`.
+            course_id: One or several courses; by default all.
 
         Raises:
             ToolkitError: Whatever `load_study` raises.
@@ -237,7 +237,7 @@ class LazyStudy(AnyStudy[pl.LazyFrame]):
     """A platform's grades, enrollments and completion at one moment, in files; see `Study.scan`.
 
     Attributes:
-        joined_in: The file of the joined rows, written when they are first asked for; None: one
+        joined_in: The file of the joined rows, written when they are first used; None for a file
             in the temporary folder.
     """
 
@@ -253,38 +253,38 @@ class LazyStudy(AnyStudy[pl.LazyFrame]):
         pc = pl.scan_parquet(path, glob=False)
         if self.learners is None:
             return pc
-        own = self.learners.lazy()
-        return pc.join(own, on=self.learners_key, how="left", maintain_order="left")
+        learners = self.learners.lazy()
+        return pc.join(learners, on=self.learners_key, how="left", maintain_order="left")
 
 
 @cache
 def _temporary_folder() -> TemporaryDirectory[str]:
-    """A folder for this user alone, deleted when Python ends."""
+    """Return a folder for this user alone, deleted when Python ends."""
     return TemporaryDirectory(prefix="so2-")
 
 
 def _write(rows: pl.LazyFrame, path: Path) -> None:
     """Write rows completely or not at all, for this user alone."""
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with writing(path.parent, ArgumentError, left="TMPDIR names another."):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            aside.touch(mode=0o600)
-            rows.sink_parquet(aside)
-            aside.replace(path)
+            partial.touch(mode=0o600)
+            rows.sink_parquet(partial)
+            partial.replace(path)
         finally:
-            aside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 def scan_study(
     source: Source | str | Path, *, course_id: Many = None, joins: Path | None = None
 ) -> LazyStudy:
-    """As `Study.scan`.
+    """Return the study of `Study.scan`, with the folder of joined snapshots as an argument.
 
     Args:
-        source: As of `load_study`.
-        course_id: One or several courses, else all.
-        joins: The folder in which joined snapshots are kept; None: none is.
+        source: As for `load_study`.
+        course_id: One or several courses; by default all.
+        joins: The folder in which joined snapshots are kept; None to keep none.
     """
     with opened(source) as found:
         if not isinstance(found, Snapshot):
@@ -294,12 +294,14 @@ def scan_study(
     if courses is not None:
         of_these = pl.col("course_id").is_in(courses)
         frames = {name: frame.filter(of_these) for name, frame in frames.items()}
-    lacking = [unmatched(name, frame, {"course_id": courses}) for name, frame in frames.items()]
+    unmatched_courses = [
+        unmatched(name, frame, {"course_id": courses}) for name, frame in frames.items()
+    ]
     return LazyStudy(
         grades=frames["grades"],
         enrollments=frames["enrollments"],
         completion=frames["completion"],
-        problems=pl.concat([found.problems(), *lacking]),
+        problems=pl.concat([found.problems(), *unmatched_courses]),
         as_of=found.as_of,
         source=found.source,
         joined_in=None if joins is None else joins / _name_of_join(found, courses),
@@ -318,10 +320,10 @@ def _lazy(study: Study) -> LazyStudy:
 
 
 def _name_of_join(snapshot: Snapshot, courses: list[str] | None) -> str:
-    """A name that differs for other records, another release secret or another toolkit."""
-    told = [snapshot.manifest.encoded().hex(), courses, version("so2-toolkit")]
+    """Name the file by the records, the release secret and the toolkit's version."""
+    identity = [snapshot.manifest.encoded().hex(), courses, version("so2-toolkit")]
     digest = release_secret().keyed(b"so2 joins", 32)
-    digest.update(json.dumps(told).encode())
+    digest.update(json.dumps(identity).encode())
     return f"{digest.hexdigest()}.parquet"
 
 
@@ -337,10 +339,10 @@ def load_study(
     Args:
         source: A platform, a snapshot, a snapshot's folder or s3://bucket/path, or a platform's
             address, https://…, with its token in SO2_TOKEN.
-        course_id: One or several courses, else all.
-        username: One or several learners, else all.
-        days: Only enrollments created in this many days before the platform's present, and
-            their grades and completion.
+        course_id: One or several courses; by default all.
+        username: One or several learners; by default all.
+        days: Only enrollments created in the last `days` days by the platform's clock, and their
+            grades and completion.
 
     Raises:
         ArgumentError: An argument is invalid.

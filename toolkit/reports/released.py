@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from toolkit.charts.theme import MIME
-from toolkit.connect import SOURCE_TOLD
+from toolkit.connect import SOURCE_PREFIX
 from toolkit.errors import DisclosureError
 from toolkit.reports.execution import Executed
 from toolkit.results.result import OUTPUT
 
 PUBLIC = "public"  # the tag of a cell whose author takes responsibility for what it shows
 _DIGIT = re.compile(r"\d")
-_SOURCE_TOLD = re.compile(rf"^{SOURCE_TOLD} .*$", re.MULTILINE)
+_SOURCE_PREFIX = re.compile(rf"^{SOURCE_PREFIX} .*$", re.MULTILINE)
 
 
 def refuse_bare(executed: Iterable[Executed]) -> None:
@@ -60,5 +60,5 @@ def _is_bare(output: dict[str, Any]) -> bool:
         return False
     data = output.get("data", {})
     is_picture = MIME in data or any(kind.startswith("image/") for kind in data)
-    shown = [_SOURCE_TOLD.sub("", output.get("text", "")), *(str(data[kind]) for kind in data)]
+    shown = [_SOURCE_PREFIX.sub("", output.get("text", "")), *(str(data[kind]) for kind in data)]
     return is_picture or any(_DIGIT.search(text) for text in shown)
