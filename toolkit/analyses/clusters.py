@@ -21,7 +21,7 @@ from toolkit.schemas import Column, Role, Table
 from toolkit.schemas.arguments import as_given
 
 Floats = NDArray[np.float64]
-CLUSTER = " cluster"  # unlike the name of any column counted
+CLUSTER = " cluster"  # differs from the name of every column
 _ALL = " all"
 _TOLERANCE = 1e-9  # sums of squares miss 0 by some 1e-16
 
@@ -42,7 +42,7 @@ def refuse_too_many(n_rows: int, cluster: str) -> None:
 def count_clusters(
     rows: nw.LazyFrame[Any], groups: Groups, counts: Mapping[str, nw.Expr], cluster: object
 ) -> pl.DataFrame:
-    """Sum each of `counts` per group, as `count_by` does, and cluster, which becomes a number.
+    """Sum each of `counts` by group, as `count_by` does, and by cluster, numbered.
 
     Raises:
         ArgumentError: `cluster` is not a column's name, or is one of the groups, or there are too
@@ -73,13 +73,13 @@ def with_effects(
 
     Args:
         counts: One row per group, with the columns of the rates.
-        per_cluster: What `count_clusters` gives.
+        per_cluster: The sums from `count_clusters`.
         keys: The group columns of both.
         rates: The columns of numerator and denominator, by the name of the rate.
 
     Source: Taylor linearization, as in R's `survey::svymean`: Binder (1983), International
-    Statistical Review 51:279. If clusters do not differ at all, their variance is unknown: their
-    rows then count as wholly alike, and each cluster as one learner.
+    Statistical Review 51:279. If clusters do not vary at all, their rows are taken to be identical,
+    so that each cluster counts as one learner.
     """
     per_cluster = per_cluster.group_by([*keys, CLUSTER]).agg(
         pl.col(sorted({name for pair in rates.values() for name in pair})).sum()
@@ -114,13 +114,16 @@ def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
     columns = [
         Column(f"{name}_{what}", pl.Float64, text, Role.MEASURE, rests_on=(k, n))
         for name, (k, n) in rates.items()
-        for what, text in (("effect", "Its design effect."), ("clusters", "Its clusters."))
+        for what, text in (
+            ("effect", "The design effect of the rate."),
+            ("clusters", "The number of clusters."),
+        )
     ]
     return replace(table, columns=(*table.columns, *columns))
 
 
 def hotellings_p(statistic: float, degrees: int, clusters: int) -> float:
-    """Return p of a score statistic whose variance is the sum of squares of so many clusters."""
+    """Return p of a score statistic whose variance is a sum of squares over `clusters`."""
     ratio = min(statistic / clusters, 1.0)  # more than 1 by rounding alone
     return float(betaincc(degrees / 2, (clusters - degrees) / 2, ratio))
 
@@ -130,14 +133,14 @@ class Moments:
     """Second moments of the groups' numerators and denominators over the clusters.
 
     Attributes:
-        kk: For two groups, the products of their numerators in a cluster, summed over clusters.
+        kk: For each two groups, the products of their numerators per cluster, summed.
         kn: The same of numerators and denominators.
         nn: The same of denominators.
         sums: The numerator of each group, and its denominator.
         k: The numerators to test: the same, or released ones.
         n: The denominators to test.
-        there: Which clusters have a row in which group.
-        shared: How many clusters two groups share.
+        membership: Which clusters have a row in which group.
+        shared: The number of clusters that each two groups share.
         is_released: Whether results have two significant digits.
     """
 
@@ -147,7 +150,7 @@ class Moments:
     sums: tuple[Floats, Floats]
     k: Floats
     n: Floats
-    there: csr_matrix
+    membership: csr_matrix
     shared: Floats
     is_released: bool = False
 
@@ -162,7 +165,7 @@ class Moments:
             csr_matrix((rows[name].cast(pl.Float64).to_numpy(), where), shape=shape)
             for name in (k, n)
         )
-        there = (all_of > 0).astype(np.float64)
+        membership = (all_of > 0).astype(np.float64)
         sums = (np.asarray(reached.sum(axis=0)).ravel(), np.asarray(all_of.sum(axis=0)).ravel())
         return cls(
             (reached.T @ reached).toarray(),
@@ -170,14 +173,14 @@ class Moments:
             (all_of.T @ all_of).toarray(),
             sums,
             *sums,
-            there,
-            (there.T @ there).toarray(),
+            membership,
+            (membership.T @ membership).toarray(),
         )
 
     def released(self, k: pl.Series, n: pl.Series) -> Moments:
         """Return the same for released counts, so that tests follow from the counts shown."""
-        told = (counts.cast(pl.Float64).fill_null(np.nan).to_numpy() for counts in (k, n))
-        return replace(self, k=next(told), n=next(told), is_released=True)
+        released = (counts.cast(pl.Float64).fill_null(np.nan).to_numpy() for counts in (k, n))
+        return replace(self, k=next(released), n=next(released), is_released=True)
 
     def correlation(self, one: int, other: int) -> float:
         """Return the correlation of the rates of two groups; 0 if no learner is in both."""
@@ -193,10 +196,10 @@ class Moments:
         None if there is nothing to test, or too few clusters to estimate their variance.
 
         Source: Boos (1992), On generalized score tests, The American Statistician 46:327, for a
-        model with the group alone: Pearson's statistic with the variance of the clusters. Its
-        variance is not centred, so with few clusters χ² rejects too seldom: S of G clusters is
-        Hotelling's T² = (G - 1) S / (G - S), whose p is exact for normal scores (Hotelling, 1931,
-        Annals of Mathematical Statistics 2:360), which makes S / G a beta variable.
+        model with only the group: Pearson's statistic with the variance of the clusters. That
+        variance is not centred, so with few clusters χ² rejects too seldom. The statistic S of G
+        clusters gives Hotelling's T² = (G - 1) S / (G - S), whose p is exact for normal scores
+        (Hotelling, 1931, Annals of Mathematical Statistics 2:360): S / G is a beta variable.
         """
         j = list(places)
         share = self.k[j].sum() / self.n[j].sum()
@@ -206,14 +209,14 @@ class Moments:
         score = self.k[j] - share * self.n[j]
         project = np.eye(len(j)) - np.outer(self.n[j] / self.n[j].sum(), np.ones(len(j)))
         variance = project @ self._covariance(np.full(len(j), share), j) @ project.T
-        # About the score that is tested: that of released counts is not the clusters' own.
-        own = project @ (self.sums[0][j] - share * self.sums[1][j])
-        variance += (np.outer(score, score) - np.outer(own, own)) / clusters
+        # Center the variance about the score tested, which differs if counts are released.
+        exact_score = project @ (self.sums[0][j] - share * self.sums[1][j])
+        variance += (np.outer(score, score) - np.outer(exact_score, exact_score)) / clusters
         kept = np.setdiff1d(np.arange(len(j)), [np.argmax(self.n[j])])
         within = variance[np.ix_(kept, kept)]
         scale = np.sqrt(self.n[j][kept] * share * (1 - share))
         if np.linalg.eigvalsh(within / np.outer(scale, scale)).min() < _TOLERANCE:
-            return None, None  # the clusters do not differ
+            return None, None  # the clusters do not vary
         rounding = project @ np.diag(self._rounding(np.full(len(j), share))) @ project.T
         within = within + rounding[np.ix_(kept, kept)]
         statistic = float(score[kept] @ np.linalg.solve(within, score[kept]))
@@ -223,7 +226,7 @@ class Moments:
         """Count the clusters with a row in any of these groups."""
         if len(j) == 2:  # fast, since there may be many pairs
             return int(self.shared[j, j].sum() - self.shared[j[0], j[1]])
-        return int((self.there[:, j].sum(axis=1) > 0).sum())
+        return int((self.membership[:, j].sum(axis=1) > 0).sum())
 
     def _covariance(self, p: Floats, j: list[int]) -> Floats:
         """Return the covariance of the sums of k − p n of these groups."""

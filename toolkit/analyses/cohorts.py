@@ -47,11 +47,11 @@ def cohort_progress(
     by: By = None,
     level: float = LEVEL,
 ) -> Result:
-    """Follow the share who passed, by cohort and time since enrollment.
+    """Estimate the share who passed by time since enrollment, for each enrollment cohort.
 
     One row per group, cohort and number of periods k. The denominator of a cell is the members
-    who had been observed for k periods at `as_of`; the numerator those of them who had passed by
-    then. So nobody counts as a failure for lack of time. A cell that nobody has reached is null,
+    observed for at least k periods at `as_of`; the numerator, those of them who passed within k
+    periods. So nobody counts as a failure for lack of time. A cell that nobody has reached is null,
     with status "not yet". Because later cells lose the youngest members, a share may fall.
 
     Args:
@@ -139,12 +139,12 @@ def completion_progress(
     completed_from: float = COMPLETED,
     level: float = LEVEL,
 ) -> Result:
-    """Follow the share who completed, by cohort and time since enrollment, through snapshots.
+    """Estimate the share who completed by time since enrollment, per cohort, from snapshots.
 
     One row per group, cohort and number of periods k. The platform says how much of a course is
     completed, not since when; a history of snapshots does. A cell counts the members that a
-    snapshot saw in their k-th period, at the last such snapshot. Who completed later in the
-    period appears in the next, so the share is at most that at the period's end.
+    snapshot saw in their k-th period, at the last such snapshot. Completions later in the period
+    appear in the next, so the share is at most that at the period's end.
 
     Args:
         history: person_course frames of several moments, in any order and of any engine.

@@ -93,7 +93,7 @@ def compare_groups(
     margin: float | None = None,
     level: float = LEVEL,
 ) -> Comparison:
-    """Compare the share with an outcome between groups, all pairs or each with a reference.
+    """Compare the share with an outcome between groups: all pairs, or each with a reference.
 
     Differences have Newcombe's interval, ratios that of Katz. A pair is tested by
     Pearson's χ² without continuity correction, or by Fisher's exact test if an expected count is
@@ -166,9 +166,9 @@ def compare_groups(
     counted, counted_as, moments = plain.pipe(partial(_named, by=by)), COMPARED_GROUPS, None
     if cluster is not None:
         per_cluster = count_clusters(rows, groups, counts, cluster)
-        there = plain.n.filter(pl.col("n_learners") > 0)
-        moments = Moments.of(per_cluster, there[groups.keys[0]], groups.keys[0], *_RATE["rate"])
-        designed = with_effects(there, per_cluster, groups.keys, _RATE).select(DESIGN)
+        present = plain.n.filter(pl.col("n_learners") > 0)
+        moments = Moments.of(per_cluster, present[groups.keys[0]], groups.keys[0], *_RATE["rate"])
+        designed = with_effects(present, per_cluster, groups.keys, _RATE).select(DESIGN)
         counted = replace(counted, n=counted.n.hstack(designed))
         counted_as = of_clusters(COMPARED_GROUPS, _RATE)
     chosen = _reference(reference, counted.n["group"])
@@ -189,13 +189,13 @@ def compare_groups(
 
     within = None
     if strata is not None:
-        there = plain.n.filter(pl.col("n_learners") > 0).select(groups.keys)
-        names = there.with_columns(counted.n["group"])
+        present = plain.n.filter(pl.col("n_learners") > 0).select(groups.keys)
+        names = present.with_columns(counted.n["group"])
         found = _cells(rows, groups, strata, counts, names, cluster)
-        told = " and ".join([strata] if isinstance(strata, str) else strata)
+        names_of_strata = " and ".join([strata] if isinstance(strata, str) else strata)
         within = _within(
             compared_within(*found, chosen, margin, level=level),
-            {**about, "within": pl.lit(told)},
+            {**about, "within": pl.lit(names_of_strata)},
             margin,
             has_keys=plain.keys is not None,
             level=level,
@@ -225,19 +225,19 @@ def _cells(
     within = groups_of(strata, None, argument="strata").names
     if not within or groups.names[0] in within:
         raise ArgumentError(f"strata must name other columns than `{groups.names[0]}`")
-    both = Groups((*groups.names, *within))
-    found = count_by(rows, both, counts)
+    cells_by = Groups((*groups.names, *within))
+    found = count_by(rows, cells_by, counts)
     keys = found.n if found.keys is None else found.keys  # placeholders if there are none
     cells = found.n.with_columns(key_learners=keys["n_learners"], key_reached=keys["n_reached"])
-    numbers = cells.select(both.keys[1:]).unique(maintain_order=True).with_row_index(STRATUM)
+    numbers = cells.select(cells_by.keys[1:]).unique(maintain_order=True).with_row_index(STRATUM)
 
     def named(table: pl.DataFrame) -> pl.DataFrame:
-        known = table.join(numbers, on=both.keys[1:], nulls_equal=True, maintain_order="left")
+        known = table.join(numbers, on=cells_by.keys[1:], nulls_equal=True, maintain_order="left")
         return names.join(known, on=groups.keys, nulls_equal=True, maintain_order="left")
 
     if cluster is None:
         return named(cells), None
-    return named(cells), named(count_clusters(rows, both, counts, cluster))
+    return named(cells), named(count_clusters(rows, cells_by, counts, cluster))
 
 
 def _within(
@@ -254,15 +254,15 @@ def _within(
     def derive(counts: pl.DataFrame) -> pl.DataFrame:
         rates = (pl.col(f"n_reached_{x}") / pl.col(f"n_learners_{x}") for x in "ab")
         pooled = next(rates) - next(rates)
-        told = counts.with_columns(
+        rows = counts.with_columns(
             # Without a shared stratum nobody is compared, and 0 / 0 is not a difference.
             pooled_difference=pooled.fill_nan(None),
             p_adjusted=bonferroni(counts["p_value"]),
             **about,
         ).with_columns(
-            _kept("p_value", "difference_ci", alpha), _kept("p_adjusted", "simultaneous", alpha)
+            _on_side_of_interval("p_value", "difference_ci", alpha),
         )
-        return told if margin is None else judged(told, margin, alpha)
+        return rows if margin is None else judged(rows, margin, alpha)
 
     names = [name for name in pairs.columns if name.startswith("key_")]
     keys = pairs.select(pl.col(name).alias(f"n_{name[4:]}") for name in names)
@@ -272,7 +272,7 @@ def _within(
     )
 
 
-def _kept(p: str, interval: str, alpha: float) -> pl.Expr:
+def _on_side_of_interval(p: str, interval: str, alpha: float) -> pl.Expr:
     """Keep p on the side of alpha that its interval implies, however two digits round it."""
     excludes = (pl.col(f"{interval}_low") > 0) | (pl.col(f"{interval}_high") < 0)
     below, value = 0.99 * alpha, pl.col(p)
@@ -335,7 +335,7 @@ def _overall(groups: pl.DataFrame, moments: Moments | None) -> pl.DataFrame:
             "test": FISHER if exact else CHI_SQUARED,
             "statistic": float(chi.statistic),
             "p_value": float(stats.fisher_exact(table).pvalue if exact else chi.pvalue),
-            # With two outcomes, the smaller side of the table less one is 1.
+            # With two outcomes, V's divisor min(rows, columns) − 1 is 1.
             "cramers_v": float((chi.statistic / table.sum()) ** 0.5),
             "smallest_expected": smallest,
         }

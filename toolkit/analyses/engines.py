@@ -1,4 +1,4 @@
-"""The engines that rows may be in, and how each returns a small table."""
+"""The supported engines: how each wraps its rows and returns a small table."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
     if rows.implementation is nw.Implementation.IBIS:
         native = rows.to_native()
         if native.get_backend().name in {"clickhouse", "duckdb"}:
-            return _again(_finite(native))
+            return _wrapped(_finite(native))
     return rows
 
 
@@ -87,7 +87,7 @@ def as_stored(frame: Any) -> nw.LazyFrame[Any]:
 
 
 def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
-    """Collect the rows in Polars; whole numbers as Int64, whatever type an engine sums into."""
+    """Collect the rows in Polars; whole numbers become Int64, whatever type the engine returns."""
     native = nw.to_native(rows)
     if isinstance(native, pl.LazyFrame):
         frame = native.collect()
@@ -107,7 +107,7 @@ def number_of_rows(rows: nw.LazyFrame[Any]) -> int:
 
 def slice_of(rows: nw.LazyFrame[Any], start: int, length: int) -> nw.LazyFrame[Any]:
     """Return `length` rows from this one on, in Polars."""
-    return _again(rows.to_native().slice(start, length))
+    return _wrapped(rows.to_native().slice(start, length))
 
 
 def is_in_memory(frame: Any) -> bool:
@@ -118,7 +118,7 @@ def is_in_memory(frame: Any) -> bool:
 def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw.LazyFrame[Any]:
     """Append moments as whole microseconds since 1970 in UTC, by the engine's own functions.
 
-    So neither the zone of a column nor that of the session matters. A date means its 00:00 UTC,
+    The time zones of columns and sessions make no difference. A date means its 00:00 UTC,
     and a moment without a zone is in UTC.
 
     Args:
@@ -141,17 +141,17 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
             duckdb.FunctionExpression("epoch_us", duckdb.ColumnExpression(old)).alias(new)
             for new, old in moments.items()
         )
-        return _again(native.select(duckdb.StarExpression(), *epoch))
+        return _wrapped(native.select(duckdb.StarExpression(), *epoch))
     if rows.implementation is nw.Implementation.IBIS:
-        return _again(
+        return _wrapped(
             native.mutate(**{new: _ibis_epoch(native[old]) for new, old in moments.items()})
         )
     if rows.implementation in OF_SPARK:
         epochs = {
             new: _spark_epoch(old, schema[old], rows.implementation) for new, old in moments.items()
         }
-        return _again(native.withColumns(epochs))
-    return _again(
+        return _wrapped(native.withColumns(epochs))
+    return _wrapped(
         native.with_columns(
             pl.col(old)
             .cast(pl.Datetime("us", getattr(schema[old], "time_zone", None)))
@@ -231,10 +231,10 @@ def planned_apart(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """
     if rows.implementation is not nw.Implementation.DUCKDB:
         return rows
-    return _again(rows.to_native().filter("random() < 2"))
+    return _wrapped(rows.to_native().filter("random() < 2"))
 
 
-def _again(native: Any) -> nw.LazyFrame[Any]:
+def _wrapped(native: Any) -> nw.LazyFrame[Any]:
     rows: nw.LazyFrame[Any] = nw.from_native(native).lazy()
     return rows
 

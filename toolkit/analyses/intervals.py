@@ -1,6 +1,6 @@
 """Confidence intervals of proportions, as Polars expressions over counts.
 
-All are 95 % unless `level` says otherwise, and null if a denominator is 0.
+All are 95% intervals unless `level` says otherwise, and null if a denominator is 0.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def wilson(k: pl.Expr, n: pl.Expr, *, level: float = LEVEL) -> tuple[pl.Expr, pl
     It keeps its coverage at small n and near 0 and 1, where the textbook interval fails.
 
     Args:
-        k: How many of the n.
+        k: The numerator.
         n: The denominator.
-        level: The confidence, a fraction.
+        level: The coverage, a fraction.
 
     Source:
         Wilson (1927), Probable inference, the law of succession, and statistical inference,
@@ -44,11 +44,11 @@ def wilson_of_clusters(
     Wilson's interval for the effective sample size, n over the design effect, with Student's t.
 
     Args:
-        k: How many of the n.
+        k: The numerator.
         n: The denominator.
         effect: The design effect: the variance of the share over that of independent rows.
-        clusters: How many clusters there are; with one, the ends are null.
-        level: The confidence, a fraction.
+        clusters: The number of clusters; with one, the ends are null.
+        level: The coverage, a fraction.
 
     Source:
         Dean and Pagano (2015), Evaluating confidence interval methods for binomial proportions in
@@ -75,13 +75,13 @@ def _score_interval(k: pl.Expr, n: pl.Expr, z: float | pl.Expr) -> tuple[pl.Expr
 def rate(
     name: str, k: str, n: str, *, level: float = LEVEL, of_clusters: bool = False
 ) -> list[pl.Expr]:
-    """Return the share k / n as `name`, with `name_ci_low` and `name_ci_high`.
+    """Return the share k / n as `name`, with its interval `name_ci_low` and `name_ci_high`.
 
     Args:
         name: The name of the share.
         k: The column of the numerator.
         n: The column of the denominator.
-        level: The confidence, a fraction.
+        level: The coverage, a fraction.
         of_clusters: Whether rows come in clusters, with `name_effect` and `name_clusters`.
     """
     low, high = wilson(pl.col(k), pl.col(n), level=level)
@@ -100,11 +100,11 @@ def katz(
     Null if a numerator is 0, as the logarithm then has no interval.
 
     Args:
-        k_a: How many of the n_a; likewise k_b of the n_b.
+        k_a: The first numerator.
         n_a: The first denominator.
         k_b: The second numerator.
         n_b: The second denominator.
-        level: The confidence, a fraction.
+        level: The coverage, a fraction.
 
     Source:
         Katz, Baptista, Azen and Pike (1978), Obtaining confidence intervals for the risk ratio in
@@ -135,7 +135,7 @@ def none_of(n: pl.Expr, *, level: float = LEVEL) -> pl.Expr:
 
     Args:
         n: The denominator; not necessarily whole.
-        level: The confidence, a fraction.
+        level: The coverage, a fraction.
 
     Source:
         Lancaster (1961), Significance tests in discrete distributions, JASA 56, 223–234. Berry and

@@ -58,8 +58,8 @@ def outcomes(
         completed_from: The completion, a fraction, from which a learner counts as completed.
         totals: Add a last row over all groups, marked by the column `is_total`.
         cluster: The column that says which records belong together, such as "username" if
-            learners are in several courses. Their records are alike, and intervals that treat them
-            as independent are too narrow. At most 10 million records.
+            learners are in several courses. Records of a cluster are correlated, and intervals
+            that treat them as independent are too narrow. At most 10 million records.
         level: The coverage of the intervals, a fraction.
 
     Returns:
@@ -122,7 +122,7 @@ def outcomes(
 
 
 def _with_design(table: pl.DataFrame, per_cluster: pl.DataFrame, groups: Groups) -> pl.DataFrame:
-    """Append design effects: how alike the records of a cluster are, per group and over all."""
+    """Append the design effects of each group and of all groups together."""
     if "is_total" not in table.columns:
         return with_effects(table, per_cluster, groups.names, _RATES)
     of_groups, of_all = (table.filter(pl.col("is_total") == total) for total in (False, True))
@@ -271,10 +271,10 @@ def _stages(counted: pl.DataFrame, *, groups: Groups, definitions: dict[str, str
 
 
 def _funnel_rates(table: pl.DataFrame, *, level: float) -> pl.DataFrame:
-    # A count whose stage has none before it may be rounded up beyond the enrolled.
+    # Only counts with a previous stage are capped on release; cap the others by the enrolled.
     reached, enrolled = pl.col("n_reached"), pl.col("n_enrolled")
-    held = pl.when(reached > enrolled).then(enrolled).otherwise(reached)
-    return table.with_columns(n_reached=held).with_columns(
+    capped = pl.when(reached > enrolled).then(enrolled).otherwise(reached)
+    return table.with_columns(n_reached=capped).with_columns(
         *rate("rate_of_enrolled", "n_reached", "n_enrolled", level=level),
         *rate("rate_of_previous", "n_reached", "n_previous", level=level),
     )

@@ -99,17 +99,17 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     summed = nw.col("in_time", "key", "key_in_time").sum()
     courses = grouped(enrolled, ["course"], [nw.len().alias("records"), summed])
     parts = _parts(enrolled)
-    again = _summed([_repeaters(part) for part in parts], KINDS)
+    repeaters = _summed([_repeaters(part) for part in parts], KINDS)
     moves = _summed([_moves(part, within_days) for part in parts], ["from_course", "to_course"])
-    learners = _learners(courses, again)
-    repeats, transitions = _repeats(learners, again), _transitions(learners, moves)
+    learners = _learners(courses, repeaters)
+    repeats, transitions = _repeats(learners, repeaters), _transitions(learners, moves)
     if not has_keys:
         return _paths(level, repeats, transitions)
     # The same with sums of keys, so that the same learners get the same draw as elsewhere.
-    again, moves = _of_keys(again), _of_keys(moves)
-    learners = _learners(_of_keys(courses), again)
+    repeaters, moves = _of_keys(repeaters), _of_keys(moves)
+    learners = _learners(_of_keys(courses), repeaters)
     return _paths(
-        level, repeats, transitions, _repeats(learners, again), _transitions(learners, moves)
+        level, repeats, transitions, _repeats(learners, repeaters), _transitions(learners, moves)
     )
 
 
@@ -150,9 +150,9 @@ def _of_keys(counts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _learners(courses: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
-    """Count learners: records less the further records of repeaters."""
-    further = again.group_by("course").agg(pl.col("further_records", "further_in_time").sum())
+def _learners(courses: pl.DataFrame, repeaters: pl.DataFrame) -> pl.DataFrame:
+    """Count learners: records minus the further records of repeaters."""
+    further = repeaters.group_by("course").agg(pl.col("further_records", "further_in_time").sum())
     return courses.join(further, on="course", how="left").select(
         "course",
         n_learners=pl.col("records") - pl.col("further_records").fill_null(0),
@@ -168,11 +168,11 @@ def _paths(
     transitions_keys: pl.DataFrame | None = None,
 ) -> LearnerPaths:
     if transitions_keys is None:  # keyed by the groups instead
-        from_course, both = transitions.select("from_course"), ["from_course", "to_course"]
+        from_course, pair = transitions.select("from_course"), ["from_course", "to_course"]
         transitions_keys = pl.DataFrame(
             [
                 keys_of_groups(from_course, "n_passed"),
-                keys_of_groups(transitions.select(both), "n_moved"),
+                keys_of_groups(transitions.select(pair), "n_moved"),
             ]
         )
     derive = partial(_move_rates, level=level)
@@ -194,15 +194,15 @@ def _move_rates(table: pl.DataFrame, *, level: float) -> pl.DataFrame:
 def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
     """Count the learners with several runs of a course, by their results."""
     key = ["username", "course"]
-    again = (
+    repeaters = (
         enrolled.group_by(key)
         .agg(n_runs=nw.len(), first_day=nw.col("enrolled_day").min())
         .filter(nw.col("n_runs") > 1)
     )
     first = nw.col("enrolled_day") == nw.col("first_day")
-    # Only they are joined with their runs again; they are few.
+    # Only repeaters are joined with their runs again, since they are few.
     learners = (
-        enrolled.join(again, on=key, how="inner")
+        enrolled.join(repeaters, on=key, how="inner")
         .with_columns(
             is_dated=flag(first),
             first_passes=flag(first, nw.col("passed")),
@@ -239,10 +239,10 @@ def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
     )
 
 
-def _repeats(courses: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
+def _repeats(courses: pl.DataFrame, repeaters: pl.DataFrame) -> pl.DataFrame:
     n, dated = pl.col("n"), pl.col("is_dated") == 1
     graded = dated & pl.col("first_grade").is_not_null()
-    repeaters = again.group_by("course").agg(
+    repeaters = repeaters.group_by("course").agg(
         n_repeaters=n.sum(),
         n_undated=n.filter(~dated).sum(),
         n_passed_first=n.filter(dated, pl.col("first_passes") == 1).sum(),
@@ -266,7 +266,7 @@ def _mean(grade: str, rows: pl.Expr) -> pl.Expr:
 
 
 def _moves(enrolled: nw.LazyFrame[Any], within_days: int) -> pl.DataFrame:
-    """Count the learners who went from one course to another, and each of them once."""
+    """Count moves from one course to another and, per course left, each learner once."""
     passes = enrolled.filter(nw.col("in_time") == 1).select(
         "username", nw.col("course").alias("from_course"), "passed_day", "key"
     )

@@ -1,4 +1,4 @@
-"""The distribution of an estimate: Student's t, or the normal distribution."""
+"""Standard errors with the distribution they go with: Student's t or the normal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Distribution = Literal["t", "normal"]
 
 
 class Spread(NamedTuple):
-    """The error of an estimate and the distribution of estimate over error.
+    """The standard error of an estimate, and the distribution of estimate over error.
 
     Attributes:
         error: The standard error to use with the distribution; NaN if there is none.
@@ -36,14 +36,14 @@ class Spread(NamedTuple):
         """Return the spread of an estimate, or of the difference of two.
 
         Args:
-            errors: The standard error of each.
+            errors: The standard error of the estimate, or of each of the two.
             learners: How many learners, or clusters, each rests on; None if that is withheld.
-            correlation: Of the two, if learners are in both.
+            correlation: The correlation of the two, if learners are in both.
             distribution: "normal" suits large samples. With "t" each variance is
                 multiplied by n / (n - 1), and the degrees are Welch's.
 
-        Source: Welch (1947), Biometrika 34:28. If nobody is censored, interval and test are his, of
-        the times truncated at the horizon.
+        Source: Welch (1947), Biometrika 34:28. If nobody is censored, interval and test are his,
+        applied to the times truncated at the horizon.
         """
         if distribution == "normal":
             return cls(combined_error(errors, correlation), math.inf)
@@ -85,6 +85,6 @@ def students(clusters: pl.Expr, level: float) -> pl.Expr:
 
 def combined_error(errors: Sequence[float], correlation: float) -> float:
     """Return the standard error of an estimate, or of the difference of two."""
-    both = 2 * correlation * math.prod(errors) if len(errors) == 2 else 0.0
-    variance = sum(error**2 for error in errors) - both
+    shared = 2 * correlation * math.prod(errors) if len(errors) == 2 else 0.0
+    variance = sum(error**2 for error in errors) - shared
     return 0.0 if variance < 0 else math.sqrt(variance)  # NaN stays NaN

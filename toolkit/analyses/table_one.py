@@ -1,4 +1,4 @@
-"""Table 1 of a paper: who was studied, by group, with missing values and differences."""
+"""Table 1 of a paper: the enrolled by group, with missing values and differences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Variable:
-    """A column and how it is described: as numbers, as yes or no, or by its levels."""
+    """A column and how it is summarized: as a number, as a Boolean, or by its levels."""
 
     name: str
     summary: str
@@ -57,7 +57,7 @@ def table_one(
     true values; a number has its mean, standard deviation and quartiles (type 7). Shares, means
     and quartiles are of the records with a value; the others are counted as missing.
 
-    Standardized differences do not grow with the number of learners, as test statistics do. When
+    Standardized differences do not grow with the number of learners, unlike test statistics. When
     shown, those of levels follow from the released counts, with withheld levels combined.
 
     Args:
@@ -115,7 +115,7 @@ _COUNTED = [name for name in TABLE_ONE.names if name not in _DERIVED]
 def _variables(
     schema: Any, groups: Groups, columns: Sequence[str] | None, medians: Sequence[str]
 ) -> list[_Variable]:
-    """Decide what is described, and how."""
+    """Decide which columns are described, and how."""
     names = _names(columns, "columns", schema)
     shown = set(_names(medians, "medians", schema))
     if columns is None:
@@ -172,7 +172,7 @@ def _variable(name: str, dtype: Any, *, is_median: bool) -> _Variable:
 def _described(
     rows: nw.LazyFrame[Any], groups: Groups, variable: _Variable
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Return counts and statistics per group and level, those over all groups first; and keys."""
+    """Return counts and statistics by group and level, the rows over all groups first; and keys."""
     counted = count_by(rows, groups, {"n": flag(ENROLLED)}, within={"value": variable.value})
     per_value = counted.n.filter(pl.col("n") > 0)
     if per_value.select(groups.keys).n_unique() > MOST_GROUPS and groups.keys:
@@ -209,7 +209,7 @@ def _placed(
     *,
     are_keys: bool = False,
 ) -> pl.DataFrame:
-    """Make one row per group and level, those over all groups first."""
+    """Make one row per group and level, the rows over all groups first."""
     parts: list[tuple[dict[str, object], pl.DataFrame]] = []
     if groups.keys:
         [key] = groups.keys
@@ -280,12 +280,12 @@ def _finished(
     found = {}
     for [name], part in numbered.group_by(["variable"], maintain_order=True):
         groups = part.filter(~pl.col("is_total")).partition_by(about) if about else []
-        apart = [
-            apart
+        differences = [
+            each
             for a, b in combinations(groups, 2)
-            if (apart := _standardized_difference(a, b)) is not None
+            if (each := _standardized_difference(a, b)) is not None
         ]
-        found[name] = sum(apart) / len(apart) if apart else None
+        found[name] = sum(differences) / len(differences) if differences else None
     difference = pl.col("variable").replace_strict(found, default=None, return_dtype=pl.Float64)
     if digits is not None:
         difference = difference.round_sig_figs(digits)
@@ -296,7 +296,7 @@ def _finished(
 
 
 def _standardized_difference(a: pl.DataFrame, b: pl.DataFrame) -> float | None:
-    """Return how far two groups differ in a variable; None if too little is known or shown."""
+    """Return two groups' standardized difference in a variable; None if too little is known."""
     n_a, n_b = a["n_known"][0], b["n_known"][0]
     if not n_a or not n_b:
         return None
@@ -323,10 +323,10 @@ def _of_shares(shown: list[tuple[int, int]], known: tuple[int, int], *, of: int)
     if of == 1 or len(shown) < of:  # a Boolean's false, or the withheld levels
         cells = np.vstack([cells, np.maximum(np.array(known) - cells.sum(axis=0), 0)])
     shares = cells[cells.sum(axis=1) > 0] / cells.sum(axis=0)
-    apart = (shares[:, 0] - shares[:, 1])[1:]
+    differences = (shares[:, 0] - shares[:, 1])[1:]
     a, b = shares[1:].T
     variance = (np.diag(a) - np.outer(a, a) + np.diag(b) - np.outer(b, b)) / 2
     inverse = np.linalg.pinv(variance, hermitian=True)
-    if not np.allclose(variance @ inverse @ apart, apart):  # no learner shares a level
+    if not np.allclose(variance @ inverse @ differences, differences):  # the groups share no level
         return None
-    return float(max(apart @ inverse @ apart, 0.0) ** 0.5)
+    return float(max(differences @ inverse @ differences, 0.0) ** 0.5)
