@@ -1,4 +1,4 @@
-"""Speed and memory beside peers, in one run: `python -m benchmarks [loader survival …]`."""
+"""Speed and memory compared with peers, in one run: `python -m benchmarks [loader survival …]`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Bar:
 
     @property
     def margin(self) -> float:
-        """How many times better than the limit; 1 or more where it is kept."""
+        """How many times better than the limit; 1 or more if it is kept."""
         return self.value / self.limit if self.sign == "≥" else self.limit / self.value
 
     def __str__(self) -> str:
@@ -31,10 +31,10 @@ class Bar:
 
 
 def peak_megabytes() -> float:
-    """The highest resident size of this process so far.
+    """Return the highest resident size of this process so far.
 
-    Linux lets a new process inherit `ru_maxrss` from the one that started it, so it is asked
-    otherwise there.
+    On Linux, a new process inherits `ru_maxrss` from the one that started it, so /proc is read
+    instead.
     """
     status = Path("/proc/self/status")
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None

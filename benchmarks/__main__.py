@@ -23,7 +23,7 @@ NAMES = sorted(
 
 
 class Tee(io.StringIO):
-    """Keeps what is printed, and prints it."""
+    """Prints text and keeps it."""
 
     def write(self, text: str) -> int:
         """Print a text and keep it."""
@@ -33,7 +33,7 @@ class Tee(io.StringIO):
 
 
 def conditions() -> str:
-    """When, with which versions and on what kind of machine."""
+    """Return the date, the versions and the kind of machine."""
     packages = [f"{name} {version(name)}" for name in ("so2-toolkit", "polars")]
     machine = f"{os.cpu_count()} cores, {platform.machine()}"
     return ", ".join(
@@ -42,7 +42,7 @@ def conditions() -> str:
 
 
 def run(name: str, folder: Path | None) -> None:
-    """Run one benchmark and print its bars; save all of it where a folder is given."""
+    """Run one benchmark and print its bars; save what it printed if a folder is given."""
     benchmark = importlib.import_module(f"benchmarks.{name}")
     with contextlib.redirect_stdout(Tee()) as printed:
         bars: list[Bar] = benchmark.main() or []
@@ -50,12 +50,12 @@ def run(name: str, folder: Path | None) -> None:
             print(bar)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        told = {
+        saved = {
             "conditions": conditions(),
             "bars": [asdict(bar) | {"margin": bar.margin} for bar in bars],
             "printed": printed.getvalue().splitlines(),
         }
-        text = json.dumps(told, ensure_ascii=False, indent=1)
+        text = json.dumps(saved, ensure_ascii=False, indent=1)
         (folder / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument(
-        "--save", type=Path, metavar="FOLDER", help="write what is measured there, as JSON"
+        "--save", type=Path, metavar="FOLDER", help="write the figures to this folder as JSON"
     )
     options = parser.parse_args()
     chosen = options.names or NAMES

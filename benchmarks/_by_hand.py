@@ -1,7 +1,7 @@
 """The figures of four analyses as one would write them by hand for Polars and for DuckDB.
 
 Each function takes the pattern of the Parquet files and returns all columns of the toolkit's
-table, but for what its rows never hold: nulls, NaN, other thresholds, other levels.
+table, without handling what these rows never hold: nulls, NaN, other thresholds, other levels.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def with_rates(table: pl.DataFrame, rates: dict[str, tuple[str, str]]) -> pl.Dat
 
 
 def outcomes_in_polars(path: str, *by: str) -> pl.DataFrame:
-    """The outcomes by course, or by course and month."""
+    """Return the outcomes by course, or by course and month."""
     enrolled, grade = pl.col("in_enrollments"), pl.col("percent_grade")
     active = enrolled & ((pl.col("completion") > 0) | (grade > 0))
     done, passed = enrolled & (pl.col("completion") >= 0.8), enrolled & pl.col("passed")
@@ -61,10 +61,10 @@ def outcomes_in_polars(path: str, *by: str) -> pl.DataFrame:
     }
     described = {}
     for name, group in {"graded": enrolled, "active": active}.items():
-        own = grade.filter(group)
-        described[f"grade_mean_of_{name}"] = own.mean()
+        grades = grade.filter(group)
+        described[f"grade_mean_of_{name}"] = grades.mean()
         for quartile, share in QUARTILES.items():
-            described[f"grade_{quartile}_of_{name}"] = own.quantile(share, "linear")
+            described[f"grade_{quartile}_of_{name}"] = grades.quantile(share, "linear")
     keys = [MONTH.alias(name) if name == "enrolled_month" else pl.col(name) for name in by]
     table = (
         pl.scan_parquet(path)
@@ -109,7 +109,7 @@ def outcomes_in_duckdb(path: str, *by: str) -> pl.DataFrame:
 
 
 def _progress(wide: pl.DataFrame) -> pl.DataFrame:
-    """One row per cohort and period of the sums of each cohort."""
+    """Return one row per cohort and period, from the sums of each cohort."""
     seen = pl.col("n_observed") > 0
     long = pl.concat(
         wide.select(
@@ -131,7 +131,7 @@ def _progress(wide: pl.DataFrame) -> pl.DataFrame:
 
 
 def progress_in_polars(path: str) -> pl.DataFrame:
-    """Who was observed for k times 30 days, and who had passed by then, by cohort."""
+    """Count who was observed for k times 30 days, and who had passed by then, by cohort."""
     days, passed = pl.col("days_to_pass"), pl.col("passed")
     excluded = passed & ((days < 0) | days.is_null())
     sums = {"n_excluded": excluded, "n_members": ~excluded}
@@ -168,7 +168,7 @@ def progress_in_duckdb(path: str) -> pl.DataFrame:
 
 
 def _curves(counted: pl.DataFrame) -> pl.DataFrame:
-    """The estimate with Greenwood's error and its log-log interval, of each course."""
+    """Return each course's estimate with Greenwood's error and its log-log interval."""
     each = "course_id"
     whole = counted.cast({"n": pl.Int64, "n_events": pl.Int64})
     none = pl.lit(0, pl.Int64)
@@ -195,13 +195,13 @@ def _curves(counted: pl.DataFrame) -> pl.DataFrame:
             n_excluded=none,
             n_undated=none,
         )
-        # Where nobody is left the toolkit's interval is that of a product of betas.
+        # At survival 0 the toolkit's interval is that of a product of betas, so it is dropped.
         .with_columns(pl.when(survival > 0).then(pl.col("ci_low", "ci_high")))
     )
 
 
 def curves_in_polars(path: str) -> pl.DataFrame:
-    """Kaplan–Meier by course."""
+    """Estimate Kaplan–Meier curves by course."""
     rows = pl.scan_parquet(path).group_by("course_id", "duration")
     return _curves(rows.agg(n=pl.len(), n_events=pl.col("event").sum()).collect(engine="streaming"))
 

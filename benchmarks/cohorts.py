@@ -1,8 +1,8 @@
-"""Each cohort analysis on 10 million person_course rows beside the bare group-by it rests on.
+"""Each cohort analysis on 10 million person_course rows, compared with a bare group-by.
 
 The bare group-by is plain Polars: the same keys, the same sums, nothing else. The analysis may take
-three times as long. `learner_paths` rests on a group-by of learners and courses and on a join of
-passes with enrollments; both are its bare work.
+three times as long. `learner_paths` is compared with a group-by of learners and courses plus a join
+of passes with enrollments.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIMIT = 3.0
 
 
 def drawn(n: int) -> pl.DataFrame:
-    """person_course rows of 60 runs of 20 courses, as much as the analyses read."""
+    """Draw person_course rows of 60 runs of 20 courses, with the columns that the analyses read."""
     rng = np.random.default_rng(1)
     course = rng.integers(0, 60, n)
     ids = pl.Series([f"course-v1:Org+C{i % 20:02}+R{i // 20}" for i in range(60)])
@@ -56,12 +56,12 @@ def drawn(n: int) -> pl.DataFrame:
 
 
 def bare(pc: pl.DataFrame, keys: list[str | pl.Expr], *sums: pl.Expr) -> Callable[[], object]:
-    """The group-by alone."""
+    """Return the group-by alone."""
     return lambda: pc.lazy().group_by(keys).agg(sums).collect()
 
 
 def self_join(pc: pl.DataFrame) -> pl.DataFrame:
-    """The ways from each course passed to each enrolled in within 180 days."""
+    """Count the moves from each course passed to each enrolled in within 180 days."""
     course, day = pl.col("course_number"), pl.col("passed_day")
     passes = pc.lazy().filter(day <= 20_454 - 180).select("username", course.alias("a"), day)
     arrivals = pc.lazy().select("username", course.alias("b"), "enrolled_day")
@@ -78,7 +78,7 @@ def self_join(pc: pl.DataFrame) -> pl.DataFrame:
 
 
 def cases(pc: pl.DataFrame) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
-    """By name: the analysis, and what it rests on."""
+    """Return, by name, each analysis and the bare work it is compared with."""
     enrolled, passed = pl.col("in_enrollments"), pl.col("passed")
     active = enrolled & ((pl.col("completion") > 0) | (pl.col("percent_grade") > 0))
     done = enrolled & (pl.col("completion") >= 0.8)
@@ -149,7 +149,7 @@ def cases(pc: pl.DataFrame) -> dict[str, tuple[Callable[[], object], Callable[[]
 
 
 def seconds(*works: Callable[[], object]) -> list[float]:
-    """Best time of each; they take turns, so that a busy machine is busy for all."""
+    """Return the best time of each; they take turns, so that other load slows all alike."""
     times: list[list[float]] = [[] for _ in works]
     for _ in range(RUNS):
         for work, spent in zip(works, times, strict=True):

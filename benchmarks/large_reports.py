@@ -1,6 +1,6 @@
-"""A report from a snapshot of a million rows: time, and peak memory of all its processes.
+"""The report from a snapshot of a million rows: time, and peak memory over all its processes.
 
-Larger ones are written by hand: `python -m benchmarks.large_reports --rows 10000000`.
+For larger ones: `python -m benchmarks.large_reports --rows 10000000`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ GIGABYTES = 4.0
 
 
 def records(n: int) -> Iterator[dict[str, pl.DataFrame]]:
-    """The three resources of so many learners and courses, a piece at a time."""
+    """Yield n rows of the three resources, a piece at a time."""
     courses = pl.Series([f"course-v1:Org+C{i:03}+2025" for i in range(COURSES)])
     titles = pl.Series([f"Course {i:03}" for i in range(COURSES)])
     for start in range(0, n, PIECE):
@@ -52,7 +52,7 @@ def records(n: int) -> Iterator[dict[str, pl.DataFrame]]:
             "username": ("p_" + learners).gather(np.repeat(np.arange(learners.len()), EACH)[:m]),
             "course_id": courses.gather(place),
         }
-        told = {
+        values = {
             "display_name": titles.gather(place),
             "percent_grade": share,
             "letter_grade": pl.select(pl.when(passed).then(pl.lit("Pass"))).to_series(),
@@ -63,7 +63,7 @@ def records(n: int) -> Iterator[dict[str, pl.DataFrame]]:
             "created": enrolled,
             "completion": share,
         }
-        rows = pl.DataFrame(keys | told).with_columns(
+        rows = pl.DataFrame(keys | values).with_columns(
             pl.col("created", "passed_timestamp").cast(pl.Datetime("us", "UTC")),
             pl.col("last_date").cast(pl.Datetime("us")).cast(pl.Date),
         )
@@ -72,7 +72,7 @@ def records(n: int) -> Iterator[dict[str, pl.DataFrame]]:
 
 
 def write_snapshot(folder: Path, n: int, times: str = "day") -> None:
-    """A snapshot of so many rows of each resource, as `take_snapshot` writes it."""
+    """Write a snapshot with n rows of each resource, as `take_snapshot` does."""
     data = folder / "data-20260101T000000-0badcafe"
     data.mkdir(parents=True)
     files = Files(data, data.name, lambda frame: coarse_times(frame, times))  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ def write_snapshot(folder: Path, n: int, times: str = "day") -> None:
 
 
 class Memory(threading.Thread):
-    """Samples what this process and all that it started hold: proportional set sizes, added up."""
+    """Samples the memory of a process and its descendants: the sum of proportional set sizes."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
@@ -109,9 +109,9 @@ class Memory(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Sample until it is over."""
+        """Sample until the block ends."""
         while not self._over.wait(0.5):
-            now = {pid: _held(pid) for pid in _family(self._root)}
+            now = {pid: _gigabytes(pid) for pid in _family(self._root)}
             self.most = max(self.most, sum(now.values()))
             for pid, held in now.items():
                 self.each[pid] = max(held, self.each.get(pid, 0.0))
@@ -131,7 +131,7 @@ class Memory(threading.Thread):
 
 
 def _family(root: int) -> list[int]:
-    """A process and all that it started, directly or not."""
+    """Return a process and its descendants."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -145,8 +145,8 @@ def _family(root: int) -> list[int]:
     return found
 
 
-def _held(pid: int) -> float:
-    """Gigabytes, what processes share being divided among them."""
+def _gigabytes(pid: int) -> float:
+    """Return the gigabytes of a process; shared memory is divided among those that share it."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -155,18 +155,20 @@ def _held(pid: int) -> float:
 
 
 def child(snapshot: Path, folder: Path, notebooks: list[str]) -> None:
-    """Write a report; say when each cell is done."""
+    """Write a report; print when each cell is done."""
     begun = time.perf_counter()
 
-    def told(name: str) -> None:
+    def print_cell(name: str) -> None:
         print(f"{time.perf_counter() - begun:7.0f} s  {name}", file=sys.stderr, flush=True)
 
-    report = tk.write_report(folder, source=snapshot, notebooks=notebooks or None, on_cell=told)
+    report = tk.write_report(
+        folder, source=snapshot, notebooks=notebooks or None, on_cell=print_cell
+    )
     print("\n".join(report.failures))
 
 
 def measured(n: int, folder: Path, notebooks: list[str], times: str) -> tuple[float, Memory, str]:
-    """Seconds, memory, and what failed."""
+    """Return seconds, memory, and what failed."""
     snapshot = folder / f"snapshot-{times}-{n}" / "now"
     if not snapshot.exists():
         write_snapshot(snapshot, n, times)
@@ -191,11 +193,11 @@ def main(
     notebooks: list[str] | None = None,
     times: str = "day",
 ) -> list[Bar]:
-    """Write a report and print what it took."""
-    with tempfile.TemporaryDirectory(prefix="so2-") as aside:
-        seconds, memory, failed = measured(n, folder or Path(aside), notebooks or [], times)
+    """Write a report and print its time and memory."""
+    with tempfile.TemporaryDirectory(prefix="so2-") as temporary:
+        seconds, memory, failed = measured(n, folder or Path(temporary), notebooks or [], times)
     print(f"{n:,} rows: {seconds:.0f} s, {memory.most:.2f} GB over all processes")
-    print("each at its most: " + ", ".join(f"{held:.2f}" for held in memory.each.values()))
+    print("peak of each process: " + ", ".join(f"{held:.2f}" for held in memory.each.values()))
     if failed:
         raise RuntimeError(failed)
     return [Bar("gigabytes over all processes", memory.most, "≤", GIGABYTES)]
@@ -206,7 +208,7 @@ if __name__ == "__main__":
     parser.add_argument("notebooks", nargs="*", help="of the report; by default all")
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--times", default="day", choices=["day", "exact"])
-    parser.add_argument("--folder", type=Path, help="where the snapshot is written, and kept")
+    parser.add_argument("--folder", type=Path, help="where the snapshot is written and kept")
     parser.add_argument("--report", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

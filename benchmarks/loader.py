@@ -1,4 +1,4 @@
-"""From an HTTP body to the typed frame: the loader beside what a user would otherwise write.
+"""From an HTTP body to the typed frame: the loader compared with what a user would write.
 
 Bodies of many shapes, drawn from a grammar, come over loopback from a server process that only
 sends a file. Each contestant runs in a process of its own, in turn; times are medians and exclude
@@ -99,7 +99,7 @@ SHAPES = (
 
 
 def drawn(count: int) -> list[Shape]:
-    """Shapes that nobody chose."""
+    """Draw shapes at random."""
     rng = random.Random(11)  # noqa: S311
     return [
         Shape(
@@ -150,7 +150,7 @@ def main() -> list[Bar]:
 
 
 def compared(shape: Shape, records: int, address: str, folder: str) -> dict[str, Any]:
-    """One body, read by each contestant in turn; all must agree."""
+    """Measure one body, read by each contestant in turn; all must agree."""
     path = Path(folder) / "body"
     shape.write(path, records)
     megabytes = path.stat().st_size / 1e6
@@ -183,10 +183,10 @@ def measured(name: str, address: str, size: str, folder: str, *, runs: int = RUN
         command = [sys.executable, "-m", "benchmarks.loader", name, f"{address}/{size}", folder]
         answer = subprocess.run(command, check=True, capture_output=True, text=True)
         found.append(json.loads(answer.stdout.splitlines()[-1]))
-    middle = {
+    medians = {
         key: statistics.median(one[key] for one in found) for key in ("seconds", "cpu", "megabytes")
     }
-    return middle | {"facts": found[0]["facts"]}
+    return medians | {"facts": found[0]["facts"]}
 
 
 def run(name: str, url: str, folder: str) -> None:
@@ -202,7 +202,7 @@ def run(name: str, url: str, folder: str) -> None:
 
 
 def facts(frame: pl.LazyFrame) -> dict[str, int | str]:
-    """Sums that do not depend on the order of addition, and the nulls."""
+    """Return sums that do not depend on the order of addition, and the number of nulls."""
     sums = frame.select(
         records=pl.len(),
         hundredths=(pl.col("percent_grade") * 100).round().cast(pl.Int64).sum(),
@@ -216,7 +216,7 @@ def facts(frame: pl.LazyFrame) -> dict[str, int | str]:
 
 
 def typed(frame: pl.DataFrame) -> pl.LazyFrame:
-    """The casts that the loader makes."""
+    """Make the casts that the loader makes."""
     return (
         frame.with_columns(
             pl.col("percent_grade").cast(pl.Float64),
@@ -310,7 +310,7 @@ def record(number: int, rng: random.Random) -> dict[str, str | None]:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """A process that sends the files of a folder, whatever the path behind their names."""
+    """Start a process that sends the files of a folder by the first part of the path."""
     command = [sys.executable, "-m", "benchmarks.loader", "serve", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

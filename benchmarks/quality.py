@@ -1,4 +1,4 @@
-"""Fifteen checks on a million grades: Polars under Great Expectations, GX's pandas engine, Polars.
+"""Fifteen checks on a million grades: Great Expectations on Polars and on pandas, and plain Polars.
 
 Each contestant runs in a process of its own, on the same file; the frame is in memory before the
 clock starts. Memory is the highest resident size of the process, imports and frame included, and
@@ -40,9 +40,9 @@ def main() -> list[Bar]:
     print(f"15 checks on {RECORDS:,} grades (median of {RUNS} runs)")
     for name, one in found.items():
         print(f"  {name:8} {one['seconds']:7.3f} s {one['megabytes']:7.0f} MB")
-    beyond = [one["megabytes"] - one["imports"] for one in (ours, pandas)]
+    without_imports = [one["megabytes"] - one["imports"] for one in (ours, pandas)]
     print(f"  the imports are {ours['imports']:.0f} MB in both; without them, the share of pandas'")
-    print(f"  memory is {beyond[0] / beyond[1]:.2f}")
+    print(f"  memory is {without_imports[0] / without_imports[1]:.2f}")
     assert ours["unexpected"] == pandas["unexpected"] == plain["unexpected"]
     return [
         Bar("faster than pandas", pandas["seconds"] / ours["seconds"], "≥", 6),
@@ -52,7 +52,7 @@ def main() -> list[Bar]:
 
 
 def make_grades(n: int) -> pl.DataFrame:
-    """Grades of learners in five courses, one in a thousand records with a fault."""
+    """Draw grades of learners in five courses, one in a thousand records with a fault."""
     rng = np.random.default_rng(7)
     number = pl.int_range(n, eager=True)
     passed = pl.Series(rng.random(n) < 0.4)
@@ -81,19 +81,19 @@ def make_grades(n: int) -> pl.DataFrame:
 
 
 def measured(name: str, path: Path) -> dict[str, Any]:
-    """Run a contestant in a process of its own."""
-    said = subprocess.run(
+    """Run a contestant in its own process."""
+    answer = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.quality", name, str(path)],
         capture_output=True,
         text=True,
         check=True,
     )
-    found: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return found
 
 
 def contest(name: str, path: str) -> None:
-    """One contestant: median seconds, peak megabytes, and the sum of unexpected counts."""
+    """Print a contestant's median seconds, peak megabytes, and the sum of unexpected counts."""
     if name != "polars":
         import toolkit.quality  # noqa: F401  (both run under Great Expectations, so both import it)
     imports = peak_megabytes()
@@ -105,13 +105,13 @@ def contest(name: str, path: str) -> None:
         unexpected = run()
         seconds.append(time.perf_counter() - start)
     peak = peak_megabytes()
-    said = {"seconds": statistics.median(seconds), "megabytes": peak, "unexpected": unexpected}
-    said["imports"] = imports
-    print(json.dumps(said))
+    answer = {"seconds": statistics.median(seconds), "megabytes": peak, "unexpected": unexpected}
+    answer["imports"] = imports
+    print(json.dumps(answer))
 
 
 def suite() -> Any:
-    """The fifteen checks, as an ordinary suite that both engines run."""
+    """Return the fifteen checks as an ordinary suite, which both engines run."""
     import great_expectations as gx
     from great_expectations.expectations.row_conditions import Column
 
@@ -150,7 +150,7 @@ def suite() -> Any:
 
 
 def toolkit_run(path: str) -> Callable[[], int]:
-    """Great Expectations on Polars."""
+    """Run Great Expectations on Polars."""
     import great_expectations as gx
 
     import toolkit.quality  # noqa: F401
@@ -159,7 +159,7 @@ def toolkit_run(path: str) -> Callable[[], int]:
 
 
 def pandas_run(path: str) -> Callable[[], int]:
-    """Great Expectations on pandas."""
+    """Run Great Expectations on pandas."""
     import great_expectations as gx
     import pandas as pd
 
@@ -171,7 +171,7 @@ def pandas_run(path: str) -> Callable[[], int]:
 
 
 def validation(context: Any, add: str, frame: Any) -> Callable[[], int]:
-    """The suite's validation on a frame."""
+    """Return the suite's validation on a frame."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -196,7 +196,7 @@ def validation(context: Any, add: str, frame: Any) -> Callable[[], int]:
 
 
 def polars_run(path: str) -> Callable[[], int]:
-    """The same fifteen counts, written by hand, with examples of what fails."""
+    """Return the same fifteen counts, written by hand, with examples of what fails."""
     frame = pl.read_parquet(path).lazy()
     letter, passed = pl.col("letter_grade"), pl.col("passed_timestamp")
     grade, last = pl.col("percent_grade"), pl.col("last_date")
@@ -231,7 +231,7 @@ def polars_run(path: str) -> Callable[[], int]:
 
 
 def prepare(path: str) -> None:
-    """Write the grades as a pandas frame, its strings as pandas reads them."""
+    """Write the grades as a pandas frame, with strings as pandas reads them."""
     import pandas as pd
 
     frame = pl.read_parquet(path)

@@ -1,7 +1,7 @@
-"""The report of 300 courses beside that of 24, with 100 learners a course: time and size.
+"""The report of 300 courses compared with that of 24, with 100 learners each: time and size.
 
-Both are written whole, notebooks and PDF included, from a snapshot in a folder. The bars, on
-two cores that do nothing else: 24 courses in 40 s, 300 in 120 s and in three times the time of 24.
+Both are complete, notebooks and PDF included, from a snapshot in a folder. The limits, on two idle
+cores: 24 courses in 40 s, 300 in 120 s and in three times the time of 24.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HTTP_DATE = f"{AS_OF:%a, %d %b %Y %H:%M:%S} GMT"
 
 
 def records(courses: int) -> dict[str, list[dict[str, object]]]:
-    """The three resources of so many courses, as a platform sends them."""
+    """Draw the three resources of so many courses, as a platform sends them."""
     rng = np.random.default_rng(1)
     found: dict[str, list[dict[str, object]]] = {"grades": [], "enrollments": [], "completion": []}
     for course in range(courses):
@@ -66,7 +66,7 @@ def records(courses: int) -> dict[str, list[dict[str, object]]]:
 
 @contextmanager
 def snapshot(courses: int) -> Iterator[Path]:
-    """A folder with a snapshot of so many courses."""
+    """Yield a folder with a snapshot of so many courses."""
     bodies = {name: json.dumps(rows) for name, rows in records(courses).items()}
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -84,7 +84,7 @@ def snapshot(courses: int) -> Iterator[Path]:
 
 
 def cpu_seconds() -> float:
-    """Seconds of all processors that this process and its ended children took."""
+    """Return the processor seconds of this process and its ended children."""
     own, ended = (
         resource.getrusage(resource.RUSAGE_SELF),
         resource.getrusage(resource.RUSAGE_CHILDREN),
@@ -93,7 +93,7 @@ def cpu_seconds() -> float:
 
 
 def measured(courses: int) -> tuple[float, float, float]:
-    """Seconds, processor seconds and megabytes of a report."""
+    """Return seconds, processor seconds and megabytes of a report."""
     with snapshot(courses) as source, tempfile.TemporaryDirectory(prefix="so2-") as folder:
         os.environ["SO2_SNAPSHOT"] = str(source)
         begun, taken = time.perf_counter(), cpu_seconds()

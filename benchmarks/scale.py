@@ -1,9 +1,8 @@
-"""Time and peak memory by the number of rows, beside the same figures written by hand.
+"""Time and peak memory by the number of rows, compared with the same figures written by hand.
 
-Each cell is a process of its own that reads Parquet files; all columns of the results of the four
-ways are compared, and a difference stops the run. Ratios and exponents are of processor seconds,
-which other work on the machine changes least. For 10⁸ rows, with the memory of each process capped
-at 4 GB:
+Each cell is a process that reads Parquet files. All columns of the four results are compared, and a
+difference stops the run. Ratios and exponents are of processor seconds, which other work on the
+machine affects least. For 10⁸ rows, with the memory of each process capped at 4 GB:
 
     python -m benchmarks.scale --most 100000000 --cap 4 --repeats 1
 """
@@ -36,7 +35,7 @@ Way = Callable[[str], pl.DataFrame]
 
 
 def write(folder: Path, n: int) -> None:
-    """Files of rows of 200 courses and 36 months, a million each, as much as analyses read."""
+    """Write rows of 200 courses and 36 months, a million per file, in the columns analyses read."""
     ids = pl.Series([f"course-v1:Org+C{i:03}+R1" for i in range(COURSES)])
     for place in range(0, n, PIECE):
         m = min(PIECE, n - place)
@@ -90,7 +89,7 @@ WAYS = ["toolkit, Polars", "toolkit, DuckDB", "by hand, Polars", "by hand, DuckD
 
 
 def ways(case: str) -> dict[str, Way]:
-    """The four ways to the figures of a case."""
+    """Return the four ways to compute the figures of a case."""
     analysis, (polars, duck) = ANALYSES[case], BY_HAND[case]
     return dict(
         zip(
@@ -107,7 +106,7 @@ def ways(case: str) -> dict[str, Way]:
 
 
 class Spent(NamedTuple):
-    """What a cell took: seconds by the clock, seconds of all processors, and megabytes."""
+    """The cost of a cell: seconds by the clock, seconds of all processors, and megabytes."""
 
     seconds: float
     processor: float
@@ -115,7 +114,7 @@ class Spent(NamedTuple):
 
 
 def child(case: str, way: str, path: str, answer: str, cap: float) -> None:
-    """Compute one cell; print what it took."""
+    """Compute one cell; print its cost."""
     if cap:
         most = int(cap * 2**30)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
@@ -128,7 +127,7 @@ def child(case: str, way: str, path: str, answer: str, cap: float) -> None:
 
 
 def cell(case: str, way: str, folder: Path, cap: float) -> tuple[Spent, pl.DataFrame] | None:
-    """What one process took and found; None where it ran out of memory."""
+    """Return the cost and the result of one process; None if it ran out of memory."""
     answer = folder / "answer"
     command = [sys.executable, "-m", "benchmarks.scale", "--cell", case, way]
     done = subprocess.run(
@@ -146,14 +145,14 @@ def cell(case: str, way: str, folder: Path, cap: float) -> tuple[Spent, pl.DataF
 
 
 def compared(found: pl.DataFrame, right: pl.DataFrame) -> None:
-    """Raise where a table has not all columns of another, or a figure lies further than 1e-9."""
+    """Raise if a table lacks columns of another, or a figure differs by more than 1e-9."""
     keys = [name for name in KEYS if name in right.columns]
     same = found.select(pl.col(name).cast(dtype) for name, dtype in right.schema.items())
     assert_frame_equal(same.sort(keys), right.sort(keys), rel_tol=1e-9, abs_tol=1e-9)
 
 
 def best(case: str, way: str, folder: Path, cap: float, repeats: int) -> Spent | None:
-    """The least that a cell takes of some times, its figures being those of the toolkit."""
+    """Return the least cost of a cell over the repeats, after comparing its figures."""
     least = None
     for _ in range(repeats):
         measured = cell(case, way, folder, cap)
@@ -178,21 +177,21 @@ def measure(
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
             write(place, n)
             for case in ANALYSES:
-                told = f"{case:32}{f'1e{round(math.log10(n))}':>4}"
+                line = f"{case:32}{f'1e{round(math.log10(n))}':>4}"
                 for way in WAYS:
                     spent = best(case, way, place, cap, repeats)
                     if spent is None:
-                        told += f"{'out of memory':>28}"
+                        line += f"{'out of memory':>28}"
                         continue
                     found[case, way, n] = spent
-                    told += f"{spent.seconds:>9.2f} s{spent.processor:>8.2f} s"
-                    told += f"{spent.megabytes:>6.0f} MB"
-                print(told, flush=True)
+                    line += f"{spent.seconds:>9.2f} s{spent.processor:>8.2f} s"
+                    line += f"{spent.megabytes:>6.0f} MB"
+                print(line, flush=True)
     return found
 
 
 def bars(found: dict[tuple[str, str, int], Spent], sizes: list[int]) -> list[Bar]:
-    """The ratio to the best by hand at the largest size, and the exponent up to it."""
+    """Return the ratio to the best by hand at the largest size, and the exponent up to it."""
     kept = []
     for case in ANALYSES:
         of = {
@@ -216,7 +215,7 @@ def bars(found: dict[tuple[str, str, int], Spent], sizes: list[int]) -> list[Bar
 def main(
     most: int = 10_000_000, cap: float = 0, folder: Path | None = None, repeats: int = 3
 ) -> list[Bar]:
-    """Print one table, of what each way takes for each analysis and number of rows."""
+    """Print one table: the cost of each way for each analysis and number of rows."""
     sizes = [10**e for e in range(5, 9) if 10**e <= most]
     print("seconds by the clock, of all processors, and peak memory")
     print(f"{'analysis':32}{'rows':>4}" + "".join(f"{way:>28}" for way in WAYS))
@@ -227,9 +226,11 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most", type=int, default=10_000_000, help="the largest number of rows")
-    parser.add_argument("--cap", type=float, default=0, help="gigabytes that a process may have")
-    parser.add_argument("--folder", type=Path, help="where the rows are written meanwhile")
-    parser.add_argument("--repeats", type=int, default=3, help="of which the least is taken")
+    parser.add_argument("--cap", type=float, default=0, help="the most gigabytes of a process")
+    parser.add_argument("--folder", type=Path, help="where the rows are written temporarily")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="runs, of which the least cost counts"
+    )
     parser.add_argument("--cell", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.cell:

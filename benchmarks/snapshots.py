@@ -1,7 +1,7 @@
-"""A snapshot of a million records: peak memory, size on disk; and the speed of pseudonyms.
+"""A snapshot of a million records: peak memory and size on disk; and the speed of pseudonyms.
 
 The platform is the sandbox in this process; the snapshot is taken in another, whose peak memory is
-told as what it takes above that of the import.
+counted above that of the import.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MEGABYTE = 1 << 20
 
 
 def take(folder: str) -> None:
-    """Take a snapshot of the platform that the environment names, and tell what it took."""
+    """Take a snapshot of the platform that the environment names, and print its cost."""
     platform = tk.connect()
     take_snapshot = tk.take_snapshot  # imports what it needs
     before, start = peak_megabytes(), time.perf_counter()
     snapshot = take_snapshot(platform, folder)
     files = [*snapshot.manifest.files()]
-    told = {
+    found = {
         "seconds": time.perf_counter() - start,
         "megabytes": peak_megabytes() - before,
         "records": snapshot.manifest.resources["grades"].file.rows,
@@ -41,15 +41,15 @@ def take(folder: str) -> None:
             part.bytes for kept in snapshot.manifest.resources.values() for part in kept.received
         ),
     }
-    print(json.dumps(told))
+    print(json.dumps(found))
 
 
 def snapshot_of(records: int) -> dict[str, float]:
-    """Serve about so many records a resource, and have another process save them."""
+    """Serve about so many records per resource, and have another process save them."""
     with tk.sandbox(learners=2_000) as sample:
-        a_learner = tk.load_grades(sample).height / 2_000
+        records_per_learner = tk.load_grades(sample).height / 2_000
     with (
-        tk.sandbox(learners=round(records / a_learner)) as platform,
+        tk.sandbox(learners=round(records / records_per_learner)) as platform,
         tempfile.TemporaryDirectory() as folder,
     ):
         settings = {
@@ -57,18 +57,18 @@ def snapshot_of(records: int) -> dict[str, float]:
             "SO2_TOKEN": platform.token,
             "SO2_PSEUDONYM_KEY": KEY,
         }
-        said = subprocess.run(
+        answer = subprocess.run(
             [sys.executable, "-m", "benchmarks.snapshots", str(Path(folder) / "s")],
             env={**os.environ, **settings},
             stdout=subprocess.PIPE,
             check=True,
         ).stdout
-    told: dict[str, float] = json.loads(said.splitlines()[-1])
-    return told
+    found: dict[str, float] = json.loads(answer.splitlines()[-1])
+    return found
 
 
 def pseudonym_ratio(names: int = RECORDS, runs: int = 3) -> float:
-    """Time to pseudonymize distinct usernames over that of plain hashes of them, taking turns."""
+    """Return the time to pseudonymize usernames over that to hash them plainly, taking turns."""
     usernames = [f"learner_{number:07}" for number in range(names)]
     frame = pl.DataFrame({"username": usernames})
     plain, ours = [], []
@@ -85,12 +85,12 @@ def pseudonym_ratio(names: int = RECORDS, runs: int = 3) -> float:
 
 def main() -> list[Bar]:
     """Measure, and print the sizes."""
-    told = snapshot_of(RECORDS)
-    print(f"{told['records']:,} records a resource, {told['received'] / MEGABYTE:.0f} MB of JSON")
-    print(f"taken in {told['seconds']:.1f} s")
+    found = snapshot_of(RECORDS)
+    print(f"{found['records']:,} records a resource, {found['received'] / MEGABYTE:.0f} MB of JSON")
+    print(f"taken in {found['seconds']:.1f} s")
     return [
-        Bar("peak memory above the import, MB", told["megabytes"], "≤", 300),
-        Bar("size on disk, share of the JSON", told["stored"] / told["received"], "≤", 0.1),
+        Bar("peak memory above the import, MB", found["megabytes"], "≤", 300),
+        Bar("size on disk, share of the JSON", found["stored"] / found["received"], "≤", 0.1),
         Bar("1 million pseudonyms beside plain blake2b", pseudonym_ratio(), "≤", 2),
     ]
 

@@ -1,7 +1,7 @@
-"""Kaplan–Meier of fifty courses: the toolkit beside a loop over lifelines, in one run.
+"""Kaplan–Meier of fifty courses: the toolkit compared with a loop over lifelines, in one run.
 
-Each has the learners in the frame it works on, Polars and pandas. The two take turns, so that
-what else the machine does slows both; the medians are compared.
+Each starts from the frame it works on, Polars or pandas. The two take turns, so that other load
+slows both alike; the medians are compared.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> list[Bar]:
 
 
 def learners(n: int, *, whole: bool = True) -> pl.DataFrame:
-    """Durations with a Weibull time to pass and uniform censoring."""
+    """Draw durations with a Weibull time to pass and uniform censoring."""
     rng = np.random.default_rng(7)
     passed = rng.weibull(1.3, n) * 150
     censored = rng.uniform(0, 700, n)
@@ -57,7 +57,7 @@ def learners(n: int, *, whole: bool = True) -> pl.DataFrame:
 
 
 def lifelines_loop(frame: pd.DataFrame) -> dict[str, KaplanMeierFitter]:
-    """What a user writes with lifelines, which works on pandas, and its documentation shows."""
+    """Fit each course as the documentation of lifelines does, on pandas."""
     return {
         str(course): KaplanMeierFitter().fit(part["duration"], part["event"])
         for course, part in frame.groupby("course_id")
@@ -65,24 +65,24 @@ def lifelines_loop(frame: pd.DataFrame) -> dict[str, KaplanMeierFitter]:
 
 
 def measure(label: str, frame: pl.DataFrame, *, limit: float, runs: int) -> Bar:
-    """Let both take turns, compare the medians and the curves."""
+    """Let both take turns; compare the medians and the curves."""
     ours, theirs = [], []
     in_pandas = pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
     for _ in range(runs):
         ours.append(timed(lambda: tk.kaplan_meier(frame, by="course_id").frame))
         theirs.append(timed(lambda: lifelines_loop(in_pandas)))
-    own, other = statistics.median(ours), statistics.median(theirs)
-    print(f"  {label:34} toolkit {own:7.3f} s  lifelines {other:7.3f} s")
+    our_median, their_median = statistics.median(ours), statistics.median(theirs)
+    print(f"  {label:34} toolkit {our_median:7.3f} s  lifelines {their_median:7.3f} s")
     course = str(frame["course_id"][0])
     curve = tk.kaplan_meier(frame, by="course_id").frame.filter(course_id=course)
     fit = lifelines_loop(in_pandas[in_pandas["course_id"] == course])[course]
     expected = fit.survival_function_["KM_estimate"].loc[curve["duration"]].to_numpy()
     np.testing.assert_allclose(curve["survival"], expected, rtol=1e-9, atol=1e-12)
-    return Bar(f"faster than lifelines, {label}", other / own, "≥", limit)
+    return Bar(f"faster than lifelines, {label}", their_median / our_median, "≥", limit)
 
 
 def timed(run: Callable[[], object]) -> float:
-    """Seconds it takes."""
+    """Return the seconds that a run takes."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
