@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Settings and fixtures that several test files share."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import hypothesis
 import pytest
 
 EXAMPLES = os.environ.get("SO2_EXAMPLES")
-"""How many examples each test has, of random and of listed ones; by default fifty, and all."""
+"""How many examples each test runs, random and listed; by default fifty random and all listed."""
 
 hypothesis.settings.register_profile(
     "of this project",
-    deadline=None,  # no law is held to the clock of a busy machine
+    deadline=None,  # a busy machine may be slow
     max_examples=int(EXAMPLES or 50),
 )
 hypothesis.settings.load_profile("of this project")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep some of a test's examples, from its first to its last."""
-    gc.freeze()  # what is imported stays, and need not be looked through again and again
+    """Keep some of each test's examples, spread from the first to the last."""
+    gc.freeze()  # spares the collector what is imported, which stays anyway
     if not EXAMPLES:
         return
     left = dict.fromkeys(items)
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def oulad_dir() -> Path:
-    """The folder of the OULAD tables; skips where there is none."""
+    """Return the folder of the OULAD tables; skip the test if there is none."""
     beside = Path(__file__).parents[2] / "shared" / "data" / "oulad"
     folder = Path(os.environ.get("OULAD_DIR") or beside)
     if not (folder / "studentInfo.parquet").exists() and not (folder / "studentInfo.csv").exists():

@@ -1,8 +1,8 @@
-"""What can be worked out about withheld counts from everything that is published.
+"""An attack on withheld counts: the bounds that everything published puts on them.
 
 Every count is an unknown; every released number, and every sum that holds between counts, is a
 constraint. Linear programs find the least and the most that each withheld count can be. A count is
-known where the two meet.
+known if the two are equal.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Board:
     slack: int = BASE - 1  # how far a published count may lie from the exact one
 
     def place(self, cell: Cell, exact: int, released: int | None) -> int:
-        """The unknown of a count; what was published of it before and now both hold."""
+        """Return the unknown of a count, within all bounds published of it so far."""
         low, high = (
             (0, MIN_N - 1) if released is None else (released - self.slack, released + self.slack)
         )
@@ -76,7 +76,7 @@ class Board:
         return [LinearConstraint(equal, 0, 0), LinearConstraint(less, -np.inf, 0)]
 
     def bounds(self, place: int) -> tuple[int, int]:
-        """The least and the most that a count can be."""
+        """Return the least and the most that a count can be."""
         objective = np.zeros(len(self.exact))
         ends = []
         for sign in (1, -1):
@@ -85,7 +85,7 @@ class Board:
         return math.ceil(ends[0] - 1e-6), math.floor(ends[1] + 1e-6)
 
     def _solved(self, objective: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Counts that all that is published allows, and that make an objective least."""
+        """Return counts that everything published allows and that minimize an objective."""
         size = (len(self.exact), len(self.sums), len(self.parts))
         if self._compiled is None or self._compiled[0] != size:
             self._compiled = (size, self._constraints())
@@ -95,7 +95,7 @@ class Board:
         return np.asarray(found.x)
 
     def another(self, objective: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Whole numbers that are as possible as the exact counts."""
+        """Return whole numbers that everything published allows, as it does the exact counts."""
         counts = np.round(self._solved(objective)).astype(np.int64)
         equal, less = self._constraints()
         assert (equal.A @ counts == 0).all()
@@ -105,7 +105,7 @@ class Board:
 
 
 def without_alternative(board: Board, targets: list[int]) -> list[int]:
-    """Of some counts those that are known, as no other value is possible."""
+    """Return those of some counts that are known, because no other value is possible."""
     left = np.array(targets)
     draws = np.random.default_rng(4)
     for _ in range(20):
@@ -125,7 +125,7 @@ def _is_known(board: Board, place: int) -> bool:
 def attacked(
     board: Board, most: int, targets: list[int] | None = None
 ) -> tuple[int, float, float, float]:
-    """Of some small counts: how many, and the shares known, narrowly bounded, rightly guessed."""
+    """Return the number of small counts tried, and the shares known, narrowed and guessed."""
     small = targets or [place for place, n in enumerate(board.exact) if 1 <= n < MIN_N]
     tried = np.random.default_rng(3).permutation(small)[:most].tolist()
     ends = [board.bounds(place) for place in tried]

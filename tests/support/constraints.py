@@ -1,4 +1,4 @@
-"""All that consecutive nights' reports print, as constraints on the counts behind it.
+"""Everything that reports of consecutive nights print, as constraints on the counts behind it.
 
 Every printed or withheld count is an unknown, and so is what changed from one night to the next.
 A reader knows which counts are parts of which, and which add up; `attack` solves for them.
@@ -19,7 +19,7 @@ from recount import ALL, BEFORE, Curve, Name
 
 from toolkit.release.rounding import BASE, MIN_N
 
-GROWING = re.compile(  # from night to night, unless something is taken back
+GROWING = re.compile(  # from night to night, unless a record is withdrawn
     "|".join([*BEFORE, *BEFORE.values(), "passed.*", "all completed", "timed", "in a cohort"])
     + "|(observed|reached): .*|at risk on day .*"
 )
@@ -32,7 +32,7 @@ WITHIN = {  # a part, and what it is a part of
     "left out: passed": "left out",
     "passed without a time": "passed",
 }
-SUMS = [  # a whole, and parts that nobody is outside of
+SUMS = [  # a whole, and parts that add up to it
     ("passed", ["completed and passed", "passed without completing"]),
     ("enrolled", ["timed", "left out"]),
     ("enrolled", ["in a cohort", "in no cohort"]),
@@ -40,7 +40,7 @@ SUMS = [  # a whole, and parts that nobody is outside of
 
 
 class Constraints:
-    """The unknowns of some nights, and what is known of them.
+    """The unknown counts of some nights, and what is known of them.
 
     Attributes:
         targets: The small counts.
@@ -63,8 +63,8 @@ class Constraints:
     def _counts(self, number: int, night: Oracle) -> None:
         for name, value in night.told.items():
             exact = night.truth.count(name)
-            told = value if self.rounded or value is None else exact
-            place = self.board.place((number, name), exact, told)
+            printed = value if self.rounded or value is None else exact
+            place = self.board.place((number, name), exact, printed)
             if value is None and name[0] == "enrolled":
                 self.board.low[place] = 1  # a group that is listed has somebody
 
@@ -107,14 +107,14 @@ class Constraints:
         self._halves(number, night)
 
     def _add(self, whole: int | None, parts: Iterable[int | None]) -> None:
-        """A sum that a reader knows; where a page leaves parts out, there is none."""
+        """Add a sum that a reader knows, unless a page leaves parts out."""
         known = [part for part in parts if part is not None]
         exact = self.board.exact
         if whole is not None and known and sum(exact[one] for one in known) == exact[whole]:
             self.board.total(whole, known)
 
     def _margins(self, number: int, names: list[Name]) -> None:
-        """A count over all courses, cohorts or modes is the sum over each of them."""
+        """Add that a count over all courses, cohorts or modes is the sum over each of them."""
         parts: dict[tuple[Name, str], list[int | None]] = defaultdict(list)
         for what, course, cohort, mode in names:
             place = self._at(number, what, course, cohort, mode)
@@ -132,25 +132,25 @@ class Constraints:
 
     def _bins(self, number: int, measure: str, group: Iterable[str]) -> None:
         group = tuple(group)
-        own = {
+        of_group = {
             name[0].partition(": ")[2]: place
             for name in self._printed(number)
             if name[1:] == group and name[0].startswith(f"{measure}: ")
             for place in [self._at(number, *name)]
         }
-        bins = sorted((float(part.partition("–")[0]), part) for part in own if "–" in part)
-        known, missing = own.get("known"), own.get("missing")
-        spread = [own.get("zero"), *(own[part] for _, part in bins)]
+        bins = sorted((float(part.partition("–")[0]), part) for part in of_group if "–" in part)
+        known, missing = of_group.get("known"), of_group.get("missing")
+        spread = [of_group.get("zero"), *(of_group[part] for _, part in bins)]
         enrolled = self._at(number, "enrolled", *group)
         self._add(enrolled, [missing, *spread])
         self._add(known, spread)
         self._add(enrolled, [missing, known])
         for place, (_, part) in enumerate(bins):
-            below = own.get(f"up to {part.partition('–')[2]}")
+            below = of_group.get(f"up to {part.partition('–')[2]}")
             self._add(below, spread[: place + 2])
 
     def _halves(self, number: int, night: Oracle) -> None:
-        """A bin of the courses is as wide as two bins of all courses together."""
+        """Add that a bin of single courses spans two bins of all courses together."""
         for tenth in range(10):
             ends = [f"{(2 * tenth + half) / 20:g}" for half in range(3)]
             fine = [
@@ -168,7 +168,7 @@ class Constraints:
                     self.board.sums.append((places, [*[1.0] * len(wide), -1.0, -1.0]))
 
     def _heat(self, number: int, group: tuple[str, ...], names: list[Name]) -> None:
-        """Who was observed for longer was observed for less long; so was who had passed."""
+        """Add that who was observed for longer, or had passed, was observed for less long, too."""
         days = sorted({int(n[0].split()[1]) for n in names if n[0][:9] == "observed:"})
         seen = [self._at(number, f"observed: {day}", *group) for day in days]
         reached = [self._at(number, f"reached: {day}", *group) for day in days]
@@ -196,7 +196,7 @@ class Constraints:
                 self._curve(group, [points[time] for time in sorted(points)])
 
     def _curve(self, group: _Group, points: list[Point]) -> None:
-        """How many have passed by each printed day, and between two of them."""
+        """Bound how many have passed by each printed day, and between two of them."""
         before: int | None = None
         for number, point in enumerate(points):
             later = next((p.n_at_risk for p in points[number + 1 :] if p.n_at_risk), None)
@@ -217,7 +217,7 @@ class Constraints:
             before = place
 
     def _gone(self, group: _Group, time: float, timed: int, at_risk: int) -> None:
-        """Who is no longer at risk has passed or was not observed for longer."""
+        """Add that who is no longer at risk has passed or was not observed for longer."""
         exact = self.board.exact[timed] - self.board.exact[at_risk]
         gone = self._unknown(group.cell("gone", time), exact)
         self.board.sums.append(([timed, at_risk, gone], [1.0, -1.0, -1.0]))
@@ -225,7 +225,7 @@ class Constraints:
         self.board.parts.append((just_before, gone))
 
     def _rise(self, group: _Group, first: Point, second: Point, before: int, place: int) -> None:
-        """A step stands on the day on which ten more than at the last step have passed."""
+        """Add that a step is on the day by which ten more have passed than at the last step."""
         exact = self.board.exact[place] - self.board.exact[before]
         rise = self._unknown(group.cell("rise", second.time), exact)
         self.board.sums.append(([place, before, rise], [1.0, -1.0, -1.0]))
@@ -242,7 +242,7 @@ class Constraints:
         self.board.sums.append(([rise, until, day], [1.0, -1.0, -1.0]))
 
     def _unknown(self, cell: tuple[object, ...], exact: int) -> int:
-        """An unknown that is printed nowhere."""
+        """Return an unknown that is printed nowhere."""
         if cell not in self.board.places:
             self.board.places[cell] = len(self.board.exact)
             self.board.exact.append(exact)
@@ -253,7 +253,7 @@ class Constraints:
     # --- two nights ---------------------------------------------------------------------------
 
     def _changes(self, number: int, night: Oracle) -> None:
-        """What grew since the night before, and what the history says of it."""
+        """Add how counts grew since the night before, and what the history says of it."""
         passed_by = [cell[1:] for cell in self.board.places if cell[:2] == (number, "by")]
         for cell in passed_by:
             self._grown(number, cell)
@@ -261,10 +261,10 @@ class Constraints:
             rise = self._grown(number, (name,))
             for what, change in (("enrolled", "enrollments added"), ("passed", "newly passed")):
                 if rise is not None and name == (what, name[1], ALL, ALL):
-                    self._told(number, night, name[1], change, rise)
+                    self._listed(number, night, name[1], change, rise)
 
     def _grown(self, number: int, cell: tuple[object, ...]) -> int | None:
-        """The unknown of by how much a count has grown; None where it has not."""
+        """Return the unknown growth of a count; None if it has not grown."""
         later, before = (self.board.places.get((n, *cell)) for n in (number, number - 1))
         if later is None or before is None:
             return None
@@ -276,8 +276,8 @@ class Constraints:
         self.single_events += [rise] if grown == 1 else []
         return rise
 
-    def _told(self, number: int, night: Oracle, course: str, change: str, rise: int) -> None:
-        """The changes of a course's runs add up to how much it has grown."""
+    def _listed(self, number: int, night: Oracle, course: str, change: str, rise: int) -> None:
+        """Add that the changes of a course's runs add up to its growth."""
         runs = night.truth.part(course)["course_id"].unique().sort().to_list()
         exact = [night.changes.get((run, change), 0) for run in runs]
         if not night.changed or sum(exact) != self.board.exact[rise]:
@@ -285,8 +285,8 @@ class Constraints:
         parts = []
         for run, n in zip(runs, exact, strict=True):
             value = night.changed.get((run, change))
-            told = n if value is not None and not self.rounded else value
-            place = self.board.place((number, change, run), n, told)
+            printed = n if value is not None and not self.rounded else value
+            place = self.board.place((number, change, run), n, printed)
             self.single_events += [place] if n == 1 else []
             is_listed = (run, change) in night.changed
             self.board.low[place] = max(self.board.low[place], int(is_listed))
@@ -296,7 +296,7 @@ class Constraints:
 
 @dataclass(frozen=True)
 class _Group:
-    """Whose curve it is, and on which night."""
+    """The group of a curve, and the night."""
 
     night: int
     course: str
@@ -312,10 +312,10 @@ class _Group:
 
 
 def _passes(point: Point, released: int, later: int | None) -> tuple[float, float]:
-    """The fewest and the most who can have passed, by the height of a curve.
+    """Return the fewest and the most who can have passed, by the height of a curve.
 
-    The estimate is at least their share of all, and at most that of all whose observation has not
-    ended: those and who is at risk later.
+    The estimate is at least the share of all who passed, and at most their share of those whose
+    observation has not ended: those who passed and those at risk later.
     """
     slack = 1e-4 * released if point.where.startswith("05") else 1e-6
     height = point.value * released

@@ -1,4 +1,4 @@
-"""A server on loopback that says whatever a test wants, byte by byte, and stops by itself."""
+"""A server on loopback that sends whatever a test wants, byte by byte, and stops by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECORD = b'{"username":"ada","email":"ada@example.com","course_id":"c","completi
 
 
 class Connection:
-    """One connection as the server has it.
+    """One connection, seen from the server.
 
     Attributes:
         head: What the client sent before its first empty line.
@@ -31,7 +31,7 @@ class Connection:
         self.sent = 0
 
     def request(self) -> bytes:
-        """Wait for a request's head; empty where the client has gone."""
+        """Wait for a request's head; return nothing if the client has gone."""
         self.head = b""
         while b"\r\n\r\n" not in self.head:
             more = self._stream.recv(65_536)
@@ -45,7 +45,7 @@ class Connection:
         self.sent += len(data)
 
     def drip(self, data: bytes, *, again: bool = True) -> None:
-        """Send a byte every 20 ms, again and again, until the client goes."""
+        """Send a byte every 20 ms, over and over, until the client goes."""
         while not self._stop.is_set():
             for byte in data:
                 if self._stop.wait(0.02):
@@ -64,7 +64,7 @@ class Connection:
         self.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     def silence(self) -> None:
-        """Say nothing until the client goes."""
+        """Send nothing until the client goes."""
         with suppress(OSError):
             while self._stream.recv(65_536):
                 pass
@@ -74,13 +74,13 @@ Talk = Callable[[Connection], None]
 
 
 class Hostile:
-    """What a running server knows.
+    """A running server and its connections.
 
     Attributes:
         base_url: Its address.
         connections: Every connection, in the order they came.
         asked: Set when the first request came.
-        left: Set when the first client that was answered had gone.
+        left: Set once the first client that was answered has gone.
     """
 
     def __init__(self, port: int, *, tls: bool) -> None:
@@ -99,10 +99,10 @@ class Hostile:
 def serving(
     talk: Talk, *, ask_first: bool = True, certificate: tuple[Path, Path] | None = None
 ) -> Iterator[Hostile]:
-    """A server that reads each request and then does what `talk` says.
+    """Run a server that reads each request and then does what `talk` says.
 
     Args:
-        talk: What to do with a connection, after its first request where `ask_first`.
+        talk: What to do with a connection, after its first request if `ask_first`.
         ask_first: Whether to wait for a request first.
         certificate: Certificate and key, to speak TLS.
     """
@@ -148,7 +148,7 @@ def serving(
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    """Write a self-signed certificate for 127.0.0.1, and its key."""
     x509 = pytest.importorskip("cryptography.x509")
     from ipaddress import ip_address
 

@@ -1,4 +1,4 @@
-"""Notebooks executed in the process of the tests: the outputs of a kernel, without its start."""
+"""Notebooks executed in the test process: the outputs of a kernel, without its startup."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _chart_script = cache(chart_script)  # the same in every report
 
 
 def write_report(folder: Path, **environment: str) -> tk.Report:
-    """A report of notebooks that were executed here, but its PDF; for an environment."""
+    """Write a report of notebooks executed here, without its PDF, in an environment."""
     settings = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": "", "TQDM_DISABLE": "1", **environment}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.reports.making.execute_notebooks", execute_notebooks)
@@ -39,7 +39,7 @@ def write_report(folder: Path, **environment: str) -> tk.Report:
 def execute_notebooks(
     paths: Sequence[Path], *, environment: Mapping[str, str], **_: Any
 ) -> list[Executed]:
-    """The notebooks with their outputs, as `toolkit.reports.execution` gives them."""
+    """Return the notebooks with their outputs, as `toolkit.reports.execution` does."""
     return [_executed(path, environment) for path in paths]
 
 
@@ -57,12 +57,12 @@ def _executed(path: Path, environment: Mapping[str, str]) -> Executed:
             if cell.cell_type == "code":
                 cell.outputs = _outputs(cell.source, names)
     if isinstance(source := names.get("source"), tk.Platform):
-        source.close()  # a kernel's end would
+        source.close()  # as the end of a kernel would
     return Executed(path.stem, notebook, 0.0)
 
 
 def _outputs(source: str, names: dict[str, Any]) -> list[Any]:
-    """What a cell prints, and its last value if that is an expression's."""
+    """Return what a cell prints, and its last value if it ends with an expression."""
     body = ast.parse(source).body
     last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
     found, printed = [], io.StringIO()

@@ -1,4 +1,4 @@
-"""What is wrong with a page as it is seen now: judged in the browser, by what is drawn."""
+"""Visual faults of a page, judged in the browser by what is drawn."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ _SEEN = """(smallest) => {
   return faults;
 }"""
 
-# What a page of ours never holds, whatever the data are called.
+# What a page never holds, whatever names the data have.
 _FOREIGN = """(site) => {
   const isOurs = (one) => one.className === 'vega-bindings';
   const faults = [];
@@ -156,17 +156,17 @@ _FOREIGN = """(site) => {
 
 
 def faults_of(page: Page, *, smallest: float = 10.5) -> list[str]:
-    """What a reader would stumble over: cut, overlapping, faint or tiny text, a page too wide.
+    """Return visual faults: cut, overlapping, faint or tiny text, or a page that is too wide.
 
     Args:
         page: A page of a report, drawn.
-        smallest: Pixels that letters in charts must have.
+        smallest: The smallest letters allowed in charts, in pixels.
     """
     found: list[str] = page.evaluate(_SEEN, smallest)
     return list(dict.fromkeys(found))
 
 
 def foreign(page: Page, site: str) -> list[str]:
-    """What the data brought into a page other than text: scripts, forms, links to a site."""
+    """Return what the data brought into a page besides text: scripts, forms, links to a site."""
     found: list[str] = page.evaluate(_FOREIGN, site)
     return found

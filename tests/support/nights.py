@@ -20,7 +20,7 @@ SOURCES = ["300", "5000", "oulad"]
 
 
 def reports(top: Path, source: str, oulad: Path | None, n: int = 2) -> None:
-    """The reports of `n` nights; each finds the snapshot of the night before, and compares."""
+    """Write the reports of `n` nights; each compares with the snapshot of the night before."""
     platform = tk.sandbox(oulad=oulad) if source == "oulad" else tk.sandbox(learners=int(source))
     snapshots = top / "snapshots"
     with platform as now:
@@ -33,7 +33,7 @@ def reports(top: Path, source: str, oulad: Path | None, n: int = 2) -> None:
 
 
 def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
-    """A folder that the first of several test processes fills, while the others wait."""
+    """Return a folder that the first of several test processes fills, while the others wait."""
     done = folder / "done"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -53,7 +53,7 @@ def _lock(descriptor: int) -> None:
 
 @cache
 def nights(top: Path) -> list[Oracle]:
-    """What the reports print, named; each knows the one before."""
+    """Return an oracle of each night's report; each knows the night before."""
     n = len(list((top / "snapshots").iterdir()))
     snapshots = [tk.open_snapshot(top / "snapshots" / f"{night + 1}") for night in range(n)]
     truths = [Truth(tk.load_study(snapshot)) for snapshot in snapshots]

@@ -1,4 +1,4 @@
-"""S3 on loopback: moto's server, with requests that fail when a test says so."""
+"""S3 on loopback: moto's server, with responses that a test can replace."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Bucket:
 
     Attributes:
         url: The server's address.
-        meddle: What to answer in the place of the server, given the request and a function that
+        meddle: What to answer in place of the server, given the request and a function that
             lets the server act on it; None to pass on.
-        signed: The headers of all requests that name keys.
+        signed: The Authorization headers of all requests but the test's own.
     """
 
     name: str = ""
@@ -51,7 +51,7 @@ class Bucket:
         return f"s3://{self.name}"
 
     def renew(self) -> None:
-        """Become a new bucket on the same server, of which no request is known."""
+        """Become a new bucket on the same server, without recorded requests."""
         self.name = f"bucket-{next(_NUMBERS)}"  # moto's buckets outlive its servers
         self.meddle = None
         self.signed.clear()
@@ -63,7 +63,7 @@ class Bucket:
         return [unescape(key) for key in re.findall(r"<Key>(.*?)</Key>", listed)]
 
     def request(self, method: str, key: str = "", body: bytes | None = None) -> bytes:
-        """What the server answers to a request of the test's own; moto verifies no signature."""
+        """Send a request of the test's own and return the answer; moto verifies no signature."""
         request = Sent(  # noqa: S310
             f"{self.url}/{self.name}/{quote(key, safe='/?=&')}",
             method=method,
@@ -81,7 +81,7 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def served() -> Iterator[Bucket]:
-    """A new bucket on a server of its own, which ends with the context."""
+    """Yield a new bucket on its own server, which stops with the context."""
     bucket = Bucket()
     moto = DomainDispatcherApplication(create_backend_app)
 

@@ -1,4 +1,4 @@
-"""Learners whose every name is made to break a page: what a platform may send, it will."""
+"""Learners and courses with names that are made to break a page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEARNERS = 60  # of each course
 SITE = "https://evil.example/"
 
 LONG = "Foundations of a very long and thorough name " * 4
-# One of each kind; the long ones differ in their middle alone.
+# One of each kind; the long ones differ only in the middle.
 ODD = {
     "element": f'<img src="{SITE}a.png" onerror="window.ran = 1">',
     "script": "</script><script>window.ran = 1</script>",
@@ -52,7 +52,7 @@ ODD = {
 
 
 def records() -> dict[str, list[dict[str, object]]]:
-    """The three resources: each odd name is a course, its id, a mode and a part of usernames.
+    """Return the three resources: each odd name is a course, its id, a mode and in usernames.
 
     Every third course has no title, so that its id is shown.
     """
@@ -86,7 +86,7 @@ def records() -> dict[str, list[dict[str, object]]]:
 
 @contextmanager
 def platform_of(found: dict[str, list[dict[str, object]]]) -> Iterator[Platform]:
-    """A platform that sends these records, as of `AS_OF`."""
+    """Yield a platform that sends these records, as of `AS_OF`."""
     bodies = {name: json.dumps(rows).encode() for name, rows in found.items()}
     date = f"{AS_OF:%a, %d %b %Y %H:%M:%S} GMT"
 
@@ -100,6 +100,6 @@ def platform_of(found: dict[str, list[dict[str, object]]]) -> Iterator[Platform]
 
 
 def odd_snapshot(folder: Path) -> tk.Snapshot:
-    """A snapshot of the odd learners, with their usernames, beside one of a day before."""
+    """Take a snapshot of the odd learners, with their usernames."""
     with platform_of(records()) as platform:
         return tk.take_snapshot(platform, folder, identities="keep", key=secrets.token_hex(32))

@@ -1,4 +1,4 @@
-"""The words of a PDF that Chromium has printed: those drawn, and those that are heard."""
+"""The words of a PDF printed by Chromium: those drawn, and those for screen readers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PAIRS = re.compile(rb"<([0-9A-F]+)> <([0-9A-F]+)>(?: <([0-9A-F]+)>)?")
 
 
 def pdf_texts(path: Path) -> tuple[list[str], list[str]]:
-    """What stands on the pages of a PDF, run by run, and the strings beside them.
+    """Return the texts on the pages of a PDF, run by run, and its other strings.
 
-    The strings are titles, bookmarks, words for those who hear the pages, and dates.
+    The strings are titles, bookmarks, words for screen readers, and dates.
     """
     content = path.read_bytes()
     objects = {int(found[1]): found for found in _OBJECT.finditer(content)}
@@ -37,7 +37,7 @@ def _stream(content: bytes, found: re.Match[bytes]) -> bytes:
 
 
 def _letters(table: bytes) -> dict[int, str]:
-    """The letters of a font by the number of their glyph."""
+    """Return the letters of a font by glyph number."""
     letters = {}
     for first, last, start in _PAIRS.findall(table.partition(b"endcodespacerange")[2]):
         if start:
@@ -49,7 +49,7 @@ def _letters(table: bytes) -> dict[int, str]:
 
 
 def _runs(page: bytes, fonts: dict[int, dict[int, str]]) -> Iterator[str]:
-    """The texts from one `BT` to its `ET`, each of one line."""
+    """Yield the text between each `BT` and its `ET`, as one line."""
     for block in re.findall(rb"BT(.*?)ET", page, re.DOTALL):
         letters: dict[int, str] = {}
         text = ""

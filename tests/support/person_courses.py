@@ -13,25 +13,25 @@ REFERENCES = Path(__file__).parents[1] / "references"
 
 
 def enrolled(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows as enrollments without grades and completion."""
+    """Return the rows as enrollments without grades and completion."""
     nothing = pl.lit(None, pl.Float64)
     return rows.with_columns(in_enrollments=True, completion=nothing, percent_grade=nothing)
 
 
 def passed_of(**groups: tuple[int, int]) -> pl.DataFrame:
-    """Modes by name, each so many passed of so many enrolled."""
+    """Return enrollments by mode, with k passed of n enrolled in each."""
     rows = [(mode, place < k) for mode, (k, n) in groups.items() for place in range(n)]
     return enrolled(pl.DataFrame(rows, schema={"mode": str, "passed": bool}, orient="row"))
 
 
 def clustered() -> pl.DataFrame:
-    """Learners in one to four courses, as R has them; passed within 40 days or not."""
+    """Return learners in one to four courses, from R's data; passed within 40 days or not."""
     rows = pl.read_csv(REFERENCES / "clustered.csv")
     return enrolled(rows.with_columns(passed=(pl.col("event") == 1) & (pl.col("days") <= 40)))
 
 
 def person_course_of(source: Source) -> pl.DataFrame:
-    """The source's records, typed and joined, without HTTP in between."""
+    """Return the source's records, typed and joined, without HTTP."""
     utc = pl.col("created", "passed_timestamp").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
     texts = ["username", "course_id", "display_name", "letter_grade", "mode"]
     records = (

@@ -1,4 +1,4 @@
-"""What a finished report prints, read from its files."""
+"""Readers of the files of a finished report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 
 Row = dict[str, Any]
-# What stands in attributes and is read or heard.
+# Attributes that are displayed or read aloud.
 _HEARD = ("alt", "aria-label", "title", "data-value")
 
 
@@ -25,7 +25,7 @@ def soup(page: Path) -> BeautifulSoup:
 
 
 def specs(page: BeautifulSoup) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The charts of a page: the stem of their files, and the specification."""
+    """Yield the charts of a page: the stem of their files, and the specification."""
     for script in page.find_all("script", id=re.compile("-spec$")):
         yield str(script["id"]).removesuffix("-spec"), json.loads(script.get_text())
 
@@ -40,19 +40,19 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
 
 
 def tables(page: BeautifulSoup) -> Iterator[tuple[Tag, list[str], list[list[str]]]]:
-    """The tables of a page: the tag, headings, and rows of text."""
+    """Yield the tables of a page: the tag, headings, and rows of text."""
     for table in page.find_all("table"):
         rows = [[words(cell) for cell in row.find_all(["th", "td"])] for row in table("tr")]
         yield table, rows[0], rows[1:]
 
 
 def words(tag: Tag) -> str:
-    """The text of a tag, without the words of a drawing in it."""
+    """Return the text of a tag with single spaces."""
     return " ".join("".join(tag.find_all(string=True)).split())
 
 
 def sentences(page: BeautifulSoup) -> list[str]:
-    """All that is written or heard outside of tables, scripts and the author's own text."""
+    """Return all that is displayed or read aloud, except tables, scripts and the author's text."""
     page = BeautifulSoup(str(page), "html.parser")
     for tag in page(["script", "style", "table"]):
         tag.decompose()
@@ -62,17 +62,17 @@ def sentences(page: BeautifulSoup) -> list[str]:
     blocks = page.find_all(["title", "p", "pre", "h1", "h2", "h3", "div", "figcaption", "footer"])
     inner = [block for block in blocks if not block.find(["p", "pre", "h3", "div", "figcaption"])]
     spans = [tag for tag in page.find_all(["span", "a", "button", "li", "dd"]) if tag not in inner]
-    told = [words(tag) for tag in [*inner, *spans]]
-    return list(dict.fromkeys(text for text in [*told, *heard] if text))
+    displayed = [words(tag) for tag in [*inner, *spans]]
+    return list(dict.fromkeys(text for text in [*displayed, *heard] if text))
 
 
 def authors_text(page: BeautifulSoup) -> str:
-    """What the notebook's author wrote."""
+    """Return what the notebook's author wrote."""
     return " ".join(words(tag) for tag in page.select("section.prose"))
 
 
 def svg_texts(path: Path) -> Iterator[tuple[str, bool]]:
-    """The texts of a drawing, shown or heard, and whether each belongs to an axis or a legend."""
+    """Yield the texts of a drawing, shown or read aloud, and whether in an axis or a legend."""
     page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
     for tag in page.find_all("text"):
         guide = tag.find_parent("g", class_=re.compile("role-(axis|legend)"))

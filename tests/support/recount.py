@@ -1,4 +1,4 @@
-"""What a report's numbers count, recounted from the microdata by plain Polars and NumPy."""
+"""The counts in a report, recounted from the microdata with plain Polars and NumPy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Name = tuple[str, str, str, str]
 
 
 def microdata(study: tk.Study) -> pl.DataFrame:
-    """One row per enrollment, with what became of it, by joins of the three frames alone."""
+    """Return one row per enrollment, with its outcome, by joins of the three frames alone."""
     names = study.grades.select("course_id", "display_name").unique("course_id")
     wanted = ["percent_grade", "letter_grade", "passed_timestamp", "last_date"]
     joined = study.enrollments.join(
@@ -79,7 +79,7 @@ def microdata(study: tk.Study) -> pl.DataFrame:
 
 
 def _timed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Append who is observed how long to which end, and who is left out for which reason."""
+    """Append durations, events, and why a record is left out."""
     undated = pl.col("passed") & pl.col("passed_timestamp").is_null()
     rows = rows.with_columns(
         is_member=~((pl.col("days") < 0) | (pl.col("passed") & pl.col("days").is_null())).fill_null(
@@ -117,7 +117,7 @@ class Truth:
         self._parts: dict[tuple[str, str, str], pl.DataFrame] = {}
 
     def part(self, course: str = ALL, cohort: str = ALL, mode: str = ALL) -> pl.DataFrame:
-        """The rows of a group; a cohort is a year, a quarter or a month."""
+        """Return the rows of a group; a cohort is a year, a quarter or a month."""
         key = (course, cohort, mode)
         if key not in self._parts:
             rows = self.rows
@@ -131,7 +131,7 @@ class Truth:
         return self._parts[key]
 
     def count(self, name: Name) -> int:
-        """How many enrollments a printed count is of."""
+        """Return the exact count behind a printed one."""
         if name not in self._counts:
             what, course, cohort, mode = name
             if what.startswith("at risk on day "):
@@ -144,7 +144,7 @@ class Truth:
         return self._counts[name]
 
     def condition(self, what: str) -> pl.Expr:
-        """Who is counted."""
+        """Return the condition of who is counted."""
         if what in STAGES:
             return STAGES[what]
         kind, _, about = what.partition(": ")
@@ -161,7 +161,7 @@ class Truth:
         raise KeyError(what)
 
     def curve(self, course: str = ALL, cohort: str = ALL) -> Curve:
-        """The exact curve of a group."""
+        """Return the exact curve of a group."""
         if (course, cohort) not in self._curves:
             timed = self.part(course, cohort).filter(pl.col("excluded").is_null())
             self._curves[course, cohort] = Curve(
@@ -169,35 +169,39 @@ class Truth:
             )
         return self._curves[course, cohort]
 
-    def logrank(self, told: dict[str, int]) -> tuple[float, float]:
-        """The robust score test that follows from released numbers of passes in courses.
+    def logrank(self, released_passes: dict[str, int]) -> tuple[float, float]:
+        """Return the robust score test that follows from released numbers of passes in courses.
 
-        Its covariance is what each learner adds to events less those expected, squared, and the
-        variance of rounding, 4, with which what is expected moves along.
+        Its covariance is the sum of squares of each learner's events minus those expected, plus
+        the variance of rounding, 4, which moves the expected events too.
         """
-        timed = self.rows.filter(pl.col("course").is_in(list(told)), pl.col("excluded").is_null())
+        timed = self.rows.filter(
+            pl.col("course").is_in(list(released_passes)), pl.col("excluded").is_null()
+        )
         time, event = timed["duration"].to_numpy(), timed["event"].to_numpy()
         courses = timed["course"].to_list()
-        own = np.array([[course == one for one in told] for course in courses], np.float64)
-        parts, share = np.zeros_like(own), np.zeros(len(told))
+        own = np.array(
+            [[course == one for one in released_passes] for course in courses], np.float64
+        )
+        parts, share = np.zeros_like(own), np.zeros(len(released_passes))
         for moment in np.unique(time[event]):
-            there, passes = time >= moment, (time == moment) & event
-            apart = (own - own[there].mean(axis=0)) * there[:, None]
-            parts += apart * (passes - passes.sum() / there.sum())[:, None]
-            share += own[there].mean(axis=0) * passes.sum() / event.sum()
+            at_risk, passes = time >= moment, (time == moment) & event
+            deviations = (own - own[at_risk].mean(axis=0)) * at_risk[:, None]
+            parts += deviations * (passes - passes.sum() / at_risk.sum())[:, None]
+            share += own[at_risk].mean(axis=0) * passes.sum() / event.sum()
         learner = timed["username"].rank("dense").to_numpy() - 1
         sums = np.stack([np.bincount(learner, part) for part in parts.T])
-        released = np.array(list(told.values()))
-        moves = np.eye(len(told)) - np.outer(share, np.ones(len(told)))
+        released = np.array(list(released_passes.values()))
+        moves = np.eye(len(released_passes)) - np.outer(share, np.ones(len(released_passes)))
         spread = sums @ sums.T * released.sum() / event.sum() + 4 * moves @ moves.T
         score = (released - share * released.sum())[1:]
         statistic = float(score @ np.linalg.solve(spread[1:, 1:], score))
-        df, n = len(told) - 1, sums.shape[1]
+        df, n = len(released_passes) - 1, sums.shape[1]
         return statistic, float(stats.f.sf(statistic / df * (n - 1) / n, df, n - 1))
 
     @cached_property
     def checks(self) -> dict[str, tuple[int, int]]:
-        """For what a check expects: how many break it, of how many."""
+        """For each expectation of a check: how many records break it, of how many."""
         grades, pc = _with_marks(self.study.grades), self.rows
         letter = ~pl.col("letter_grade").fill_null("").is_in(_FAILED)
         time, grade = pl.col("passed_timestamp"), pl.col("percent_grade")
@@ -250,17 +254,17 @@ class Curve:
         return times, survival, greenwood
 
     def at_risk(self, time: float) -> int:
-        """How many are under observation just before a time."""
+        """Return how many are under observation just before a time."""
         return int((self.durations >= time - 1e-9).sum())
 
     def passed(self, time: float) -> float:
-        """The share that has passed by a time."""
+        """Return the share that has passed by a time."""
         times, survival, _ = self._steps
         place = int(np.searchsorted(times, time + 1e-9, side="right"))
         return 0.0 if place == 0 else float(1 - survival[place - 1])
 
     def interval(self, time: float) -> tuple[float, float]:
-        """The 95 % log-log interval of that share."""
+        """Return the 95% log-log interval of that share."""
         times, survival, greenwood = self._steps
         place = int(np.searchsorted(times, time + 1e-9, side="right"))
         if place == 0 or not 0 < survival[place - 1] < 1:
@@ -271,7 +275,7 @@ class Curve:
 
 
 def changes(earlier: tk.Snapshot, later: tk.Snapshot) -> dict[tuple[str, str], int]:
-    """How many records of a course changed how, by joins of the snapshots."""
+    """Count the records of each course by kind of change, by joins of the snapshots."""
     found: dict[tuple[str, str], int] = {}
 
     def add(rows: pl.DataFrame, change: str) -> None:
@@ -287,15 +291,15 @@ def changes(earlier: tk.Snapshot, later: tk.Snapshot) -> dict[tuple[str, str], i
         add(before.join(after, on=_KEY, how="anti"), f"{name} removed")
         add(both.filter(differs), f"{name} changed")
         if name == "grades":
-            was, now = (
+            passes, passes_after = (
                 ~pl.col(c).fill_null("").is_in(_FAILED)
                 for c in ("letter_grade", "letter_grade_after")
             )
             grade, grade_after = pl.col("percent_grade"), pl.col("percent_grade_after")
             every = after.join(before, on=_KEY, how="left", suffix="_before")
             passed_before = ~pl.col("letter_grade_before").fill_null("").is_in(_FAILED)
-            add(every.filter(~passed_before & was), "newly passed")
-            add(both.filter(was & ~now), "pass withdrawn")
+            add(every.filter(~passed_before & passes), "newly passed")
+            add(both.filter(passes & ~passes_after), "pass withdrawn")
             add(both.filter(grade_after > grade), "grade raised")
             add(both.filter(grade_after < grade), "grade lowered")
     return found
@@ -314,7 +318,7 @@ def _in_bin(measure: str, part: str) -> pl.Expr:
         high = float(part.split()[-1])
         return known & ((value <= high) if high == 1 else (value < high))
     low, high = (float(end) for end in part.split("–"))
-    # The last bin holds its upper end; 0 has a part of its own.
+    # The last bin includes its upper end; 0 has a part of its own.
     below = value <= high if high == 1 else value < high
     return known & (value > 0) & (value >= low) & below
 
@@ -334,7 +338,7 @@ def _with_marks(grades: pl.DataFrame) -> pl.DataFrame:
 
 
 def _wrong(grades: np.ndarray, passed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each grade as the mark: how many are on its wrong side."""
+    """Count, for each grade as the mark, how many are on the wrong side of it."""
     levels = np.unique(grades)
     low = np.searchsorted(np.sort(grades[passed]), levels)  # passes below it
     high = (~passed).sum() - np.searchsorted(np.sort(grades[~passed]), levels)
