@@ -185,8 +185,8 @@ def hazard(released: Released) -> str:
     if len(peaks) == 1:
         where = f" in {early}" if released.by else ""
         return f"{likely} {first:,.0f}{where}.{in_groups(released)}"
-    told = f"{likely} {first:,.0f} in {early}, around {unit} {last:,.0f} in {late}."
-    return f"{told}{in_groups(released)}"
+    text = f"{likely} {first:,.0f} in {early}, around {unit} {last:,.0f} in {late}."
+    return f"{text}{in_groups(released)}"
 
 
 def exclusions(released: Released) -> str:
