@@ -63,6 +63,15 @@ def test_latex_is_a_table_of_booktabs_with_its_signs_escaped(tmp_path: Path) -> 
     assert (tmp_path / "t.tex").read_text(encoding="utf-8") == text
 
 
+@pytest.mark.parametrize("name", ["[0, 10)", "*", "[2024]*"])
+def test_a_row_of_latex_does_not_begin_with_what_the_line_before_takes_for_an_option(
+    name: str,
+) -> None:
+    frame = pl.DataFrame({"bin": [name, f"{name} again"], "n": [50, 60]})
+    text = tk.result(frame, counts={"n": None}, groups=["bin"]).to_latex()
+    assert not re.search(r"(\\\\|rule)\s*[\[*]", text)
+
+
 def test_html_is_written_as_it_is_returned(tmp_path: Path) -> None:
     text = odd_result().to_html(tmp_path / "t.html")
     assert (tmp_path / "t.html").read_text(encoding="utf-8") == text
