@@ -137,7 +137,7 @@ def test_cohorts_that_are_filtered_away_are_not_said_to_be_unobserved() -> None:
     progress = EVERY["cohort_progress"](PC)
     assert "had passed" in str(progress.narrate())
     late = progress.filter(pl.col("status") == "not yet")
-    assert str(late.narrate()).startswith("The rows that are left") or late.frame.is_empty()
+    assert str(late.narrate()).startswith("The rows left after filtering") or late.frame.is_empty()
 
 
 def test_one_pair_differs_and_several_differ() -> None:
