@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,12 @@ def test_no_output_holds_an_identity_a_path_or_a_traceback(
         assert learners.isdisjoint(re.findall(r"\w+", text)), one.name
 
 
-def test_the_history_leaves_no_snapshot_behind(tmp_path: Path) -> None:
-    settings = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": "", "TMPDIR": str(tmp_path)}
+def test_the_history_leaves_no_snapshot_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    settings = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": ""}
     [done] = execute_notebooks(find_notebooks(["06"]), environment=settings)
     assert "newly passed" in outputs_text(done.notebook)
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 import toolkit as tk
 from toolkit.cli.app import app
 from toolkit.errors import ReportError
+from toolkit.reports.execution import execute_notebooks
 
 GOOD = """import toolkit as tk
 study = tk.load_study(tk.connect_or_sandbox())
@@ -68,3 +70,22 @@ def test_where_every_notebook_fails_nothing_is_written(tmp_path: Path, bad: Path
         tk.write_report(folder, notebooks=[bad])
     assert str(caught.value) == WHY
     assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_a_killed_kernel_leaves_no_file_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """import os, signal, tempfile
+folder = tempfile.TemporaryDirectory()
+open(f"{folder.name}/learners.csv", "w").write("ada")
+os.kill(os.getpid(), signal.SIGKILL)"""
+    killed = write(tmp_path, "01-killed", "Who passes?", code)
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    [done] = execute_notebooks([killed])
+    assert done.failure is not None
+    assert "the kernel died" in done.failure
+    assert list(temporary.iterdir()) == []

@@ -18,6 +18,8 @@ from scipy.sparse import csr_array
 
 from toolkit.release.rounding import BASE, MIN_N
 
+_TOLERANCE = 1e-6  # of the solver
+
 Cell = tuple[Any, ...]
 
 
@@ -82,21 +84,31 @@ class Board:
         for sign in (1, -1):
             objective[place] = sign
             ends.append(float(self._solved(objective)[place]))
-        return math.ceil(ends[0] - 1e-6), math.floor(ends[1] + 1e-6)
+        return math.ceil(ends[0] - _TOLERANCE), math.floor(ends[1] + _TOLERANCE)
 
-    def _solved(self, objective: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return counts that everything published allows and that minimize an objective."""
+    def _solved(
+        self, objective: NDArray[np.float64], *, whole: bool = False
+    ) -> NDArray[np.float64]:
+        """Return counts that everything published allows and that minimize an objective.
+
+        Some may be fractions, since to ask for whole numbers takes longer.
+        """
         size = (len(self.exact), len(self.sums), len(self.parts))
         if self._compiled is None or self._compiled[0] != size:
             self._compiled = (size, self._constraints())
         bounds = Bounds(np.array(self.low), np.array(self.high))
-        found = milp(objective, constraints=self._compiled[1], bounds=bounds)
+        found = milp(
+            objective, integrality=int(whole), constraints=self._compiled[1], bounds=bounds
+        )
         assert found.status == 0, found.message
         return np.asarray(found.x)
 
     def another(self, objective: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return whole numbers that everything published allows, as it does the exact counts."""
-        counts = np.round(self._solved(objective)).astype(np.int64)
+        found = self._solved(objective)
+        if np.abs(found - np.round(found)).max() > _TOLERANCE:
+            found = self._solved(objective, whole=True)
+        counts = np.round(found).astype(np.int64)
         equal, less = self._constraints()
         assert (equal.A @ counts == 0).all()
         assert (less.A @ counts <= 0).all()

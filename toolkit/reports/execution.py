@@ -201,11 +201,13 @@ def _execute(
     variables = {name: text for name, text in variables.items() if name.upper() not in _NOT_PASSED}
     with (
         tempfile.TemporaryDirectory(prefix="so2-") as folder,
-        tempfile.TemporaryDirectory(prefix="so2-") as sockets,
+        tempfile.TemporaryDirectory(prefix="so2-") as aside,
     ):
+        # Temporary files go where they are deleted even if the kernel is killed.
+        variables |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), aside)
         client = NotebookClient(
             notebook,
-            km=_kernel_manager(sockets),
+            km=_kernel_manager(aside),
             timeout=round(timeout),
             resources={"metadata": {"path": folder}},
             on_cell_execute=cell_started,
