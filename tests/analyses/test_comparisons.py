@@ -15,6 +15,21 @@ from toolkit.analyses.intervals import holm
 from toolkit.schemas.comparison_results import COMPARED_GROUPS, PAIRS
 
 
+def test_where_all_groups_are_withheld_the_test_does_not_say_that_nobody_is_there() -> None:
+    pc = pl.DataFrame(
+        {
+            "mode": ["a", "b"] * 4,
+            "passed": [True, True, False, False] * 2,
+            "in_enrollments": True,
+            "completion": None,
+            "percent_grade": None,
+        }
+    )
+    test = tk.compare_groups(pc, by="mode").test
+    assert test.frame.select("n_learners", "n_reached").row(0) == (8, 4)
+    assert test.table(["n_learners", "n_reached"]).rows == [["<10", "<10"]]
+
+
 def test_a_published_difference_has_its_published_interval() -> None:
     # Newcombe (1998), table II: 56/70 − 48/80, method 10: 0.0524 to 0.3339.
     [pair] = tk.compare_groups(passed_of(a=(56, 70), b=(48, 80)), by="mode").pairs.frame.to_dicts()

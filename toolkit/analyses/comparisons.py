@@ -320,11 +320,12 @@ def _overall(groups: pl.DataFrame, moments: Moments | None) -> pl.DataFrame:
     robust one. All null if there is nothing to test.
     """
     known = groups.with_row_index("place").drop_nulls(["n_learners", "n_reached"])
+    is_told = not known.is_empty() or groups.is_empty()  # not 0 where all groups are withheld
     table = known.select("n_reached", missed=pl.col("n_learners") - pl.col("n_reached")).to_numpy()
     row: dict[str, Any] = {
         "n_groups": groups.height,
-        "n_learners": known["n_learners"].sum(),
-        "n_reached": known["n_reached"].sum(),
+        "n_learners": known["n_learners"].sum() if is_told else None,
+        "n_reached": known["n_reached"].sum() if is_told else None,
         "df": max(known.height - 1, 0),
     }
     if row["df"] > 0 and table.sum(axis=0).all():
