@@ -83,3 +83,12 @@ def test_every_column_says_what_it_means_and_every_count_what_it_counts(table: T
         assert column.description.endswith(".")
         assert (column.unit == "learners") >= (column.role == Role.COUNT)
         assert (column.unit == "p") == bool(re.search(r"p_value|p_adjusted", column.name))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("min_n", [5, 37, 10**6])
+def test_no_count_below_the_threshold_is_shown_not_even_as_0(name: str, min_n: int) -> None:
+    released = RESULTS[name](PC).release(min_n=min_n)
+    for count in released.schema.of_role(Role.COUNT):
+        shown = released.frame[count].drop_nulls()
+        assert shown.is_empty() or shown.min() >= min_n
