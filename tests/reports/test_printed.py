@@ -62,9 +62,9 @@ def test_of_45_learners_in_six_courses_a_report_prints_no_false_number(
 def test_what_a_report_says_of_the_night_before_is_what_was_printed_then(top: Path) -> None:
     first, second = nights(top)
     assert len(second.earlier) == 4
-    told = first.told
+    printed = first.printed
     assert {cell.name: cell.value for cell in second.earlier} == {
-        cell.name: told[cell.name] for cell in second.earlier
+        cell.name: printed[cell.name] for cell in second.earlier
     }
 
 
@@ -82,13 +82,13 @@ def test_every_curve_lies_within_the_interval_of_the_exact_one(top: Path) -> Non
 def test_a_heat_map_shows_the_share_in_most_cells_with_ten_members(top: Path) -> None:
     """In the others fewer than ten passed, and a bound is shown."""
     for night in nights(top):
-        told, count = night.told, night.truth.count
-        cells = [name for name in told if name[0][:9] == "observed:" and count(name) >= MIN_N]
+        printed, count = night.printed, night.truth.count
+        cells = [name for name in printed if name[0][:9] == "observed:" and count(name) >= MIN_N]
         reached = [(name[0].replace("observed", "reached"), *name[1:]) for name in cells]
         assert len(cells) > 20
-        assert all(told[name] is not None for name in cells)
-        assert sum(told[name] is not None for name in reached) >= 0.8 * len(cells)
-        assert all(told[name] is not None or count(name) < MIN_N for name in reached)
+        assert all(printed[name] is not None for name in cells)
+        assert sum(printed[name] is not None for name in reached) >= 0.8 * len(cells)
+        assert all(printed[name] is not None or count(name) < MIN_N for name in reached)
 
 
 def test_the_pass_rate_of_the_active_is_shown_for_every_course(top: Path) -> None:

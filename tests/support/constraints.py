@@ -61,7 +61,7 @@ class Constraints:
         self.targets = list(dict.fromkeys(small))
 
     def _counts(self, number: int, night: Oracle) -> None:
-        for name, value in night.told.items():
+        for name, value in night.printed.items():
             exact = night.truth.count(name)
             printed = value if self.rounded or value is None else exact
             place = self.board.place((number, name), exact, printed)
@@ -188,7 +188,7 @@ class Constraints:
             if point.n_at_risk is not None or point.where.startswith("05"):
                 groups[point.course, point.cohort].setdefault(point.time, point)
         for (course, cohort), points in groups.items():
-            released = night.told.get(("timed", course, cohort, ALL)) or night.told.get(
+            released = night.printed.get(("timed", course, cohort, ALL)) or night.printed.get(
                 ("at risk on day 0", course, cohort, ALL)
             )
             if released is not None:

@@ -1,7 +1,7 @@
 """Every number of a finished report, recounted from the microdata.
 
-What a number counts is told by where it stands: a column of a chart's table, a heading, a sentence.
-A number that none of these places is *unread*, and a test fails for it.
+What a number counts follows from its place: a column of a chart's table, a heading, a sentence.
+A number that cannot be placed is *unread*, and fails a test.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _N = r"(\d[\d,]*)"
 _P = r"((?:under |over )?[\d.]+%)"
 _CI = r"(?: \(95% interval ([\d.]+–[\d.]+%)\))?"
 _DAYS = r"(\d[\d,.]*)"
-_K = r"\d+"  # of courses, groups or checks, which are nobody's
+_K = r"\d+"  # of courses, groups or checks, not of learners
 _HALF = {"median": 0.5, "first quartile": 0.25, "Half": 0.5, "A quarter": 0.25}
 _EVERYBODY = {"all learners", ALL, None}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One printed count, and where; None where it is withheld."""
+    """One printed count, and where it is; None if it is withheld."""
 
     where: str
     name: Name
@@ -56,7 +56,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Share:
-    """One printed share of two counts: its value, or as it is written."""
+    """One printed share of two counts: its value, or its text."""
 
     where: str
     part: Name
@@ -81,14 +81,14 @@ class Point:
 
 @dataclass
 class Oracle:
-    """What a report prints, named.
+    """Everything a report prints, by what it counts.
 
     Attributes:
         cells: The counts.
         shares: The shares of two counts.
         points: The points of curves.
-        unread: Numbers that could not be placed, with their page.
-        wrong: Numbers that follow from others, and do not.
+        unread: Texts with numbers that could not be placed, with their page.
+        wrong: Numbers that contradict others they should follow from.
     """
 
     folder: Path
@@ -103,7 +103,7 @@ class Oracle:
     checks: list[tuple[str, str, int | None, int | None]] = field(default_factory=list)
     means: list[tuple[str, Name, float]] = field(default_factory=list)
     changed: dict[tuple[str, str], int | None] = field(default_factory=dict)
-    earlier: list[Cell] = field(default_factory=list)  # what it says of the night before
+    earlier: list[Cell] = field(default_factory=list)  # counts of the night before
     medians: list[tuple[str, str, str | None, float | None, float]] = field(default_factory=list)
     sums: list[tuple[str, str, int]] = field(default_factory=list)
     tests: list[tuple[str, float, str]] = field(default_factory=list)
@@ -148,7 +148,7 @@ class Oracle:
             self._sentence(page, text)
 
     def _authors(self, page: str, html: BeautifulSoup) -> None:
-        """What authors and templates say is the same for all data."""
+        """Check that the texts of authors and templates are the same for all data."""
         said = authors_text(html)
         sources = [path for path in find_notebooks() if path.stem == page]
         source = sources[0].read_text(encoding="utf-8") if sources else said
@@ -178,7 +178,7 @@ class Oracle:
         self._files(stem, rows, known, numbers)
 
     def _name_cohorts(self, rows: list[Row]) -> None:
-        """A heat map calls a cohort by its first month; whether a month, quarter or year is one."""
+        """Name the cohorts of a heat map, which gives only their first months, by their span."""
         starts = {row["cohort"][:10] for row in rows if "period" in row and row["cohort"]}
         months = {int(start[5:7]) for start in starts}
         for start in starts:
@@ -191,7 +191,7 @@ class Oracle:
         return self.labels[row["enrolled"]]
 
     def _files(self, stem: str, rows: list[Row], known: set[str], numbers: set[float]) -> None:
-        """What the files beside a chart say, the chart says."""
+        """Check that the files of a chart hold only what the chart shows."""
         in_chart = {_as_text(row) for row in rows}
         for path in (self.folder / "figures").glob(f"{stem}*.csv"):
             if re.fullmatch(rf"{stem}(-\d+)?", path.stem):
@@ -265,7 +265,7 @@ class Oracle:
             self.shares.append(Share(page, part, whole, value, ends))
 
     def _text(self, page: str, part: Name, whole: Name, text: str | None) -> None:
-        """A share as it is written, with its interval or the count in brackets."""
+        """Read the text of a share, with its interval or the count in brackets."""
         if text is None or not _DIGIT.search(text) or text in TOO_FEW:
             return
         share, _, rest = text.rstrip("*").partition(" (")
@@ -280,7 +280,7 @@ class Oracle:
     # --- sentences ----------------------------------------------------------------------------
 
     def _sentence(self, page: str, text: str) -> None:
-        """Read a text sentence by sentence; what has digits and no pattern is unread."""
+        """Read a text sentence by sentence; one with digits that fits no pattern is unread."""
         rest = re.sub(r"^(?:Chart|Table|PNG of|SVG of|CSV \d+ of):? ", "", text)
         if rest == self.truth.study.caption:
             return
@@ -307,11 +307,11 @@ class Oracle:
     # --- verdicts -----------------------------------------------------------------------------
 
     @property
-    def told(self) -> dict[Name, int | None]:
+    def printed(self) -> dict[Name, int | None]:
         return {cell.name: cell.value for cell in self.cells}
 
     def faults(self) -> list[tuple[str, object]]:
-        """Every printed number that is not what the rule allows."""
+        """Return every printed number that the rules of release do not allow."""
         found: list[tuple[str, object]] = list(self.wrong)
         found += [(cell.where, cell) for cell in self.cells if not self._is_released(cell)]
         found += self._two_releases()
@@ -331,24 +331,24 @@ class Oracle:
         exact = self.truth.count(cell.name)
         if exact < MIN_N or cell.value is None:
             return exact < MIN_N and cell.value is None
-        # A part that was drawn above its whole is printed as large as that.
+        # A part that was rounded above its whole is printed as large as the whole.
         return cell.value % BASE == 0 and abs(cell.value - exact) < 2 * BASE
 
     def _two_releases(self) -> list[tuple[str, object]]:
-        """One number, one release."""
+        """Return numbers that were released with several values."""
         values: dict[Name, dict[int | None, str]] = {}
         for cell in self.cells:
             values.setdefault(cell.name, {})[cell.value] = cell.where
-        return [("twice", (name, told)) for name, told in values.items() if len(told) > 1]
+        return [("twice", (name, found)) for name, found in values.items() if len(found) > 1]
 
     def _follows(self, share: Share) -> bool:
-        told = self.told
-        k, n = told.get(share.part), told.get(share.whole)
+        printed = self.printed
+        k, n = printed.get(share.part), printed.get(share.whole)
         if share.part[0].startswith("lost before: "):
-            k = _lost(told, share) or k  # the complement of those who went on
+            k = _lost(printed, share) or k  # the complement of those who went on
         if isinstance(share.value, str) and share.value.startswith("<"):
             return k is None and bool(n) and _bounds(share.value, n or 0)
-        if k is None and share.part not in told and n:
+        if k is None and share.part not in printed and n:
             k = next((one for one in self._releases(share.part, n) if _fits(share, one, n)), None)
         if k is None or not n:
             return False
@@ -356,7 +356,7 @@ class Oracle:
         return _fits(share, k, n) and abs(k / n - exact) <= 10 / self.truth.count(share.whole)
 
     def _releases(self, name: Name, whole: int) -> list[int]:
-        """As what a count that is printed in shares alone may be released."""
+        """Return the possible releases of a count that is printed only in shares."""
         exact = self.truth.count(name)
         return [BASE * (exact // BASE), BASE * -(-exact // BASE), whole] if exact >= MIN_N else []
 
@@ -369,25 +369,25 @@ class Oracle:
         return is_so and point.low - 1e-4 <= point.value <= point.high + 1e-4
 
     def _is_reached(self, course: str, share: float, day: float) -> bool:
-        """The exact curve crosses the share there, within the rule's tolerance."""
+        """Whether the exact curve crosses the share there, within the tolerance."""
         curve = self.truth.curve(course)
         near = 15 / max(1, curve.at_risk(day))
         return curve.passed(day) >= share - near and curve.passed(day - 1) <= share + near
 
     def _is_estimate(self, course: str, day: float, text: str, ends: str) -> bool:
-        """Near the exact curve, and its interval near that of the exact one."""
+        """Whether an estimate is near the exact curve, and its interval near the exact one."""
         curve = self.truth.curve(course)
         near = 15 / max(1, curve.at_risk(day))
         value = float(re.sub("[^0-9.]", "", text)) / 100
-        told = [float(end) / 100 for end in ends.rstrip("%").split("–") if end]
+        interval = [float(end) / 100 for end in ends.rstrip("%").split("–") if end]
         is_so = abs(value - curve.passed(day)) <= near + 0.006
         exact = curve.interval(day)
         return is_so and all(
-            abs(one - end) <= near + 0.02 for one, end in zip(told, exact, strict=False)
+            abs(one - end) <= near + 0.02 for one, end in zip(interval, exact, strict=False)
         )
 
     def completed(self, quarter: str, day: int) -> tuple[int, int]:
-        """Of a cohort's members whom a snapshot saw in the 90 days up to a day: who completed."""
+        """Count a cohort's members seen in the 90 days up to a day, and those who completed."""
         completed = n = 0
         for truth in filter(None, (self.truth, self.before)):
             gap = (self.truth.study.as_of - truth.study.as_of) / timedelta(days=1)
@@ -419,7 +419,7 @@ class Oracle:
         return value is not None and value % BASE == 0 and abs(value - exact) < BASE
 
     def _is_sum(self, page: str, what: str, value: int) -> bool:
-        """An "about" is the sum of released counts."""
+        """Whether an "about" is the sum of released counts."""
         kind, _, change = what.partition(": ")
         if kind == "change":
             exact = [n for (_, name), n in self.changes.items() if name == change and n >= MIN_N]
@@ -448,18 +448,18 @@ class Oracle:
         return value in sums and bool(groups)
 
     def _is_peak(self, name: Name) -> bool:
-        """The most common range is the first of those with the largest printed count."""
-        measure, told = name[0].partition(": ")[0], self.told
+        """Whether the most common range is the first with the largest printed count."""
+        measure, printed = name[0].partition(": ")[0], self.printed
         ranges = [
             (-(n or 0), float(one[0].partition(": ")[2].partition("–")[0]), one)
-            for one, n in told.items()
+            for one, n in printed.items()
             if one[0].startswith(f"{measure}: ") and "–" in one[0] and one[1:] == name[1:]
         ]
         return min(ranges)[2] == name
 
     def _is_test(self, statistic: float, p: str) -> bool:
         drawn = {point.course for point in self.points if point.where.startswith("04")} - {ALL}
-        passes = {one: self.told.get(("passed in time", one, ALL, ALL)) for one in sorted(drawn)}
+        passes = {one: self.printed.get(("passed in time", one, ALL, ALL)) for one in sorted(drawn)}
         exact = self.truth.logrank({one: n for one, n in passes.items() if n is not None})
         bound = re.fullmatch(r"p < ([\d.]+)", p)
         is_p = exact[1] < float(bound[1]) if bound else float(p[4:]) == float(f"{exact[1]:.2g}")
@@ -515,14 +515,14 @@ class Oracle:
     def _drift(self, course: str, text: str) -> None:
         found = re.fullmatch(r"([+−]?)(\d+) points?", text)
         if found and self.before is not None:
-            told = -int(found[2]) if found[1] == "−" else int(found[2])
+            change = -int(found[2]) if found[1] == "−" else int(found[2])
             rates = [
                 truth.count(("passed", course, ALL, ALL))
                 / truth.count(("enrolled", course, ALL, ALL))
                 for truth in (self.before, self.truth)
             ]
             n = self.truth.count(("enrolled", course, ALL, ALL))
-            close = abs(told / 100 - (rates[1] - rates[0])) <= 0.005 + 20 / n
+            close = abs(change / 100 - (rates[1] - rates[0])) <= 0.005 + 20 / n
             self.follows("index", close, (course, text))
         elif _DIGIT.search(text):
             self.unread.append(("index", text))
@@ -564,13 +564,15 @@ class Oracle:
                 self._provenance(dict([headings, *rows]))
             table.decompose()
 
-    def _provenance(self, told: dict[str, str]) -> None:
+    def _provenance(self, entries: dict[str, str]) -> None:
         study = self.truth.study
-        self.follows("methods", told.pop("Source") == study.source, told)
-        self.follows("methods", told.pop("As of").startswith(f"{study.as_of:%Y-%m-%d %H:%M}"), told)
+        self.follows("methods", entries.pop("Source") == study.source, entries)
+        self.follows(
+            "methods", entries.pop("As of").startswith(f"{study.as_of:%Y-%m-%d %H:%M}"), entries
+        )
         for label in ("Toolkit", "To cite", "Packages", "Python", "Rounding"):
-            told.pop(label)
-        for label, text in told.items():
+            entries.pop(label)
+        for label, text in entries.items():
             if _DIGIT.search(text) and text not in TOO_FEW:
                 self.unread.append(("methods", f"{label}: {text}"))
 
@@ -595,7 +597,7 @@ def _all(what: str) -> Name:
 
 
 def _number(text: object) -> int | None:
-    """A count as it is printed; None where it is withheld."""
+    """Read a printed count; None if it is withheld."""
     if text is None or str(text) in {"", "None", "–", *TOO_FEW}:
         return None
     return int(float(str(text).replace(",", "")))
@@ -616,7 +618,7 @@ def _as_text(row: Row) -> tuple[tuple[str, str], ...]:
 
 
 def _texts_of(spec: Any) -> Iterator[str]:
-    """The titles and descriptions of a chart, lines joined."""
+    """Yield the titles and descriptions of a chart, with lines joined."""
     for key in ("title", "description", "subtitle", "text"):
         value = spec.get(key)
         if isinstance(value, str):
@@ -628,7 +630,7 @@ def _texts_of(spec: Any) -> Iterator[str]:
 
 
 def _numbers_of(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
-    """The numbers of a chart that are not in its tables."""
+    """Yield the numbers of a chart that are not in its tables."""
     if isinstance(spec, dict):
         for key, value in spec.items():
             if key != "datasets":
@@ -640,7 +642,7 @@ def _numbers_of(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield path, float(spec)
 
 
-# Where a number of a chart can follow from the data; elsewhere it is a size, an angle, a colour.
+# Where a number of a chart may depend on the data; elsewhere it is a size, an angle, a colour.
 _OF_DATA = {"domain", "values", "value", "datum", "domainMin", "domainMax"}
 _MARGINS = {-0.5, -0.36, -0.295, -0.125, 1.02, 1.3, 1.7}
 
@@ -666,12 +668,12 @@ def _is_tick(text: str) -> bool:
 
 
 def _squeezed(text: str) -> str:
-    """Without space, as lines are broken elsewhere in a drawing."""
+    """Remove spaces, since a drawing breaks lines elsewhere."""
     return "".join(text.split())
 
 
 def _claims(text: str) -> list[str]:
-    """The values in what a mark is called: "days: 30; passed: 4%"."""
+    """Return the values in the label of a mark: "days: 30; passed: 4%"."""
     return [part.partition(": ")[2] or part for part in text.split("; ")]
 
 
@@ -715,12 +717,12 @@ def _funnel(o: Oracle, page: str, row: Row) -> None:
     before, n_previous, n_dropped = (
         row.pop(key) for key in ("rate_of_previous", "n_previous", "n_dropped")
     )
-    text, told = row.pop("text_rate_of_previous"), row.pop("text_n_dropped")
+    text, n_text = row.pop("text_rate_of_previous"), row.pop("text_n_dropped")
     ends = _interval_of(row, "rate_of_previous")
     if stage in BEFORE:
         whole = (BEFORE[stage], *about)
         o._count(page, whole, n_previous)
-        for n in (n_dropped, told):
+        for n in (n_dropped, n_text):
             o._count(page, (f"lost before: {stage}", *about), n)
         o._share(page, name, whole, before, ends)
         o._text(page, name, whole, text)
@@ -739,7 +741,7 @@ def _dot(o: Oracle, page: str, row: Row) -> None:
 
 
 def _heat(o: Oracle, page: str, row: Row) -> None:
-    """A cohort is called by its first month, whatever its span."""
+    """Read a cell; a cohort is named by its first month, whatever its span."""
     span, day = o.span_of(row), row.pop("days")
     row.pop("period")
     about = (ALL, span, ALL)
@@ -775,12 +777,12 @@ def _distribution(o: Oracle, page: str, row: Row) -> None:
         o._count(page, name, row.pop(column))
     o._share(page, name, whole, row.pop("share_of_enrolled"))
     o._text(page, name, whole, row.pop("text_share_of_enrolled"))
-    up_to, ecdf, told = row.pop("n_up_to"), row.pop("ecdf"), row.pop("text_ecdf")
+    up_to, ecdf, ecdf_text = row.pop("n_up_to"), row.pop("ecdf"), row.pop("text_ecdf")
     if low is not None:
         below = (f"{measure}: up to {high:g}", *about)
         o._count(page, below, up_to)
         o._share(page, below, known, ecdf)
-        o._text(page, below, known, told)
+        o._text(page, below, known, ecdf_text)
     row.pop("span", None)
     row.pop("mark", None)
 
@@ -804,7 +806,7 @@ def _at_risk(o: Oracle, page: str, row: Row) -> None:
 
 
 def _check(o: Oracle, page: str, row: Row) -> None:
-    """A failed check of the chart: "70 of 15,870 (0.44%)"."""
+    """Read a failed check of the chart: "70 of 15,870 (0.44%)"."""
     found = re.fullmatch(r"([\d,]+) of ([\d,]+) \(([\d.]+)%\)", label := row.pop("label"))
     share = row.pop("share")
     if found is None:
@@ -824,7 +826,7 @@ def _checks_passed(_: Oracle, __: str, row: Row) -> None:
     row.pop("n_passed")  # checks, not learners
 
 
-def _told(o: Oracle, page: str, row: Row) -> None:
+def _headline(o: Oracle, page: str, row: Row) -> None:
     course, cohort = row["course"], row["cohort"]
     headline, text = row.pop("headline"), row.pop("text").replace("\n", " ")
     enrolled = ("enrolled", course, cohort, ALL)
@@ -841,17 +843,17 @@ def _told(o: Oracle, page: str, row: Row) -> None:
         rf"(?: Largest loss: {_P} of the ([\w -]+), before ([\w -]+?)"
         rf"(?:, the (?:{_K}\w\w )?largest of {_K} courses; the median of them is {_P})?\.)?"
     )
-    told = re.fullmatch(pattern, text)
-    if told is None:
+    found = re.fullmatch(pattern, text)
+    if found is None:
         if _DIGIT.search(text):
             o.unread.append((page, text))
         return
-    o._count(page, enrolled, told[1])
-    o._share(page, ("active", *enrolled[1:]), enrolled, told[2])
-    o._share(page, ("passed", *enrolled[1:]), enrolled, told[3], told[4])
-    if told[5]:
-        lost, whole = (f"lost before: {told[7]}", *enrolled[1:]), (told[6], *enrolled[1:])
-        o._share(page, lost, whole, told[5])
+    o._count(page, enrolled, found[1])
+    o._share(page, ("active", *enrolled[1:]), enrolled, found[2])
+    o._share(page, ("passed", *enrolled[1:]), enrolled, found[3], found[4])
+    if found[5]:
+        lost, whole = (f"lost before: {found[7]}", *enrolled[1:]), (found[6], *enrolled[1:])
+        o._share(page, lost, whole, found[5])
 
 
 def _stage_of_course(o: Oracle, page: str, row: Row) -> None:
@@ -874,13 +876,13 @@ def _grade_of_course(o: Oracle, page: str, row: Row) -> None:
     ends = re.fullmatch(r"(\d+)–(\d+)%", part)
     part = f"{int(ends[1]) / 100:g}–{int(ends[2]) / 100:g}" if ends else part
     name, whole = (f"grade: {part}", *about), ("enrolled", *about)
-    text, told, at = row.pop("text"), row.pop("told"), row.pop("at")
+    text, label, at = row.pop("text"), row.pop("told"), row.pop("at")
     o.follows(page, row.pop("withheld") in {None, "<10"}, row)
-    if text == "" and told == "":
+    if text == "" and label == "":
         o.follows(page, o.truth.count(whole) == 0, row)
         return
     o._count(page, name, text)
-    o._text(page, name, whole, told)
+    o._text(page, name, whole, label)
     if at:
         o._share(page, name, whole, at)
 
@@ -905,7 +907,7 @@ def _curve_of_course(o: Oracle, page: str, row: Row) -> None:
 
 
 def _median(o: Oracle, page: str, row: Row) -> None:
-    """The median of the courses: it follows from what is printed of each."""
+    """Read the median of the courses, which follows from what is printed of each."""
     row.pop("n")  # courses
     own = "days" if "days" in row else "stage" if "stage" in row else "at"
     value = row.pop({"days": "passed", "stage": "rate_of_enrolled", "at": "at"}[own])
@@ -926,7 +928,7 @@ _SHAPES: list[tuple[set[str], Callable[[Oracle, str, Row], None]]] = [
     ({"panel", "duration", "text"}, _at_risk),
     ({"check", "share", "label"}, _check),
     ({"frame", "n_passed"}, _checks_passed),
-    ({"headline", "text"}, _told),
+    ({"headline", "text"}, _headline),
     ({"stage", "told", "at"}, _stage_of_course),
     ({"grade", "told", "at"}, _grade_of_course),
     ({"name", "slot", "told"}, _rate_of_course),
@@ -1167,7 +1169,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
 
 
 def _nothing(_: Oracle, __: str, ___: re.Match[str]) -> None:
-    """Counts of groups, checks and rows are nobody's; the rest are constants."""
+    """Read nothing: the numbers count groups, checks or rows, or are constants."""
 
 
 def _counted(what: str) -> Read:
@@ -1251,7 +1253,7 @@ def _excluded(o: Oracle, page: str, found: re.Match[str]) -> None:
 
 
 def _n_about(o: Oracle, page: str, found: re.Match[str]) -> None:
-    """The number in a chart's subtitle is the sum of what the chart shows."""
+    """Read the number in a chart's subtitle, the sum of what the chart shows."""
     o.sums.append((page, "n", int(found[1].replace(",", ""))))
 
 
@@ -1346,7 +1348,7 @@ def _median_loss(o: Oracle, page: str, found: re.Match[str]) -> None:
 
 
 def _agrees(text: str, share: float) -> bool:
-    """Whether a share is rightly written: "12.3%", "under 1%", "over 99%"."""
+    """Whether the text of a share is right: "12.3%", "under 1%", "over 99%"."""
     found = re.fullmatch(r"(under |over )?([\d.]+)%", text)
     if found is None:
         return False
@@ -1357,15 +1359,15 @@ def _agrees(text: str, share: float) -> bool:
 
 
 def _bounds(text: str, whole: int) -> bool:
-    """Whether "<3%" holds for any count that is withheld."""
+    """Whether "<3%" holds for every count that would be withheld."""
     found = re.fullmatch(r"<(\d+)%", text)
     return found is not None and 100 * (MIN_N - 1) / max(MIN_N, whole - BASE + 1) < int(found[1])
 
 
-def _lost(told: dict[Name, int | None], share: Share) -> int | None:
-    """Who was lost, by the printed counts of those who came and those who went on."""
+def _lost(printed: dict[Name, int | None], share: Share) -> int | None:
+    """Return how many were lost, from the printed counts of a stage and of those who went on."""
     stage = share.part[0].removeprefix("lost before: ")
-    whole, kept = told.get(share.whole), told.get((stage, *share.part[1:]))
+    whole, kept = printed.get(share.whole), printed.get((stage, *share.part[1:]))
     return None if whole is None or kept is None else whole - kept
 
 
@@ -1385,7 +1387,7 @@ def _fits(share: Share, k: int, n: int) -> bool:
 
 
 def wilson(k: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval (1927)."""
+    """Return Wilson's 95% interval (1927)."""
     z2, p = 1.959963984540054**2, k / n
     middle, half = p + z2 / (2 * n), math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n)))
     return max(0.0, (middle - half) / (1 + z2 / n)), min(1.0, (middle + half) / (1 + z2 / n))
