@@ -98,7 +98,7 @@ class QualityError(ToolkitError):
 
 
 class DisclosureError(ToolkitError):
-    """A table cannot be protected, or a pseudonym key is missing or weak."""
+    """A table cannot be protected, or an output would identify a person."""
 
 
 class SnapshotError(ToolkitError):

@@ -246,7 +246,7 @@ def completion_funnel(
 
 
 def _stages(counted: pl.DataFrame, *, groups: Groups, definitions: dict[str, str]) -> pl.DataFrame:
-    """Make one row per group and stage, with the count of the stage before beside it."""
+    """Make one row per group and stage, with the count of the stage before."""
     counted = counted.with_columns(
         pl.col(PASSED_ASIDE) - pl.col(COMPLETED_AND_PASSED), n_enrolled=pl.col("enrolled")
     )

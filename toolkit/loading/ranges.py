@@ -79,7 +79,7 @@ def is_read_by_row(native: Any) -> bool:
     """Whether Polars can read some of these rows without the others.
 
     It can for files and frames in memory, with columns computed row by row: in these plans
-    there are no other steps. A join would be computed anew for each slice.
+    there are no other steps. A join would be computed again for each slice.
     """
     if not isinstance(native, pl.LazyFrame):
         return False

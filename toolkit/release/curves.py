@@ -4,7 +4,7 @@ A curve with a step per learner reveals the day on which each passed. So a relea
 step only where at least `min_n` further learners reached the end, at a whole unit of time. The
 height of a step is the exact estimate times the learners, rounded to a neighbouring multiple of
 5, over the released number of learners. At the ticks of an axis, and at requested times, the
-height is rounded anew, as a count by that time would be. Censoring never bends the curve. Between
+height is rounded again, as a count by that time would be. Censoring never bends the curve. Between
 two steps it lags behind the exact one by fewer than `min_n` learners.
 """
 

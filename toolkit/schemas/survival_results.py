@@ -79,7 +79,7 @@ _TEST = (
     Column(
         "is_compared",
         pl.Boolean,
-        "Whether the group was ever at risk beside another; if not, the test leaves it out.",
+        "Whether the group was ever at risk at the same time as another; if not, it is not tested.",
     ),
 )
 

@@ -46,10 +46,10 @@ def _test(released: Released, what: str, test: str) -> str:
     )
     n = released.frame.filter("is_compared").height
     left = released.frame.height - n
-    beside = f" {plural(left, 'group')} could not be compared." if left else ""
+    untested = f" {plural(left, 'group')} could not be compared." if left else ""
     return (
         f"The {what} of the {plural(n, 'group')} {verdict(row['p_value'], released.alpha)} "
-        f"({test} test: {figures}).{beside}{in_groups(released)}{words.formed_later(released.by)}"
+        f"({test} test: {figures}).{untested}{in_groups(released)}{words.formed_later(released.by)}"
     )
 
 

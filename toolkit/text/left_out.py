@@ -11,7 +11,7 @@ NO_TIME = "without a known time"
 
 
 def sentence(
-    counts: pl.Series, what: str, released: Released, beside: str = "", *, group: str = "group"
+    counts: pl.Series, what: str, released: Released, more: str = "", *, group: str = "group"
 ) -> str:
     """Say who is left out: " Left out: about 60 without a known time."; empty if nobody is.
 
@@ -21,7 +21,7 @@ def sentence(
         counts: One released count per group; null where it is withheld.
         what: Who they are, or why they are left out.
         released: The result they are left out of.
-        beside: What else to say about them.
+        more: What else to say about them.
         group: What a count is about: a group, a cohort, a course.
     """
     n, is_exact = counts.sum(), released.min_n is None
@@ -34,7 +34,7 @@ def sentence(
     each = f"{'each of ' if few > 1 else ''}{words.plural(few, f'other {group}')}"
     others = f"; fewer than {released.min_n} in {each}" if few else ""
     about = "" if is_exact or len(counts) == 1 else "about "
-    return f" Left out: {about}{n:,} {what}{beside}{others}."
+    return f" Left out: {about}{n:,} {what}{more}{others}."
 
 
 def why(frame: pl.DataFrame) -> str:

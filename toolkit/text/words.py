@@ -267,7 +267,7 @@ def is_withheld(row: dict[str, Any], column: str, released: Released) -> bool:
 def undated_passers(groups: pl.DataFrame) -> str:
     """Say how many of those left out have passed, from one row per group; empty if none.
 
-    A group's curve is shown only if they are few beside its dated passers (`UNDATED_SHARE`).
+    A group's curve is shown only if they are few among its passers (`UNDATED_SHARE`).
     """
     n = groups["n_undated"].sum() if "n_undated" in groups.columns else 0
     most = percent(UNDATED_SHARE)
