@@ -1097,6 +1097,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"Passed of the enrolled: {_P}{_CI}(?: in ({group}))?\.?", _one_range),
         (rf"The share of the enrolled who passed is {_P}{_CI} in ({group})\.", _one_range),
         (rf"{_K} of {_K} groups cannot be shown\.", _nothing),
+        (rf"Too few are at risk for so long in {_K} other groups?\.", _nothing),
         (rf"Dot plot of {_K} groups?, highest first: Passed of the enrolled, with 95% intervals\.",
          _nothing),
         (rf"All {_K} checks pass\.?", _nothing),

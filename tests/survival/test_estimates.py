@@ -280,11 +280,11 @@ def test_groups_may_be_called_like_what_is_counted() -> None:
             assert tk.logrank(renamed, by=name).frame["p_value"].to_list() == expected
 
 
-def test_nan_is_a_group_like_any_other() -> None:
+def test_nan_is_in_the_group_of_the_nulls() -> None:
     frame = rows(1, 2, 3, 4, events="xoxo", score=[float("nan"), 1.0, float("nan"), None])
     table = tk.kaplan_meier(frame, by="score", times=[0]).frame
-    assert table["n_at_risk"].to_list() == [1, 1, 2]
-    assert tk.logrank(frame, by="score").frame.height == 3
+    assert table["n_at_risk"].to_list() == [3, 1]
+    assert tk.logrank(frame, by="score").frame.height == 2
 
 
 @pytest.mark.parametrize("end", ["passed", "left"])

@@ -13,7 +13,7 @@ from scipy import stats
 
 from toolkit.analyses.clusters import Moments, count_clusters, of_clusters, with_effects
 from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import By, Groups, count_by, groups_of
+from toolkit.analyses.grouping import By, Groups, count_by, group_names, groups_of
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.pairs import (
     CHI_SQUARED,
@@ -288,10 +288,8 @@ def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
             f"`{by}` makes {counted.height:,} groups, and every pair of them would be tested; "
             f"compare {MOST_GROUPS} or fewer: leave out the small ones, or combine some"
         )
-    names, unnamed = counted.to_series(0).cast(pl.String), "(none)"
-    while unnamed in names.to_list():
-        unnamed = f"({unnamed})"  # a group of that name is not the group of nulls
-    return counted.select(names.fill_null(unnamed).alias("group"), "n_learners", "n_reached")
+    names = pl.Series("group", group_names(counted[:, :1]), pl.String)
+    return counted.select(names, "n_learners", "n_reached")
 
 
 def _rates(groups: pl.DataFrame, moments: Moments | None, *, level: float) -> pl.DataFrame:

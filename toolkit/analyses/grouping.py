@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import narwhals.stable.v2 as nw
 import polars as pl
+import polars.selectors as cs
 
 from toolkit.analyses.counting import grouped
 from toolkit.errors import ArgumentError, SchemaError
@@ -265,7 +266,7 @@ def count_cells(
     require_columns(schema.names(), [*days, *plain], what="person_course")
     refuse_nested(schema, plain)
     key_columns = {
-        key: nw.col(key if key in spans else name)
+        key: nw.col(key) if key in spans else group_value(schema, name)
         for key, name in zip(groups.keys, groups.names, strict=True)
     }
     bits = [value * 2**place for place, value in enumerate(counts.values())]
@@ -295,10 +296,26 @@ def _numbered(found: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, pl.Da
     return numbered.drop(keys), of_groups
 
 
+def group_value(schema: Mapping[str, Any], name: str) -> nw.Expr:
+    """Return a column that makes groups: as in measures, NaN and infinity are null."""
+    value = nw.col(name)
+    return nw.when(value.is_finite()).then(value) if schema[name].is_float() else value
+
+
+def group_names(groups: pl.DataFrame) -> list[str]:
+    """Write each group as a text. A null is "(none)", in more brackets if a group is called so."""
+    groups = groups.with_columns(cs.float().cast(pl.String).replace("-0.0", "0.0"))
+    names = [groups[name].cast(pl.String) for name in groups.columns]
+    unnamed = "(none)"
+    while any(unnamed in column.to_list() for column in names):
+        unnamed = f"({unnamed})"
+    return [" · ".join(row) for row in pl.DataFrame(names).fill_null(unnamed).iter_rows()]
+
+
 def refuse_nested(schema: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Raise if a column holds lists, structs or objects, which cannot form groups."""
+    """Raise if a column holds lists, structs, objects, bytes or spans, which cannot form groups."""
     for name in names:
-        if schema[name].is_nested() or schema[name] == nw.Object:
+        if schema[name].is_nested() or schema[name] in (nw.Object, nw.Binary, nw.Duration):
             raise SchemaError(f"`{name}` holds {schema[name]}, whose values cannot form groups")
 
 

@@ -81,11 +81,13 @@ def cohort_progress(
 
 def _finding(rows: pl.DataFrame, outcome: str, released: Released) -> str:
     """Compare the first and last cohort at the latest time that two whole cohorts have reached."""
-    seen = rows.filter(pl.col("kind") == "share", ~pl.col("text").str.ends_with("*"))
-    if seen["group"].n_unique() > 1:
-        return f"Share who {outcome}, by group, cohort and time since enrollment"
-    if seen.is_empty():
+    shares = rows.filter(pl.col("kind") == "share")
+    if shares.is_empty():
         return f"Share who {outcome}: nothing can be shown yet"
+    seen = shares.filter(~pl.col("text").str.ends_with("*"))
+    if seen.is_empty() or rows["group"].n_unique() > 1:
+        by = "group, " if rows["group"].n_unique() > 1 else ""
+        return f"Share who {outcome}, by {by}cohort and time since enrollment"
     times = seen.group_by("days").agg(n=pl.len()).sort(pl.col("n").clip(upper_bound=2), "days")
     at = seen.filter(days=times.item(-1, "days")).sort("cohort")
     first, last = at.row(0, named=True), at.row(-1, named=True)

@@ -140,7 +140,7 @@ def _rates(
             int(rows[n].sum()),
             source,
             *notes,
-            unit="learners" if n == "n_learners" else "enrollments",
+            unit="enrollments" if released.schema.name == "outcomes" else "learners",
             of_groups=rows.height > 1,
         ),
         description=f"Dot plot of {words.plural(rows.height, 'group')}, highest first: {what}, "

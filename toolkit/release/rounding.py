@@ -88,6 +88,15 @@ def keys_of_groups(groups: pl.DataFrame, name: str) -> pl.Series:
     return pl.Series(name, keys, pl.Int64)
 
 
+def keys_of_counts(groups: pl.DataFrame, n: pl.Series) -> pl.Series:
+    """Return keys for the counts of a table whose records have none.
+
+    The same number of the same group has the same draw, in whatever row and column: a page does
+    not contradict itself, and its many rows are not many draws to average.
+    """
+    return keys_of_groups(groups, "records") // 2**24 * n.cast(pl.Int64)
+
+
 def release_number(n: int) -> int | None:
     """Withhold or round a count whose records are unknown, by a draw keyed with the number.
 

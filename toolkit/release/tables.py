@@ -5,10 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from toolkit.errors import DisclosureError
-from toolkit.release.rounding import DIGITS, MIN_N, keys_of_groups, release_counts
+from toolkit.release.rounding import DIGITS, MIN_N, keys_of_counts, release_counts
 from toolkit.schemas import Role, Table
 
 SHOWN = "shown"
+_WHOSE = ("group", "course", "course_id", "cohort")  # whom the counts of a row are about
 
 
 def withheld(min_n: int) -> str:
@@ -40,13 +41,13 @@ def release_table(
     """
     _require_roles(counts, table, by)
     named = [name for name in table.of_role(Role.COUNT) if name in counts.columns]
-    about = [*by, *(name for name in table.of_role(Role.GROUP) if name not in by)]
-    groups = counts.with_columns(_all=pl.lit("all")).select(
-        "_all", *(name for name in about if name in counts.columns)
-    )
+    whose = [*by, *(name for name in _WHOSE if name in table.names and name in counts.columns)]
+    groups = counts.select(pl.lit("all"), *whose)
     drawn = [
         release_counts(
-            counts[name], keys_of_groups(groups, name) if keys is None else keys[name], min_n=min_n
+            counts[name],
+            keys_of_counts(groups, counts[name]) if keys is None else keys[name],
+            min_n=min_n,
         )
         for name in named
     ]

@@ -29,6 +29,9 @@ class Entry:
     nothing: str | None = "There are no learners to count."
 
 
+NO_PAIR = "There are no two groups to compare."
+NOBODY_MOVED = "Too few learners go on from one course to another to show."
+
 REGISTRY: dict[str, Entry] = {
     "outcomes": Entry("charts.outcomes:outcomes", "text.narratives:outcomes"),
     "completion_funnel": Entry("charts.funnel:completion_funnel", "text.narratives:funnel"),
@@ -37,10 +40,12 @@ REGISTRY: dict[str, Entry] = {
     "compared_groups": Entry(
         "charts.outcomes:compared_groups", "text.comparison_narratives:groups"
     ),
-    "pairs": Entry("charts.comparisons:pairs", "text.comparison_narratives:pairs"),
-    "within_strata": Entry(None, "text.comparison_narratives:within_strata"),
+    "pairs": Entry("charts.comparisons:pairs", "text.comparison_narratives:pairs", NO_PAIR),
+    "within_strata": Entry(None, "text.comparison_narratives:within_strata", NO_PAIR),
     "repeats": Entry(None, "text.narratives:repeats"),
-    "transitions": Entry("charts.comparisons:transitions", "text.narratives:transitions"),
+    "transitions": Entry(
+        "charts.comparisons:transitions", "text.narratives:transitions", NOBODY_MOVED
+    ),
     "comparison_test": Entry(None, "text.comparison_narratives:comparison_test"),
     "match_counts": Entry(None, "text.narratives:match_counts"),
     "change_counts": Entry(None, "text.narratives:change_counts", "No record has changed."),
@@ -48,10 +53,12 @@ REGISTRY: dict[str, Entry] = {
     "kaplan_meier": Entry("charts.kaplan_meier:kaplan_meier", "text.curve_narratives:kaplan_meier"),
     "survival_summary": Entry(None, "text.curve_narratives:survival_summary"),
     "logrank": Entry(None, "text.curve_differences:logrank"),
-    "logrank_pairs": Entry(None, "text.curve_differences:logrank_pairs"),
-    "rmst_difference": Entry("charts.differences:rmst", "text.curve_differences:rmst_difference"),
+    "logrank_pairs": Entry(None, "text.curve_differences:logrank_pairs", NO_PAIR),
+    "rmst_difference": Entry(
+        "charts.differences:rmst", "text.curve_differences:rmst_difference", NO_PAIR
+    ),
     "milestone_difference": Entry(
-        "charts.differences:milestones", "text.curve_differences:milestone_difference"
+        "charts.differences:milestones", "text.curve_differences:milestone_difference", NO_PAIR
     ),
     "cumulative_incidence": Entry(
         "charts.incidence:cumulative_incidence", "text.curve_narratives:cumulative_incidence"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from toolkit.analyses.grouping import Groups
+from toolkit.analyses.grouping import Groups, group_names
 from toolkit.analyses.simultaneous import bonferroni
 from toolkit.errors import ArgumentError
 from toolkit.release.tables import with_status
@@ -57,8 +57,8 @@ def against_reference(
     """Compare each group with the reference, one row each, at `time` or the common horizon."""
     keys = [tuple(key.values()) for key, _ in each_group(curves, groups.keys)]
     refuse_many(pl.DataFrame({"group": range(len(keys))}), groups)
-    chosen = _chosen(keys, reference) if keys else ()
-
+    names = group_names(curves.unique(GROUP, maintain_order=True).select(groups.keys))
+    base = keys.index(_chosen(keys, reference)) if keys else 0
     tests = max(len(keys) - 1, 1)
 
     def compared(curves: pl.DataFrame, counts: pl.DataFrame, clusters: AnyClusters) -> pl.DataFrame:
@@ -74,11 +74,10 @@ def against_reference(
                     parts, counts.select("n_learners", "n_excluded").rows(), strict=True
                 )
             ]
-            base = keys.index(chosen) if keys else 0
             rows = [
                 {
                     **dict(zip(groups.keys, key, strict=True)),
-                    "reference": " · ".join(str(value) for value in chosen),
+                    "reference": names[base],
                     "n_learners": sides[place].learners,
                     "n_reference": sides[base].learners,
                     "n_excluded": sides[place].excluded,

@@ -18,7 +18,7 @@ from toolkit.analyses.engines import (
     is_in_memory,
     with_microseconds,
 )
-from toolkit.analyses.grouping import KEY, By, groups_of
+from toolkit.analyses.grouping import KEY, By, group_value, groups_of, refuse_nested
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
@@ -174,10 +174,15 @@ def exclusions(durations: IntoFrame, *, by: By = None) -> Result:
     """
     groups = groups_of(by, EXCLUSIONS)
     frame = lazily(durations)
-    require_columns(frame.collect_schema().names(), ["excluded", *groups.names], what="durations")
+    schema = frame.collect_schema()
+    require_columns(schema.names(), ["excluded", *groups.names], what="durations")
+    refuse_nested(schema, groups.names)
     refuse_both_bounds(frame, groups.names)
-    by_key = (nw.col(name).alias(key) for key, name in zip(groups.keys, groups.names, strict=True))
-    keyed = [KEY] if KEY in frame.collect_schema().names() else []
+    by_key = (
+        group_value(schema, name).alias(key)
+        for key, name in zip(groups.keys, groups.names, strict=True)
+    )
+    keyed = [KEY] if KEY in schema else []
     counted = grouped(
         frame.select(*by_key, *keyed, nw.col("excluded").alias("reason")),
         [*groups.keys, "reason"],

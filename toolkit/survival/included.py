@@ -11,7 +11,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.counting import counted, flag, lazily
-from toolkit.analyses.grouping import KEY, Groups, per_group, refuse_nested
+from toolkit.analyses.grouping import KEY, Groups, group_value, per_group, refuse_nested
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
@@ -37,7 +37,8 @@ def checked(
             raise SchemaError(f"`{name}` of durations must be a number, not {schema[name]}")
     refuse_nested(schema, names)
     refuse_both_bounds(frame, names)
-    columns = {key: nw.col(name) for key, name in zip(Groups((*names,)).keys, names, strict=True)}
+    keys = Groups((*names,)).keys
+    columns = {key: group_value(schema, name) for key, name in zip(keys, names, strict=True)}
     columns |= {"duration": nw.col("duration"), "passed": nw.col("event").cast(nw.Boolean)}
     columns |= {"event": columns["passed"]}
     if ends:

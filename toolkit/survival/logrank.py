@@ -11,7 +11,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
-from toolkit.analyses.grouping import By
+from toolkit.analyses.grouping import By, group_names
 from toolkit.analyses.intervals import holm
 from toolkit.release.rounding import DIGITS
 from toolkit.release.tables import release_table, with_status
@@ -174,7 +174,7 @@ def _table_of_pairs(
     keys: list[str],
 ) -> pl.DataFrame:
     """Pair the counts of the groups, and append the test of each pair."""
-    labels = [" · ".join(str(value) for value in group) for group in counts.select(keys).rows()]
+    labels = group_names(counts.select(keys))
     sizes_, excluded = counts["n_learners"], counts["n_excluded"]
     rows = [
         (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from toolkit.release.curves import release_curves, ticks
-from toolkit.release.rounding import keys_of_groups, release_counts
+from toolkit.release.rounding import keys_of_counts, release_counts
 from toolkit.release.tables import SHOWN, release_table, withheld
 from toolkit.schemas import Table
 from toolkit.survival.event_table import GROUP, sizes
@@ -93,7 +93,8 @@ def released_sizes(steps: pl.DataFrame, by: list[str], table: Table, *, min_n: i
 
 def _keyed_by_group(steps: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """Derive the keys of counts from the values of the group, if records have no keys."""
-    about = steps.select(pl.lit("curve"), *by)
-    start = keys_of_groups(about, "curve")
+    groups = steps.select(pl.lit("all"), *by)
     counts = ("at_risk", "events", "censored", "excluded", "undated")
-    return steps.with_columns((start // 2**24 * pl.col(f"n_{n}")).alias(f"key_{n}") for n in counts)
+    return steps.with_columns(
+        keys_of_counts(groups, steps[f"n_{n}"]).alias(f"key_{n}") for n in counts
+    )

@@ -22,6 +22,7 @@ def kaplan_meier(released: Released) -> str:
     if not known:
         return TOO_FEW
     day = curves.common_day([part for _, part in known], "survival", released.schema.time)
+    seen = len(known)
     known = [(name, part) for name, part in known if curves.end(part, "survival") >= day]
     shares = sorted(
         ((1 - (curves.height(part, "survival", day) or 0.0), name, part) for name, part in known),
@@ -45,8 +46,13 @@ def kaplan_meier(released: Released) -> str:
             f"{_bounds(high[2], day, released)} pass, over {plural(len(known), 'group')}."
         )
     total = released.frame.select(released.by).n_unique()
-    text += f"{hidden(total, len(known))}{_unseen(released)}"
+    text += f"{_shorter(seen - len(known))}{hidden(total, seen)}{_unseen(released)}"
     return f"{text}{standardization(released)}{words.formed_later(released.by)}"
+
+
+def _shorter(n: int) -> str:
+    """Say of how many groups the curve is known, but not for so long."""
+    return f" Too few are at risk for so long in {plural(n, 'other group')}." if n else ""
 
 
 def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "survival") -> str:
@@ -129,7 +135,9 @@ def cumulative_incidence(released: Released) -> str:
     if not known:
         return TOO_FEW
     day = curves.common_day([part for _, part in known], value, released.schema.time)
+    total, seen = released.frame.select(*released.by, pl.lit(0)).n_unique(), len(known)
     known = [(name, part) for name, part in known if curves.end(part, value) >= day]
+    left = f"{_shorter(seen - len(known))}{hidden(total, seen)}{_unseen(released)}"
     by_day = f"By {words.at_time(day, released)}, "
     phrases = []
     for end in known[0][1]["end"].unique(maintain_order=True):
@@ -146,9 +154,9 @@ def cumulative_incidence(released: Released) -> str:
                 f"{as_percent(high, released)} in {highest}{most}"
             )
     if len(known) == 1:
-        return f"{by_day}an estimated {listed(phrases)}.{_unseen(released)}"
+        return f"{by_day}an estimated {listed(phrases)}.{left}"
     later = words.formed_later(released.by)
-    return f"{by_day}estimated shares are: {'; '.join(phrases)}.{_unseen(released)}{later}"
+    return f"{by_day}estimated shares are: {'; '.join(phrases)}.{left}{later}"
 
 
 def nelson_aalen(released: Released) -> str:

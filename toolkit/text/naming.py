@@ -15,7 +15,7 @@ import polars as pl
 from toolkit.text.words import ABSENT, day
 
 UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
-ALL = "all learners"
+ALL, ALL_GROUPS = "all learners", "all groups"
 LONGEST = 48  # letters of average width in the name of a chart's group
 _TOWER = re.compile(
     r"((?:[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]){2})"
@@ -23,7 +23,7 @@ _TOWER = re.compile(
 )
 _FLAGS = {chr(code) for code in range(0x1F1E6, 0x1F200)}
 _WIDE, _NARROW = frozenset("MWmw@%"), frozenset("fijlrtI.,:;'|!()[]{}/\\- `\"")
-_RESERVED = {UNKNOWN, ALL, "(none)", ABSENT, ""}
+_RESERVED = {UNKNOWN, ALL, ALL_GROUPS, "(none)", ABSENT, ""}
 
 
 def name(value: object, column: str = "") -> str:
@@ -41,7 +41,7 @@ def name(value: object, column: str = "") -> str:
     if isinstance(value, date):
         return day(value, column)
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value + 0.0:.15g}"
     text = clean(str(value))
     is_taken = text in _RESERVED or text.startswith((f"{UNKNOWN} ", "“"))
     text = f"“{text}”" if is_taken else text
@@ -85,16 +85,17 @@ def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:
     """Name each row's group; no two groups get the same name."""
     if not by:
         return [ALL] * frame.height
-    keys = frame.select(by).rows()
-    unique = list(dict.fromkeys(keys))
-    named = distinct([_label(dict(zip(by, key, strict=True))) for key in unique])
-    found = dict(zip(unique, named, strict=True))
-    return [found[key] for key in keys]
+    # Grouped by Polars: of moments at the end of summer time, Python takes two for one.
+    places = frame.select(by).with_row_index(" row").group_by(by, maintain_order=True).agg(" row")
+    named = distinct([_label(key) for key in places.select(by).iter_rows(named=True)])
+    found = zip(named, places[" row"].to_list(), strict=True)
+    told = {row: label for label, rows in found for row in rows}
+    return [told[row] for row in range(frame.height)]
 
 
 def _label(values: dict[str, Any]) -> str:
     if values.pop("is_total", False):
-        return "all groups"
+        return ALL_GROUPS
     return group_name(values, values)
 
 

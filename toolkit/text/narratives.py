@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from toolkit.results.registry import NOBODY_MOVED
 from toolkit.results.result import Released
 from toolkit.schemas import Role
 from toolkit.schemas.outcome_results import PASSED_ASIDE
@@ -175,7 +176,7 @@ def transitions(released: Released) -> str:
     named = ~pl.col("to_course").str.starts_with("(")
     seen = released.frame.filter(pl.col("move_rate").is_not_null(), named)
     if seen.is_empty():
-        return "Too few learners go on from one course to another to show."
+        return NOBODY_MOVED
     row = seen.sort("move_rate", descending=True, maintain_order=True).row(0, named=True)
     return (
         f"Of the {row['n_passed']:,} learners who passed {naming.name(row['from_course'])}, "
@@ -192,8 +193,9 @@ def match_counts(released: Released) -> str:
         if row["n_records"]
     ]
     undated = released.frame["n_passes_undated"].sum()
+    about = "" if released.min_n is None else "About "
     text = f"Records, one per learner per course: {'; '.join(phrases)}." if phrases else TOO_FEW
-    return text + (f" About {undated:,} passes have no time." if undated else "")
+    return text + (f" {about}{undated:,} passes have no time." if undated else "")
 
 
 def change_counts(released: Released) -> str:
@@ -206,7 +208,8 @@ def change_counts(released: Released) -> str:
     )
     if totals.is_empty():
         return "Too few records changed in any course to show."
-    phrases = [f"about {n:,} {change}" for change, n in totals.iter_rows()]
+    about = "" if released.min_n is None else "about "
+    phrases = [f"{about}{n:,} {change}" for change, n in totals.iter_rows()]
     return f"Changes, in the courses where they can be shown: {listed(phrases)}."
 
 
@@ -218,8 +221,9 @@ def user_result(released: Released) -> str:
         about = f"The share {rates[0].removesuffix('_rate').replace('_', ' ')}"
         return extremes(frame, rates[0], released, about)
     counts = released.schema.of_role(Role.COUNT)
+    about = "" if released.min_n is None else "about "
     phrases = [
-        f"about {frame[name].sum():,} {name.removeprefix('n_').replace('_', ' ')}"
+        f"{about}{frame[name].sum():,} {name.removeprefix('n_').replace('_', ' ')}"
         for name in counts
         if frame[name].sum()
     ]
@@ -235,14 +239,14 @@ def extremes(
     frame: pl.DataFrame, rate: str, released: Released, about: str, by: Sequence[str] | None = None
 ) -> str:
     """Name a rate's lowest and highest group, with intervals; say how many cannot be shown."""
-    seen = frame.filter(pl.col(rate).is_not_null())
-    hidden = words.hidden(frame.height, seen.height)
-    if seen.is_empty():
-        return f"{TOO_FEW}{hidden}"
     by = [name for name in (released.by if by is None else by) if name != "is_total"]
-    ranked = seen.with_columns(_name=pl.Series(naming.labels(seen, by))).sort(
-        rate, maintain_order=True
-    )
+    # Names as in the table: those that look alike are numbered over all groups.
+    named = frame.with_columns(_name=pl.Series(naming.labels(frame, by), dtype=pl.String))
+    ranked = named.filter(pl.col(rate).is_not_null())
+    ranked = ranked.sort(rate, "_name", descending=[False, True])  # as charts do
+    hidden = words.hidden(frame.height, ranked.height)
+    if ranked.is_empty():
+        return f"{TOO_FEW}{hidden}"
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
     if ranked.height == 1:
         return f"{about} is {_rate(low, rate, released)} in {low['_name']}.{hidden}"

@@ -177,7 +177,7 @@ def cell(row: Row, name: str, released: Released) -> str:
     if column is None:
         # The heading names the column; only a date is written differently by column.
         of_column = name if isinstance(value, date) else ""
-        return "all groups" if row.get("is_total") else naming.name(value, of_column)
+        return naming.ALL_GROUPS if row.get("is_total") else naming.name(value, of_column)
     unit = _unit(row, column, released.schema.time)
     if value is None:
         return _missing(row, column, released)

@@ -190,7 +190,9 @@ def span(time: float, released: Released) -> str:
 def day(value: date, column: str = "") -> str:
     """Write a date as its column means it: "Nov 2024", "Q4 2024" or "4 Nov 2024"."""
     if isinstance(value, datetime):
-        return f"{value.day} {value:%b %Y %H:%M}"
+        seconds = f":{value:%S}" if value.second or value.microsecond else ""
+        parts = f".{value:%f}".rstrip("0") if value.microsecond else ""
+        return f"{value.day} {value:%b %Y %H:%M}{seconds}{parts} {value:%Z}".rstrip()
     if column == "enrolled_quarter":
         return f"Q{(value.month + 2) // 3} {value.year}"
     if column in _SPANS:
