@@ -31,7 +31,7 @@ class Plot:
         known: The times at which the number at risk is known of every curve; none if of any time.
         time: The title of the time axis.
         y_title: The title of the other axis.
-        top: The upper end of the other axis; None for a share, which goes to 100 %.
+        top: The upper end of the other axis; None for a share, which goes to 100%.
         is_small: Whether it is one of many panels, without room for the title of the time axis or
             for labels at the ends of curves, so that a legend names them.
         interpolate: How the curves run between two times.

@@ -82,7 +82,7 @@ def sensitivity(
         among: Other denominators of a rate: active, graded, completed; by default active, and
             graded for passes.
         pass_rules: Other rules for a pass, see `person_course`. Times stay the platform's.
-        thresholds: Other thresholds of completion; by default 50, 90 and 100 %.
+        thresholds: Other thresholds of completion; by default 50%, 90% and 100%.
         origins: Other origins of a time, see `time_to_pass`.
         as_of: Earlier moments: who had enrolled, and passed, by then. By default 30 and 90 days
             earlier. Passes without a date are left out of a rate; completion has no dates.
