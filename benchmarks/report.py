@@ -85,11 +85,11 @@ def snapshot(courses: int) -> Iterator[Path]:
 
 def cpu_seconds() -> float:
     """Return the processor seconds of this process and its ended children."""
-    own, ended = (
+    this_process, ended = (
         resource.getrusage(resource.RUSAGE_SELF),
         resource.getrusage(resource.RUSAGE_CHILDREN),
     )
-    return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
+    return this_process.ru_utime + this_process.ru_stime + ended.ru_utime + ended.ru_stime
 
 
 def measured(courses: int) -> tuple[float, float, float]:

@@ -54,13 +54,13 @@ def count_clusters(
     if cluster in groups.names:
         raise ArgumentError(f"`{cluster}` is in both `by` and `cluster`; a group needs several")
     refuse_too_many(collected(rows.select(nw.len().alias("n")))["n"].item(), cluster)
-    found = count_by(rows, Groups((*groups.names, cluster)), counts).n
-    own = Groups((*groups.names, cluster)).keys[-1]
-    n_without = found.filter(pl.col(own).is_null()).select(pl.sum_horizontal(*counts).sum()).item()
+    by_cluster = Groups((*groups.names, cluster))
+    found, key = count_by(rows, by_cluster, counts).n, by_cluster.keys[-1]
+    n_without = found.filter(pl.col(key).is_null()).select(pl.sum_horizontal(*counts).sum()).item()
     if n_without:
         raise SchemaError(f"some rows have no `{cluster}`; leave them out")
-    numbers = found.select(own).unique().with_row_index(CLUSTER)
-    return found.join(numbers, on=own).drop(own)
+    numbers = found.select(key).unique().with_row_index(CLUSTER)
+    return found.join(numbers, on=key).drop(key)
 
 
 def with_effects(

@@ -118,12 +118,12 @@ class BatchReader:
                 continue
             border = len(left.data) if left.last else last_border(left.data)
             whole, rest = (left, None) if left.last else left.split(border)
-            again = self._result(whole, self._submit(whole, pool), pool) if border else None
-            if again is None:  # no record ends here, or two are not separated
+            parsed = self._result(whole, self._submit(whole, pool), pool) if border else None
+            if parsed is None:  # no record ends here, or two are not separated
                 _refuse_if_too_large(left, "a record", record=self.records)
                 wanted = 2 * len(left.data)
                 continue
-            yield whole, again
+            yield whole, parsed
             left, wanted = rest if rest and rest.data else None, 0
 
     def _submit(self, piece: Piece, pool: ThreadPoolExecutor) -> Future[_Parsed]:

@@ -110,7 +110,7 @@ class _Stream(httpcore.NetworkStream):
         self._patience = patience
 
     def _current(self, timeout: float | None) -> Patience:
-        """The patience of the request that now uses the connection; a SOCKS proxy gets none."""
+        """Return the patience of the current request; for a SOCKS proxy, no timeout is passed."""
         self._patience = timeout if isinstance(timeout, Patience) else self._patience
         return self._patience
 

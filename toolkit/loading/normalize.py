@@ -108,10 +108,10 @@ def _read(text: pl.Series, value: pl.Series, column: Column) -> tuple[pl.Series,
         left = _unread(text, value)
         if left is None:
             break
-        again = text.gather(left).to_frame("value")
-        again = again.select(form(pl.col("value")).alias("value"))
-        again = again.select(rule.possible(pl.col("value")))
-        value = value.clone().scatter(left, again.to_series())
+        retried = text.gather(left).to_frame("value")
+        retried = retried.select(form(pl.col("value")).alias("value"))
+        retried = retried.select(rule.possible(pl.col("value")))
+        value = value.clone().scatter(left, retried.to_series())
     left = _unread(text, value)
     if left is not None:
         found.append((left, text.gather(left), f"{rule.unread}; taken as null"))

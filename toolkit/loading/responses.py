@@ -79,10 +79,14 @@ def explanation(response: httpx.Response) -> str:
         return ""
     try:
         chunks = decoded(response.iter_raw(), response.headers.get("content-encoding", ""))
-        said = json.loads(_start(chunks))
+        refusal = json.loads(_start(chunks))
     except (ValueError, RecursionError, TransportError):  # the last if it cannot be decoded
         return ""
-    found = {key: said[key] for key in _EXPLAINING if key in said} if isinstance(said, dict) else {}
+    found = (
+        {key: refusal[key] for key in _EXPLAINING if key in refusal}
+        if isinstance(refusal, dict)
+        else {}
+    )
     texts = [
         text
         for value in found.values()

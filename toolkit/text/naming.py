@@ -85,12 +85,12 @@ def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:
     """Name each row's group; no two groups get the same name."""
     if not by:
         return [ALL] * frame.height
-    # Grouped by Polars: of moments at the end of summer time, Python takes two for one.
+    # Grouped by Polars, since Python takes two moments at the end of summer time for one.
     places = frame.select(by).with_row_index(" row").group_by(by, maintain_order=True).agg(" row")
     named = distinct([_label(key) for key in places.select(by).iter_rows(named=True)])
     found = zip(named, places[" row"].to_list(), strict=True)
-    told = {row: label for label, rows in found for row in rows}
-    return [told[row] for row in range(frame.height)]
+    label_of = {row: label for label, rows in found for row in rows}
+    return [label_of[row] for row in range(frame.height)]
 
 
 def _label(values: dict[str, Any]) -> str:

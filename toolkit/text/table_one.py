@@ -40,9 +40,9 @@ def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
         return reading_table(released, [*released.by, *released.schema.names], rows=rows)
     lines = [["Enrolled", *(words.count(of[0]["n_enrolled"], released.min_n) for of in groups), ""]]
     for part in _by_variable(groups):
-        apart = part[0][0]["standardized_difference"]
+        difference = part[0][0]["standardized_difference"]
         first, *others = _lines(part, released)
-        lines.append([*first, words.ABSENT if apart is None else f"{apart:.2f}"])
+        lines.append([*first, words.ABSENT if difference is None else f"{difference:.2f}"])
         lines += [[*line, ""] for line in others]
     names = naming.distinct(["Characteristic", *columns, "SMD"])
     of = f"Grouped by {released.by[-1]}." if released.by else "All who are enrolled."

@@ -31,8 +31,8 @@ def rate_limit_date(seconds: int = 1, times: int = 1) -> Fault:
 
     def answer(request: Request) -> Response:
         clock: datetime = request.app.state.clock
-        again = clock.replace(tzinfo=UTC) + timedelta(seconds=seconds)
-        return _too_many(format_datetime(again, usegmt=True))
+        retry_at = clock.replace(tzinfo=UTC) + timedelta(seconds=seconds)
+        return _too_many(format_datetime(retry_at, usegmt=True))
 
     return instead(answer, times)
 
@@ -87,9 +87,9 @@ def gzip_bomb(megabytes: int = 1_000) -> Fault:
     def bomb() -> Iterator[bytes]:
         packer = zlib.compressobj(wbits=31)
         yield packer.compress(b"[") + packer.flush(zlib.Z_FULL_FLUSH)
-        again = packer.compress(b" " * _MEGABYTE) + packer.flush(zlib.Z_FULL_FLUSH)
+        block = packer.compress(b" " * _MEGABYTE) + packer.flush(zlib.Z_FULL_FLUSH)
         for _ in range(megabytes):
-            yield again
+            yield block
 
     return instead(
         lambda _: StreamingResponse(
