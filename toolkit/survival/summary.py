@@ -119,25 +119,32 @@ def survival_summary(
     reverse = Clusters.of(durations, asked, followed, cluster, is_reverse=True)
 
     def summed_up(
-        curves: Sequence[pl.DataFrame], clusters: Sequence[Clusters], counts: pl.DataFrame
+        curves: Sequence[pl.DataFrame],
+        clusters: Sequence[Clusters],
+        counts: pl.DataFrame,
+        drawn: pl.DataFrame | None = None,
     ) -> pl.DataFrame:
-        known, followed = (
-            with_parts_of_mean(with_interval(of.appended(curve), level, ci))
-            for curve, of in zip(curves, clusters, strict=True)
-        )
+        """Summarize the curves; quantiles are those of the curve as it is drawn, if it differs."""
+
+        def finished(curve: pl.DataFrame, of: Clusters) -> pl.DataFrame:
+            return with_parts_of_mean(with_interval(of.appended(curve), level, ci))
+
+        known, followed = map(finished, curves, clusters)
+        drawn = known if drawn is None else finished(drawn, clusters[0])
         until = common_horizon(known) if horizon is None else horizon
         rows = []
-        for (key, part), (_, looked_at), of_group in zip(
+        for (key, part), (_, as_drawn), (_, looked_at), of_group in zip(
             each_group(known, asked.keys),
+            each_group(drawn, asked.keys),
             each_group(followed, asked.keys),
             counts.iter_rows(named=True),
             strict=True,
         ):
-            own, number = Curve.of(part), part[GROUP][0]
+            own, shown, number = Curve.of(part), Curve.of(as_drawn), part[GROUP][0]
             n = clusters[0].size(number, of_group["n_learners"])
             of_mean = clusters[0].about_mean(number, until)
             mean = own.restricted_mean(until, n, level, distribution, **of_mean)
-            quantiles = [(name, share, own.quantile(share)) for name, share in _QUARTILES.items()]
+            quantiles = [(name, share, shown.quantile(share)) for name, share in _QUARTILES.items()]
             statistics = [
                 *((*quantile, quantile[2].estimate) for quantile in quantiles),
                 *(("passed by", time, own.passed_by(time), time) for time in marks),
@@ -151,7 +158,9 @@ def survival_summary(
                     "statistic": name,
                     "at": at,
                     **estimate._asdict(),
-                    "is_well_observed": own.is_well_observed(time),
+                    "is_well_observed": (shown if name in _QUARTILES else own).is_well_observed(
+                        time
+                    ),
                 }
                 for name, at, estimate, time in statistics
             ]
@@ -161,22 +170,15 @@ def survival_summary(
     exact = summed_up([curve, followed], [alike, reverse], sizes(curve, asked.keys).n)
 
     def protect(min_n: int) -> pl.DataFrame:
-        safe = [
-            only_shown(
-                product_limit(
-                    released_table(
-                        steps.with_columns(incidence=1 - pl.col("survival")),
-                        asked.keys,
-                        min_n=min_n,
-                        times=borders,
-                    )
-                ),
-                "survival",
-            )
-            for steps in (curve, followed)
-        ]
+        def shown(steps: pl.DataFrame, times: Sequence[float] | None) -> pl.DataFrame:
+            incidence = steps.with_columns(incidence=1 - pl.col("survival"))
+            table = released_table(incidence, asked.keys, min_n=min_n, times=times)
+            return only_shown(product_limit(table), "survival")
+
+        safe = [shown(steps, borders) for steps in (curve, followed)]
         counts = released_sizes(curve, asked.keys, SURVIVAL_SUMMARY, min_n=min_n)
-        released = summed_up(safe, [alike.released(), reverse.released()], counts)
+        clusters = [alike.released(), reverse.released()]
+        released = summed_up(safe, clusters, counts, shown(curve, None))
         return with_status(released, exact, SURVIVAL_SUMMARY, min_n)
 
     return in_unit_of(durations, Result(SURVIVAL_SUMMARY, asked.names, exact, protect, level=level))
