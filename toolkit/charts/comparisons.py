@@ -82,11 +82,13 @@ def pairs(
 
 def _difference(row: dict[str, Any], released: Released) -> str:
     decimal = words.supports_decimal(row, "difference", released)
+    value = words.points(row["difference"], decimal=decimal)
+    if row["simultaneous_low"] is None or row["simultaneous_high"] is None:
+        return value
     ends = (
         words.points(row[f"simultaneous_{end}"], decimal=decimal, unit=False)
         for end in ("low", "high")
     )
-    value = words.points(row["difference"], decimal=decimal)
     return with_interval(value, words.between(*ends))
 
 

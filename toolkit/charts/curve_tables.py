@@ -97,8 +97,15 @@ def basis(
     remarks.append(f"Bands are {words.kind_of_interval(released)}s, time by time")
     if plot.is_small:
         remarks.append(f"Below each axis ({plot.time}): number at risk")
+    parts = rows.partition_by("panel")
+    at_most = "" if all(map(curves.is_whole, parts)) else " at risk at most"
     return subtitle(
-        released, int(first["n_at_risk"].sum()), source, *remarks, of_groups=bool(released.by)
+        released,
+        sum(max(part["n_at_risk"].drop_nulls(), default=0) for part in parts),
+        source,
+        *remarks,
+        unit=f"enrollments{at_most}",
+        of_groups=bool(released.by),
     )
 
 

@@ -112,8 +112,8 @@ def _differences(
     reference = naming.name(_first(released).get("reference"))
     finding = _finding(seen, reference, ways, released.alpha)
     notes = [f"Reference: {reference}", _note(released), *standardization(named), *notes]
-    of_reference = named["n_reference"].max() or 0  # the same in every row
-    n, level = int(named["n_learners"].sum() + of_reference), words.kind_of_interval(released)
+    n = sum(n or 0 for n in [*named["n_learners"], *named["n_reference"].head(1)])
+    level = words.kind_of_interval(released)
     return finish(
         dots(
             rows,

@@ -41,6 +41,8 @@ def pairs(released: Released) -> str:
         f"The {which} between {a} and {b}: {_points(row, released)}, "
         f"{words.p_value(row['p_adjusted'])}.{words.for_all(released)}"
     )
+    if not seen["p_adjusted"].count():
+        return f"{text} Whether the groups differ by more than chance cannot be tested."
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     if differ == 0:
         return f"{text} The groups {ONLY_CHANCE}."

@@ -39,7 +39,7 @@ def _test(released: Released, what: str, test: str) -> str:
     released = replace(released, frame=released.whole)  # the test is of all groups, filtered or not
     row = released.frame.row(0, named=True)
     if row["p_value"] is None or row["statistic"] is None:
-        return f"The {what} cannot be compared: there are too few events."
+        return f"The {what} cannot be compared: there are too few events, or clusters."
     figures = (
         f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, "
         f"{words.p_value(row['p_value'])}"

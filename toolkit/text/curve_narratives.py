@@ -30,11 +30,11 @@ def kaplan_meier(released: Released) -> str:
     )
     at = f"Within {words.span(day, released)}, "
     if not released.by:
-        n = known[0][1]["n_at_risk"][0]
-        return (
-            f"{at}an estimated {_passed(shares[0], released)} of {count_text(n, released.min_n)} "
-            f"enrollments pass{_bounds(shares[0][2], day, released)}.{_unseen(released)}"
-        )
+        part = known[0][1]
+        n = count_text(part["n_at_risk"][0], released.min_n)
+        of = f" of {n} enrollments" if curves.is_whole(part) else ""
+        passed = f"{_passed(shares[0], released)}{of} pass{_bounds(part, day, released)}"
+        return f"{at}an estimated {passed}.{_unseen(released)}"
     low, high = shares[0], shares[-1]
     if len(known) == 1:
         interval = _bounds(low[2], day, released)
@@ -79,7 +79,7 @@ def standardization(released: Released) -> str:
 def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
     """Write the share that has passed; before the first released step, only an upper bound."""
     share, _, part = found
-    n = part["n_at_risk"][0]
+    n = max(part["n_at_risk"].drop_nulls(), default=None)
     if share == 0 and released.min_n is not None and n is not None:
         return words.under(n, released.min_n)
     return as_percent(share, released)

@@ -45,6 +45,12 @@ def parts(frame: pl.DataFrame, by: Sequence[str]) -> list[pl.DataFrame]:
     return frame.partition_by(by, maintain_order=True)
 
 
+def is_whole(part: pl.DataFrame) -> bool:
+    """Whether the first row has all learners: not with late entry, nor at chosen times."""
+    starts = part["duration"][0] == 0 or "hazard" in part.columns
+    return bool(starts and part["n_at_risk"][0] == part["n_at_risk"].max())
+
+
 def end(part: pl.DataFrame, value: str) -> float:
     """Return the last time at which a curve is known and enough learners are at risk.
 

@@ -264,6 +264,8 @@ def _number(
         is_measured = released.schema[name].role == Role.MEASURE
         decimal = decimal and not (is_measured and released.min_n)
         return words.percent(value, decimal=decimal, plain=is_end)
+    if name == "margin":  # a choice, not an estimate
+        return f"{value * 100:g} points"
     if unit == "points":
         return words.points(value, decimal=decimal, unit=not is_end)
     if unit == "p":
