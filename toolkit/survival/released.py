@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import polars as pl
 
 from toolkit.release.curves import release_curves, ticks
-from toolkit.release.rounding import keys_of_counts, release_counts
+from toolkit.release.rounding import DIGITS, keys_of_counts, release_counts
 from toolkit.release.tables import SHOWN, release_table, withheld
 from toolkit.schemas import Table
 from toolkit.survival.event_table import GROUP, sizes
 
 _SHOWN_COUNTS = {"n_at_risk": "_n_at_risk", "n_events": "_n_events"}
 IS_SHOWN = "_is_shown"
+_EDGE = 1e-9  # of a time that rounding moved
 
 
 def released_table(
@@ -41,7 +42,7 @@ def released_table(
     ends = ["end"] if "end" in keyed.columns else []
     one_end = [] if ends else [pl.lit(None, pl.String).alias("end")]
     rows = release_curves(keyed.with_columns(one_end), GROUP, min_n=min_n, wanted=wanted)
-    return rows.join(_about(keyed, by, min_n), on=GROUP, how="left", maintain_order="left").select(
+    table = rows.join(_about(keyed, by, min_n), on=GROUP, how="left", maintain_order="left").select(
         *[*by, GROUP, "duration", *ends, "n_excluded", "n_undated"],
         *(pl.col(name).alias(kept) for name, kept in _SHOWN_COUNTS.items()),
         n_at_risk="weight",
@@ -49,6 +50,36 @@ def released_table(
         n_censored=pl.lit(0.0),
         **{IS_SHOWN: "is_shown"},
     )
+    return _weighed(table, steps) if "greenwood" in steps.columns else table
+
+
+def _weighed(table: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Lower the weights where learners enter late, so that Greenwood's sum is the exact one's.
+
+    A released step stands for events of earlier times, at which fewer may have been at risk than at
+    its own. The weight is then measured on the records, in two digits; no estimate changes.
+    """
+    grows = pl.col("n_at_risk") > pl.col("n_at_risk").shift().over(GROUP)
+    late = steps.filter(grows)[GROUP].unique()
+    if late.is_empty():
+        return table
+    exact = steps.select(GROUP, (pl.col("duration") - _EDGE).alias("_at"), _sum="greenwood")
+    joined = (
+        table.with_row_index("_row")
+        .sort("duration")
+        .join_asof(
+            exact.sort("_at"), left_on="duration", right_on="_at", by=GROUP, check_sortedness=False
+        )
+        .sort("_row")
+    )
+    n, share = pl.col("n_at_risk"), pl.col("n_events") / pl.col("n_at_risk")
+    at_rises = pl.when(pl.col("n_events") > 0).then("_sum")
+    since = at_rises - at_rises.forward_fill().shift().over(GROUP).fill_null(0.0)
+    measured = (share / (1 - share) / since).round_sig_figs(DIGITS)
+    lower = pl.col(GROUP).is_in(late.implode()) & (since > 0) & (share < 1) & (measured < n)
+    weight = pl.when(lower).then(measured).otherwise(n)
+    weighed = joined.with_columns(n_at_risk=weight, n_events=share * weight)
+    return weighed.with_columns(pl.col("n_events").fill_nan(0.0)).select(table.columns)
 
 
 def _about(keyed: pl.DataFrame, by: list[str], min_n: int) -> pl.DataFrame:
