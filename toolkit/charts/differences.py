@@ -159,6 +159,9 @@ def _finding(seen: pl.DataFrame, reference: str, ways: tuple[str, str], alpha: f
         if part.height
     ]
     of = words.plural(seen.height, "group")
+    if not counts and not seen["p_adjusted"].count():
+        return f"Differences from {reference}, which cannot be tested"
     if not counts:
+        of = words.plural(seen["p_adjusted"].count(), "group")
         return f"None of {of} differs from {reference} by more than chance could explain"
     return f"Of {of}, {', '.join(counts)} than {reference}"

@@ -133,7 +133,7 @@ def smoothed_hazard(
         value="hazard",
         y_title=f"passes in {_stretch(rows):g} {unit} per learner left",
         smooth=True,
-        words_said=(title, source, time, _peaks(rows, groups, unit.removesuffix("s"))),
+        words_said=(title, source, time, _peaks(rows, unit.removesuffix("s"))),
     )
 
 
@@ -211,15 +211,16 @@ def _ends_reached(rows: pl.DataFrame, named: str, unit: str) -> str:
     )
 
 
-def _peaks(rows: pl.DataFrame, groups: list[str], unit: str) -> str:
+def _peaks(rows: pl.DataFrame, unit: str) -> str:
     """Say in a sentence when each curve is highest."""
     parts = rows.partition_by("panel", maintain_order=True)
     found = [(peak, part["panel"][0]) for part in parts if (peak := curves.peak(part)) is not None]
     if not found:
         return f"When learners pass: {words.NOTHING}"
     (early, first), (late, last) = min(found), max(found)
-    if len(groups) == 1:
-        return f"Learners are most likely to pass around {unit} {early:,.0f}"
+    if len(found) == 1:
+        where = "" if first == naming.ALL else f" in {first}"
+        return f"Learners are most likely to pass around {unit} {early:,.0f}{where}"
     return f"Passing peaks around {unit} {early:,.0f} in {first}, {unit} {late:,.0f} in {last}"
 
 

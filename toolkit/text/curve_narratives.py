@@ -219,11 +219,11 @@ def _known(released: Released, value: str) -> list[tuple[str, pl.DataFrame]]:
     frame = released.frame.with_columns(
         _name=pl.Series(naming.labels(released.frame, released.by), dtype=pl.String)
     )
-    return [
-        (part["_name"][0], part)
-        for part in curves.parts(frame, released.by)
-        if part[value].count() > 0
-    ]
+    # A released curve without a step says no more than that few have passed.
+    told = frame if released.min_n is None else frame.filter(pl.col("duration") > 0)
+    seen = set(told.filter(pl.col(value).is_not_null())["_name"])
+    parts = ((part["_name"][0], part) for part in curves.parts(frame, released.by) if part.height)
+    return [(name, part) for name, part in parts if name in seen]
 
 
 def as_percent(share: float, released: Released) -> str:
