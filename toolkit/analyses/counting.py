@@ -36,6 +36,11 @@ def flag(*conditions: nw.Expr) -> nw.Expr:
     return nw.when(reduce(and_, conditions)).then(nw.lit(1)).otherwise(nw.lit(0))
 
 
+def present_if(*conditions: nw.Expr) -> nw.Expr:
+    """Return 1 where all conditions hold and null elsewhere: engines count faster than they add."""
+    return nw.when(reduce(and_, conditions)).then(nw.lit(1))
+
+
 def whole_steps(value: nw.Expr, step: int) -> nw.Expr:
     """Return the number of whole steps in a value, exactly: some engines divide with an error."""
     n = (value / step).floor()

@@ -11,7 +11,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.clusters import refuse_too_many
-from toolkit.analyses.counting import counted, counted_in_slices, flag, grouped
+from toolkit.analyses.counting import counted, counted_in_slices, flag, grouped, present_if
 from toolkit.analyses.grouping import (
     KEY,
     By,
@@ -250,37 +250,41 @@ def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> p
     is_time = flag(time.is_finite(), time >= 0)
     is_whole = [_is_whole(time, included)]
     counts = {
-        "n_learners": flag(~event.is_null(), *included),
-        "n_timeless": flag(time.is_null(), *included),
-        "n_no_time": flag(~time.is_null(), is_time == 0, *included),
-        "n_passed": flag(nw.col("passed"), *included),
-        "n_events": flag(event, *included),
+        "n_learners": present_if(~event.is_null(), *included),
+        "n_timeless": present_if(time.is_null(), *included),
+        "n_no_time": present_if(~time.is_null(), is_time == 0, *included),
+        "n_passed": present_if(nw.col("passed"), *included),
+        "n_events": present_if(event, *included),
     }
     at_start = included
     if included:
-        counts["n_excluded"] = flag(~nw.col("excluded").is_null())
-        counts["n_undated"] = flag(nw.col("excluded") == UNDATED)
+        counts["n_excluded"] = present_if(~nw.col("excluded").is_null())
+        counts["n_undated"] = present_if(nw.col("excluded") == UNDATED)
     if "entry" in columns:
         known = entry.is_finite() & (entry >= 0)
         late = (entry > 0) & (entry >= time)
-        counts["n_no_entry"] = flag(flag(known) == 0, *included)  # true of nulls, too
-        counts["n_late"] = flag(known, late, *included)
+        counts["n_no_entry"] = present_if(flag(known) == 0, *included)  # true of nulls, too
+        counts["n_late"] = present_if(known, late, *included)
         is_whole.append(_is_whole(entry, included))
         at_start = [*included, entry <= 0]
-    counts["n_whole"] = flag(*is_whole)
+    counts["n_whole"] = present_if(*is_whole)
     if at_start:
-        counts["n_start"] = flag(*at_start)
+        counts["n_start"] = present_if(*at_start)
+    sums = [nw.len().alias("n"), *(nw.col(name).count() for name in counts)]
     if KEY in columns:
-        counts["key_learners"] = keys_of(*included)
-        counts["key_events"] = keys_of(event, *included)
-        counts["key_start"] = keys_of(*at_start)
         out, undated = (~one for one in included), nw.col("excluded") == UNDATED
-        counts["key_excluded"] = keys_of(*out) if included else nw.lit(0)
-        counts["key_undated"] = keys_of(undated) if included else nw.lit(0)
+        keyed = {
+            "key_learners": keys_of(*included),
+            "key_events": keys_of(event, *included),
+            "key_start": keys_of(*at_start),
+            "key_excluded": keys_of(*out) if included else nw.lit(0),
+            "key_undated": keys_of(undated) if included else nw.lit(0),
+        }
+        sums += [nw.col(name).sum() for name in keyed]
+        counts |= keyed
     columns_first = {"longest": of_included(time, columns), **counts}
-    keyed = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
-    sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in counts)]
-    found = grouped(keyed, by, [*sums, nw.col("longest").max()], maxima=["longest"])
+    rows = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
+    found = grouped(rows, by, [*sums, nw.col("longest").max()], maxima=["longest"])
     found = found.with_columns(pl.col(list(counts)).fill_null(0))
     none = pl.lit(0, pl.Int64)
     absent = dict.fromkeys(("n_excluded", "n_undated", "n_no_entry", "n_late"), none)
@@ -303,25 +307,28 @@ def _leaving(
     The caller adds up the parts: there may be nearly as many exact times as learners.
     """
     by, included = keys.columns[1:], included_only(columns)
-    counts = {"n_left": flag(*included) if included else nw.lit(1)}
+    counts = {"n_left": present_if(*included) if included else nw.lit(1)}
     happened = {"events": nw.col("event")}
     happened |= {name: nw.col(name) == 1 for name in columns if name.startswith("end_")}
-    counts |= {f"n_{name}": flag(it, *included) for name, it in happened.items()}
+    counts |= {f"n_{name}": present_if(it, *included) for name, it in happened.items()}
+    sums = [nw.col(name).count() for name in counts]
     if KEY in columns:
-        counts["key_left"] = keys_of(*included)
-        counts |= {f"key_{name}": keys_of(it, *included) for name, it in happened.items()}
+        keyed = {"key_left": keys_of(*included)}
+        keyed |= {f"key_{name}": keys_of(it, *included) for name, it in happened.items()}
+        sums += [nw.col(name).sum() for name in keyed]
+        counts |= keyed
     time, n_values = of_included(nw.col("duration"), columns), {}
     if cutting.all_whole:  # Polars groups by whole numbers in half the time
         time, n_values = time.cast(nw.Int64), {"duration": math.floor(cutting.last) + 1}
     # Compute columns before summing them: not every engine sums an expression.
     columns_first = {"duration": time, **counts}
-    keyed = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
-    at, sums = [*by, "duration"], [nw.col(name).sum() for name in counts]
+    rows = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
+    at = [*by, "duration"]
     parts: Iterable[pl.DataFrame]
     if 2 * cutting.n_times <= cutting.n_rows:
-        parts = [grouped(keyed, at, sums, n_values=n_values)]
+        parts = [grouped(rows, at, sums, n_values=n_values)]
     else:
-        parts = counted_in_slices(keyed, at, sums, most=ROWS_AT_ONCE)
+        parts = counted_in_slices(rows, at, sums, most=ROWS_AT_ONCE)
     return [
         with_number(part.filter(pl.col("n_left") > 0), keys, by).select(
             GROUP, pl.col("duration").cast(pl.Float64), *counts
