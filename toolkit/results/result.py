@@ -144,7 +144,7 @@ class Released(_Shown):
 
     Examples:
         >>> import toolkit as tk
-        >>> frame = pl.DataFrame({"mode": ["audit", "honor"], "n": [203, 4]})
+        >>> frame = pl.DataFrame({"mode": ["audit", "honor"], "n": [200, 4]})
         >>> tk.result(frame, counts={"n": None}, groups=["mode"]).release().frame["n"].to_list()
         [200, None]
     """
