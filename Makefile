@@ -49,7 +49,7 @@ demo: $(VENV)/.user ## load, check, run the notebooks and write report/, on the 
 lab: $(VENV)/.user ## open the notebooks in JupyterLab
 	$(BIN)/so2 lab
 
-EXAMPLES ?= 4
+EXAMPLES ?= 3
 test: $(VENV)/.dev ## the tests, some examples of each, and the notebooks as tests: three minutes
 	SO2_EXAMPLES=$(EXAMPLES) $(BIN)/python $(TESTS) -m "not slow and not engines" $(COV)
 	$(BIN)/python $(PYTEST) --nbmake --nbmake-timeout=300 $(COV) notebooks
