@@ -1,22 +1,11 @@
 """Released curves of learners who enter late are as uncertain as the exact ones."""
 
-import numpy as np
-import polars as pl
 import pytest
+from late_entries import late_entries
 
 import toolkit as tk
 
-DRAWS = np.random.default_rng(1)
-N = 400
-ENTRY = DRAWS.integers(0, 30, N).astype(float)
-LATE = pl.DataFrame(
-    {
-        "duration": ENTRY + DRAWS.integers(1, 60, N),
-        "entry": ENTRY,
-        "event": DRAWS.random(N) < 0.5,
-        "g": DRAWS.choice(["a", "b"], N),
-    }
-)
+LATE = late_entries(0)
 
 
 def test_errors_are_those_of_the_exact_curve() -> None:

@@ -1,22 +1,12 @@
 """How many learners a curve or a comparison rests on, and what can be said of it."""
 
-import numpy as np
 import polars as pl
 import pytest
+from late_entries import late_entries
 
 import toolkit as tk
 
-DRAWS = np.random.default_rng(1)
-N = 400
-ENTRY = DRAWS.integers(5, 35, N).astype(float)
-LATE = pl.DataFrame(
-    {
-        "duration": ENTRY + DRAWS.integers(1, 60, N),
-        "entry": ENTRY,
-        "event": DRAWS.random(N) < 0.5,
-        "g": DRAWS.choice(["a", "b"], N),
-    }
-)
+LATE = late_entries(5)
 
 
 def subtitle(result: tk.Released) -> str:

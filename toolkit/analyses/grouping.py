@@ -264,7 +264,7 @@ def count_cells(
     plain = [name for name in groups.names if name not in COHORTS or name in schema]
     days = ["enrolled_day"] if spans else []
     require_columns(schema.names(), [*days, *plain], what="person_course")
-    refuse_nested(schema, plain)
+    refuse_ungroupable(schema, plain)
     key_columns = {
         key: nw.col(key) if key in spans else group_value(schema, name)
         for key, name in zip(groups.keys, groups.names, strict=True)
@@ -312,7 +312,7 @@ def group_names(groups: pl.DataFrame) -> list[str]:
     return [" · ".join(row) for row in pl.DataFrame(names).fill_null(unnamed).iter_rows()]
 
 
-def refuse_nested(schema: Mapping[str, Any], names: Sequence[str]) -> None:
+def refuse_ungroupable(schema: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raise if a column holds lists, structs, objects, bytes or spans, which cannot form groups."""
     for name in names:
         if schema[name].is_nested() or schema[name] in (nw.Object, nw.Binary, nw.Duration):

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.analyses.counting import Frame, flag, number, records
-from toolkit.analyses.grouping import Groups, count_by, groups_of, refuse_nested
+from toolkit.analyses.grouping import Groups, count_by, groups_of, refuse_ungroupable
 from toolkit.analyses.stages import ENROLLED
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import DIGITS
@@ -122,7 +122,7 @@ def _variables(
         own = [name for name in schema if name not in PERSON_COURSE.names]
         known = [name for name in _DESCRIBED if name in schema]
         names = [n for n in [*known, *own] if n not in groups.names and _is_described(schema[n])]
-    refuse_nested(schema, names)
+    refuse_ungroupable(schema, names)
     twice = [name for name in names if name in groups.names]
     if twice or len(set(names)) < len(names):
         raise ArgumentError(f"columns must name others than the groups, and each once: {names}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.grouping import refuse_nested
+from toolkit.analyses.grouping import refuse_ungroupable
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
@@ -120,12 +121,7 @@ def _refuse_types(
     groups: Sequence[str],
     keys: Mapping[str, str] | None,
 ) -> None:
-    refuse_nested(frame.schema, groups)
-    for name in groups:
-        if frame.schema[name].base_type() in {pl.Binary, pl.Duration}:
-            raise SchemaError(
-                f"`{name}` holds {frame.schema[name]}, whose values cannot form groups"
-            )
+    refuse_ungroupable(nw.from_native(frame).schema, groups)
     for name in (keys or {}).values():
         if not frame.schema[name].is_integer():
             raise SchemaError(f"`{name}` must be sums of record keys, but is {frame.schema[name]}")

@@ -18,7 +18,7 @@ from toolkit.analyses.engines import (
     is_in_memory,
     with_microseconds,
 )
-from toolkit.analyses.grouping import KEY, By, group_value, groups_of, refuse_nested
+from toolkit.analyses.grouping import KEY, By, group_value, groups_of, refuse_ungroupable
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
@@ -176,7 +176,7 @@ def exclusions(durations: IntoFrame, *, by: By = None) -> Result:
     frame = lazily(durations)
     schema = frame.collect_schema()
     require_columns(schema.names(), ["excluded", *groups.names], what="durations")
-    refuse_nested(schema, groups.names)
+    refuse_ungroupable(schema, groups.names)
     refuse_both_bounds(frame, groups.names)
     by_key = (
         group_value(schema, name).alias(key)

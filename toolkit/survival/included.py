@@ -11,7 +11,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.counting import counted, flag, lazily
-from toolkit.analyses.grouping import KEY, Groups, group_value, per_group, refuse_nested
+from toolkit.analyses.grouping import KEY, Groups, group_value, per_group, refuse_ungroupable
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
@@ -35,7 +35,7 @@ def checked(
     for name in ("duration", "entry"):
         if name in schema and not (schema[name].is_numeric() or schema[name] == nw.Unknown):
             raise SchemaError(f"`{name}` of durations must be a number, not {schema[name]}")
-    refuse_nested(schema, names)
+    refuse_ungroupable(schema, names)
     refuse_both_bounds(frame, names)
     keys = Groups((*names,)).keys
     columns = {key: group_value(schema, name) for key, name in zip(keys, names, strict=True)}

@@ -30,9 +30,8 @@ def or_filtered_out(text: str, released: Released) -> str:
     """Return the narrative, or, if it blames few learners for filtered-out rows, say so instead."""
     is_part = released.frame.height < released.whole.height
     is_withheld = released.frame["status"].str.starts_with("withheld").any()
-    return (
-        _NOT_AMONG if is_part and not is_withheld and text.startswith(_FOR_LACK_OF_ROWS) else text
-    )
+    blames_few = text.startswith(_FOR_LACK_OF_ROWS)
+    return _NOT_AMONG if is_part and not is_withheld and blames_few else text
 
 
 def outcomes(released: Released) -> str:
