@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -162,6 +163,40 @@ def test_the_first_of_competing_ends_counts_and_a_pass_wins_a_tie() -> None:
         (59.0, False, None, None),
         (None, None, None, "unenrolled before origin"),
     ]
+
+
+ENDS = ["look", "origin", "enrolled", "undated", "end", "Passed", "passed ", "PASSED", "", "0"]
+
+
+@pytest.mark.parametrize("undated", ["refuse", "bounds", "leave_out"])
+def test_an_end_may_have_any_name(undated: Any) -> None:
+    columns = {f"left_{place}": [START + timedelta(days=5 + place)] for place in range(len(ENDS))}
+    names = [*columns, "passed"]
+    pc = (
+        person_course(*(learner(name) for name in columns), learner("passed", day=30))
+        .join(pl.DataFrame(columns), how="cross")
+        .with_columns(pl.when(username=name).then(name).alias(name) for name in columns)
+    )
+    durations = tk.time_to_pass(
+        pc,
+        {"course-v1:Org+CS101+2026": START - timedelta(days=1)},
+        entry="enrolled",
+        competing=dict(zip(ENDS, columns, strict=True)),
+        undated=undated,
+    )
+    assert durations.select("username", "duration", "entry", "end").unique().sort(
+        "duration"
+    ).rows() == [
+        (name, 6.0 + place, 1.0, end)
+        for place, (name, end) in enumerate(zip(names[:-1], ENDS, strict=True))
+    ] + [("passed", 31.0, 1.0, "passed")]
+
+
+@pytest.mark.parametrize("name", ["entry", "end", "event", "bound", "duration_unit", "_look"])
+def test_a_column_named_as_one_of_the_durations_is_refused(name: str) -> None:
+    pc = person_course(learner("ada", day=10, **{name: "mine"}))
+    with pytest.raises(tk.errors.SchemaError, match=f"column `{name}`.*rename or drop"):
+        tk.time_to_pass(pc)
 
 
 @pytest.mark.parametrize(("unit", "expected"), [("hours", 252.0), ("days", 10.5), ("weeks", 1.5)])

@@ -70,3 +70,28 @@ def test_a_hazard_peaks_where_enough_are_at_risk() -> None:
     told = "most likely to pass around day 15"
     assert told in str(hazard.narrate())
     assert told in str(hazard.chart().to_dict()["title"])
+
+
+def test_ends_of_any_name_are_told_apart_in_table_chart_and_narrative() -> None:
+    ends = ["passed", "passed ", "Passed", "", "\x1b[31mleft\u202e", "left", " left", "0", "x" * 90]
+    rows = pl.DataFrame(
+        {
+            "duration": [float(day) for day in range(1, 91)] * len(ends),
+            "event": [end == "passed" for end in ends for _ in range(90)],
+            "end": [end for end in ends for _ in range(90)],
+        }
+    )
+    released = tk.survival.cumulative_incidence(rows).release(min_n=None)
+    table = released.table(rows=10_000)
+    place = list(table.headings).index("End")
+    in_table = {row[place] for row in table.rows}
+    chart = released.chart().to_dict()
+    data = [row for rows in chart["datasets"].values() for row in rows]
+    in_chart = {row["series"] for row in data if row.get("kind") == "step"}
+    assert in_table == in_chart
+    assert len(in_table) == len(ends)
+    for name in in_table:
+        assert name.isprintable()
+        assert name.strip()
+        assert len(name) <= 48
+        assert f" end as {name}" in released.narrate()

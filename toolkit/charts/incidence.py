@@ -49,13 +49,15 @@ def cumulative_incidence(
     """
     time, value = time or since_enrollment(released), "cumulative_incidence"
     rows, groups, hidden = in_panels(released, value)
+    named = naming.ends(rows["end"])
+    rows = rows.with_columns(pl.col("end").replace_strict(named, return_dtype=pl.String))
     lines = rows.select(
         *_KEPT, "n_censored", series="end", value=value, low="ci_low", high="ci_high"
     )
     together = len(groups) <= 1
     plot = Plot(
         is_small=not together,
-        names=rows["end"].unique().sort().to_list(),
+        names=[*named.values()],
         end=end_of(rows, value),
         known=known_times(rows, released.min_n),
         time=time,
@@ -64,7 +66,8 @@ def cumulative_incidence(
     )
     one_end = rows.filter(pl.col("end") == pl.col("end").first().over("panel"))
     numbers = numbers_at_risk(groups, plot.ticks, one_end, released.min_n)
-    finding = _ends_reached(rows, time.split()[0], released.schema.time)
+    passed = named.get("passed", "")
+    finding = _ends_reached(rows, time.split()[0], released.schema.time, passed)
     return finish(
         draw(plot, lines, _NO_POINTS, numbers),
         title=title or finding,
@@ -181,8 +184,11 @@ def _hazards(
     )
 
 
-def _ends_reached(rows: pl.DataFrame, named: str, unit: str) -> str:
-    """Say what share has reached each end by the last time with enough learners at risk."""
+def _ends_reached(rows: pl.DataFrame, named: str, unit: str, passed: str) -> str:
+    """Say what share has reached each end by the last time with enough learners at risk.
+
+    Of several groups, it compares who passed, or the first end.
+    """
     value = "cumulative_incidence"
     parts = [
         part for part in rows.partition_by("panel", maintain_order=True) if part[value].count()
@@ -199,16 +205,12 @@ def _ends_reached(rows: pl.DataFrame, named: str, unit: str) -> str:
     )
     by = f"By {named.removesuffix('s')} {words.days(day)}, "
     if last["panel"].n_unique() == 1:
-        shares = (
-            f"{words.percent(share)} {naming.name(end)}" for _, end, share in last.iter_rows()
-        )
+        shares = (f"{words.percent(share)} {end}" for _, end, share in last.iter_rows())
         return f"{by}{', '.join(shares)}"
-    end = "passed" if "passed" in last["end"] else last["end"][0]
+    end = passed if passed in last["end"] else last["end"][0]
     by_share = last.filter(end=end).sort(value, maintain_order=True)
     (low, _, least), (high, _, most) = by_share.row(0), by_share.row(-1)
-    return (
-        f"{by}{words.percent(least)} {naming.name(end)} in {low}, {words.percent(most)} in {high}"
-    )
+    return f"{by}{words.percent(least)} {end} in {low}, {words.percent(most)} in {high}"
 
 
 def _peaks(rows: pl.DataFrame, unit: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import reduce
 from typing import Any, Literal, TypeVar, get_args, overload
@@ -19,7 +20,7 @@ from toolkit.analyses.engines import (
     with_microseconds,
 )
 from toolkit.analyses.grouping import KEY, By, group_value, groups_of, refuse_ungroupable
-from toolkit.errors import ArgumentError
+from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import a_number, as_given, one_of
@@ -34,6 +35,9 @@ Unit = Literal["hours", "days", "weeks"]
 Undated = Literal["refuse", "bounds", "leave_out"]
 
 IN_UNDATED_COURSE = "in a course whose passes lack a time"
+_RETURNED = frozenset({"duration", "event", "entry", "end", BOUND, "excluded", TIME_UNIT})
+_APPENDED = frozenset({"_look", "_origin", "_enrolled", "_undated", "_passed", "_end"})
+_OTHER_END = re.compile(r"_other_end_\d+")
 
 _NEVER = nw.lit(None, nw.Int64)
 _MICROSECONDS: dict[Unit, int] = {
@@ -118,7 +122,7 @@ def time_to_pass(
         `pc` to group by.
 
     Raises:
-        SchemaError: `pc` lacks a column.
+        SchemaError: `pc` lacks a column, or has one that is named as one of the durations.
         ArgumentError: An argument is invalid: there is no origin, the unit is unknown, `as_of` is
             later than the data.
 
@@ -139,10 +143,11 @@ def time_to_pass(
     names = frame.collect_schema().names()
     ends: dict[str, str] = {"passed": "passed_timestamp", **(competing or {})}
     require_columns(names, _needed(origin, as_of, entry, [*ends.values()]), what="person_course")
+    _refuse_own_columns(names)
     frame = _moments(frame, origin, as_of, ends)
     if undated == "bounds":
         frame = _both_bounds(frame, entry)
-    durations = _durations(frame, list(ends), unit, entry, whole=whole)
+    durations = _durations(frame, _moments_of(ends), unit, entry, whole=whole)
     if undated == "leave_out":
         durations = _without_undated_courses(durations)
     kept = ["username", "course_id", "duration", "event"]
@@ -222,6 +227,21 @@ def _refuse_arguments(
         )
 
 
+def _refuse_own_columns(names: Collection[str]) -> None:
+    """Raise if a column of the user would be replaced by one of the durations."""
+    for name in names:
+        if name in _RETURNED | _APPENDED or _OTHER_END.fullmatch(name):
+            raise SchemaError(
+                f"person_course has a column `{name}`, which time_to_pass computes; rename or drop "
+                "yours first"
+            )
+
+
+def _moments_of(ends: Collection[str]) -> dict[str, str]:
+    """Return the columns of the moments of ends, numbered, since an end may have any name."""
+    return {end: f"_other_end_{place}" if place else "_passed" for place, end in enumerate(ends)}
+
+
 def _moments(
     frame: Rows,
     origin: str | Mapping[str, When] | None,
@@ -234,7 +254,8 @@ def _moments(
     null if unknown. `_undated` marks those who passed at an unknown moment.
     """
     names = frame.collect_schema().names()
-    columns = {f"_{end}": column for end, column in ends.items()}
+    moments = _moments_of(ends)
+    columns = {moments[end]: column for end, column in ends.items()}
     columns |= {"_look": "as_of"} if "as_of" in names else {}
     columns |= {"_enrolled": "created"} if "created" in names else {}
     if not isinstance(origin, Mapping):
@@ -248,12 +269,10 @@ def _moments(
     if "_enrolled" not in columns:
         frame = frame.with_columns(_enrolled=_NEVER)
     passed, seen = nw.col("passed").fill_null(value=False), nw.col("_look")
-    is_seen = {
-        end: (nw.col(f"_{end}") <= seen) & passed if end == "passed" else nw.col(f"_{end}") <= seen
-        for end in ends
-    }
+    is_seen = {at: nw.col(at) <= seen for at in moments.values()}
+    is_seen["_passed"] &= passed
     return frame.with_columns(
-        *(nw.when(known).then(f"_{end}").alias(f"_{end}") for end, known in is_seen.items()),
+        *(nw.when(known).then(at).alias(at) for at, known in is_seen.items()),
         _undated=passed & nw.col("passed_timestamp").is_null(),
     )
 
@@ -320,16 +339,16 @@ def _needed(
 
 
 def _durations(
-    frame: Rows, ends: list[str], unit: Unit, entry: float | str | None, *, whole: bool
+    frame: Rows, ends: Mapping[str, str], unit: Unit, entry: float | str | None, *, whole: bool
 ) -> Rows:
-    """Append `duration`, `event`, `end`, `entry` and `excluded`."""
+    """Append `duration`, `event`, `end`, `entry` and `excluded`; `ends` has the column of each."""
     one = _MICROSECONDS[unit]
 
     def since_origin(moment: nw.Expr, round_up: int) -> nw.Expr:
         span = moment - nw.col("_origin")
         return ((span + round_up) // one).cast(nw.Float64) if whole else span.cast(nw.Float64) / one
 
-    at, origin = {end: nw.col(f"_{end}") for end in ends}, nw.col("_origin")
+    at, origin = {end: nw.col(name) for end, name in ends.items()}, nw.col("_origin")
     if entry is None:
         begins = nw.lit(None, nw.Float64)
     elif entry != "enrolled":  # not a bare number, which PostgreSQL takes for a decimal

@@ -140,17 +140,17 @@ def cumulative_incidence(released: Released) -> str:
     left = f"{_shorter(seen - len(known))}{hidden(total, seen)}{_unseen(released)}"
     by_day = f"By {words.at_time(day, released)}, "
     phrases = []
-    for end in known[0][1]["end"].unique(maintain_order=True):
+    for end, named in naming.ends(known[0][1]["end"]).items():
         parts = {name: part.filter(end=end) for name, part in known}
         shares = [(curves.height(part, value, day) or 0.0, name) for name, part in parts.items()]
         (low, lowest), (high, highest) = min(shares), max(shares)
         least, most = (_bounds(parts[name], day, released, value) for name in (lowest, highest))
         if len(known) == 1:
             where = f" in {lowest}" if released.by else ""
-            phrases.append(f"{as_percent(low, released)} end as {naming.name(end)}{where}{least}")
+            phrases.append(f"{as_percent(low, released)} end as {named}{where}{least}")
         else:
             phrases.append(
-                f"{naming.name(end)} from {as_percent(low, released)} in {lowest}{least} to "
+                f"{named} from {as_percent(low, released)} in {lowest}{least} to "
                 f"{as_percent(high, released)} in {highest}{most}"
             )
     if len(known) == 1:

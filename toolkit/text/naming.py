@@ -75,6 +75,17 @@ def cohorts(firsts: Iterable[date | None]) -> dict[date | None, str]:
     return {first: UNKNOWN if first is None else day(first, column) for first in firsts}
 
 
+def ends(values: Iterable[str]) -> dict[str, str]:
+    """Name competing ends, no two of them alike.
+
+    Examples:
+        >>> ends(["left", "left ", ""])
+        {'': '“”', 'left': 'left', 'left ': 'left (2)'}
+    """
+    found = sorted(set(values))
+    return dict(zip(found, distinct([name(value) for value in found]), strict=True))
+
+
 def strata(columns: str) -> str:
     """Name the columns that make strata: course for `course_id`."""
     plain = columns.replace("display_name", "course").replace("course_id", "course")

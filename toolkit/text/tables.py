@@ -52,7 +52,7 @@ _HIDDEN = {"status", "completed_from", "std_error", "is_total", "is_well_observe
 # Columns of a table, rather than of `by`, that name groups.
 _NAMES = {
     *("course", "course_id", "from_course", "to_course"),
-    *("group", "group_a", "group_b", "other", "reference"),
+    *("group", "group_a", "group_b", "other", "reference", "end"),
 }
 Row = dict[str, Any]
 
