@@ -94,7 +94,10 @@ def compare_command(
     Counts under 10 are withheld. The CSV file has a row per changed value, under pseudonyms.
     """
     changes = tk.compare_snapshots(tk.open_snapshot(earlier), tk.open_snapshot(later))
-    _print(changes.counts.release().frame, title=f"Changes from {earlier} to {later}")
+    counts = changes.counts.release()
+    _print(counts.frame, title=f"Changes from {earlier} to {later}")
+    if counts.caption:
+        typer.echo(counts.caption)
     if output is not None:
         tk.snapshots.write_csv(changes.values, output)
         typer.echo(f"{changes.values.height:,} changed values in {output}")

@@ -17,6 +17,8 @@ from toolkit.quality.frames import AnyFrame, Checked
 from toolkit.quality.report import QualityReport
 from toolkit.schemas import GRADES, require_columns
 from toolkit.schemas.passes import with_passed
+from toolkit.snapshots.comparable import courses_of_both
+from toolkit.snapshots.snapshot import Snapshot
 
 KEY = list(GRADES.key)
 BINS = 10
@@ -42,7 +44,7 @@ class SavedGrades(Protocol):
 def check_snapshots(before: SavedGrades, after: SavedGrades) -> QualityReport:
     """Check a snapshot's grades against an earlier one's for sudden shifts, course by course.
 
-    Both must be under the same pseudonym key; otherwise no learner can be matched.
+    If not the same courses were requested for them, only those of both are checked.
 
     Args:
         before: The earlier snapshot.
@@ -53,6 +55,8 @@ def check_snapshots(before: SavedGrades, after: SavedGrades) -> QualityReport:
 
     Raises:
         SchemaError: A column of grades is missing.
+        SnapshotError: They use different pseudonym keys, so that no learner can be matched; they
+            have no course in common, or are in the wrong order.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -61,7 +65,12 @@ def check_snapshots(before: SavedGrades, after: SavedGrades) -> QualityReport:
         ...     tk.quality.check_snapshots(now, now).ok
         True
     """
-    changes = course_changes(before.grades(), after.grades())
+    grades = [before.grades(), after.grades()]
+    if isinstance(before, Snapshot) and isinstance(after, Snapshot):
+        courses = courses_of_both(before, after)
+        if courses is not None:
+            grades = [rows.filter(pl.col("course_id").is_in(courses)) for rows in grades]
+    changes = course_changes(*grades)
     return run([Checked("course_changes", changes, ("course_id",), changes.height)], {})
 
 

@@ -16,6 +16,7 @@ from toolkit.results.result import Displayed, Result
 from toolkit.schemas import GRADES, RESOURCES, Table
 from toolkit.schemas.change_results import CHANGE_COUNTS
 from toolkit.schemas.passes import with_passed
+from toolkit.snapshots.comparable import courses_of_both
 from toolkit.snapshots.files import coarse_times
 from toolkit.snapshots.manifest import Times
 from toolkit.snapshots.snapshot import Snapshot
@@ -41,6 +42,8 @@ class Changes(Displayed):
             (newly passed, pass withdrawn, grade raised, grade lowered), before and after (the
             grade, a fraction). A record may have two: newly passed and grade raised.
         counts: One row per course and kind of change (`CHANGE_COUNTS`).
+        course_id: The courses that were compared, those requested for both snapshots; None if all
+            were, for both.
 
     It is displayed as its released counts; the other frames have rows of single learners.
 
@@ -57,12 +60,14 @@ class Changes(Displayed):
     values: pl.DataFrame
     outcomes: pl.DataFrame
     counts: Result
+    course_id: list[str] | None = None
 
 
 def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
     """Compare two snapshots record by record; learners are matched by pseudonym.
 
-    If one dates records to the day and the other exactly, both are compared by the day.
+    If one dates records to the day and the other exactly, both are compared by the day. If not the
+    same courses were requested for them, only those of both are compared (`Changes.course_id`).
 
     Args:
         earlier: The snapshot to start from.
@@ -71,7 +76,8 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
     Raises:
         ArgumentError: One is not a snapshot.
         SnapshotError: They use different pseudonym keys, or only one names learners, so that no
-            learner can be matched; or a learner occurs twice in a course.
+            learner can be matched; they have no course in common, or are in the wrong order; or a
+            learner occurs twice in a course.
 
     Examples:
         >>> import secrets, tempfile, toolkit as tk
@@ -86,16 +92,19 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
                 "compare_snapshots needs two snapshots (tk.open_snapshot), not "
                 f"{type(given).__name__}"
             )
-    _require_same_names(earlier, later)
+    courses = courses_of_both(earlier, later)
     records, values, outcomes = [], [], []
     for name, table in RESOURCES.items():
-        for pair in _pairs(earlier, later, table):
+        for pair in _pairs(earlier, later, table, courses):
             records.append(_records(pair, name))
             values.append(_values(pair, name))
             if name == GRADES.name:
                 outcomes.append(_outcomes(pair))
     changed, results = pl.concat(records), pl.concat(outcomes)
-    return Changes(changed, pl.concat(values), results, _counts(changed, results))
+    counts = _counts(changed, results)
+    if set(earlier.manifest.course_id or ()) != set(later.manifest.course_id or ()):
+        counts = counts.captioned("Of the courses that were requested for both snapshots.")
+    return Changes(changed, pl.concat(values), results, counts, courses)
 
 
 def _counts(records: pl.DataFrame, outcomes: pl.DataFrame) -> Result:
@@ -117,17 +126,9 @@ def _counts(records: pl.DataFrame, outcomes: pl.DataFrame) -> Result:
     return Result.from_counts(CHANGE_COUNTS, [], counts, lambda table: table, keys=keys)
 
 
-def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
-    first, second = earlier.manifest, later.manifest
-    if (first.identities, first.key_fingerprint) != (second.identities, second.key_fingerprint):
-        raise SnapshotError(
-            f"{earlier.folder} and {later.folder} name learners differently (pseudonym keys "
-            f"{first.key_fingerprint or 'none'} and {second.key_fingerprint or 'none'}), so no "
-            "learner can be matched. Compare snapshots taken under the same key."
-        )
-
-
-def _pairs(earlier: Snapshot, later: Snapshot, table: Table) -> Iterator[pl.DataFrame]:
+def _pairs(
+    earlier: Snapshot, later: Snapshot, table: Table, courses: list[str] | None
+) -> Iterator[pl.DataFrame]:
     """Yield one row per key of either, dated as the coarser one; later columns end in `_after`.
 
     If there are many records, each range of learners is a frame, in order.
@@ -137,6 +138,8 @@ def _pairs(earlier: Snapshot, later: Snapshot, table: Table) -> Iterator[pl.Data
     """
     times = max(earlier.manifest.times, later.manifest.times, key=get_args(Times).index)
     stored = [snapshot.scan(table.name).drop("email") for snapshot in (earlier, later)]
+    if courses is not None:
+        stored = [rows.filter(pl.col("course_id").is_in(courses)) for rows in stored]
     parts = ranges(stored, "username", most=MOST_COMPARED) or [pl.lit(value=True)]
     for snapshot, rows in zip((earlier, later), stored, strict=True):
         _require_keys_once(snapshot, [rows.filter(learners) for learners in parts], table)

@@ -1,0 +1,90 @@
+"""Snapshots of other courses, keys or moments never show changes that nobody made."""
+
+import itertools
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import toolkit as tk
+
+KEY = secrets.token_hex(32)
+REQUESTS = {"all": None, "a": [0], "b": [1], "ab": [0, 1], "ba": [1, 0], "bc": [1, 2]}
+PAIRS = list(itertools.product(REQUESTS, REQUESTS))
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tk.Snapshot]]:
+    folder = tmp_path_factory.mktemp("taken")
+    with tk.sandbox(learners=300) as platform:
+        courses = tk.load_grades(platform)["course_id"].unique().sort().to_list()
+        yield {
+            name: tk.take_snapshot(
+                platform,
+                folder / name,
+                course_id=places and [courses[place] for place in places],
+                key=KEY,
+            )
+            for name, places in REQUESTS.items()
+        }
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_a_course_that_was_not_requested_is_not_removed(
+    taken: dict[str, tk.Snapshot], first: str, second: str
+) -> None:
+    pair = taken[first], taken[second]
+    if {first, second} in ({"a", "b"}, {"a", "bc"}):
+        for compare in (tk.compare_snapshots, tk.quality.check_snapshots):
+            with pytest.raises(tk.errors.SnapshotError, match="hold different courses"):
+                compare(*pair)
+        return
+    changes = tk.compare_snapshots(*pair)
+    assert changes.records.is_empty()
+    assert tk.quality.check_snapshots(*pair).ok
+    held = {name: set(taken[name].grades().collect()["course_id"]) for name in (first, second)}
+    if first == second == "all":
+        assert changes.course_id is None
+    else:
+        assert changes.course_id is not None
+        assert set(changes.course_id) == held[first] & held[second]
+
+
+def test_a_partial_comparison_says_so(taken: dict[str, tk.Snapshot]) -> None:
+    said = "requested for both"
+    assert said in repr(tk.compare_snapshots(taken["all"], taken["ab"]))
+    assert said not in repr(tk.compare_snapshots(taken["ab"], taken["ba"]))
+
+
+def test_changes_in_a_course_of_both_are_those_of_the_whole(
+    taken: dict[str, tk.Snapshot], tmp_path: Path
+) -> None:
+    with tk.sandbox(learners=300) as now, now.earlier(datetime(2024, 3, 1, tzinfo=UTC)) as past:
+        earlier = tk.take_snapshot(past, tmp_path / "all", key=KEY)
+    whole, part = (tk.compare_snapshots(earlier, taken[name]) for name in ("all", "ab"))
+    of_both = pl.col("course_id").is_in(part.course_id or [])
+    assert part.records.height > 0
+    assert part.records.equals(whole.records.filter(of_both))
+    assert part.outcomes.equals(whole.outcomes.filter(of_both))
+
+
+def test_snapshots_in_the_wrong_order_are_refused(
+    taken: dict[str, tk.Snapshot], tmp_path: Path
+) -> None:
+    with tk.sandbox(learners=300) as now, now.earlier(datetime(2025, 7, 1, tzinfo=UTC)) as past:
+        earlier = tk.take_snapshot(past, tmp_path, key=KEY)
+    for compare in (tk.compare_snapshots, tk.quality.check_snapshots):
+        with pytest.raises(tk.errors.SnapshotError, match="Swap them"):
+            compare(taken["all"], earlier)
+
+
+def test_a_check_of_snapshots_under_two_keys_is_refused(
+    taken: dict[str, tk.Snapshot], tmp_path: Path
+) -> None:
+    with tk.sandbox(learners=300) as platform:
+        other = tk.take_snapshot(platform, tmp_path, key=KEY[::-1])
+    with pytest.raises(tk.errors.SnapshotError, match="name learners differently"):
+        tk.quality.check_snapshots(taken["all"], other)

@@ -1,0 +1,48 @@
+"""Which records of two snapshots can be compared."""
+
+from __future__ import annotations
+
+from toolkit.errors import SnapshotError
+from toolkit.snapshots.snapshot import Snapshot
+
+
+def courses_of_both(earlier: Snapshot, later: Snapshot) -> list[str] | None:
+    """Return the courses that were requested for both snapshots; None if all were, for both.
+
+    The records of another course are missing in one snapshot because nobody asked for them.
+
+    Raises:
+        SnapshotError: The earlier is the later one, they name learners differently, or they have
+            no course in common.
+    """
+    _require_order(earlier, later)
+    _require_same_names(earlier, later)
+    first, second = earlier.manifest.course_id, later.manifest.course_id
+    if first is None or second is None:
+        return first if second is None else second
+    both = [course for course in first if course in second]
+    if not both:
+        raise SnapshotError(
+            f"{earlier.folder} and {later.folder} hold different courses, so there is nothing to "
+            "compare. Compare snapshots of the same courses."
+        )
+    return both
+
+
+def _require_order(earlier: Snapshot, later: Snapshot) -> None:
+    if earlier.as_of > later.as_of:
+        raise SnapshotError(
+            f"{earlier.folder} was given as the earlier snapshot, but is of "
+            f"{earlier.as_of:%Y-%m-%d %H:%M}, and {later.folder} of {later.as_of:%Y-%m-%d %H:%M}. "
+            "Swap them."
+        )
+
+
+def _require_same_names(earlier: Snapshot, later: Snapshot) -> None:
+    first, second = earlier.manifest, later.manifest
+    if (first.identities, first.key_fingerprint) != (second.identities, second.key_fingerprint):
+        raise SnapshotError(
+            f"{earlier.folder} and {later.folder} name learners differently (pseudonym keys "
+            f"{first.key_fingerprint or 'none'} and {second.key_fingerprint or 'none'}), so no "
+            "learner can be matched. Compare snapshots taken under the same key."
+        )
