@@ -28,14 +28,26 @@ from toolkit.reports.pdf import find_chromium, write_pdf
 pytestmark = pytest.mark.slow
 
 
+N_NIGHTS = int(os.environ.get("SO2_NIGHTS", "6"))  # `make nights` takes 30
+
+
+def made(among: pytest.TempPathFactory, source: str, oulad: Path | None = None) -> Path:
+    """The folder with the reports of two nights; of many nights on 300 learners."""
+    base = among.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    n = N_NIGHTS if source == "300" else 2
+    return made_once(shared / f"nights-{source}", lambda empty: reports(empty, source, oulad, n))
+
+
 @pytest.fixture(scope="module", params=SOURCES)
 def top(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the reports of two nights."""
     oulad = request.getfixturevalue("oulad_dir") if request.param == "oulad" else None
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = shared / f"nights-{request.param}"
-    return made_once(folder, lambda empty: reports(empty, request.param, oulad))
+    return made(tmp_path_factory, request.param, oulad)
+
+
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory, "300")
 
 
 def test_every_printed_number_is_placed_and_within_the_tolerance_of_the_rule(top: Path) -> None:
@@ -60,7 +72,7 @@ def test_of_45_learners_in_six_courses_a_report_prints_no_false_number(
 
 
 def test_what_a_report_says_of_the_night_before_is_what_was_printed_then(top: Path) -> None:
-    first, second = nights(top)
+    first, second = nights(top)[-2:]
     assert len(second.earlier) == 4
     printed = first.printed
     assert {cell.name: cell.value for cell in second.earlier} == {
@@ -99,7 +111,7 @@ def test_the_pass_rate_of_the_active_is_shown_for_every_course(top: Path) -> Non
 
 def test_nothing_printed_on_two_nights_gives_a_small_count_away(top: Path) -> None:
     """Neither a count of 1 to 9, nor how many passed between two days or since the night before."""
-    found = Constraints(nights(top))
+    found = Constraints(nights(top)[-2:])
     n_tried, known, narrow, guessed = attacked(found.board, 40, found.targets)
     assert n_tried == 40
     assert known == 0
@@ -107,20 +119,9 @@ def test_nothing_printed_on_two_nights_gives_a_small_count_away(top: Path) -> No
     assert guessed <= 0.2
 
 
-N_NIGHTS = int(os.environ.get("SO2_NIGHTS", "6"))  # `make nights` takes 30
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the reports of many nights on 300 learners."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return made_once(shared / "nights-many", lambda empty: reports(empty, "300", None, N_NIGHTS))
-
-
-def test_many_nightly_reports_give_no_single_event_away(many: Path) -> None:
+def test_many_nightly_reports_give_no_single_event_away(smallest: Path) -> None:
     """Of each count that grew by one overnight, the pages allow another number of events."""
-    printed = nights(many)
+    printed = nights(smallest)
     assert len(printed) == N_NIGHTS
     assert [night.unread or night.faults() for night in printed] == [[]] * N_NIGHTS
     found = Constraints(printed)
@@ -128,8 +129,8 @@ def test_many_nightly_reports_give_no_single_event_away(many: Path) -> None:
     assert without_alternative(found.board, found.single_events) == []
 
 
-def test_three_nights_of_exact_counts_would_give_single_events_away(many: Path) -> None:
-    found = Constraints(nights(many)[:3], rounded=False)
+def test_three_nights_of_exact_counts_would_give_single_events_away(smallest: Path) -> None:
+    found = Constraints(nights(smallest)[:3], rounded=False)
     known = without_alternative(found.board, found.single_events)
     assert len(known) > 0.4 * len(found.single_events)
 
@@ -174,17 +175,10 @@ CHANGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def smallest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return made_once(shared / "nights-300", lambda empty: reports(empty, "300", None))
-
-
 @pytest.mark.browser
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium here")
 def test_the_pdf_says_what_the_first_page_says(smallest: Path, tmp_path: Path) -> None:
-    index = smallest / "2" / "index.html"
+    index = smallest / str(N_NIGHTS) / "index.html"
     assert write_pdf(index, tmp_path / "overview.pdf")
     drawn, beside = pdf_texts(tmp_path / "overview.pdf")
     page = soup(index)
@@ -202,7 +196,7 @@ def test_the_pdf_says_what_the_first_page_says(smallest: Path, tmp_path: Path) -
 def test_a_picture_is_drawn_from_what_the_drawing_beside_it_shows_and_holds_nothing_else(
     smallest: Path,
 ) -> None:
-    pictures = sorted((smallest / "2" / "figures").glob("*.png"))
+    pictures = sorted((smallest / str(N_NIGHTS) / "figures").glob("*.png"))
     assert len(pictures) > 10
     for picture in pictures:
         content = picture.read_bytes()
@@ -213,7 +207,7 @@ def test_a_picture_is_drawn_from_what_the_drawing_beside_it_shows_and_holds_noth
 
 def test_what_lies_beside_the_pages_holds_no_output(smallest: Path) -> None:
     """Notebooks are as their authors wrote them; scripts and styles are those shipped."""
-    folder = smallest / "2"
+    folder = smallest / str(N_NIGHTS)
     shipped = Path(tk.__file__).parent / "reports" / "assets"
     for path in folder.rglob("*"):
         if path.suffix == ".ipynb":
@@ -238,13 +232,13 @@ def chunks(png: bytes) -> set[bytes]:
 def test_a_number_that_is_changed_or_added_is_noticed(
     what: str, smallest: Path, tmp_path: Path
 ) -> None:
-    good = nights(smallest)[0]
+    good = nights(smallest)[-2]
     folder = changed_report(good.folder, tmp_path / "report", *CHANGES[what])
-    found = Oracle(folder, good.truth)
+    found = Oracle(folder, good.truth, good.before, good.changes)
     assert found.unread or found.faults(), what
 
 
 def test_the_attack_finds_what_exact_counts_would_give_away(smallest: Path) -> None:
-    found = Constraints(nights(smallest), rounded=False)
+    found = Constraints(nights(smallest)[-2:], rounded=False)
     _, known, _, _ = attacked(found.board, 60, found.targets)
     assert known > 0.05

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+import polars as pl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -20,16 +24,35 @@ SCREENSHOTS = Path(__file__).parents[2] / "artifacts"
 DRAWN = "html[data-drawn=true]"
 
 
+TOKEN = "a-token-that-must-not-be-seen"
+DEMO = "import sys; from toolkit.cli.app import main; sys.argv[0] = 'so2'; main()"
+
+
 @pytest.fixture(scope="module", params=["sandbox", "oulad"])
-def report(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tk.Report]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("SO2_BASE_URL", "SO2_TOKEN", "SO2_SNAPSHOT", "SO2_OULAD"):
-            patch.setenv(name, "")
-        if request.param == "oulad":
+def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first page of the report of `so2 demo`, and of OULAD."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "sandbox":
+        there = {"SO2_TOKEN": TOKEN, "SO2_BASE_URL": "https://platform.example.com"}
+        command = [sys.executable, "-c", DEMO, "demo"]
+        subprocess.run(command, cwd=folder, env=os.environ | there, check=True)
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("SO2_BASE_URL", "SO2_TOKEN", "SO2_SNAPSHOT"):
+                patch.setenv(name, "")
             patch.setenv("SO2_OULAD", str(request.getfixturevalue("oulad_dir")))
-        yield tk.write_report(tmp_path_factory.mktemp(request.param) / "report")
+            assert tk.write_report(folder / "report").failures == ()
+    return folder / "report" / "index.html"
+
+
+@pytest.mark.parametrize("index", ["sandbox"], indirect=True)
+def test_no_file_that_the_demo_writes_names_a_learner(index: Path) -> None:
+    with tk.sandbox() as platform:
+        names = tk.load_grades(platform)["username"].unique()
+    written = [path for path in index.parents[1].rglob("*") if path.is_file()]
+    texts = pl.Series([path.read_text(encoding="utf-8", errors="replace") for path in written])
+    assert len(names) > 4_000
+    assert not texts.str.contains_any([TOKEN, *names]).any()
 
 
 @dataclass
@@ -66,48 +89,55 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-def pages_of(report: tk.Report) -> list[Path]:
-    return sorted(report.index.parent.glob("*.html"))
+def pages_of(index: Path) -> list[Path]:
+    return sorted(index.parent.glob("*.html"))
+
+
+@pytest.fixture(scope="module")
+def opened(index: Path, browser: Browser) -> Iterator[dict[Path, Opened]]:
+    """Every page, for tests that only look at it."""
+    context = browser.new_context(
+        offline=True, viewport={"width": 1280, "height": 900}, color_scheme="light"
+    )
+    yield {path: open_page(context, path) for path in pages_of(index)}
+    context.close()
 
 
 def test_every_page_opens_offline_and_draws_every_chart(
-    report: tk.Report, context: BrowserContext
+    index: Path, opened: dict[Path, Opened]
 ) -> None:
-    for path in pages_of(report):
-        opened = open_page(context, path)
-        charts = opened.page.locator(".chart")
+    for path, one in opened.items():
+        charts = one.page.locator(".chart")
         for i in range(charts.count()):
             marks = charts.nth(i).locator("svg .mark-rect path, svg .mark-symbol path")
             others = charts.nth(i).locator("svg .mark-line path, svg .mark-rule line")
             assert marks.count() + others.count() > 3, f"{path.name}, chart {i + 1} is empty"
-        assert opened.faults == [], path.name
-        _save(opened.page, report, path.stem)
-        opened.page.close()
+        assert one.faults == [], path.name
+        _save(one.page, index, path.stem)
 
 
-def _save(page: Page, report: tk.Report, name: str) -> None:
-    kind = "oulad" if "OULAD" in report.caption else "sandbox"
+def _save(page: Page, index: Path, name: str) -> None:
+    kind = "oulad" if "oulad" in str(index) else "sandbox"
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{kind}-{name}.png", full_page=True)
 
 
 def test_no_page_is_wider_than_a_small_window_or_150_percent_zoom(
-    report: tk.Report, browser: Browser
+    index: Path, browser: Browser
 ) -> None:
     for width in (390, 853):  # a phone; 1280 at 150 %
         context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
-        for path in pages_of(report):
+        for path in pages_of(index):
             page = open_page(context, path).page
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
             if width == 390:
-                _save(page, report, f"{path.stem}-phone")
+                _save(page, index, f"{path.stem}-phone")
         context.close()
 
 
-def test_no_text_of_a_chart_is_cut(report: tk.Report, context: BrowserContext) -> None:
-    for path in pages_of(report):
-        page = open_page(context, path).page
-        cut = page.evaluate(
+def test_no_text_of_a_chart_is_cut(opened: dict[Path, Opened]) -> None:
+    for path, one in opened.items():
+        cut = one.page.evaluate(
             """() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
                 const frame = svg.getBoundingClientRect();
                 return [...svg.querySelectorAll('text')].filter(text => {
@@ -121,24 +151,30 @@ def test_no_text_of_a_chart_is_cut(report: tk.Report, context: BrowserContext) -
         assert cut == [], path.name
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(report: tk.Report, browser: Browser, scheme: str) -> None:
-    context = browser.new_context(offline=True, color_scheme=scheme)  # type: ignore[arg-type]
-    for path in pages_of(report):
-        found = Axe().run(open_page(context, path).page).response["violations"]
-        serious = [
-            (fault["id"], fault["nodes"][0]["html"])
-            for fault in found
-            if fault["impact"] in {"serious", "critical"}
-        ]
-        assert serious == [], path.name
+def serious(page: Page) -> list[tuple[str, str]]:
+    return [
+        (fault["id"], fault["nodes"][0]["html"])
+        for fault in Axe().run(page).response["violations"]
+        if fault["impact"] in {"serious", "critical"}
+    ]
+
+
+def test_axe_finds_no_serious_fault_in_light(opened: dict[Path, Opened]) -> None:
+    for path, one in opened.items():
+        assert serious(one.page) == [], path.name
+
+
+def test_axe_finds_no_serious_fault_in_dark(index: Path, browser: Browser) -> None:
+    context = browser.new_context(offline=True, color_scheme="dark")
+    for path in pages_of(index):
+        assert serious(open_page(context, path).page) == [], path.name
     context.close()
 
 
 def test_everything_can_be_reached_and_used_with_the_keyboard(
-    report: tk.Report, context: BrowserContext
+    index: Path, context: BrowserContext
 ) -> None:
-    page = open_page(context, report.index.parent / "03-completion.html").page
+    page = open_page(context, index.parent / "03-completion.html").page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     reached = set()
@@ -153,8 +189,8 @@ def test_everything_can_be_reached_and_used_with_the_keyboard(
     assert code.is_visible()
 
 
-def test_light_turns_to_dark_with_the_charts(report: tk.Report, context: BrowserContext) -> None:
-    page = open_page(context, report.index.parent / "00-start-here.html").page
+def test_light_turns_to_dark_with_the_charts(index: Path, context: BrowserContext) -> None:
+    page = open_page(context, index.parent / "00-start-here.html").page
     paper = "document.querySelector('.chart svg').style.backgroundColor"
     assert page.evaluate(paper) == "rgb(255, 255, 255)"
     page.click("#theme")
@@ -167,9 +203,9 @@ HEADLINE = ".told h2"
 
 
 def test_the_course_that_loses_most_is_found_and_compared_in_two_clicks(
-    report: tk.Report, context: BrowserContext
+    index: Path, context: BrowserContext
 ) -> None:
-    page = open_page(context, report.index).page
+    page = open_page(context, index).page
     answer = page.locator("#courses ~ .finding").inner_text()
     course, said, _ = answer.partition(" loses most learners at one step: ")
     assert said, answer
@@ -186,9 +222,9 @@ def test_the_course_that_loses_most_is_found_and_compared_in_two_clicks(
 
 
 def test_a_choice_is_in_the_address_and_the_words_follow_it(
-    report: tk.Report, context: BrowserContext
+    index: Path, context: BrowserContext
 ) -> None:
-    opened = open_page(context, report.index.parent / EXPLORER)
+    opened = open_page(context, index.parent / EXPLORER)
     page, select = opened.page, opened.page.get_by_role("combobox", name="Course")
     courses = select.locator("option").all_inner_texts()
     page.goto(f"{page.url.split('#')[0]}#course={quote(courses[1])}&cohort=all")
@@ -218,10 +254,8 @@ def test_a_choice_is_in_the_address_and_the_words_follow_it(
     assert opened.faults == []
 
 
-def test_every_choice_shows_something_or_says_why_not(
-    report: tk.Report, context: BrowserContext
-) -> None:
-    page = open_page(context, report.index.parent / EXPLORER).page
+def test_every_choice_shows_something_or_says_why_not(index: Path, context: BrowserContext) -> None:
+    page = open_page(context, index.parent / EXPLORER).page
     courses, cohorts = (
         page.get_by_role("combobox", name=name).locator("option").all_inner_texts()
         for name in ("Course", "Cohort")
@@ -244,9 +278,9 @@ def test_every_choice_shows_something_or_says_why_not(
 
 
 def test_the_table_of_courses_can_be_sorted_and_searched(
-    report: tk.Report, context: BrowserContext
+    index: Path, context: BrowserContext
 ) -> None:
-    page = open_page(context, report.index).page
+    page = open_page(context, index).page
     rows = "[...document.querySelectorAll('#course-table tbody tr')]"
     names = f"{rows}.filter(row => !row.hidden).map(row => row.cells[0].dataset.value)"
     values = f"{rows}.map(row => row.cells[3].dataset.value)"
@@ -266,11 +300,9 @@ def test_the_table_of_courses_can_be_sorted_and_searched(
     assert page.locator(".tools [role=status]").inner_text() == "0 courses found"
 
 
-def test_paper_is_light_and_a_phone_reads_rows_as_lists(
-    report: tk.Report, browser: Browser
-) -> None:
+def test_paper_is_light_and_a_phone_reads_rows_as_lists(index: Path, browser: Browser) -> None:
     context = browser.new_context(offline=True, color_scheme="dark")
-    page = open_page(context, report.index).page
+    page = open_page(context, index).page
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator(".tools").is_visible()
@@ -283,10 +315,9 @@ def test_paper_is_light_and_a_phone_reads_rows_as_lists(
     context.close()
 
 
-def test_a_list_of_contents_leads_to_each_part(report: tk.Report, context: BrowserContext) -> None:
-    for path in pages_of(report):
-        page = open_page(context, path).page
+def test_a_list_of_contents_leads_to_each_part(opened: dict[Path, Opened]) -> None:
+    for path, one in opened.items():
         anchors = "[...document.querySelectorAll('.contents a')].map(a => a.hash.slice(1))"
-        for anchor in page.evaluate(anchors):
+        for anchor in one.page.evaluate(anchors):
             found = "name => document.getElementById(decodeURIComponent(name))?.tagName"
-            assert page.evaluate(found, anchor) == "H2", (path.name, anchor)
+            assert one.page.evaluate(found, anchor) == "H2", (path.name, anchor)

@@ -73,27 +73,6 @@ def test_many_killed_writers_each_leave_a_whole_snapshot(tmp_path: Path) -> None
     assert kill_writers(tmp_path, times=25) == {True, False}, "old ones and new ones were left"
 
 
-@pytest.mark.slow
-def test_no_file_that_the_demo_writes_names_a_learner(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    token = "a-token-that-must-not-be-seen"
-    command = "import sys; from toolkit.cli.app import main; sys.argv[0] = 'so2'; main()"
-    subprocess.run(
-        [sys.executable, "-c", command, "demo", "--learners", "300"],
-        env={**os.environ, "SO2_TOKEN": token, "SO2_BASE_URL": "https://platform.example.com"},
-        check=True,
-    )
-    with tk.sandbox(learners=300) as platform:
-        names = tk.load_grades(platform)["username"].unique().to_list()
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    written = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
-    assert "index.html" in {path.name for path in files}
-    assert token not in written
-    assert not [name for name in names if name in written]
-
-
 def answering(*records: dict[str, object]) -> Platform:
     """A platform that answers every request with these records."""
     body = json.dumps(records).encode()
