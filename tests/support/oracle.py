@@ -1102,7 +1102,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
          _nothing),
         (rf"All {_K} checks pass\.?", _nothing),
         (rf"{_K} checks? failed: (?:{_K} \w+(?:, )?)+\.", _nothing),
-        (rf"{_K} of {_K} checks fail, (?:none|{_K}) of them critical", _nothing),
+        (rf"{_K} of {_K} checks? fails?, (?:none|{_K}) of them critical", _nothing),
         (rf";? ?([^;]+): {_N} of {_N} \(([\d.]+)%\)", _failed_in_words),
         (r";? ?([^;]+): fewer than 10 records", _nothing),
         (rf"Records, one per learner per course: {_N} in grades, enrollments and completion\.",
@@ -1122,7 +1122,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"(Grade|Completion): {_P} of the enrolled have (none|zero)\.?", _without_peak),
         (rf"Of {_N} enrollments, {_N} \({_P}\) have a (grade|completion) of 0\.", _only_zero),
         (rf"{_K} groups? not drawn\.", _nothing),
-        (rf"Within {_DAYS} days, an estimated {_P} of {_N} enrollments pass{_CI}\.", _within),
+        (rf"Within {_DAYS} days?, an estimated {_P} of {_N} enrollments pass{_CI}\.", _within),
         (rf"Left out: (?:about )?{_N} without a known time"
          rf"(?:, {_N} of whom passed)?(?: \(at most 2% of a group's passers\))?\.?", _left_out),
         (rf"; fewer than 10 in (?:each of )?{_K} other \w+\.", _nothing),
@@ -1132,7 +1132,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
          r"\(?(?:for )?(in a course whose passes lack a time|no origin|passed without a pass time|"
          r"passed before origin)\)?\.?", _reason),
         (r"(Half|A quarter) of the learners pass ", _quarter),
-        (rf"(?:, )?within {_DAYS} days(?: \(95% interval ([\d,.]+)–([\d,.]+)\))?"
+        (rf"(?:, )?within {_DAYS} days?(?: \(95% interval ([\d,.]+)–([\d,.]+)\))?"
          rf"(?: in ({course}))?\.?", _pass_within),
         (rf"In {_K} groups? fewer pass\.|For {_K} groups? this cannot be shown\.", _nothing),
         (rf"Half of the learners have passed by day ({_DAYS[1:-1]})()\.?", _half_by),

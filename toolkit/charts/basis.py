@@ -52,7 +52,7 @@ def subtitle(
     n: int | None,
     source: str | None,
     *notes: str,
-    unit: str = "enrollments",
+    unit: tuple[str, str] = ("enrollment", "enrollments"),
     of_groups: bool = False,
 ) -> str:
     """Write the subtitle: how many, of what, from where, and remarks on the figures.
@@ -62,11 +62,11 @@ def subtitle(
         n: How many; None if it is not shown.
         source: Where the data come from; by default the result's caption.
         notes: Further remarks for the reader.
-        unit: What n counts.
+        unit: What n counts: one, and several.
         of_groups: Whether n is a sum over groups that are rounded separately.
     """
     about = "about " if of_groups and released.min_n is not None else ""
-    known = f"n = {about}{n:,} {unit}" if n else words.NOTHING.capitalize()
+    known = f"n = {about}{words.plural(n, *unit)}" if n else words.NOTHING.capitalize()
     caption = source or released.caption
     first = " · ".join([known, *([caption] if caption else [])])
     protection = (

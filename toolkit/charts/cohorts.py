@@ -91,7 +91,8 @@ def _finding(rows: pl.DataFrame, outcome: str, released: Released) -> str:
     times = seen.group_by("days").agg(n=pl.len()).sort(pl.col("n").clip(upper_bound=2), "days")
     at = seen.filter(days=times.item(-1, "days")).sort("cohort")
     first, last = at.row(0, named=True), at.row(-1, named=True)
-    told = f"{first['days']} days after enrollment, {words.share(first, RATE, released)} of those"
+    since = words.plural(first["days"], "day")
+    told = f"{since} after enrollment, {words.share(first, RATE, released)} of those"
     if at.height == 1:
         return f"{told} enrolled in {first['enrolled']} had {outcome}"
     return (

@@ -74,7 +74,12 @@ def pairs(
         ),
         title=title or finding,
         subtitle=subtitle(
-            released, int(learners["n"].sum()), source, *notes, unit="learners", of_groups=True
+            released,
+            int(learners["n"].sum()),
+            source,
+            *notes,
+            unit=("learner", "learners"),
+            of_groups=True,
         ),
         description=f"Dot plot of differences between groups with {level}s. {finding}.",
     )
@@ -134,7 +139,7 @@ def transitions(
             int(passed),
             source,
             *heat_maps.legend_of(rows, released.min_n),
-            unit="passes",
+            unit=("pass", "passes"),
             of_groups=True,
         ),
         description=f"Heat map of the course enrolled in after each course passed. {finding}.",

@@ -104,7 +104,7 @@ def basis(
         sum(max(part["n_at_risk"].drop_nulls(), default=0) for part in parts),
         source,
         *remarks,
-        unit=f"enrollments{at_most}",
+        unit=(f"enrollment{at_most}", f"enrollments{at_most}"),
         of_groups=bool(released.by),
     )
 

@@ -79,7 +79,7 @@ def course_explorer(
         alt.param("narrow", value=False),
     )
     n = int(frame.filter(pl.col("cohort") == cohorts[0])["n_enrolled"].sum())
-    about = [f"n = about {n:,} enrollments" if n else words.NOTHING.capitalize()]
+    about = [f"n = about {words.plural(n, 'enrollment')}" if n else words.NOTHING.capitalize()]
     return finish(
         parts,
         title=title,

@@ -126,6 +126,7 @@ def _rates(
     ]
     if all_groups and all_groups[0] is not None:
         notes = ["The dashed line is all groups together", *notes]
+    of = "enrollment" if released.schema.name == "outcomes" else "learner"
     return finish(
         dots(
             drawn.select(columns),
@@ -140,7 +141,7 @@ def _rates(
             int(rows[n].sum()),
             source,
             *notes,
-            unit="enrollments" if released.schema.name == "outcomes" else "learners",
+            unit=(of, f"{of}s"),
             of_groups=rows.height > 1,
         ),
         description=f"Dot plot of {words.plural(rows.height, 'group')}, highest first: {what}, "

@@ -8,6 +8,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.theme import INK, MUTED, PALETTE, finish
+from toolkit.text.words import plural
 
 SEVERITIES = {"critical": PALETTE[5], "warning": PALETTE[1], "info": PALETTE[4]}
 
@@ -29,7 +30,7 @@ def quality(
     failed = _labelled(table.filter(status="failed"))
     n_run = table.filter(pl.col("status") != "not run").height
     said = title or _finding(failed, n_run)
-    subtitle = f"n = {n_run:,} checks" + (f" · {source}" if source else "")
+    subtitle = f"n = {plural(n_run, 'check')}" + (f" · {source}" if source else "")
     chart = _failed(failed) if failed.height else _passed(table)
     lines = [f"{row['expects']}: {row['label']}" for row in failed.iter_rows(named=True)]
     return finish(chart, title=said, subtitle=subtitle, description="; ".join([said, *lines]))
@@ -37,10 +38,11 @@ def quality(
 
 def _finding(failed: pl.DataFrame, n_run: int) -> str:
     if failed.is_empty():
-        return f"All {n_run} checks pass"
+        return "The check passes" if n_run == 1 else f"All {n_run} checks pass"
     critical = failed.filter(severity="critical").height
     worst = f"{critical} of them critical" if critical else "none of them critical"
-    return f"{failed.height} of {n_run} checks fail, {worst}"
+    fail = "fails" if failed.height == 1 else "fail"
+    return f"{failed.height} of {plural(n_run, 'check')} {fail}, {worst}"
 
 
 def _labelled(failed: pl.DataFrame) -> pl.DataFrame:

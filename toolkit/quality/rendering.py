@@ -23,7 +23,7 @@ HEADER = ("severity", "data", "failed expectation", "records", "share", "example
 def summary(outcomes: Sequence[Outcome]) -> str:
     """Say in one line how many checks passed, failed by severity, and were not run."""
     status = Counter(outcome.status for outcome in outcomes)
-    said = [f"{len(outcomes)} checks: {status['passed']} passed"]
+    said = [f"{plural(len(outcomes), 'check')}: {status['passed']} passed"]
     levels = _levels(outcome.severity for outcome in worst_first(outcomes))
     said.append(f"{status['failed']} failed" + (f" ({levels})" if levels else ""))
     if status["not run"]:

@@ -155,7 +155,7 @@ class QualityReport:
         if self.failed():
             return self.failed_checks.narrate()
         n_run = sum(outcome.status == "passed" for outcome in self.outcomes)
-        return Narrative(f"All {n_run} checks pass.")
+        return Narrative("The check passes." if n_run == 1 else f"All {n_run} checks pass.")
 
     def chart(self, *, min_n: int | None = MIN_N, **options: Any) -> Any:
         """Draw each failed check as a bar: the share of records that break the expectation.

@@ -128,7 +128,8 @@ def in_words(released: Released) -> str:
     if not passed:
         return f"{words.capitalized(words.NOTHING)}."
     [row] = passed
-    return f"Of {row['n_whole']:,} enrollments, {words.share(row, 'rate', released)} led to a pass."
+    of = words.plural(row["n_whole"], "enrollment")
+    return f"Of {of}, {words.share(row, 'rate', released)} led to a pass."
 
 
 def as_tiles(released: Released, say: Language | None = None) -> list[dict[str, str]]:

@@ -55,7 +55,7 @@ def _one_outcome(row: Row, released: Released) -> str:
     rate = "pass_rate_of_enrolled"
     active = share(row, "pass_rate_of_active", released)
     text = (
-        f"Of {n:,} enrollments{f' in {where}' if where else ''}, "
+        f"Of {plural(n, 'enrollment')}{f' in {where}' if where else ''}, "
         f"{count_text(row['n_active'], min_n)} "
         f"({share(row, 'active_rate_of_enrolled', released)}) were active and "
         f"{count_text(row['n_passed'], min_n)} led to a pass: {share(row, rate, released)} of the "
@@ -109,7 +109,7 @@ def distribution(released: Released) -> str:
         top = bins.sort("n_learners", descending=True, maintain_order=True).row(0, named=True)
         span = words.between(percent(top["bin_low"]), percent(top["bin_high"]))
         phrases.append(f"the most common range above 0 is {span}, with {top['n_learners']:,}")
-    return f"Of {n_enrolled:,} enrollments, {'; '.join(phrases)}." if phrases else TOO_FEW
+    return f"Of {plural(n_enrolled, 'enrollment')}, {'; '.join(phrases)}." if phrases else TOO_FEW
 
 
 def cohort_progress(released: Released) -> str:
@@ -126,7 +126,7 @@ def cohort_progress(released: Released) -> str:
     ranked = seen.filter(days=days).sort("reach_rate", maintain_order=True)
     names = naming.cohorts(ranked["cohort"])
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
-    at = f"{days} days after enrollment, "
+    at = f"{plural(days, 'day')} after enrollment, "
     if ranked.height == 1:
         return (
             f"{at}{_rate(low, 'reach_rate', released)} of those enrolled from "
@@ -177,10 +177,9 @@ def transitions(released: Released) -> str:
     if seen.is_empty():
         return NOBODY_MOVED
     row = seen.sort("move_rate", descending=True, maintain_order=True).row(0, named=True)
-    return (
-        f"Of the {row['n_passed']:,} learners who passed {naming.name(row['from_course'])}, "
-        f"{_rate(row, 'move_rate', released)} went on to {naming.name(row['to_course'])}."
-    )
+    passed = f"{plural(row['n_passed'], 'learner')} who passed {naming.name(row['from_course'])}"
+    went_on = f"went on to {naming.name(row['to_course'])}"
+    return f"Of the {passed}, {_rate(row, 'move_rate', released)} {went_on}."
 
 
 def match_counts(released: Released) -> str:
@@ -191,10 +190,12 @@ def match_counts(released: Released) -> str:
         for row in released.frame.sort("n_records", descending=True).iter_rows(named=True)
         if row["n_records"]
     ]
-    undated = released.frame["n_passes_undated"].sum()
+    undated = int(released.frame["n_passes_undated"].sum())
     about = "" if released.min_n is None else "About "
     text = f"Records, one per learner per course: {'; '.join(phrases)}." if phrases else TOO_FEW
-    return text + (f" {about}{undated:,} passes have no time." if undated else "")
+    return text + (
+        f" {about}{plural(undated, 'pass has', 'passes have')} no time." if undated else ""
+    )
 
 
 def change_counts(released: Released) -> str:

@@ -72,7 +72,7 @@ def in_words(released: Released) -> str:
         f"{name} {words.count(of[0]['n_enrolled'], released.min_n)}"
         for name, of in list(columns.items())[1:]
     ]
-    text = f"{n:,} enrollments" + (f": {', '.join(each)}." if each else ".")
+    text = words.plural(n, "enrollment") + (f": {', '.join(each)}." if each else ".")
     whole = pl.DataFrame(next(iter(columns.values())), infer_schema_length=None)
     whole = whole.filter(pl.col("variable").is_in(released.frame["variable"].to_list()))
     firsts = whole.unique("variable", keep="first", maintain_order=True)
@@ -89,7 +89,8 @@ def in_words(released: Released) -> str:
     missing = firsts.filter(pl.col("n_missing") > 0).sort("n_missing", descending=True)
     if missing.height:
         row = missing.row(0, named=True)
-        text += f" Missing most: {_name(row['variable'])}, in {row['n_missing']:,} records."
+        records = words.plural(row["n_missing"], "record")
+        text += f" Missing most: {_name(row['variable'])}, in {records}."
     return text
 
 

@@ -184,7 +184,8 @@ def at_time(time: float, released: Released) -> str:
 
 def span(time: float, released: Released) -> str:
     """Write a length of time of a table: "90 days"."""
-    return f"{days(time)} {released.schema.time}"
+    text = days(time)
+    return f"{text} {unit(released) if text == '1' else released.schema.time}"
 
 
 def day(value: date, column: str = "") -> str:
