@@ -1,11 +1,14 @@
 """Durations handed to lifelines: its Cox model is R's, and nobody is lost unseen."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from lifelines import CoxPHFitter
+from lifelines.statistics import multivariate_logrank_test
 
 import toolkit as tk
 
@@ -97,7 +100,8 @@ def test_rows_and_reasons_add_up_on_the_sandbox() -> None:
 
 
 def test_who_is_never_at_risk_after_the_entry_is_left_out() -> None:
-    found = tk.survival.to_survival(frame(entry=[5.0, 2.0, None]))
+    rows = frame(entry=[0.0, 2.0, 0.0]).with_columns(duration=pl.Series([0.0, 8.0, 9.0]))
+    found = tk.survival.to_survival(rows)
     assert found.frame["duration"].tolist() == [8.0, 9.0]
     assert found.dropped.frame["reason"].to_list() == ["no time at risk"]
 
@@ -122,3 +126,90 @@ def test_what_no_model_can_take_is_refused(
 def test_both_bounds_of_the_undated_are_refused() -> None:
     with pytest.raises(tk.errors.ArgumentError, match="bound"):
         tk.survival.to_survival(frame(bound=["at once", "at the last moment", "at once"]))
+
+
+FLAWS: dict[str, dict[str, list[object]]] = {
+    "none": {},
+    "infinite": {"duration": [5.0, float("inf"), 9.0]},
+    "negative": {"duration": [5.0, -1.0, 9.0]},
+    "timeless": {"duration": [5.0, None, 9.0]},
+    "no event": {"event": [True, None, False]},
+    "no entry": {"entry": [1.0, None, 0.0]},
+    "entry is no number": {"entry": [1.0, float("nan"), 0.0]},
+    "entry before 0": {"entry": [1.0, -2.0, 0.0]},
+    "entry at the end": {"entry": [5.0, 2.0, 0.0]},
+    "undated": {"excluded": ["passed without a pass time", None, None]},
+    "bounds": {"bound": ["at once", "at the last moment", "at once"]},
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_models_get_the_durations_that_curves_get_and_no_others(flaw: str) -> None:
+    rows = frame().with_columns(pl.Series(name, values) for name, values in FLAWS[flaw].items())
+    told = []
+    for use in (tk.kaplan_meier, tk.survival.to_survival, tk.survival.person_period):
+        try:
+            use(rows)
+        except tk.errors.ToolkitError as error:
+            told.append(str(error))
+    assert len(told) == (0 if flaw == "none" else 3)
+    assert len(set(told)) <= 1
+    assert " at 0x" not in "".join(told)
+
+
+LATE = {"a": "2025-12-25", "b": "2026-01-10"}
+
+
+def timed(kind: str) -> pl.DataFrame:
+    """Durations with ties, passes at the enrollment and late entries."""
+    rng = np.random.default_rng(7)
+    n = 400
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    enrolled, took = rng.integers(0, 30, n), rng.integers(0, 120, n)
+    passed = rng.random(n) < 0.6
+    pc = pl.DataFrame(
+        {
+            "username": [f"u{place}" for place in range(n)],
+            "course_id": rng.choice(["a", "b"], n),
+            "mode": rng.choice(["audit", "honor", "verified"], n),
+            "in_enrollments": [True] * n,
+            "created": [start + timedelta(days=int(day)) for day in enrolled],
+            "passed": passed,
+            "passed_timestamp": [
+                start + timedelta(days=int(day)) if does else None
+                for day, does in zip(enrolled + took, passed, strict=True)
+            ],
+            "as_of": [start + timedelta(days=90)] * n,
+        }
+    )
+    left = pl.col("created") + pl.duration(days=20)
+    options: dict[str, Any] = {
+        "plain": {},
+        "whole weeks": {"unit": "weeks", "whole": True},
+        "late": {"origin": LATE, "entry": "enrolled"},
+        "landmark": {"entry": 20},
+        "competing": {"competing": {"": "left"}},
+    }[kind]
+    return tk.time_to_pass(pc.with_columns(left=left), **options)
+
+
+@pytest.mark.parametrize("kind", ["plain", "whole weeks", "late", "landmark", "competing"])
+def test_the_exported_frame_gives_the_curves_and_the_test_of_the_toolkit(kind: str) -> None:
+    rows = timed(kind)
+    theirs = tk.survival.to_survival(rows, covariates=["mode"]).frame
+    ours = tk.kaplan_meier(rows, by="mode").frame.filter(pl.col("duration") > 0)
+    for (mode,), curve in ours.group_by("mode"):
+        own = theirs[theirs["mode"] == mode]
+        entry = own.get("entry", -1)
+        share = 1.0 - ((own["duration"] == 0) & (own["event"] == 1)).mean()
+        for time, at_risk, events, survival in curve.select(
+            "duration", "n_at_risk", "n_events", "survival"
+        ).iter_rows():
+            n = ((own["duration"] >= time) & (entry < time)).sum()
+            passed = ((own["duration"] == time) & (own["event"] == 1)).sum()
+            share *= 1 - passed / n if n else 1
+            assert (n, passed, share) == (at_risk, events, pytest.approx(survival))
+    if "entry" not in theirs:
+        test = multivariate_logrank_test(theirs["duration"], theirs["mode"], theirs["event"])
+        found = tk.logrank(rows, by="mode").frame["statistic"][0]
+        assert test.test_statistic == pytest.approx(found)

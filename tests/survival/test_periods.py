@@ -98,7 +98,10 @@ def test_a_complementary_log_log_model_finds_the_hazard_ratio() -> None:
     [
         (pl.DataFrame({"duration": [1.0], "event": [1]}), "must be Boolean"),
         (pl.DataFrame({"duration": ["a"], "event": [True]}), "must be a number"),
-        (pl.DataFrame({"duration": [-1.0], "event": [True]}), "1 durations are missing, negative"),
+        (
+            pl.DataFrame({"duration": [-1.0], "event": [True]}),
+            "rows: 1 have a duration that is negative",
+        ),
         (pl.DataFrame({"duration": [1.0], "event": [True], "period": [1]}), "rename yours"),
     ],
 )

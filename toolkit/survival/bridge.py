@@ -8,14 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from toolkit.analyses.counting import lazily
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import as_given
 from toolkit.survival.durations import exclusions
-from toolkit.survival.included import refuse_both_bounds
-from toolkit.survival.periods import checked
+from toolkit.survival.event_table import require_valid
 
 _OWN = ("duration", "entry", "event")
 NO_TIME = "no time at risk"
@@ -49,14 +47,16 @@ def to_survival(durations: pl.DataFrame, *, covariates: Sequence[str] = ()) -> S
 
     Booleans become 1 and 0; text stays text, which a formula turns into levels; numbers stay
     numbers. Rows without a duration or a covariate are left out, since models refuse them or drop
-    them silently. Of competing ends, only a pass is an event.
+    them silently; so are, if there is an `entry`, learners who enter and pass at 0, whom
+    `kaplan_meier` counts. Of competing ends, only a pass is an event.
 
     Args:
         durations: What `time_to_pass` returns.
         covariates: The columns that the model needs: covariates, strata, clusters.
 
     Raises:
-        SchemaError: A column is missing or cannot be a covariate, or nobody is left.
+        SchemaError: A column is missing or cannot be a covariate, nobody is left, or, as for
+            `kaplan_meier` of all learners, a value is impossible or too many passes lack a date.
         ArgumentError: The frame is not a Polars DataFrame, or holds both bounds of undated passes.
 
     Examples:
@@ -74,8 +74,8 @@ def to_survival(durations: pl.DataFrame, *, covariates: Sequence[str] = ()) -> S
             f"{type(durations).__name__}"
         )
     names = _names(covariates, durations)
-    refuse_both_bounds(lazily(durations), [])
-    rows = checked(durations.lazy()).collect()
+    require_valid(durations)
+    rows = durations
     if "excluded" not in rows.columns:
         rows = rows.with_columns(excluded=pl.lit(None, pl.String))
     reasons = [
@@ -83,8 +83,8 @@ def to_survival(durations: pl.DataFrame, *, covariates: Sequence[str] = ()) -> S
         for name in names
     ]
     if "entry" in rows.columns:
-        never = pl.col("duration") <= pl.col("entry").fill_null(0.0)
-        reasons.append(pl.when(never & pl.col("entry").is_not_null()).then(pl.lit(NO_TIME)))
+        never = pl.col("duration") <= pl.col("entry")
+        reasons.append(pl.when(never).then(pl.lit(NO_TIME)))
     marked = rows.with_columns(excluded=pl.coalesce("excluded", *reasons))
     kept = marked.filter(pl.col("excluded").is_null())
     if kept.is_empty():

@@ -164,6 +164,19 @@ def event_ranges(
     return EventRanges(about.drop("longest"), read, cutting)
 
 
+def require_valid(durations: IntoFrame) -> None:
+    """Raise for durations that a curve of all learners would refuse.
+
+    Raises:
+        SchemaError: As `event_ranges`.
+        ArgumentError: As `event_ranges`.
+    """
+    frame = checked(durations, ())
+    whole = _of_groups(frame, [], frame.collect_schema().names())
+    refuse_impossible(whole)
+    refuse_undated(whole, Groups(()))
+
+
 def ranges_of(
     durations: IntoFrame,
     groups: Groups,

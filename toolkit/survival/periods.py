@@ -7,8 +7,8 @@ from typing import TypeVar
 import polars as pl
 
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import a_number
+from toolkit.survival.event_table import require_valid
 from toolkit.survival.hazards import MOST_STRETCHES
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
@@ -33,7 +33,8 @@ def person_period(durations: Frame, *, every: float = 7) -> Frame:
         learner is censored is not observed to its end, and has no row.
 
     Raises:
-        SchemaError: The durations lack a column, or a learner not excluded has no duration.
+        SchemaError: As for `kaplan_meier` of all learners: a column is missing, a value is
+            impossible, or too many passes lack a date.
         ArgumentError: The frame is not a Polars one, `every` is not above 0, or there are too many
             periods.
 
@@ -52,7 +53,8 @@ def person_period(durations: Frame, *, every: float = 7) -> Frame:
             f"{type(durations).__name__}"
         )
     every = a_number(every, name="every", above=0)
-    frame = checked(durations.lazy())
+    require_valid(durations)
+    frame = durations.lazy()
     schema = frame.collect_schema()
     if "period" in schema:
         raise SchemaError("durations has a column `period`; rename yours first")
@@ -78,27 +80,3 @@ def person_period(durations: Frame, *, every: float = 7) -> Frame:
         .drop("_last", "entry", "excluded", strict=False)
     )
     return found.collect() if isinstance(durations, pl.DataFrame) else found
-
-
-def checked(durations: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the durations if all that are not excluded are valid.
-
-    Raises:
-        SchemaError: A column is missing or has another type, or a duration that is not excluded is
-            missing, negative or without `event`.
-    """
-    schema = durations.collect_schema()
-    require_columns(schema.names(), ["duration", "event"], what="durations")
-    if schema["event"] != pl.Boolean:
-        raise SchemaError(f"`event` of durations must be Boolean, not {schema['event']}")
-    for name in ("duration", "entry"):
-        if name in schema and not schema[name].is_numeric():
-            raise SchemaError(f"`{name}` of durations must be a number, not {schema[name]}")
-    duration = pl.col("duration")
-    wrong = duration.is_null() | duration.is_nan() | (duration < 0) | pl.col("event").is_null()
-    if "excluded" in schema:
-        wrong &= pl.col("excluded").is_null()
-    faults = durations.select(wrong.sum()).collect().item()
-    if faults:
-        raise SchemaError(f"{faults:,} durations are missing, negative or without `event`")
-    return durations
