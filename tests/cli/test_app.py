@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import warnings
@@ -38,6 +39,21 @@ def test_misuse_ends_with_status_2() -> None:
     assert so2("no-such-command").returncode == 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from toolkit.cli import main; main()", "reidentify", "ada"],
+            env=os.environ | {"SO2_PSEUDONYM_KEY": "9d04c1f7ab35e86287f0d1c3b94e6a5f"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "so2: the output cannot be written: No space left on device\n"
+
+
 HOSTILE = "\x1b[31m\x07\u202eX[red]"
 NOT_TEXT = {"\x1b", "\x07", "\u202e"}
 
@@ -56,6 +72,12 @@ NOT_TEXT = {"\x1b", "\x07", "\u202e"}
         (["report", "01", "--folder", f"file/{HOSTILE}"], 1),
         (["lab", "--no-browser", "--folder", f"file/{HOSTILE}"], 1),
         (["sandbox", "--faults", HOSTILE], 1),
+        (["reidentify", "ada\udcff"], 1),
+        (["export", ".", "a\udcff"], 1),
+        (["fetch", "a\udcff", "--sandbox"], 1),
+        (["check", "body-completion.json", "--course-id", HOSTILE], 2),
+        (["check", "--since", ".", "--suite", HOSTILE], 2),
+        (["check", "--resource", HOSTILE], 2),
         (["sandbox", "--oulad", HOSTILE], 1),
         (["check", "strange-completion.json"], 0),
     ],

@@ -98,6 +98,18 @@ def test_what_cannot_be_checked_ends_with_2(arguments: list[str]) -> None:
     assert (done.exit_code, done.stdout) == (2, "")
 
 
+@pytest.mark.parametrize(
+    "options", [["--course-id", "X"], ["--as-of", "2026-01-01"], ["--resource", "grades"]]
+)
+def test_options_that_say_nothing_of_a_snapshot_are_refused(options: list[str]) -> None:
+    with tk.sandbox(learners=50) as platform:
+        tk.take_snapshot(platform, "one", key="9d04c1f7ab35e86287f0d1c3b94e6a5f")
+    for arguments in (["one"], ["one", "--since", "one"]):
+        done = check(*arguments, *options)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"{options[0]} cannot be used" in done.stderr
+
+
 def test_a_platform_and_its_snapshots_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     with tk.sandbox(learners=300, seed=3) as platform:
         monkeypatch.setenv("SO2_BASE_URL", platform.base_url)

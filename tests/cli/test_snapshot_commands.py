@@ -1,9 +1,12 @@
+import io
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from toolkit.cli.app import app
+from toolkit.cli.snapshot_commands import reidentify_command
+from toolkit.errors import ToolkitError
 
 KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 
@@ -37,6 +40,21 @@ def test_the_holder_of_the_key_finds_a_pseudonym() -> None:
     piped = so2("reidentify", stdin="ada\n\n")
     assert named == piped
     assert named.startswith("ada\tp_")
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [(b"ada\n\xff", 1), (None, 0)], ids=["bytes", "closed"]
+)
+def test_input_that_is_not_text_is_told_in_a_line(
+    given: bytes | None, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = None if given is None else io.TextIOWrapper(io.BytesIO(given), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", read)
+    if status:
+        with pytest.raises(ToolkitError, match="not text in UTF-8"):
+            reidentify_command(None)
+    else:
+        reidentify_command(None)
 
 
 def test_a_folder_with_markup_and_control_characters_is_shown_as_text() -> None:

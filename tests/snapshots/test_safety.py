@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import polars as pl
@@ -210,11 +211,14 @@ def test_no_course_at_all_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "＝1"])
-def test_a_formula_is_made_harmless(tmp_path: Path, text: str) -> None:
-    path = tk.snapshots.write_csv(
-        pl.DataFrame({"display_name": [text, "safe"]}), tmp_path / "t.csv"
-    )
-    assert pl.read_csv(path)["display_name"].to_list() == ["'" + text, "safe"]
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical])
+def test_a_formula_is_made_harmless_in_cells_and_headers(
+    tmp_path: Path, text: str, dtype: Any
+) -> None:
+    frame = pl.DataFrame({"name": [text, "safe"], text: [1, 2]}, schema_overrides={"name": dtype})
+    path = tk.snapshots.write_csv(frame, tmp_path / "t.csv")
+    safe = "'" + text
+    assert pl.read_csv(path).to_dict(as_series=False) == {"name": [safe, "safe"], safe: [1, 2]}
 
 
 @pytest.mark.parametrize("control", ["\x1b[31m", "\x00", "\x9b", "\u202e"])

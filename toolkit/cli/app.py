@@ -67,10 +67,16 @@ for name, command in (
 
 
 def main() -> None:
-    """Run `so2`; a `ToolkitError` ends it with status 1 and only its message."""
+    """Run `so2`; a `ToolkitError`, or a full disk, ends it with status 1 and only a message."""
     shorten_warnings()
     try:
         app()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # Of a file that has no name, such as standard output.
+        print_error(f"the output cannot be written: {error.strerror or error}")
+        sys.exit(1)
     except ToolkitError as error:
         print_error(error)
         sys.exit(1)

@@ -78,6 +78,8 @@ def check_command(
     """
     try:
         if since is not None:
+            others = {"resource": resource, "as_of": as_of, "course_id": course_id, "suite": suite}
+            _refuse("--since", **others)
             report = tk.quality.check_snapshots(tk.open_snapshot(since), _snapshot(data))
         else:
             report = _checked(data, resource, as_of, course_id, suite or [])
@@ -104,8 +106,11 @@ def _checked(
         if not path.exists():
             raise ConfigurationError(f"there is no file or folder {path}")
         if path.is_file():
+            _refuse("a saved body", course_id=course_id)
             return _checked_body(path, resource, as_of, suites)
+    _refuse("a snapshot or a platform", resource=resource, as_of=as_of)
     if data is not None or settings().snapshot is not None:
+        _refuse("a snapshot", course_id=course_id)
         saved = _snapshot(data)
         return tk.check(
             grades=saved.grades(),
@@ -118,6 +123,17 @@ def _checked(
     with tk.connect() as platform:
         study = tk.load_study(platform, course_id=course_id or None)
     return tk.check(study, suites=suites)
+
+
+def _refuse(checked: str, **options: object) -> None:
+    """Raise if an option was given that says nothing of what is checked.
+
+    Raises:
+        ConfigurationError: One was.
+    """
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise ConfigurationError(f"{' and '.join(given)} cannot be used with {checked}")
 
 
 def _checked_body(

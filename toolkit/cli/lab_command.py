@@ -17,7 +17,7 @@ from toolkit.extras import extra
 def lab_command(
     folder: Annotated[Path, typer.Option(help="The working folder.")] = Path("so2-notebooks"),
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
-    port: Annotated[int, typer.Option(help="The port on loopback.")] = 8888,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The port on loopback.")] = 8888,
 ) -> None:
     """Copy the notebooks to a working folder and open the first in JupyterLab.
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import toolkit as tk
-from toolkit.errors import SnapshotError
+from toolkit.errors import ArgumentError, SnapshotError
 from toolkit.loading.load import about
 from toolkit.schemas import RESOURCES
 from toolkit.text.naming import clean
@@ -135,9 +135,23 @@ def reidentify_command(
 
     Prints two columns, separated by a tab. Nothing is written to disk.
     """
-    names = usernames or [line.strip() for line in sys.stdin if line.strip()]
+    names = usernames or _lines_of_input()
     for username, pseudonym in tk.release.reidentify(names).iter_rows():
         typer.echo(f"{username}\t{pseudonym}")
+
+
+def _lines_of_input() -> list[str]:
+    """Return the lines of standard input that are not empty.
+
+    Raises:
+        ArgumentError: They are not in UTF-8.
+    """
+    if sys.stdin is None:  # closed
+        return []
+    try:
+        return [line.strip() for line in sys.stdin if line.strip()]
+    except UnicodeDecodeError:
+        raise ArgumentError("standard input is not text in UTF-8") from None
 
 
 def _print(frame: pl.DataFrame, *, title: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from toolkit.errors import DisclosureError
+from toolkit.errors import ArgumentError, DisclosureError
 from toolkit.release.keys import PseudonymKey, ReleaseSecret, pseudonym_key
 from toolkit.release.rounding import mixed
 from toolkit.schemas import require_columns
@@ -63,6 +63,9 @@ def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> 
 def reidentify(usernames: Iterable[str], key: PseudonymKey | str | None = None) -> pl.DataFrame:
     """Return the pseudonyms of usernames, for the holder of the key; one row per username.
 
+    Raises:
+        ArgumentError: They are not a list of text in UTF-8.
+
     Examples:
         >>> import secrets
         >>> key = secrets.token_hex(32)
@@ -70,7 +73,11 @@ def reidentify(usernames: Iterable[str], key: PseudonymKey | str | None = None) 
         >>> reidentify(["ada"], key)["pseudonym"].item() == hidden
         True
     """
-    names = pl.Series("username", list(usernames), dtype=pl.String)
+    try:
+        given = [usernames] if isinstance(usernames, str | bytes) else usernames
+        names = pl.Series("username", list(given), dtype=pl.String)
+    except (TypeError, UnicodeError):
+        raise ArgumentError("usernames must be a list of text, each in UTF-8") from None
     return pl.DataFrame([names, pseudonyms(names, pseudonym_key(key)).alias("pseudonym")])
 
 

@@ -118,10 +118,18 @@ def a_path(value: object, *, name: str) -> Path:
     """Return the argument as a path.
 
     Raises:
-        ArgumentError: It is neither a path nor the text of one.
+        ArgumentError: It is neither a path nor the text of one, or not in UTF-8.
     """
     if isinstance(value, str | os.PathLike):
-        return Path(value)
+        path = Path(value)
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise ArgumentError(
+                f"{name} has bytes that are not UTF-8, which not all files can be written under: "
+                f"{path}. Rename it"
+            ) from None
+        return path
     raise ArgumentError(f'{name} must be a path, such as "data/grades.json", not {as_given(value)}')
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from toolkit.errors import SnapshotError
 from toolkit.schemas import RESOURCES
+from toolkit.schemas.arguments import a_path
 from toolkit.snapshots.folder import on_disk
 from toolkit.snapshots.snapshot import Snapshot
 
@@ -17,6 +18,8 @@ from toolkit.snapshots.snapshot import Snapshot
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 # What may control a terminal or reverse the direction of text.
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+
+_TEXTS = {pl.String, pl.Categorical, pl.Enum}
 
 
 def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
@@ -33,6 +36,7 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
         The files.
 
     Raises:
+        ArgumentError: `folder` is not a path.
         SnapshotError: The folder is inside the snapshot, is an address, or cannot be written to.
 
     Examples:
@@ -56,7 +60,7 @@ def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
     Raises:
         SnapshotError: It is inside the snapshot, or cannot be written to.
     """
-    target = Path(folder)
+    target = a_path(folder, name="folder")
     if isinstance(snapshot.folder, Path) and snapshot.folder.resolve() in [
         target.resolve(),
         *target.resolve().parents,
@@ -70,7 +74,7 @@ def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
 
 
 def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the frame with an apostrophe before text that a spreadsheet would run as a formula.
+    """Put an apostrophe before text and headers that a spreadsheet would run as a formula.
 
     Control characters, which a terminal would obey, become "�".
 
@@ -78,10 +82,17 @@ def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
         >>> harmless(pl.LazyFrame({"name": ["=1+1", "ada"]})).collect()["name"].to_list()
         ["'=1+1", 'ada']
     """
-    text = pl.col(pl.String).str.replace_all(_CONTROL, "\ufffd")
+    schema = frame.collect_schema()
+    texts = [name for name, dtype in schema.items() if dtype.base_type() in _TEXTS]
+    headers = pl.select(_harmless(pl.lit(pl.Series(schema.names(), dtype=pl.String)))).to_series()
     return frame.with_columns(
-        pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep()
-    )
+        _harmless(pl.col(name).cast(pl.String)).alias(name) for name in texts
+    ).rename(dict(zip(schema.names(), headers, strict=True)))
+
+
+def _harmless(text: pl.Expr) -> pl.Expr:
+    text = text.str.replace_all(_CONTROL, "\ufffd")
+    return pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text)
 
 
 def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
@@ -94,6 +105,7 @@ def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
         path: The file; an existing one is replaced.
 
     Raises:
+        ArgumentError: `path` is not a path.
         SnapshotError: The file cannot be written.
 
     Examples:
@@ -103,7 +115,7 @@ def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
         ...     write_csv(frame, f"{folder}/courses.csv").read_text()
         "course,n\n'=1+1,10\n"
     """
-    target = Path(path)
+    target = a_path(path, name="path")
     with on_disk(target):
         handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
         os.close(handle)
