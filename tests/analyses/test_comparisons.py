@@ -177,8 +177,8 @@ def test_a_group_called_none_is_another_than_that_of_the_nulls() -> None:
     )
     groups = tk.compare_groups(pc, by="mode").groups.frame
     assert groups.select("group", "n_reached").rows() == [
-        ("((none))", 20),
-        ("(none)", 0),
+        ("(none)", 20),
+        ("((none))", 0),
         ("audit", 20),
     ]
 

@@ -1,10 +1,13 @@
+import json
 from datetime import date
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from told_results import learners
 
+import toolkit as tk
 from toolkit.text import naming
 
 
@@ -61,3 +64,27 @@ def test_a_name_is_one_line_of_visible_text(text: str) -> None:
 def test_cohorts_of_weeks_are_named_by_their_day() -> None:
     weeks = [date(2024, 11, 4), date(2024, 12, 2)]
     assert list(naming.cohorts(weeks).values()) == ["4 Nov 2024", "2 Dec 2024"]
+
+
+def test_a_null_group_has_one_name_in_every_result() -> None:
+    modes = {"C0": None, "C1": "(none)", "C2": "((none))"}
+    pc = learners(900).with_columns(
+        mode=pl.col("course_number").replace_strict(modes, return_dtype=pl.String)
+    )
+    compared, times = tk.compare_groups(pc, by="mode"), tk.time_to_pass(pc)
+    results = [
+        compared.groups,
+        compared.pairs,
+        tk.survival.logrank_pairs(times, by="mode"),
+        tk.survival.rmst_difference(times, by="mode", reference="(none)", horizon=60),
+    ]
+    for result in results:
+        view = result.release(min_n=None)
+        told = [str(view.narrate()), str(view.table())]
+        if view.schema.name != "logrank_pairs":
+            told.append(json.dumps(view.chart().to_dict(), ensure_ascii=False))
+        for text in told:
+            assert "unknown" in text
+            assert "(((none)))" not in text
+        for said in ("unknown", "“(none)”", "((none))"):
+            assert any(said in text for text in told)

@@ -21,6 +21,7 @@ from toolkit.analyses.counting import grouped
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table, require_columns
 from toolkit.schemas.arguments import as_given
+from toolkit.schemas.comparison_results import BETWEEN, NO_GROUP
 
 By: TypeAlias = str | Sequence[str] | None
 
@@ -303,13 +304,10 @@ def group_value(schema: Mapping[str, Any], name: str) -> nw.Expr:
 
 
 def group_names(groups: pl.DataFrame) -> list[str]:
-    """Write each group as a text. A null is "(none)", in more brackets if a group is called so."""
+    """Write each group as a text. A null is "(none)"; a group called so is in further brackets."""
     groups = groups.with_columns(cs.float().cast(pl.String).replace("-0.0", "0.0"))
-    names = [groups[name].cast(pl.String) for name in groups.columns]
-    unnamed = "(none)"
-    while any(unnamed in column.to_list() for column in names):
-        unnamed = f"({unnamed})"
-    return [" · ".join(row) for row in pl.DataFrame(names).fill_null(unnamed).iter_rows()]
+    names = groups.select(pl.all().cast(pl.String).str.replace(r"^(\(+none\)+)$", "(${1})"))
+    return [BETWEEN.join(row) for row in names.fill_null(NO_GROUP).iter_rows()]
 
 
 def refuse_ungroupable(schema: Mapping[str, Any], names: Sequence[str]) -> None:

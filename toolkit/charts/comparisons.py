@@ -35,7 +35,7 @@ def pairs(
     most = seen.sort(pl.col("difference").abs(), descending=True).head(MOST_PAIRS)
     most = most.sort("difference", descending=True)
     groups = most.select("group_a", "group_b").rows()
-    names = naming.distinct([f"{naming.name(a)} − {naming.name(b)}" for a, b in groups])
+    names = naming.distinct([f"{naming.compared(a)} − {naming.compared(b)}" for a, b in groups])
     told = [_difference(row, released) for row in most.iter_rows(named=True)]
     drawn = most.select(
         value="difference", low="simultaneous_low", high="simultaneous_high"

@@ -109,7 +109,7 @@ def _differences(
     if notes and hidden.height:
         notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
         hidden = hidden.clear()
-    reference = naming.name(_first(released).get("reference"))
+    reference = naming.compared(_first(released).get("reference"))
     finding = _finding(seen, reference, ways, released.alpha)
     notes = [f"Reference: {reference}", _note(released), *standardization(named), *notes]
     n = sum(n or 0 for n in [*named["n_learners"], *named["n_reference"].head(1)])

@@ -99,7 +99,7 @@ def _rates(
     told_k, told_n, told_rate = texts.values()
     named = labelled(released, k, n, rate).rename(texts)
     if "group" in released.schema.names:
-        plain = [naming.name(value) for value in named["group"]]
+        plain = [naming.compared(value) for value in named["group"]]
         named = named.with_columns(group=pl.Series(naming.distinct(plain), dtype=pl.String))
     is_total = pl.col("is_total") if "is_total" in named.columns else pl.lit(value=False)
     rows = named.filter(~is_total).with_columns(

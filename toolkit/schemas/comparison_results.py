@@ -10,6 +10,10 @@ import polars as pl
 from toolkit.schemas.columns import Column, Role, Table
 from toolkit.schemas.outcome_results import count, group, measure, statistic, with_interval
 
+NO_GROUP, BETWEEN = "(none)", " · "  # a null, and what is between the values of several columns
+COMPARED = frozenset({"group", "group_a", "group_b", "other", "reference"})
+"""Columns whose texts name groups; one that is really called "(none)" has further brackets."""
+
 _ABOUT = (
     Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),
     Column("among", pl.String, "Of whom, such as the enrolled.", Role.STATUS),

@@ -35,7 +35,7 @@ def pairs(released: Released) -> str:
         return _verdicts(seen, released)
     most = seen.sort(pl.col("difference").abs(), descending=True, maintain_order=True)
     row = most.row(0, named=True)
-    a, b = naming.name(row["group_a"]), naming.name(row["group_b"])
+    a, b = naming.compared(row["group_a"]), naming.compared(row["group_b"])
     which = "largest difference is" if seen.height > 1 else "difference is"
     text = (
         f"The {which} between {a} and {b}: {_points(row, released)}, "
@@ -66,7 +66,7 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
     ):
         rows = seen.filter(verdict=name)
         named = [
-            f"{naming.name(row['group_a'])} and {naming.name(row['group_b'])}, "
+            f"{naming.compared(row['group_a'])} and {naming.compared(row['group_b'])}, "
             f"{_points(row, released)}"
             for row in rows.head(MOST_VERDICTS).iter_rows(named=True)
         ]
@@ -95,7 +95,8 @@ def within_strata(released: Released) -> str:
     most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)
     row = most.row(0, named=True)
     text = (
-        f"{where}, {naming.name(row['group_a'])} and {naming.name(row['group_b'])} differ by "
+        f"{where}, {naming.compared(row['group_a'])} and "
+        f"{naming.compared(row['group_b'])} differ by "
         f"{_points(row, released)}, {words.p_value(row['p_adjusted'])}; "
         f"overall by {words.percentage_points(row['pooled_difference'])}."
         f"{words.for_all(released)}"

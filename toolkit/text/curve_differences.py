@@ -60,7 +60,7 @@ def logrank_pairs(released: Released) -> str:
         return TOO_FEW
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
-    pair = f"{naming.name(row['group'])} and {naming.name(row['other'])}"
+    pair = f"{naming.compared(row['group'])} and {naming.compared(row['other'])}"
     p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
     if differ == 0:
         finding = f"The curves {ONLY_CHANCE}"
@@ -87,7 +87,7 @@ def rmst_difference(released: Released) -> str:
     first = seen.row(0, named=True)
     return (
         f"Within {words.span(first['horizon'], released)} learners pass, on average, compared with "
-        f"{naming.name(first['reference'])}: {_joined(phrases, seen)}."
+        f"{naming.compared(first['reference'])}: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
         f"{words.formed_later(released.by)}"
@@ -109,8 +109,9 @@ def milestone_difference(released: Released) -> str:
     first = seen.row(0, named=True)
     return (
         f"By {words.at_time(first['at'], released)}, "
-        f"{as_percent(first['reference_share'], released)} of {naming.name(first['reference'])} "
-        f"have passed. In comparison: {_joined(phrases, seen)}."
+        f"{as_percent(first['reference_share'], released)} of "
+        f"{naming.compared(first['reference'])} have passed. "
+        f"In comparison: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
         f"{words.formed_later(released.by)}"

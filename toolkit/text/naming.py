@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from toolkit.schemas.comparison_results import BETWEEN, COMPARED, NO_GROUP
 from toolkit.text.words import ABSENT, day
 
 UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
@@ -21,9 +22,10 @@ _TOWER = re.compile(
     r"((?:[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]){2})"
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
 )
+_CALLED_SO = re.compile(r"^\((\(+none\)+)\)$")
 _FLAGS = {chr(code) for code in range(0x1F1E6, 0x1F200)}
 _WIDE, _NARROW = frozenset("MWmw@%"), frozenset("fijlrtI.,:;'|!()[]{}/\\- `\"")
-_RESERVED = {UNKNOWN, ALL, ALL_GROUPS, "(none)", ABSENT, ""}
+_RESERVED = {UNKNOWN, ALL, ALL_GROUPS, NO_GROUP, ABSENT, ""}
 
 
 def name(value: object, column: str = "") -> str:
@@ -33,6 +35,8 @@ def name(value: object, column: str = "") -> str:
         >>> name(None), name("unknown"), name(True, "is_active")
         ('unknown', '“unknown”', 'is active: yes')
     """
+    if column in COMPARED and isinstance(value, str):
+        return compared(value)
     of = clean(column.replace("_", " "))
     if value is None:
         return f"{UNKNOWN} {of}".strip()
@@ -48,6 +52,19 @@ def name(value: object, column: str = "") -> str:
     # Otherwise a number after a name in Arabic or Hebrew would be displayed as part of it.
     is_rightward = any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in text)
     return f"{text}\u200e" if is_rightward else text
+
+
+def compared(text: str | None) -> str:
+    """Write the name of a group of a comparison as other results write that group.
+
+    Examples:
+        >>> compared("(none)"), compared("((none))"), compared("A · (none)")
+        ('unknown', '“(none)”', 'A · unknown')
+    """
+    parts = (NO_GROUP if text is None else text).split(BETWEEN)
+    return BETWEEN.join(
+        name(None if part == NO_GROUP else _CALLED_SO.sub(r"\1", part)) for part in parts
+    )
 
 
 def clean(text: str) -> str:
@@ -112,7 +129,7 @@ def _label(values: dict[str, Any]) -> str:
 
 def group_name(row: Mapping[str, object], by: Iterable[str]) -> str:
     """Name the group of a row by its values in these columns."""
-    return " · ".join(name(row[column], column) for column in by)
+    return BETWEEN.join(name(row[column], column) for column in by)
 
 
 def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:

@@ -15,6 +15,7 @@ from toolkit.results.registry import look_up
 from toolkit.results.result import Released, marked
 from toolkit.schemas import Column, Role, require_columns
 from toolkit.schemas.arguments import a_whole_number
+from toolkit.schemas.comparison_results import COMPARED
 from toolkit.schemas.survival_results import TIME_UNITS
 from toolkit.text import naming, words
 
@@ -52,7 +53,7 @@ _HIDDEN = {"status", "completed_from", "std_error", "is_total", "is_well_observe
 # Columns of a table, rather than of `by`, that name groups.
 _NAMES = {
     *("course", "course_id", "from_course", "to_course"),
-    *("group", "group_a", "group_b", "other", "reference", "end"),
+    *("end", *COMPARED),
 }
 Row = dict[str, Any]
 
