@@ -47,7 +47,7 @@ def demo(folder: Path, wheel: Path) -> int:
     run(UV, "pip", "check", "--quiet", "--python", python, cwd=folder)
     empty = folder / "empty"
     empty.mkdir()
-    run(python.with_name("so2"), "demo", cwd=empty)
+    run(python.with_name("so2"), "demo", "--learners", 500, cwd=empty)  # slow tests take all
     pages = sorted(path.name for path in (empty / "report").glob("*.html"))
     if "index.html" not in pages or len(pages) < 6:
         sys.exit(f"the demo of the installed wheel wrote only {pages}")
