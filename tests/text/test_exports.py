@@ -2,15 +2,21 @@ import re
 import zipfile
 from datetime import datetime
 from pathlib import Path
+from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
+import odd_names
 import polars as pl
 import pytest
+from bs4 import BeautifulSoup
+from hypothesis import example, given
+from hypothesis import strategies as st
 from told_results import RESULTS, learners
 
 import toolkit as tk
 from toolkit.text import exports
 
+WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 ODD = ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx", "plain", "a & b_c"]
 
 
@@ -70,6 +76,64 @@ def test_a_row_of_latex_does_not_begin_with_what_the_line_before_takes_for_an_op
     frame = pl.DataFrame({"bin": [name, f"{name} again"], "n": [50, 60]})
     text = tk.result(frame, counts={"n": None}, groups=["bin"]).to_latex()
     assert not re.search(r"(\\\\|rule)\s*[\[*]", text)
+
+
+SIGNS = {
+    r"\textbackslash{}": "\\",
+    r"\textasciitilde{}": "~",
+    r"\textasciicircum{}": "^",
+    r"\textbar{}": "|",
+    r"\textasciigrave{}": "`",
+    r"\quad ": "\u2003",
+    r"$\chi$": "χ",
+    "$-$": "−",
+    "$<$": "<",
+    "$>$": ">",
+    "{[}": "[",
+    "{*}": "*",
+    "{}": "",
+    "--": "–",
+    **{f"\\{sign}": sign for sign in "&%$#_{}"},
+}
+TOKEN = re.compile(
+    "|".join(map(re.escape, sorted(SIGNS, key=len, reverse=True))) + r"|[^\\&%$#_{}~^<>|`\[*]"
+)
+
+
+def typeset(latex: str) -> str:
+    """Read a cell of LaTeX as LaTeX does; fails at a sign that means something else to it."""
+    tokens = TOKEN.findall(latex)
+    assert "".join(tokens) == latex
+    assert not re.search("---|,,|''|!`|[?]`", latex)
+    return "".join(SIGNS.get(token, token) for token in tokens)
+
+
+@given(st.text() | st.text("-,'`|<>\\{}[]*_&%$#~^?! aχ−–"))
+@example("\n\nCS--101 a---b ,,x,, ``y''")
+def test_latex_typesets_each_name_as_it_is_written(name: str) -> None:
+    frame = pl.DataFrame({"name": [name], "n": [50]}, schema={"name": pl.String, "n": pl.Int64})
+    result = tk.result(frame, counts={"n": None}, groups=["name"]).captioned(name)
+    text = result.to_latex()
+    ((shown, _),) = result.table().rows
+    row = text.split("\\midrule\n")[1].split(" \\\\\n\\bottomrule")[0]
+    assert typeset(row.rsplit(" & ", 1)[0]) == shown.replace("\u200e", "")
+    if name:
+        caption = text.split("\\caption{")[1].split("}\n\\begin{tabular}")[0]
+        assert typeset(caption) == re.sub("[\r\n]", " ", name.replace("\u200e", ""))
+
+
+@pytest.mark.parametrize("kind", odd_names.ODD)
+def test_word_and_html_hold_the_cells_of_the_table(kind: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"name": [odd_names.ODD[kind]], "n": [50]})
+    result = tk.result(frame, counts={"n": None}, groups=["name"])
+    table = result.table()
+    cells = [*table.headings, *table.rows[0]]
+    with zipfile.ZipFile(result.to_word(tmp_path / "t.docx")) as file:
+        document = ElementTree.fromstring(file.read("word/document.xml"))  # noqa: S314
+    texts = ["".join(cell.itertext()).strip("\n") for cell in document.iter(f"{WORD}tc")]
+    assert texts == cells
+    page = BeautifulSoup(result.to_html(), "html.parser")
+    assert [cell.get_text() for cell in page.find_all(["th", "td"])] == cells
 
 
 def test_html_is_written_as_it_is_returned(tmp_path: Path) -> None:

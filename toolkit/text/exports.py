@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,9 +30,17 @@ _LATEX = {
     "\u2003": r"\quad ",
     "−": "$-$",
     "–": "--",
-    "<": "$<$",
+    "<": "$<$",  # in LaTeX's first encoding these three are other signs
     ">": "$>$",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    "χ": r"$\chi$",
+    "\u200e": "",  # behind names in Arabic or Hebrew, for browsers
+    "\n": " ",  # an empty line would end a caption
+    "\r": " ",
 }
+# Signs that LaTeX joins into others, such as two hyphens into a dash.
+_LIGATURE = re.compile(r"(?<=[-,'])(?=[-,'])")
 
 
 def write(released: Released, form: str, path: Path) -> Path:
@@ -176,4 +185,5 @@ def _latex_row(cells: list[str]) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    parts = _LIGATURE.split(text)
+    return "{}".join("".join(_LATEX.get(sign, sign) for sign in part) for part in parts)

@@ -12,7 +12,6 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from toolkit.results.result import Released
 from toolkit.text.exports import atomically
-from toolkit.text.naming import clean
 from toolkit.text.tables import ReadingTable, reading_table
 
 _TYPES = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -35,7 +34,11 @@ _DOCUMENT = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 w:gutter="0"/></w:sectPr>
 </w:body></w:document>"""
 _RULE = '<w:{side} w:val="single" w:sz="{size}" w:space="0" w:color="000000"/>'
-_NOT_IN_XML = re.compile("[\ufffe\uffff]")  # besides control characters, which `clean` removes
+# What XML forbids, and what reverses the direction of text. The cells are clean, and `clean` would
+# take the mark behind a name in Arabic.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _A4 = (11906, 16838)  # in twentieths of a point
 _MOST_IN_PORTRAIT = 6  # columns; with more, the page is landscape
 
@@ -112,9 +115,8 @@ def _paragraph(
     properties = "<w:keepNext/>" * keep + '<w:spacing w:after="40"/>'
     properties += '<w:jc w:val="right"/>' * to_right
     run = "<w:b/>" * bold + f'<w:sz w:val="{size}"/>'
-    indent = text[: len(text) - len(text.lstrip("\u2003"))]
     return (
         f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:rPr>{run}</w:rPr>"
-        f'<w:t xml:space="preserve">{indent}{escape(_NOT_IN_XML.sub("�", clean(text)))}</w:t>'
+        f'<w:t xml:space="preserve">{escape(_UNSAFE.sub("�", text))}</w:t>'
         "</w:r></w:p>"
     )
