@@ -2,11 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
+from html import unescape
 from typing import Any
 
+import altair as alt
 import numpy as np
 import polars as pl
 import pytest
@@ -14,12 +16,14 @@ import vl_convert
 
 import toolkit as tk
 from toolkit.charts.basis import contrast, letter_colour
+from toolkit.charts.step_curves import percent_of
 from toolkit.charts.theme import DARK, FAINT, MUTED, RAMP
 from toolkit.results.result import Released, Result
 from toolkit.schemas import TIMESTAMP
 from toolkit.survival.competing_risks import cumulative_incidence
 from toolkit.survival.differences import milestone_difference, rmst_difference
 from toolkit.survival.hazards import nelson_aalen, smoothed_hazard
+from toolkit.text import naming, words
 
 N = 4_000
 ODD = [
@@ -341,3 +345,109 @@ def test_a_curve_gives_the_p_of_its_test_and_the_ticks_asked_for() -> None:
     for wrong in ({"test": curve}, {"test": 0.05}, {"breaks": [-1]}):
         with pytest.raises(tk.errors.ArgumentError):
             curve.chart(**wrong)
+
+
+def tooltips_of(spec: dict[str, Any]) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Yield the fields of each tooltip with a row that it may be of."""
+
+    def marks(part: Any, data: str, kind: str) -> Iterator[tuple[list[str], dict[str, Any]]]:
+        if isinstance(part, list):
+            for one in part:
+                yield from marks(one, data, kind)
+        elif isinstance(part, dict):
+            data = part.get("data", {}).get("name", data)
+            told = str([step.get("filter", "") for step in part.get("transform", [])])
+            kind = ([kind, *re.findall(r"datum\.kind ===? '(.+?)'", told)])[-1]
+            tips = part.get("encoding", {}).get("tooltip", [])
+            for row in spec["datasets"].get(data, []) if "mark" in part else ():
+                if not kind or row.get("kind") == kind:
+                    yield [tip["field"] for tip in tips], row
+            for key, inner in part.items():
+                if key not in {"data", "datasets", "encoding", "transform", "config"}:
+                    yield from marks(inner, data, kind)
+
+    yield from marks(spec, "", "")
+
+
+def says(text: str, row: dict[str, Any], column: str) -> bool:
+    """Whether a text is that of a figure: its first number, rounded, or a bound above it."""
+    value = row[column]
+    number = re.search(r"[\d,]+(\.\d+)?", text)
+    if number is None:
+        return value is None and text in {"–", ""}
+    told = float(number[0].replace(",", ""))
+    if value is None:
+        return bool(re.match("<|fewer|under", text))
+    if isinstance(value, int):
+        return told == value
+    digits = len((number[1] or ".")[1:])
+    shown = value * 100
+    if text.startswith(("under", "<")):
+        return 0 < shown < told
+    if text.startswith("over"):
+        return told < shown < 100
+    return abs(told - shown) <= 0.5 * 10**-digits + 1e-6
+
+
+@pytest.mark.parametrize("min_n", [10, None])
+@pytest.mark.parametrize("name", ALL)
+def test_every_tooltip_says_what_a_row_of_the_table_says(name: str, min_n: int | None) -> None:
+    shown = ALL[name](PC).release(min_n=min_n)
+    frame = shown.frame.with_columns(
+        pl.Series("_label", naming.labels(shown.frame, shown.by), pl.String)
+    )
+    rows = frame.to_dicts()
+    by_label = {label: [r for r in rows if r["_label"] == label] for label in frame["_label"]}
+    n_compared = 0
+    for fields, row in tooltips_of(shown.chart().to_dict()):
+        columns = {f: f.removeprefix("text_") for f in fields if f.startswith("text_")}
+        assert all(row[field] is not None for field in columns)
+        own = rows
+        if shown.by and (label := row.get("panel") or row.get("group")):
+            own = by_label[label]
+        for key in ("stage", "enrolled", "days", "from_course", "to_course", "bin_low"):
+            if key in fields and key in frame.columns:
+                own = [one for one in own if one[key] == row[key]]
+        told = [
+            one for one in own if all(says(row[f], one, column) for f, column in columns.items())
+        ]
+        assert told, row
+        if "duration" in fields:
+            heights = {"survival", "cumulative_incidence", "cumulative_hazard", "hazard"}
+            (height,) = heights.intersection(frame.columns)
+            at = [
+                one[height]
+                for one in told
+                if one["duration"] == row["duration"]
+                and ("end" not in one or one["end"] == row["series"])
+            ]
+            drawn = [
+                1 - value if height == "survival" else value for value in at if value is not None
+            ]
+            assert drawn == pytest.approx([row["value"]] * len(drawn))
+            assert len(drawn) == 1 or row["value"] is None
+        n_compared += len(columns) + ("duration" in fields)
+    assert n_compared or name in {"pairs", "sensitivity", "sensitivity of a time"}
+
+
+@pytest.mark.parametrize("decimal", [False, True])
+def test_a_tooltip_writes_a_share_as_the_table_does(decimal: bool) -> None:
+    shares = [0.0, 1e-6, 0.0004, 0.0005, 0.004, 0.005, 0.015, 0.125, 0.285, 0.5, 0.9949]
+    shares += [0.995, 0.9994, 0.9995, 0.999999, 1.0]
+    chart = (
+        alt.Chart(pl.DataFrame({"share": shares, "y": range(len(shares))}))
+        .transform_calculate(told=percent_of("share", decimal=decimal))
+        .mark_text()
+        .encode(y=alt.Y("y:O", axis=None), text="told:N")
+    )
+    svg = vl_convert.vegalite_to_svg(chart.to_json())
+    told = [unescape(text) for text in re.findall(r"<text[^>]*>(.+?)</text>", svg)]
+    assert told == [words.percent(share, decimal=decimal) for share in shares]
+
+
+@pytest.mark.parametrize("min_n", [10, None])
+@pytest.mark.parametrize("name", ALL)
+def test_no_figure_is_minus_zero(name: str, min_n: int | None) -> None:
+    shown = ALL[name](PC).release(min_n=min_n)
+    assert "-0.0" not in re.split(r"[,\n]", shown.frame.write_csv())
+    assert not re.search(r"[ \[]-0\.0[,}\]]", shown.chart().to_json(indent=None))

@@ -9,6 +9,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts.basis import MOST, labelled
+from toolkit.charts.step_curves import percent_of
 from toolkit.charts.theme import MUTED, PALETTE, RULE, WITHHELD
 from toolkit.release.curves import ticks
 from toolkit.results.result import Released
@@ -293,7 +294,7 @@ def curve(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> al
     )
     tooltip = [
         alt.Tooltip("days:Q", title="day", format=",.0f"),
-        alt.Tooltip("passed:Q", title="passed", format=".0%"),
+        alt.Tooltip("told:N", title="passed"),
     ]
     layers: list[alt.Chart] = []
     if rows["course"].n_unique() <= MOST:
@@ -302,7 +303,8 @@ def curve(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> al
             .mark_line(strokeWidth=1, color=WITHHELD, interpolate="step-after")
             .encode(x=x, y=y, detail="course:N")
         )
-    chosen = base.transform_filter(CHOSEN)
+    told = percent_of("passed", decimal=False)
+    chosen = base.transform_filter(CHOSEN).transform_calculate(told=told)
     layers += [
         alt.Chart(_medians(rows, "passed", ["days"]))
         .transform_filter(_IN_COHORT)

@@ -58,6 +58,7 @@ def cumulative_incidence(
     plot = Plot(
         is_small=not together,
         names=[*named.values()],
+        each="end",
         end=end_of(rows, value),
         known=known_times(rows, released.min_n),
         time=time,

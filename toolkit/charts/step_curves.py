@@ -36,6 +36,7 @@ class Plot:
             for labels at the ends of curves, so that a legend names them.
         interpolate: How the curves run between two times.
         decimal: Whether shares in tooltips have a decimal.
+        each: What a curve is of, for the tooltip; none if that is its panel.
     """
 
     names: list[str]
@@ -46,6 +47,7 @@ class Plot:
     is_small: bool = False
     interpolate: Literal["step-after", "monotone"] = "step-after"
     decimal: bool = False
+    each: str = ""
     known: frozenset[float] = frozenset()
     breaks: tuple[float, ...] = ()
 
@@ -103,12 +105,22 @@ class Plot:
 
     def tooltip(self) -> list[alt.Tooltip]:
         """The tooltip of a curve."""
-        number = ".3g" if self.top else ".1%" if self.decimal else ".0%"
         return [
             alt.Tooltip("panel:N", title="group"),
+            *([alt.Tooltip("series:N", title=self.each)] if self.each else []),
             alt.Tooltip("duration:Q", title="time", format=",~r"),
-            alt.Tooltip("value:Q", title=self.y_title, format=number),
+            alt.Tooltip("told:N", title=self.y_title),
         ]
+
+
+def percent_of(field: str, *, decimal: bool) -> str:
+    """Return the expression of Vega that writes a share as `words.percent` does."""
+    share, least = f"datum.{field}", 0.1 if decimal else 1
+    return (
+        f"{share} > 0 && {share} < {least / 200} ? 'under {least:g}%' : "
+        f"{share} < 1 && {share} >= {1 - least / 200} ? 'over {100 - least:g}%' : "
+        f"format({share} + 1e-11, '.{1 if decimal else 0}%')"  # halves up
+    )
 
 
 def draw(
@@ -184,6 +196,9 @@ def _thinned(curves: pl.DataFrame) -> pl.DataFrame:
 def _layers(plot: Plot) -> list[Any]:
     def of(kind: str) -> alt.Chart:
         base = alt.Chart().transform_filter(f"datum.kind == '{kind}'")
+        told = percent_of("value", decimal=plot.decimal)
+        told = "format(datum.value, '.3g')" if plot.top else told
+        base = base.transform_calculate(told=told)
         return base.encode(plot.x(), color=plot.color())
 
     steps, points = of("step"), of("median")

@@ -93,7 +93,7 @@ def _learners(exact: pl.DataFrame, group: str, min_n: int) -> pl.DataFrame:
 
 def _times(exact: pl.DataFrame, group: str, wanted: Sequence[float]) -> pl.DataFrame:
     """Return the whole times at which something happened in each group, 0, and the wanted times."""
-    whole = (pl.col("duration") - _TOLERANCE).ceil() + 0.0  # no −0
+    whole = (pl.col("duration") - _TOLERANCE).ceil().abs()  # no −0
     chosen = pl.DataFrame({"duration": [0.0, *wanted]}, schema={"duration": pl.Float64})
     chosen = chosen.with_columns(_is_wanted=pl.col("duration").is_in(list(wanted)))
     happened = exact.select(group, duration=whole, _is_wanted=pl.lit(value=False))
