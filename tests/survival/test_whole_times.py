@@ -1,4 +1,4 @@
-"""Whole times are counted by whole numbers, in two readings of the rows."""
+"""Small whole times are counted in one reading of the rows, others by whole numbers in three."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,16 +44,58 @@ def put(request: pytest.FixtureRequest, tmp_path: Path) -> Put:
     return written
 
 
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Append the number of rows that each reading returns."""
+    found, collected = list[int](), counting.collected
+
+    def counted(rows: Any) -> pl.DataFrame:
+        frame = collected(rows)
+        found.append(frame.height)
+        return frame
+
+    monkeypatch.setattr(counting, "collected", counted)
+    return found
+
+
 @pytest.mark.parametrize("most", [5_000_000, 500], ids=["few rows", "many rows"])
-def test_a_curve_of_whole_times_reads_the_rows_twice(
-    put: Put, most: int, monkeypatch: pytest.MonkeyPatch
+def test_a_curve_of_small_whole_times_reads_the_rows_once(
+    put: Put, most: int, readings: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readings, collected = [], counting.collected
     monkeypatch.setattr(ranges, "MOST_TIMES", most)
-    monkeypatch.setattr(counting, "collected", lambda rows: readings.append(1) or collected(rows))
     curve = tk.survival.kaplan_meier(put(ROWS), by="course_id").frame
-    assert len(readings) == 2
+    assert len(readings) == 1
     assert curve.height < 500 < N
+
+
+@pytest.mark.parametrize("column", ["duration", "entry"])
+def test_the_first_reading_of_exact_times_returns_few_rows(
+    column: str, put: Put, readings: list[int]
+) -> None:
+    rows = ROWS.with_columns(pl.lit(0.0).alias("entry"), pl.col("duration") + 1)
+    exact = rows.with_columns((pl.col(column) + 0.5).alias(column))
+    tk.survival.kaplan_meier(put(exact), by="course_id")
+    assert readings[0] == 3
+
+
+@pytest.mark.parametrize("slice_of", [10_000, 300], ids=["at once", "in slices"])
+def test_a_reading_of_too_many_times_stops(
+    put: Put, slice_of: int, readings: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = Groups(("course_id",))
+    right = event_ranges(ROWS, by).only
+    assert right.height > 100
+    readings.clear()
+    monkeypatch.setattr(counting, "MOST_AT_ONCE", slice_of)
+    monkeypatch.setattr(ranges, "MOST_TIMES", 100)
+    tables = list(event_ranges(put(ROWS), by).closed())
+    assert max(readings) == 101
+    assert_frame_equal(
+        pl.concat(tables)
+        .filter(pl.col("n_events") + pl.col("n_censored") > 0)
+        .sort("_group", "duration"),
+        right.filter(pl.col("n_events") + pl.col("n_censored") > 0),
+    )
 
 
 @pytest.mark.parametrize("excluded", [-1.0, 0.25, 1e300, float("inf"), float("nan"), None])
@@ -81,15 +123,35 @@ def test_one_time_that_is_no_number_is_refused(column: str, time: float, put: Pu
         tk.survival.kaplan_meier(put(wrong))
 
 
-@pytest.mark.parametrize("unit", [0.5, 2.0**60, 1e300], ids=["halves", "past 2^53", "huge"])
-def test_times_that_no_whole_number_counts_are_counted_as_they_are(
-    put: Put, unit: float, monkeypatch: pytest.MonkeyPatch
+SHAPES: dict[str, dict[str, pl.Expr]] = {
+    "from 0": {},
+    "late entry": {"entry": pl.col("duration").floordiv(3), "duration": pl.col("duration") + 1},
+    "some excluded": {
+        "excluded": pl.when(pl.int_range(pl.len()) % 7 == 0).then(pl.lit("not enrolled"))
+    },
+}
+
+
+@pytest.mark.parametrize("ends", [(), ("passed", "left")], ids=["one end", "two ends"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "unit", [0.5, 2.0**20, 2.0**60, 1e300], ids=["halves", "large", "past 2^53", "huge"]
+)
+def test_other_times_are_counted_as_small_whole_ones_are(
+    put: Put, unit: float, shape: str, ends: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "PACKED_FROM", 1)
     by = Groups(("course_id",))
-    right = event_ranges(ROWS, by).only.with_columns(pl.col("duration") * unit)
-    rows = put(ROWS.with_columns(pl.col("duration") * unit))
-    assert_frame_equal(event_ranges(rows, by).only, right)
+    end = pl.when("event").then(pl.lit("passed")).otherwise(pl.lit("left"))
+    small = ROWS.with_columns(end=end).with_columns(**SHAPES[shape])
+    right = event_ranges(put(small), by, ends=ends)
+    steps, about, longest = right.only, right.about, right.longest  # before the file is rewritten
+    times = pl.col("^(duration|entry)$") * unit
+    found = event_ranges(put(small.with_columns(times)), by, ends=ends)
+    assert_frame_equal(found.only, steps.with_columns(pl.col("duration") * unit))
+    counted = pl.exclude("n_times", "n_whole")
+    assert_frame_equal(found.about.select(counted), about.select(counted))
+    assert_frame_equal(found.longest, longest.with_columns(pl.col("longest") * unit))
 
 
 @pytest.mark.parametrize("n_parted", [0, 30, 600])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
+from itertools import accumulate
 from operator import and_
 from typing import Any, TypeAlias
 
@@ -111,7 +112,7 @@ def grouped(
     *,
     need: Sequence[str] = (),
     n_values: Mapping[str, int] | None = None,
-    maxima: Sequence[str] = (),
+    up_to: int | None = None,
 ) -> pl.DataFrame:
     """Aggregate per group in the frame's own engine, and collect.
 
@@ -121,12 +122,12 @@ def grouped(
     Args:
         frame: Any frame with the columns of `by` and of the aggregations.
         by: The columns to group by; null is a group like any other.
-        aggregations: Named Narwhals sums, lengths or maxima, which can be combined over slices of
-            the rows.
+        aggregations: Named Narwhals sums or lengths, which can be added up over slices of the rows.
         need: The columns that the aggregations read.
         n_values: For columns of `by` known to hold whole numbers from 0 to n − 1: n, which saves
             a scan.
-        maxima: The names of the aggregations that are maxima.
+        up_to: Stop if there are more groups than this: the table then has more rows, but is
+            incomplete.
 
     Raises:
         SchemaError: A column does not exist.
@@ -137,7 +138,7 @@ def grouped(
         >>> grouped(people, ["course"], [nw.len().alias("n"), passed]).rows()
         [('a', 2, 1), ('b', 1, 0)]
     """
-    found, packing = _counted(frame, by, aggregations, need, n_values, maxima)
+    found, packing = _counted(frame, by, aggregations, need, n_values, up_to)
     if packing is not None:
         return packing.unpacked(found.sort(PACKED))
     return sorted_by(found, by) if by else found
@@ -161,17 +162,18 @@ def _counted(
     aggregations: Iterable[nw.Expr],
     need: Sequence[str],
     n_values: Mapping[str, int] | None = None,
-    maxima: Sequence[str] = (),
+    up_to: int | None = None,
 ) -> tuple[pl.DataFrame, Packing | None]:
     """Return the counts, and how the columns of `by` are packed in them, if they are."""
     rows, computed = lazily(frame), list(aggregations)
     require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
     packing = _packing(rows, by, n_values or {})
     if packing is None:
-        return _combined(counted_in_slices(rows, by, computed, need=need), by, maxima), None
+        slices = counted_in_slices(rows, by, computed, need=need, up_to=up_to)
+        return _combined(slices, by, up_to), None
     packed = nw.from_native(rows.to_native().with_columns(packing.packed())).lazy()
-    slices = counted_in_slices(packed, [PACKED], computed)
-    return _combined(slices, [PACKED], maxima), packing
+    slices = counted_in_slices(packed, [PACKED], computed, up_to=up_to)
+    return _combined(slices, [PACKED], up_to), packing
 
 
 def _packing(
@@ -188,11 +190,15 @@ def _packing(
     return Packing.of(rows.to_native(), by, n_values)
 
 
-def _combined(
-    slices: Iterable[pl.DataFrame], by: Sequence[str], maxima: Sequence[str]
-) -> pl.DataFrame:
-    of_both = [pl.exclude(*by, *maxima).sum(), pl.col(maxima).max()]
-    return reduce(lambda one, more: pl.concat([one, more]).group_by(by).agg(of_both), slices)
+def _combined(slices: Iterable[pl.DataFrame], by: Sequence[str], up_to: int | None) -> pl.DataFrame:
+    def both(one: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+        return pl.concat([one, more]).group_by(by).agg(pl.exclude(*by).sum())
+
+    found = pl.DataFrame()
+    for found in accumulate(slices, both):
+        if up_to is not None and found.height > up_to:
+            break
+    return found
 
 
 def counted_in_slices(
@@ -202,11 +208,13 @@ def counted_in_slices(
     *,
     need: Sequence[str] = (),
     most: int | None = None,
+    up_to: int | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the counts of each slice of the rows, for the caller to add up.
 
     Polars' group-by needs memory for nearly every row if there are many groups, so it gets at most
-    `most` rows at a time. Other engines count all rows at once.
+    `most` rows at a time. Other engines count all rows at once. If a slice has more groups than
+    `up_to`, the rest are left out.
     """
     rows = lazily(frame)
     require_columns(rows.collect_schema().names(), [*by, *need], what="the frame")
@@ -218,4 +226,5 @@ def counted_in_slices(
     n = number_of_rows(rows)
     for start in range(0, max(n, 1), most):
         part = rows if n <= most else slice_of(rows, start, most)
-        yield collected(part.group_by(list(by), drop_null_keys=False).agg(*computed))
+        counts = part.group_by(list(by), drop_null_keys=False).agg(*computed)
+        yield collected(counts if up_to is None else counts.head(up_to + 1))

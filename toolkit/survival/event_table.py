@@ -11,7 +11,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.clusters import refuse_too_many
-from toolkit.analyses.counting import counted, counted_in_slices, flag, grouped, present_if
+from toolkit.analyses.counting import counted, counted_in_slices, grouped
 from toolkit.analyses.grouping import (
     KEY,
     By,
@@ -22,10 +22,9 @@ from toolkit.analyses.grouping import (
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import as_given
+from toolkit.survival.first_reading import first_reading, leaving_counts
 from toolkit.survival.included import (
-    UNDATED,
     checked,
-    included_only,
     of_included,
     refuse_impossible,
     refuse_undated,
@@ -147,15 +146,20 @@ def event_ranges(
     frame = checked(durations, (*groups.names, *strata), ends)
     by = Groups((*groups.names, *strata)).keys
     columns = frame.collect_schema().names()
-    whole = _of_groups(frame, by, columns)
-    refuse_impossible(whole)
-    refuse_undated(whole, groups)
-    keys = _numbered(whole, by)
-    about = pl.concat([keys, whole.select("^(n|key)_.*$", "longest")], how="horizontal")
+    first = first_reading(frame, by)
+    refuse_impossible(first.groups)
+    refuse_undated(first.groups, groups)
+    keys = _numbered(first.groups, by)
+    about = pl.concat([keys, first.groups.select("^(n|key)_.*$", "longest")], how="horizontal")
     cutting = Cutting(frame, about)
 
     def read(low: float, high: float, at: Sequence[float]) -> pl.DataFrame:
-        parts = _leaving(between(frame, "duration", low, high), keys, columns, cutting)
+        counts: Iterable[pl.DataFrame]
+        if first.leaving is not None:
+            counts = [first.leaving]
+        else:
+            counts = _leaving(between(frame, "duration", low, high), by, columns, cutting)
+        parts = [_steps(part, keys) for part in counts]
         if "entry" in columns:
             entering = _entering(between(frame, "entry", low, high), by, columns)
             parts.append(with_number(entering, keys, by).drop(by))
@@ -255,105 +259,31 @@ def clustered_rows(
     )
 
 
-def _of_groups(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:
-    """Count the learners, the excluded and the invalid rows, by group and in its order."""
-    event = nw.col("event")
-    time, entry = (nw.col(name).cast(nw.Float64) for name in ("duration", "entry"))
-    included = included_only(columns)
-    is_time = flag(time.is_finite(), time >= 0)
-    is_whole = [_is_whole(time, included)]
-    counts = {
-        "n_learners": present_if(~event.is_null(), *included),
-        "n_timeless": present_if(time.is_null(), *included),
-        "n_no_time": present_if(~time.is_null(), is_time == 0, *included),
-        "n_passed": present_if(nw.col("passed"), *included),
-        "n_events": present_if(event, *included),
-    }
-    at_start = included
-    if included:
-        counts["n_excluded"] = present_if(~nw.col("excluded").is_null())
-        counts["n_undated"] = present_if(nw.col("excluded") == UNDATED)
-    if "entry" in columns:
-        known = entry.is_finite() & (entry >= 0)
-        late = (entry > 0) & (entry >= time)
-        counts["n_no_entry"] = present_if(flag(known) == 0, *included)  # true of nulls, too
-        counts["n_late"] = present_if(known, late, *included)
-        is_whole.append(_is_whole(entry, included))
-        at_start = [*included, entry <= 0]
-    counts["n_whole"] = present_if(*is_whole)
-    if at_start:
-        counts["n_start"] = present_if(*at_start)
-    sums = [nw.len().alias("n"), *(nw.col(name).count() for name in counts)]
-    if KEY in columns:
-        out, undated = (~one for one in included), nw.col("excluded") == UNDATED
-        keyed = {
-            "key_learners": keys_of(*included),
-            "key_events": keys_of(event, *included),
-            "key_start": keys_of(*at_start),
-            "key_excluded": keys_of(*out) if included else nw.lit(0),
-            "key_undated": keys_of(undated) if included else nw.lit(0),
-        }
-        sums += [nw.col(name).sum() for name in keyed]
-        counts |= keyed
-    columns_first = {"longest": of_included(time, columns), **counts}
-    rows = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
-    found = grouped(rows, by, [*sums, nw.col("longest").max()], maxima=["longest"])
-    found = found.with_columns(pl.col(list(counts)).fill_null(0))
-    none = pl.lit(0, pl.Int64)
-    absent = dict.fromkeys(("n_excluded", "n_undated", "n_no_entry", "n_late"), none)
-    absent |= {"n_start": pl.col("n")}
-    absent = {name: value for name, value in absent.items() if name not in counts}
-    return found.filter(pl.col("n") > 0).with_columns(**absent)
-
-
-def _is_whole(time: nw.Expr, included: list[nw.Expr]) -> nw.Expr:
-    """Whether an included time is a whole number, below 2⁵³, above which all floats are."""
-    known = nw.when(*included, time.is_finite(), time >= 0, time < 2**53).then(time)
-    return known == known.floor()  # `floor` returns an integer in some engines
-
-
 def _leaving(
-    frame: nw.LazyFrame[Any], keys: pl.DataFrame, columns: list[str], cutting: Cutting
-) -> list[pl.DataFrame]:
-    """Count the learners who leave and their events, by the group's number and duration.
+    frame: nw.LazyFrame[Any], by: list[str], columns: list[str], cutting: Cutting
+) -> Iterable[pl.DataFrame]:
+    """Count the learners who leave and their events, by group and duration.
 
     The caller adds up the parts: there may be nearly as many exact times as learners.
     """
-    by, included = keys.columns[1:], included_only(columns)
-    counts = {"n_left": present_if(*included) if included else nw.lit(1)}
-    happened = {"events": nw.col("event")}
-    happened |= {name: nw.col(name) == 1 for name in columns if name.startswith("end_")}
-    counts |= {f"n_{name}": present_if(it, *included) for name, it in happened.items()}
-    sums = [nw.col(name).count() for name in counts]
-    if KEY in columns:
-        keyed = {"key_left": keys_of(*included)}
-        keyed |= {f"key_{name}": keys_of(it, *included) for name, it in happened.items()}
-        sums += [nw.col(name).sum() for name in keyed]
-        counts |= keyed
+    counts, sums = leaving_counts(columns)
     time, n_values = of_included(nw.col("duration"), columns), {}
     if cutting.all_whole:  # Polars groups by whole numbers in half the time
         time, n_values = time.cast(nw.Int64), {"duration": math.floor(cutting.last) + 1}
-    # Compute columns before summing them: not every engine sums an expression.
-    columns_first = {"duration": time, **counts}
-    rows = frame.select(*by, *(value.alias(name) for name, value in columns_first.items()))
+    values = {"duration": time, **counts}
+    rows = frame.select(*by, *(value.alias(name) for name, value in values.items()))
     at = [*by, "duration"]
-    parts: Iterable[pl.DataFrame]
     if 2 * cutting.n_times <= cutting.n_rows:
-        parts = [grouped(rows, at, sums, n_values=n_values)]
-    else:
-        parts = counted_in_slices(rows, at, sums, most=ROWS_AT_ONCE)
-    return [
-        with_number(part.filter(pl.col("n_left") > 0), keys, by).select(
-            GROUP, pl.col("duration").cast(pl.Float64), *counts
-        )
-        for part in parts
-    ]
+        return [grouped(rows, at, sums, n_values=n_values)]
+    return counted_in_slices(rows, at, sums, most=ROWS_AT_ONCE)
 
 
-def keys_of(*conditions: nw.Expr) -> nw.Expr:
-    """Return the record's key where all conditions hold, and 0 elsewhere, never null."""
-    key = nw.col(KEY).cast(nw.Int64)
-    return nw.when(flag(*conditions) == 1).then(key).otherwise(nw.lit(0)) if conditions else key
+def _steps(counts: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    """Return the counts of included learners by the group's number and time."""
+    by = keys.columns[1:]
+    return with_number(counts.drop_nulls("duration"), keys, by).select(
+        GROUP, pl.col("duration").cast(pl.Float64), pl.col("^(n|key)_(left|events|end_.*)$")
+    )
 
 
 def _entering(frame: nw.LazyFrame[Any], by: list[str], columns: list[str]) -> pl.DataFrame:

@@ -95,11 +95,10 @@ def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
 
 def refuse_impossible(counted: pl.DataFrame) -> None:
     """Raise if rows have neither time nor exclusion, or an impossible time."""
-    unknown = pl.col("n") - pl.col("n_excluded") - pl.col("n_learners")
     wrong = counted.select(
         pl.col("n_timeless").sum().alias("have no duration"),
         pl.col("n_no_time").sum().alias("have a duration that is negative or not a number"),
-        unknown.sum().alias("have neither event nor censoring in `event`"),
+        pl.col("n_eventless").sum().alias("have neither event nor censoring in `event`"),
         pl.col("n_no_entry").sum().alias("have an entry that is missing, negative or not a number"),
         pl.col("n_late").sum().alias("have an entry that is not before their duration"),
     ).row(0, named=True)

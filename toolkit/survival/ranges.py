@@ -55,7 +55,8 @@ class Cutting:
     Attributes:
         frame: The rows, with `duration`, and perhaps `entry` and `excluded`.
         sizes: By group, the number of learners, `n_learners`, of those whose times are whole
-            numbers, `n_whole`, and the last time, `longest`, null if there is nobody.
+            numbers, `n_whole`, the most distinct times, `n_times`, and the last time, `longest`,
+            null if there is nobody.
         most: The most rows of a range; by default `MOST_TIMES`.
     """
 
@@ -84,11 +85,9 @@ class Cutting:
         return int(self.sizes["n_whole"].sum()) == self.n_rows
 
     @property
-    def n_times(self) -> float:
+    def n_times(self) -> int:
         """The most distinct durations there can be, added up over the groups."""
-        n, n_whole = pl.col("n_learners"), pl.col("n_whole")
-        n_whole_times = pl.min_horizontal(n_whole, pl.col("longest").fill_null(0).floor() + 1)
-        return float(self.sizes.select((n - n_whole + n_whole_times).sum()).item())
+        return int(self.sizes["n_times"].sum())
 
     @property
     def ends(self) -> list[float]:
