@@ -175,10 +175,9 @@ def require_valid(durations: IntoFrame) -> None:
         SchemaError: As `event_ranges`.
         ArgumentError: As `event_ranges`.
     """
-    frame = checked(durations, ())
-    whole = _of_groups(frame, [], frame.collect_schema().names())
-    refuse_impossible(whole)
-    refuse_undated(whole, Groups(()))
+    everyone = first_reading(checked(durations, ()), []).groups
+    refuse_impossible(everyone)
+    refuse_undated(everyone, Groups(()))
 
 
 def ranges_of(
