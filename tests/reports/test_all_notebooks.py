@@ -87,6 +87,7 @@ def test_a_saved_notebook_is_under_a_megabyte(executed: list[Executed]) -> None:
 def test_a_live_platform_is_asked_once_and_no_kernel_sees_the_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    in_process.spare(monkeypatch)
     with tk.sandbox(learners=300, token="live-s3cret-token") as live:
         monkeypatch.setenv("SO2_BASE_URL", live.base_url)
         monkeypatch.setenv("SO2_TOKEN", live.token)

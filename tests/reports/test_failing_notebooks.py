@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import in_process
 import nbformat
 import pytest
 from typer.testing import CliRunner
@@ -22,6 +23,7 @@ WHY = "02-bad.ipynb, cell 3 (1 / 0): ZeroDivisionError: division by zero"
 
 @pytest.fixture(autouse=True)
 def small_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_process.spare(monkeypatch)
     monkeypatch.setenv("SO2_SANDBOX_LEARNERS", "40")
     monkeypatch.setenv("SO2_BASE_URL", "")
     monkeypatch.setenv("SO2_SNAPSHOT", "")

@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
+import in_process
 import nbformat
 import pytest
 from object_store import log_in, served
@@ -36,6 +37,7 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_report_is_made_of_any_source(
     kind: str, notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    in_process.spare(monkeypatch)
     monkeypatch.setenv("SO2_SANDBOX_LEARNERS", "7")
     with tk.sandbox(LEARNERS, SEED) as platform, served() as bucket:
         log_in(bucket, monkeypatch)

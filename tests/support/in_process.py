@@ -22,13 +22,18 @@ from toolkit.reports.figures import chart_script
 _chart_script = cache(chart_script)  # the same in every report
 
 
+def spare(patch: pytest.MonkeyPatch) -> None:
+    """Write reports without their PDF, and with one script for all charts of these tests."""
+    patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
+    patch.setattr("toolkit.reports.site.chart_script", _chart_script)
+
+
 def write_report(folder: Path, **environment: str) -> tk.Report:
     """Write a report of notebooks executed here, without its PDF, in an environment."""
     settings = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": "", "TQDM_DISABLE": "1", **environment}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.reports.making.execute_notebooks", execute_notebooks)
-        patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
-        patch.setattr("toolkit.reports.site.chart_script", _chart_script)
+        spare(patch)
         for name, value in settings.items():
             patch.setenv(name, value)
         report = tk.write_report(folder)
