@@ -7,6 +7,8 @@ UV     ?= $(BIN)/uv
 # One more than there are processors, as some tests wait for what happens late or never.
 WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PYTEST := -m pytest -n $(WORKERS) --durations=15
+# Containers often set this; each of hundreds of processes would then compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # Without plugins that take seconds to import, in each process.
 TESTS  := $(PYTEST) -p no:nbmake -p no:schemathesis
 
@@ -60,7 +62,7 @@ coverage: $(VENV)/.dev ## the tests, with all examples, and how much of toolkit/
 	$(BIN)/coverage report
 
 slow: $(VENV)/.dev ## the slow tests: many seeds, whole reports, writers killed at random
-	$(BIN)/python $(TESTS) -m slow --dist loadscope # what a module builds, such as a report, is built once
+	$(BIN)/python $(TESTS) -m slow --dist loadscope --no-loadscope-reorder # what a module builds, such as a report, is built once
 
 nights: $(VENV)/.dev ## thirty nightly reports against the attacker, some minutes
 	SO2_NIGHTS=30 $(BIN)/python $(PYTEST) tests/reports/test_printed.py -k nightly

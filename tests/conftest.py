@@ -22,8 +22,10 @@ hypothesis.settings.load_profile("of this project")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep some of each test's examples, spread from the first to the last."""
+    """Reports first; keep some of each test's examples, spread from the first to the last."""
     gc.freeze()  # spares the collector what is imported, which stays anyway
+    # They take longest: begun last, one would keep a worker busy while the others have nothing.
+    items.sort(key=lambda item: "reports" not in item.path.parts)
     if not EXAMPLES:
         return
     left = dict.fromkeys(items)
