@@ -110,6 +110,16 @@ def test_options_that_say_nothing_of_a_snapshot_are_refused(options: list[str]) 
         assert f"{options[0]} cannot be used" in done.stderr
 
 
+def test_what_cannot_be_read_or_written_is_no_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = saved(CLEAN)
+    for broken in ("pathlib.Path.exists", "toolkit.cli.check_command._print_table"):
+        with monkeypatch.context() as patch:
+            patch.setattr(broken, lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space")))
+            done = check(body)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr == "so2: [Errno 28] No space\n"
+
+
 def test_a_platform_and_its_snapshots_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     with tk.sandbox(learners=300, seed=3) as platform:
         monkeypatch.setenv("SO2_BASE_URL", platform.base_url)

@@ -73,8 +73,8 @@ def check_command(
     """Check the data: what failed, in how many records, what it means and what to do.
 
     Exits with 0 if no check at or above --fail-on failed, with 1 if one did, and with 2 if the
-    data could not be checked or --html could not be written. Learners appear under pseudonyms made
-    for this run; to look them up, use tk.check(…).failures.
+    data could not be checked or the outcome not written. Learners appear under pseudonyms made for
+    this run; to look them up, use tk.check(…).failures.
     """
     try:
         if since is not None:
@@ -85,13 +85,15 @@ def check_command(
             report = _checked(data, resource, as_of, course_id, suite or [])
         if html is not None:
             report.to_html(html)
-    except ToolkitError as error:
+        if written is Format.table:
+            _print_table(report)
+        else:
+            typer.echo(report.to_json() if written is Format.json else report.to_junit())
+    except BrokenPipeError:  # its reader has seen enough
+        raise
+    except (ToolkitError, OSError) as error:
         print_error(error)
         raise typer.Exit(2) from None
-    if written is Format.table:
-        _print_table(report)
-    else:
-        typer.echo(report.to_json() if written is Format.json else report.to_junit())
     raise typer.Exit(1 if report.failed(fail_on.value) else 0)
 
 

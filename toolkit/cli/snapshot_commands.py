@@ -91,7 +91,8 @@ def compare_command(
 ) -> None:
     """Show what changed between two snapshots, counted by course.
 
-    Counts under 10 are withheld. The CSV file has a row per changed value, under pseudonyms.
+    Counts under 10 are withheld. The CSV file has a row per changed value, with the pseudonyms of
+    the snapshots, or their usernames if they keep identities.
     """
     changes = tk.compare_snapshots(tk.open_snapshot(earlier), tk.open_snapshot(later))
     counts = changes.counts.release()
