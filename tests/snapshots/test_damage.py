@@ -268,3 +268,21 @@ def test_what_a_thread_still_writes_after_a_failure_is_removed_too(tmp_path: Pat
             replace_snapshot(tmp_path, write)
     assert made
     assert not list(tmp_path.glob(".partial*"))
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("resources", "grades"),
+        ("resources", "enrollments"),
+        ("resources", "completion"),
+        ("versions", "so2-toolkit"),
+    ],
+)
+def test_a_manifest_that_lacks_a_part_is_refused(folder: Path, part: str, name: str) -> None:
+    manifest = tk.open_snapshot(folder).manifest
+    rest = {key: value for key, value in getattr(manifest, part).items() if key != name}
+    manifest.model_copy(update={part: rest}).write(folder)
+    for read in (tk.open_snapshot, tk.snapshots.list_snapshots):
+        with pytest.raises(tk.errors.SnapshotError, match=f"{part}: .*no {name}"):
+            read(folder)

@@ -12,9 +12,16 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from toolkit.errors import SnapshotError
 from toolkit.snapshots.store_path import StorePath
@@ -125,6 +132,14 @@ class Manifest(_Model):
             "python": machine.python_version(),
         }
     )
+
+    @field_validator("resources", "versions")
+    @classmethod
+    def _require_all(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        needed = get_args(ResourceName) if info.field_name == "resources" else ["so2-toolkit"]
+        if missing := [name for name in needed if name not in given]:
+            raise ValueError(f"no {', '.join(missing)}")
+        return given
 
     def files(self) -> list[File]:
         """Return all files but the manifest."""
