@@ -53,6 +53,12 @@ def test_a_course_that_was_not_requested_is_not_removed(
         assert set(changes.course_id) == held[first] & held[second]
 
 
+def test_a_list_of_snapshots_names_the_courses_requested(taken: dict[str, tk.Snapshot]) -> None:
+    listed = tk.snapshots.list_snapshots(taken["all"].folder.parent)  # type: ignore[arg-type]
+    found = {Path(folder).name: courses for folder, courses in listed["folder", "course_id"].rows()}
+    assert found == {name: snapshot.manifest.course_id for name, snapshot in taken.items()}
+
+
 def test_a_partial_comparison_says_so(taken: dict[str, tk.Snapshot]) -> None:
     said = "requested for both"
     assert said in repr(tk.compare_snapshots(taken["all"], taken["ab"]))

@@ -37,7 +37,8 @@ class Changes(Displayed):
         records: One row per resource, learner and course that was added, removed or changed:
             resource, change, username, course_id.
         values: One row per changed value: resource, username, course_id, column, before, after
-            (as text, null if there was or is none).
+            (as text, null if there was or is none, or none that could be read; `Snapshot.problems`
+            names those).
         outcomes: One row per learner and course whose result changed: username, course_id, outcome
             (newly passed, pass withdrawn, grade raised, grade lowered), before and after (the
             grade, a fraction). A record may have two: newly passed and grade raised.

@@ -191,8 +191,9 @@ def open_snapshot(folder: str | Path | StorePath) -> Snapshot:
 def list_snapshots(folder: str | Path | StorePath) -> pl.DataFrame:
     """List the snapshots in a folder, or at an address, and in the folders directly below it.
 
-    One row per snapshot, the oldest first: folder, as_of, source, identities, key_fingerprint,
-    the number of records of each resource, problems, bytes on disk.
+    One row per snapshot, the oldest first: folder, as_of, source, course_id (those requested, null
+    for all), identities, key_fingerprint, the number of records of each resource, problems, bytes
+    on disk.
 
     Raises:
         SnapshotError: The folder does not exist, or a manifest in it cannot be read.
@@ -214,6 +215,7 @@ def list_snapshots(folder: str | Path | StorePath) -> pl.DataFrame:
         "folder": pl.String,
         "as_of": pl.Datetime("us", "UTC"),
         "source": pl.String,
+        "course_id": pl.List(pl.String),
         "identities": pl.String,
         "key_fingerprint": pl.String,
         **dict.fromkeys([*RESOURCES, "problems", "bytes"], pl.Int64),
@@ -227,6 +229,7 @@ def _listed(folder: Path | StorePath) -> dict[str, object]:
         "folder": str(folder),
         "as_of": manifest.as_of,
         "source": manifest.source,
+        "course_id": manifest.course_id,
         "identities": manifest.identities,
         "key_fingerprint": manifest.key_fingerprint,
         **{name: kept.file.rows for name, kept in manifest.resources.items()},
