@@ -3,6 +3,7 @@
 import itertools
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,3 +95,13 @@ def test_a_check_of_snapshots_under_two_keys_is_refused(
         other = tk.take_snapshot(platform, tmp_path, key=KEY[::-1])
     with pytest.raises(tk.errors.SnapshotError, match="name learners differently"):
         tk.quality.check_snapshots(taken["all"], other)
+
+
+def test_two_discarded_keys_are_not_the_same_key(taken: dict[str, tk.Snapshot]) -> None:
+    first, second = (
+        replace(snapshot, manifest=snapshot.manifest.model_copy(update={"key_fingerprint": None}))
+        for snapshot in (taken["all"], taken["ab"])
+    )
+    with pytest.raises(tk.errors.SnapshotError, match="name learners differently"):
+        tk.compare_snapshots(first, second)
+    assert tk.compare_snapshots(first, first).records.is_empty()
