@@ -343,8 +343,9 @@ def test_more_rows_than_can_be_held_with_their_clusters_are_refused(
 @pytest.mark.slow
 def test_the_robust_test_keeps_its_level_where_the_other_does_not() -> None:
     # 70 learners in three courses each, groups of learners, no difference between them.
+    # Of 300 draws a level of 5% shows as 5 ± 1.3%; one of 12% passes for 7.5% once in 175 times.
     rng = np.random.default_rng(1)
-    plain, robust, runs = 0, 0, 600
+    plain, robust, runs = 0, 0, 300
     for _ in range(runs):
         frailty = np.exp(rng.normal(0, 1.5, 70))
         rows = pl.DataFrame(
