@@ -188,3 +188,25 @@ def test_a_workbook_takes_moments_and_headers_that_differ_in_case(tmp_path: Path
     header, row = workbook(tk.result(frame, counts={"n": None}, groups=["N"]), tmp_path / "x.xlsx")
     assert header == ["N", "n (2)", "status"]
     assert row[:2] == [45292 + 3 / 24, 50]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("https://evil.example/", "mailto:x@example.com", "internal:Sheet1!A1", "file:///etc/a"),
+        *("http://a.example/" + "a" * 3_000, "{=1+1}", "_x0041_", "y" * 40_000, "🎓" * 20_000),
+    ],
+)
+def test_a_name_in_a_workbook_is_text_and_no_link(name: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"name": [name, "b"], "n": [50, 60]})
+    result = tk.result(frame, counts={"n": None}, groups=["name"])
+    path = result.to_excel(tmp_path / "x.xlsx")
+    _, *rows = workbook(result, path)
+    (shown,) = (str(row[0]) for row in rows if row[1] == 50)
+    if len(name) > 10_000:
+        assert shown == name[: len(shown) - 1] + "…"
+        assert len(shown.encode("utf-16-le")) // 2 <= 32_767
+    else:
+        assert shown.replace("_x005F_", "_") == name
+    with zipfile.ZipFile(path) as file:
+        assert b"hyperlink" not in file.read("xl/worksheets/sheet1.xml")

@@ -20,6 +20,14 @@ from toolkit.text.tables import ReadingTable, reading_table
 _FORMULA = r"^[\s\ufffd]*[=+\-@\t\r＝＋－＠]"
 # What a terminal may take for a command, and what reverses the direction of text.
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+# No text becomes a link, whose address would be shown shortened or be left out.
+_WORKBOOK = {
+    "strings_to_urls": False,
+    "strings_to_formulas": False,
+    "nan_inf_to_errors": True,
+    "default_date_format": "yyyy-mm-dd;@",
+}
+_LONGEST_CELL = 32_767  # in UTF-16; Excel's, which leaves longer texts out
 _LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -62,16 +70,20 @@ def write(released: Released, form: str, path: Path) -> Path:
     if form == "csv":
         return atomically(path, safe.write_csv)
     with extra("tables"):
-        import xlsxwriter as _xlsxwriter  # noqa: F401  (Polars writes with it)
+        from xlsxwriter import Workbook
 
     def workbook(part: Path) -> None:
-        _for_excel(safe).write_excel(part, worksheet=released.schema.name[:31])
+        with Workbook(part, _WORKBOOK) as book:
+            _for_excel(safe).write_excel(book, worksheet=released.schema.name[:31])
 
     return atomically(path, workbook, suffix=".xlsx")
 
 
 def _for_excel(frame: pl.DataFrame) -> pl.DataFrame:
-    """Drop time zones, with all times in UTC; number headers that differ only in case."""
+    """Drop time zones, with all times in UTC; number headers that differ only in case.
+
+    Texts that are too long for a cell end in "…".
+    """
     zoned = [name for name, dtype in frame.schema.items() if getattr(dtype, "time_zone", None)]
     utc = pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     headers: dict[str, str] = {}
@@ -82,6 +94,11 @@ def _for_excel(frame: pl.DataFrame) -> pl.DataFrame:
             header = f"{name} ({n})"
         headers[header.lower()] = header
     plain = frame.with_columns(utc) if zoned else frame
+    text, longest = pl.col(pl.String), _LONGEST_CELL // 2
+    fits = text.str.len_chars() <= longest
+    plain = plain.with_columns(
+        pl.when(fits).then(text).otherwise(text.str.head(longest) + "…").name.keep()
+    )
     return plain.rename(dict(zip(frame.columns, headers.values(), strict=True)))
 
 
