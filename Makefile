@@ -53,12 +53,12 @@ lab: $(VENV)/.user ## open the notebooks in JupyterLab
 
 EXAMPLES ?= 3
 test: $(VENV)/.dev ## the tests, some examples of each, and the notebooks as tests: three minutes
-	SO2_EXAMPLES=$(EXAMPLES) $(BIN)/python $(TESTS) -m "not slow and not engines"
+	SO2_EXAMPLES=$(EXAMPLES) $(BIN)/python $(TESTS) -m "not slow and not engines" $(COV)
 	$(BIN)/python $(PYTEST) --nbmake --nbmake-timeout=300 notebooks
 
 coverage: $(VENV)/.dev ## the tests, with all examples, and how much of toolkit/ they run: at least 95 % of the branches
 	rm -f .coverage .coverage.*
-	$(BIN)/python $(TESTS) -m "not slow and not engines" --cov
+	$(MAKE) --no-print-directory test EXAMPLES= COV=--cov # the notebooks run too, but show nothing that the tests do not
 
 slow: $(VENV)/.dev ## the slow tests: many seeds, whole reports, writers killed at random
 	$(BIN)/python $(TESTS) -m slow --dist loadscope --no-loadscope-reorder # what a module builds, such as a report, is built once
