@@ -311,6 +311,52 @@ def test_a_course_of_undated_passes_is_left_out_whole_and_counted() -> None:
         curve(durations, by="course_id")
 
 
+def test_an_earlier_look_leaves_a_course_out_by_the_passes_seen_until_then() -> None:
+    late = {"passed": True, "passed_timestamp": START + timedelta(days=50)}
+    seen = undated_beside(48, 2)
+    later = person_course(*(learner(f"later {i}", **late) for i in range(50)))
+    pc = pl.concat([seen.drop("mode"), later])
+    assert tk.time_to_pass(pc, undated="leave_out")["duration"].null_count() == 2
+    look = tk.time_to_pass(pc, as_of=START + timedelta(days=40), undated="leave_out")
+    # 2 of the 50 passers seen by then lack a date: without them, the curve would be too low.
+    assert set(look["excluded"]) == {"in a course whose passes lack a time"}
+    tk.kaplan_meier(look, by="course_id")
+
+
+def test_a_course_is_left_out_by_the_passes_that_end_a_time() -> None:
+    """A pass after another end ends no time, so a curve does not count it among the passers."""
+    pc = undated_beside(98, 2).with_columns(
+        left=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit(START + timedelta(days=1)))
+    )
+    durations = tk.time_to_pass(pc, competing={"left": "left"}, undated="leave_out")
+    tk.kaplan_meier(durations, by="course_id")
+
+
+@given(
+    seen=st.integers(0, 120),
+    later=st.integers(0, 120),
+    left=st.integers(0, 120),
+    undated=st.integers(0, 3),
+    entry=st.sampled_from([None, 12, "enrolled"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_course_that_is_not_left_out_has_a_curve(
+    seen: int, later: int, left: int, undated: int, entry: Any
+) -> None:
+    """Whoever passes at a time that a curve cannot show is none of its passers."""
+    learners = [learner("censored"), *[learner("undated", passed=True)] * undated]
+    for name, n, day in (("seen", seen, 10), ("later", later, 50), ("left", left, 30)):
+        learners += [learner(name, day=day)] * n
+    gone = pl.when(username="left").then(pl.lit(START + timedelta(days=20)))
+    pc = person_course(*learners).with_columns(left=gone)
+    for competing in (None, {"left": "left"}):
+        for look in (START + timedelta(days=40), None):
+            durations = tk.time_to_pass(
+                pc, as_of=look, entry=entry, competing=competing, undated="leave_out"
+            )
+            tk.kaplan_meier(durations, by="course_id")
+
+
 def test_bounds_that_are_not_told_apart_are_refused() -> None:
     durations = tk.time_to_pass(undated_beside(2, 2), undated="bounds")
     for function in (tk.kaplan_meier, tk.survival.exclusions):

@@ -58,8 +58,8 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     best result counts; without any date, no run is the first.
 
     A transition is a learner who passed one course and enrolled in another on the day of the pass
-    or at most `within_days` later. Only passes observed for that long count, so a missing
-    transition did not happen. A learner may go on to several courses.
+    or at most `within_days` later. Only passes count of which all these days were over at `as_of`,
+    so a missing transition did not happen. A learner may go on to several courses.
 
     Args:
         pc: A person_course frame of any engine. No username leaves it.
@@ -86,7 +86,8 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     as_of = latest_moment(rows)
     if as_of is None:
         return _paths(level, REPEATS.empty(), TRANSITIONS.empty())
-    last_pass = (as_of - EPOCH).days - within_days
+    # The day of `as_of` is not over, so the day before it is the last that was observed whole.
+    last_pass = (as_of - EPOCH).days - 1 - within_days
     named = nw.concat_str(nw.col("org"), nw.lit("+"), nw.col("course_number"))
     has_keys = KEY in rows.collect_schema().names()
     key = nw.col(KEY) if has_keys else nw.lit(0)

@@ -310,7 +310,7 @@ def _without_undated_courses(durations: Rows) -> Rows:
     included, undated = nw.col("excluded").is_null(), nw.col("_undated_pass") == 1
     per_course = durations.with_columns(
         _undated_pass=flag(nw.col("excluded") == UNDATED),
-        _dated_pass=flag(nw.col("excluded").is_null(), nw.col("passed")),
+        _dated_pass=flag(nw.col("excluded").is_null(), nw.col("event")),
     ).with_columns(
         _n_undated=nw.col("_undated_pass").sum().over("course_id"),
         _n_dated=nw.col("_dated_pass").sum().over("course_id"),
