@@ -283,6 +283,7 @@ FRONT_DOORS: dict[str, Any] = {
     "load_enrollments": tk.load_enrollments,
     "load_completion": tk.load_completion,
     "fetch": lambda source: tk.fetch(source, "grades"),
+    "scan one": lambda source: tk.scan(source, "grades"),
     "read": lambda source: tk.read(source, "grades"),
     "open_snapshot": tk.open_snapshot,
     "list_snapshots": tk.snapshots.list_snapshots,

@@ -1,9 +1,12 @@
 """Filters of loads: keyword-only, checked, and told where they match nothing."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import toolkit as tk
 from toolkit.sandbox.start import SandboxPlatform
@@ -81,3 +84,19 @@ def test_a_study_is_displayed_in_one_line_that_names_nobody() -> None:
     assert len(repr(study).splitlines()) == 1
     for name in (*study.grades["username"], *study.grades["email"].drop_nulls()):
         assert name not in shown
+
+
+@pytest.mark.parametrize("days", [0, 1, 400, 100_000, 740_000, 10**6, 10**9, 10**12, 10**30])
+def test_a_snapshot_takes_any_number_of_days_as_the_platform_does(
+    platform: SandboxPlatform, tmp_path: Path, days: int
+) -> None:
+    saved = tk.take_snapshot(platform, tmp_path, identities="keep")
+    asked = tk.load_enrollments(platform, days=days)
+    assert_frame_equal(tk.load_enrollments(saved, days=days), asked, check_row_order=False)
+
+
+@pytest.mark.parametrize("year", [1, 2, 999, 1000, 1001, 1970, 9998])
+def test_a_scan_takes_any_lower_bound(platform: SandboxPlatform, year: int) -> None:
+    later = pl.col("created") >= datetime(year, 1, 1, 5, tzinfo=UTC)
+    asked = tk.scan(platform, "enrollments").filter(later).collect()
+    assert_frame_equal(asked, tk.load_enrollments(platform).filter(later))

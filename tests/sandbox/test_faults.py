@@ -58,6 +58,12 @@ def test_the_documentation_lists_each_fault_with_its_parameters() -> None:
         ("gzip:9", "gzip: no parameter '9'; it has none"),
         (["rate-limit:1:2:3"], "no parameter '3'; it has seconds, times"),
         ("", "there is no fault ''"),
+        ("array:5", "array: no parameter '5'; it has none"),
+        ("slow:nan", "slow: seconds must be a number like 0.1, not nan"),
+        ("slow:inf", "slow: seconds must be a number like 0.1, not inf"),
+        ("server-error:42", "server-error: status must be a number like 503, not 42"),
+        ("server-error:100", "server-error: status must be a number like 503, not 100"),
+        ("server-error:1000", "server-error: status must be a number like 503, not 1000"),
     ],
 )
 def test_a_fault_that_does_not_exist_is_refused(names: str | list[str], said: str) -> None:

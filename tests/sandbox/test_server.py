@@ -1,7 +1,9 @@
 """The embedded platform over real sockets: what it answers, and what it refuses."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import polars as pl
@@ -168,8 +170,8 @@ def test_an_earlier_sandbox_shows_the_same_learners_with_less_behind_them(
 def test_no_simulated_moment_lies_before_the_opening_or_after_the_clock(
     platform: SandboxPlatform,
 ) -> None:
-    for year in (2023, 2027):
-        with pytest.raises(tk.errors.ConfigurationError, match="2024-01-01 to 2026-01-01"):
+    for year, said in ((2023, "opened on 2024-01-01"), (2027, "at most 2026-01-01")):
+        with pytest.raises(tk.errors.ConfigurationError, match=said):
             platform.earlier(datetime(year, 1, 1, tzinfo=UTC))
 
 
@@ -197,3 +199,42 @@ def test_a_port_that_is_taken_is_named(platform: SandboxPlatform) -> None:
     port = int(platform.base_url.rpartition(":")[2])
     with pytest.raises(tk.errors.ConfigurationError, match=f"port {port}"):
         tk.sandbox(learners=1, port=port)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({name: value} for name in ("learners", "seed") for value in ("5", None, 1.5, True, [1])),
+        *({"port": value} for value in ("80", None, 1.5, -1, 65_536)),
+        *({"token": value} for value in ("", "a b", 5)),
+        *({"oulad": value} for value in (5, [], "")),
+        *({"faults": value} for value in (5, ["slow", 5])),
+    ],
+    ids=str,
+)
+def test_an_argument_of_another_kind_is_a_configuration_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(tk.errors.ConfigurationError):
+        tk.sandbox(**{"learners": 1, **wrong})
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows reads no TZ")
+def test_an_earlier_moment_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/Bogota")
+    time.tzset()
+    try:
+        with tk.sandbox(learners=1) as now, now.earlier(datetime(2025, 1, 1)) as past:
+            assert past.clock == datetime(2025, 1, 1, tzinfo=UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_no_earlier_sandbox_is_later_than_the_one_it_came_from() -> None:
+    with tk.sandbox(learners=1) as now, now.earlier(datetime(2025, 1, 1)) as past:
+        with pytest.raises(tk.errors.ConfigurationError, match="at most 2025-01-01"):
+            past.earlier(datetime(2025, 1, 2))
+        with pytest.raises(tk.errors.ConfigurationError, match="opened on 2024-01-01"):
+            past.earlier(datetime(2024, 1, 1))
+        for wrong in ("yesterday", None, 7):
+            with pytest.raises(tk.errors.ArgumentError, match="clock must be"):
+                past.earlier(wrong)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
 from io import BytesIO
@@ -29,6 +29,7 @@ _AT_ONCE = 4
 _MOST_CHANGES = 3  # bodies that changed while they were downloaded
 _READ_SIZE = 1 << 20
 _FEW = 10
+_OLDEST = datetime.min.replace(tzinfo=UTC)
 
 Many = str | Iterable[str] | None
 ResourceName = Literal["grades", "enrollments", "completion"]
@@ -130,13 +131,8 @@ def fetch(
         loads = side_by_side(partial(_load_one, source, table, days), queries, at_once=_AT_ONCE)
         load = loads[0] if len(loads) == 1 else _combined(loads)
         load = _with_problems(load, repeated(table, load.frame))
-    elif callable(getattr(source, "saved", None)):
-        load = _filtered(source.saved(table.name), courses, learners, days)
     else:
-        raise ArgumentError(
-            "source must be a platform (tk.connect, tk.sandbox) or a snapshot (tk.open_snapshot), "
-            f"not {type(source).__name__}"
-        )
+        load = _filtered(as_saved(source).saved(table.name), courses, learners, days)
     asked = {"course_id": courses, "username": learners}
     return _with_problems(load, unmatched(table.name, load.frame.lazy(), asked))
 
@@ -227,6 +223,20 @@ def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
         problems = problems.vstack(more)
     warn_of_problems(problems, "Such values were kept, or taken as null")
     return frame
+
+
+def as_saved(source: SavedSource) -> SavedSource:
+    """Return the source if it is one of saved records.
+
+    Raises:
+        ArgumentError: It is not one.
+    """
+    if callable(getattr(source, "saved", None)):
+        return source
+    raise ArgumentError(
+        "source must be a platform (tk.connect, tk.sandbox) or a snapshot (tk.open_snapshot), "
+        f"not {type(source).__name__}"
+    )
 
 
 def table_of(resource: str) -> Table:
@@ -325,5 +335,7 @@ def _filtered(
     if learners is not None:
         frame = frame.filter(pl.col("username").is_in(learners))
     if days is not None:
-        frame = frame.filter(pl.col("created") >= load.provenance.as_of - timedelta(days=days))
+        as_of = load.provenance.as_of
+        since = as_of - timedelta(days=min(days, (as_of - _OLDEST).days))
+        frame = frame.filter(pl.col("created") >= since)
     return replace(load, frame=frame)

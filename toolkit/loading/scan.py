@@ -13,7 +13,7 @@ from itertools import product
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.loading.load import ResourceName, Source, table_of
+from toolkit.loading.load import ResourceName, Source, as_saved, table_of
 from toolkit.loading.platform import Platform
 from toolkit.loading.problems import warn_of_problems
 from toolkit.loading.streams import Stream, open_stream
@@ -21,6 +21,7 @@ from toolkit.schemas import ENROLLMENTS, PROBLEMS, Table
 
 _MOST_REQUESTS = 50  # beyond that, everything in one request is faster
 _FILTERED = ("course_id", "username")
+_NO_BOUND = datetime(1000, 1, 1, tzinfo=UTC)  # days before it may be before the calendar
 _LOWER_BOUNDS = {"Gt", "GtEq"}
 _MIRRORED = {"Lt": "Gt", "LtEq": "GtEq", "Eq": "Eq"}
 
@@ -39,6 +40,7 @@ def scan(source: Source, resource: ResourceName) -> pl.LazyFrame:
         resource: "grades", "enrollments" or "completion".
 
     Raises:
+        ArgumentError: There is no such resource, or the source is neither.
         AuthenticationError: On collecting, this and whatever else `fetch` raises.
 
     Examples:
@@ -49,7 +51,7 @@ def scan(source: Source, resource: ResourceName) -> pl.LazyFrame:
     """
     table = table_of(resource)
     if not isinstance(source, Platform):
-        return source.scan(table.name)
+        return as_saved(source).scan(table.name)
 
     def records(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
@@ -114,7 +116,7 @@ def _batches(
     platform: Platform, table: Table, query: dict[str, str], since: datetime | None
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     days = None
-    if since is not None and table is ENROLLMENTS:
+    if since is not None and since > _NO_BOUND and table is ENROLLMENTS:
         days = max(1, (datetime.now(UTC) - since) // timedelta(days=1) + 2)
     stream = open_stream(
         platform,

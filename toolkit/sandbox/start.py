@@ -5,16 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.config import platform_settings
+from toolkit.errors import ConfigurationError
 from toolkit.extras import extra
 from toolkit.loading.platform import Platform
 from toolkit.sandbox.learners.oulad import Oulad
 from toolkit.sandbox.learners.records import Source
 from toolkit.sandbox.learners.simulation import Simulation
 from toolkit.sandbox.learners.truth import Truth
+from toolkit.schemas.arguments import as_given
+from toolkit.schemas.moments import moment
 
 if TYPE_CHECKING:  # importing it would import a web server
     from toolkit.sandbox.faults.catalogue import Behaviour
@@ -45,7 +49,7 @@ class SandboxPlatform(Platform):
             from toolkit.sandbox.http.app import create_app
             from toolkit.sandbox.http.middleware import add_fault
             from toolkit.sandbox.http.server import Server
-        self.token = token or secrets.token_urlsafe()
+        self.token = secrets.token_urlsafe() if token is None else token
         self.label = f"sandbox: {source.label}"
         self.clock: datetime = source.clock.replace(tzinfo=UTC)
         self.truth: Truth | None = source.truth
@@ -61,15 +65,25 @@ class SandboxPlatform(Platform):
         super().__init__(platform_settings(self._server.base_url, self.token), source=self.label)
 
     def earlier(self, clock: datetime) -> SandboxPlatform:
-        """Start another sandbox with the same learners at an earlier moment (UTC).
+        """Start another sandbox with the same learners at an earlier moment.
+
+        Args:
+            clock: The moment; without a zone, in UTC.
 
         Raises:
-            ConfigurationError: The moment is before the simulated platform opened, or later than
-                its clock.
+            ConfigurationError: The moment is not after the simulated platform opened, or is later
+                than this one's clock.
+            ArgumentError: It is not a moment.
         """
         from toolkit.sandbox.faults.catalogue import Behaviour
 
-        source = self._source.earlier(clock.astimezone(UTC).replace(tzinfo=None))
+        then = moment(clock, name="clock")
+        if then > self.clock:
+            raise ConfigurationError(
+                f"the moment must be at most {self.clock:%Y-%m-%d}, the platform's present, not "
+                f"{then:%Y-%m-%d}"
+            )
+        source = self._source.earlier(then.replace(tzinfo=None))
         return SandboxPlatform(source, Behaviour())
 
     def close(self) -> None:
@@ -120,6 +134,9 @@ def sandbox(
     """
     with extra("sandbox"):
         from toolkit.sandbox.faults.catalogue import read_faults
+    if oulad is not None and not isinstance(oulad, str | PathLike):
+        raise ConfigurationError(f"oulad must be a folder, not {as_given(oulad)}")
+    behaviour = read_faults(faults)
     source: Source = (
         Oulad(Path(oulad))
         if oulad is not None
@@ -132,7 +149,7 @@ def sandbox(
     }
     return SandboxPlatform(
         source,
-        read_faults(faults),
+        behaviour,
         token=token,
         port=port,
         variables=None if faults or late_upgrades else variables,

@@ -35,6 +35,7 @@ counts the requests that meet the fault; later requests succeed; 0 means all req
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -42,9 +43,11 @@ from toolkit.errors import ConfigurationError
 from toolkit.sandbox.faults import bodies, responses
 from toolkit.sandbox.http.framing import FRAMINGS, Framing
 from toolkit.sandbox.http.middleware import Fault
+from toolkit.schemas.arguments import as_given
 
 _CLOSE_DELIMITED = "drop-clean"
 _MAY_BE_ZERO = {"times", "seconds"}
+_LEAST_STATUS, _LAST_STATUS = 200, 599  # of a response that ends a request
 
 FAULTS: dict[str, Callable[..., Fault]] = {
     "gzip": bodies.gzip,
@@ -103,12 +106,13 @@ def read_faults(named: str | Iterable[str] | None) -> Behaviour:
         Traceback (most recent call last):
         toolkit.errors.ConfigurationError: slow: seconds must be a number like 0.1, not fast
     """
-    texts = named.split(",") if isinstance(named, str) else list(named or ())
+    texts = _texts(named)
     framing = FRAMINGS["array"]
     faults = []
     for text in texts:
         name, *parameters = text.strip().split(":")
         if name in FRAMINGS:
+            _arguments(name, parameters)
             framing = FRAMINGS[name]
         elif name in FAULTS:
             faults.append(FAULTS[name](**_arguments(name, parameters)))
@@ -119,9 +123,24 @@ def read_faults(named: str | Iterable[str] | None) -> Behaviour:
     return Behaviour(framing, faults, close_delimited=clean)
 
 
+def _texts(named: object) -> list[str]:
+    """Return the faults, one text each."""
+    if isinstance(named, str):
+        return named.split(",")
+    texts = list(named) if isinstance(named, Iterable) else [] if named is None else [named]
+    strings = [text for text in texts if isinstance(text, str)]
+    if len(strings) < len(texts):
+        raise ConfigurationError(
+            f'faults must be a string or a list of strings, such as "slow:0.1", not '
+            f"{as_given(named)}"
+        )
+    return strings
+
+
 def _arguments(name: str, parameters: list[str]) -> dict[str, int | float]:
     """Return the named arguments of a fault, each of the type of its default."""
-    defaults = {key: p.default for key, p in inspect.signature(FAULTS[name]).parameters.items()}
+    known = inspect.signature(FAULTS[name]).parameters if name in FAULTS else {}
+    defaults = {key: p.default for key, p in known.items()}
     arguments: dict[str, int | float] = {}
     for position, parameter in enumerate(parameters):
         key, equals, value = parameter.rpartition("=")
@@ -140,6 +159,9 @@ def _number(name: str, key: str, value: str, *, like: int | float) -> int | floa
         number = type(like)(value)
     except ValueError:
         number = -1
-    if number < 0 or (number == 0 and key not in _MAY_BE_ZERO):
+    is_possible = math.isfinite(number) and (number > 0 or (number == 0 and key in _MAY_BE_ZERO))
+    if key == "status":
+        is_possible = _LEAST_STATUS <= number <= _LAST_STATUS
+    if not is_possible:
         raise ConfigurationError(f"{name}: {key} must be a number like {like}, not {value}")
     return number

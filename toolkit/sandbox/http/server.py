@@ -80,7 +80,7 @@ def _listen(port: int) -> socket.socket:
     listener = socket.socket()
     try:
         listener.bind((_LOOPBACK, port))
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError) as error:
         listener.close()
         raise ConfigurationError(f"the sandbox cannot listen on port {port}: {error}") from None
     listener.listen()

@@ -20,6 +20,7 @@ from toolkit.sandbox.learners.journeys import draw_journeys
 from toolkit.sandbox.learners.progress import LETTERS, draw_progress
 from toolkit.sandbox.learners.records import Filters
 from toolkit.sandbox.learners.truth import Truth, stated_truth
+from toolkit.schemas.arguments import as_given
 
 CHUNK = 4_096
 MOST_LEARNERS = 10_000_000
@@ -56,15 +57,18 @@ class Simulation:
         *,
         late_upgrades: bool = False,
     ) -> None:
-        if not 1 <= learners <= MOST_LEARNERS:
-            raise ConfigurationError(f"learners must be 1 to {MOST_LEARNERS:,}, not {learners:,}")
-        if not 0 <= seed < 2**64:
-            raise ConfigurationError(f"the seed must be 0 to 2**64 - 1, not {seed}")
+        if not _is_whole(learners) or not 1 <= learners <= MOST_LEARNERS:
+            raise ConfigurationError(
+                f"learners must be 1 to {MOST_LEARNERS:,}, not {as_given(learners)}"
+            )
+        if not _is_whole(seed) or not 0 <= seed < 2**64:
+            raise ConfigurationError(f"the seed must be 0 to 2**64 - 1, not {as_given(seed)}")
         self.clock = clock or catalogue.CLOCK
         if not catalogue.OPENING < self.clock <= catalogue.CLOCK:
             raise ConfigurationError(
-                f"the simulated platform has a past from {catalogue.OPENING:%Y-%m-%d} to "
-                f"{catalogue.CLOCK:%Y-%m-%d}, not {self.clock:%Y-%m-%d}"
+                f"the simulated platform opened on {catalogue.OPENING:%Y-%m-%d}, and its clock "
+                f"shows {catalogue.CLOCK:%Y-%m-%d}; the moment must be between them, not "
+                f"{self.clock:%Y-%m-%d}"
             )
         self.learners = learners
         self.seed = seed
@@ -101,6 +105,10 @@ class Simulation:
         progress = draw_progress(journeys, rng, present, late_upgrades=self.late_upgrades)
         shown = (pl.col("created") < present) & (pl.col("learner") < self.learners - start)
         return _notation(progress.filter(shown).with_columns(pl.col("learner") + start))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _number_of(username: str) -> int | None:
