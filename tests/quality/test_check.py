@@ -241,3 +241,29 @@ def test_what_is_found_of_a_whole_frame_is_rounded_or_withheld(tmp_path: Path) -
     told = {o.detail for o in report.told if o.detail.startswith("found")}
     assert told >= {"found a value that is withheld", "found 0.32"}
     assert told & {"found about 60", "found about 65"}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_without_records_no_check_of_records_passes(lazy: bool) -> None:
+    frames = {"grades": grades(), "enrollments": ENROLLED.clear()}
+    report = tk.check(**{n: f.lazy() if lazy else f for n, f in frames.items()}, as_of=AS_OF)
+    assert {o.check for o in report.outcomes if o.status == "passed"} == {"columns"}
+    joined = {o.detail for o in report.outcomes if o.frame == "person_course"}
+    assert joined == {"no record"}
+
+
+@pytest.mark.parametrize("starts", [{}, {"course-v1:Org+CS+R9": "2025-09-01"}])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_starts_of_other_courses_check_nothing_and_are_told(starts: dict, lazy: bool) -> None:
+    frames = {"grades": grades(ZORA, BEN), "enrollments": ENROLLED}
+    given = {name: frame.lazy() if lazy else frame for name, frame in frames.items()}
+    report = tk.check(**given, course_starts=starts, as_of=AS_OF)
+    told = next(o for o in report.outcomes if o.check == "pass_after_course_start")
+    assert (told.status, told.detail) == ("not run", "no record is of a course in course_starts")
+
+
+@pytest.mark.parametrize("names", [["grades"], ["enrollments"]])
+def test_starts_of_courses_need_passes_and_another_resource(names: list[str]) -> None:
+    frames = {"grades": grades(ZORA, BEN), "enrollments": ENROLLED}
+    with pytest.raises(tk.errors.ArgumentError, match="pass grades, and enrollments or"):
+        tk.check(**{name: frames[name] for name in names}, course_starts={CS: "2025-09-01"})

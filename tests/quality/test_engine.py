@@ -251,6 +251,58 @@ def test_what_cannot_be_computed_is_a_failure_that_says_why() -> None:
     assert "regex" in found[-2].detail
 
 
+@pytest.mark.parametrize(
+    "dtype", [pl.Float64, pl.Float32, pl.Int64, pl.Int8, pl.UInt32, pl.Decimal(10, 2)], ids=str
+)
+@pytest.mark.parametrize("members", [[0, 1], [0.0, 1.0], [0, 0.5], [0.5], [1], [1.0, None], [300]])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_number_is_in_a_set_of_numbers_of_any_type(
+    context: Any, dtype: Any, members: list[float | None], lazy: bool
+) -> None:
+    frame = pl.DataFrame({"x": pl.Series([0, 1, 2, None]).cast(dtype)})
+    source = context.data_sources.get("polars").get_asset("frame").get_batch_definition("whole")
+    batch = source.get_batch({"dataframe": frame.lazy() if lazy else frame})
+    n_in = sum(value in members for value in (0, 1, 2))
+    for expectation, n_unexpected in (
+        (E.ExpectColumnValuesToBeInSet(column="x", value_set=members), 3 - n_in),
+        (E.ExpectColumnValuesToNotBeInSet(column="x", value_set=members), n_in),
+        (
+            E.ExpectColumnValuesToBeNull(
+                column="x", row_condition=Column("x").is_in([m for m in members if m is not None])
+            ),
+            n_in,
+        ),
+    ):
+        assert batch.validate(expectation).result["unexpected_count"] == n_unexpected
+
+
+def test_the_guide_says_what_a_suite_may_expect() -> None:
+    suite = gx.ExpectationSuite(
+        "grades",
+        expectations=[
+            E.ExpectColumnTypeToBe(column="username", type_="String"),
+            E.ExpectColumnMedianToBeBetween(column="percent_grade", min_value=0),
+            E.ExpectColumnStdevToBeBetween(column="percent_grade", min_value=0),
+            E.ExpectColumnUniqueValueCountToBeBetween(column="username", min_value=2),
+            E.ExpectColumnQuantileValuesToBeBetween(
+                column="percent_grade",
+                quantile_ranges={"quantiles": [0.5], "value_ranges": [[0, 1]]},
+            ),
+        ],
+    )
+    grades = pl.DataFrame({"username": ["u", "v"], "percent_grade": [0.5, 0.6]})
+    report = tk.check(grades=grades, suites=[suite])
+    own = [one for one in report.outcomes if one.check.startswith("column_")]
+    assert {one.check: one.status for one in own} == {
+        "column_type_to_be": "passed",
+        "column_median_to_be_between": "passed",
+        "column_stdev_to_be_between": "passed",
+        "column_unique_value_count_to_be_between": "passed",
+        "column_quantile_values_to_be_between": "failed",
+    }
+    assert own[-1].detail.startswith("not computed")
+
+
 def test_the_callers_own_context_stays_current(context: Any) -> None:
     project_manager.set_project(context)
     tk.check(grades=pl.DataFrame({"username": ["zora"], "course_id": ["c"]}))

@@ -79,8 +79,8 @@ def course_changes(before: AnyFrame, after: AnyFrame) -> pl.DataFrame:
 
     Returns:
         n_before, n_after, share_kept, growth; n_passed_before, share_passes_lost;
-        pass_share_shift and psi among the settled (null if too few), with the limits
-        pass_share_limit and psi_limit.
+        pass_share_shift and psi among the settled (null without any, psi also with fewer than 20
+        that have a grade), with the limits pass_share_limit and psi_limit.
     """
     both = _paired(before.lazy(), after.lazy())
     there, then = pl.col("passed").is_not_null(), pl.col("passed_before").is_not_null()

@@ -80,7 +80,7 @@ def check(
     Each frame gets the checks listed for it in `quality/checks.toml`, as a Great Expectations
     suite that is counted where the rows are: a DataFrame in memory, a LazyFrame streamed, a table
     of another engine by that engine. Two or more resources are also joined, as in `person_course`.
-    A check whose column or parameter is missing is not run, and the report says so.
+    A check whose records, column or parameter are missing is not run, and the report says so.
 
     From another engine only counts are read, and for each failed check the keys of at most five
     records. Such an engine guarantees no row order, so these are the smallest keys, and `failures`
@@ -96,13 +96,14 @@ def check(
         as_of: The moment the data describe, usually `provenance.as_of`, as for `person_course`.
             Without it, nothing is compared with the present.
         problems: The `problems` of the loads, to check how many there are.
-        course_starts: The first day of each course by course_id, to find passes before it.
+        course_starts: The first day of each course by course_id, to find passes before it. Needs
+            grades, and enrollments or completion.
         suites: Your own suites, or paths of their JSON files. A suite checks the frame it is
             named after: grades, enrollments, completion, person_course or problems.
 
     Raises:
-        ArgumentError: No frame was given, a frame or date is invalid, or the frames are of several
-            engines.
+        ArgumentError: No frame was given, a frame or date is invalid, the frames are of several
+            engines, or they have no passes to compare with `course_starts`.
         QualityError: A suite is not named after a checked frame, its file is not a suite, or the
             engine of its frame cannot count an expectation with the figure of Polars.
 
@@ -133,6 +134,11 @@ def check(
     require_one_engine(given)
     moment = None if as_of is None else moment_observed(as_of)
     starts = None if course_starts is None else dates(course_starts, name="course_starts")
+    if starts is not None and (grades is None or len(given) == 1):
+        raise ArgumentError(
+            "course_starts is compared with the passes of the joined resources; pass grades, and "
+            "enrollments or completion"
+        )
     if isinstance(suites, str | bytes) or not isinstance(suites, Iterable):
         raise ArgumentError(
             f"suites must be a list of suites or of file paths, not {as_given(suites)}"

@@ -8,7 +8,7 @@ once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
@@ -145,7 +145,12 @@ def checked_frames(
         data = joined.to_native()
         if all(isinstance(frame, pl.DataFrame) for frame in given.values()):
             data = data.collect()
-        found.append(Checked("person_course", data, PERSON_COURSE.key, is_given=False))
+        n_records = None if any(frame.n_records for frame in found) else 0
+        wrong = {}
+        if course_starts is not None and not _are_of_a_course(given, course_starts):
+            wrong["course_start"] = "no record is of a course in course_starts"
+        key = PERSON_COURSE.key
+        found.append(Checked("person_course", data, key, n_records, wrong, is_given=False))
     return found
 
 
@@ -194,6 +199,16 @@ def _joined(
         return rows
     courses = nw.concat([as_stored(frame).select("course_id") for frame in given.values()]).unique()
     return _left_join(rows, courses.with_columns(course_start=_start(course_starts)), "course_id")
+
+
+def _are_of_a_course(given: Mapping[str, AnyFrame], courses: Iterable[str]) -> bool:
+    """Whether any record is of one of the courses."""
+    named = [*courses]
+    if not named:
+        return False
+    of_these = nw.col("course_id").is_in(named)
+    frames = map(Rows.of, given.values())
+    return any(rows.collect(rows.lazy.select(rows.count([of_these]))).item() for rows in frames)
 
 
 def _without_infinity(rows: Lazy) -> Any:

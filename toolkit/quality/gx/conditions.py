@@ -154,8 +154,7 @@ def _within(column: nw.Expr, low: Any, high: Any, kwargs: Kwargs) -> nw.Expr:
 
 
 def _among(rows: Rows, name: str, values: Sequence[Any]) -> nw.Expr:
-    known = [rows.bound(name, value) for value in values if value is not None]
-    return rows.operand(name).is_in(known)
+    return rows.operand(name).is_in(rows.members(name, values))
 
 
 def _in_set(rows: Rows, name: str, kwargs: Kwargs) -> nw.Expr:

@@ -213,6 +213,20 @@ class Rows:
             raise TypeError(f"`{name}` is {dtype}, which is not compared with {given!r}")
         return given
 
+    def members(self, name: str, given: Iterable[Any]) -> list[Any]:
+        """Return values to look for with `is_in`, which compares no number of another type.
+
+        Raises:
+            TypeError: One is not of the column's kind.
+        """
+        values = [self.bound(name, value) for value in given if value is not None]
+        dtype = self.dtype(name)
+        if dtype.is_float():
+            return [float(value) for value in values]
+        if dtype.is_integer():  # no whole number equals 0.5
+            return [int(value) for value in values if value % 1 == 0]
+        return [Decimal(str(value)) for value in values] if dtype.is_decimal() else values
+
     def require_alike(self, one: str, other: str) -> None:
         """Refuse to compare two columns of different kinds.
 
