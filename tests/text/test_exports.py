@@ -109,6 +109,7 @@ def typeset(latex: str) -> str:
 
 
 @given(st.text() | st.text("-,'`|<>\\{}[]*_&%$#~^?! aχ−–"))
+@example("–– -– –-")
 @example("\n\nCS--101 a---b ,,x,, ``y''")
 def test_latex_typesets_each_name_as_it_is_written(name: str) -> None:
     frame = pl.DataFrame({"name": [name], "n": [50]}, schema={"name": pl.String, "n": pl.Int64})

@@ -48,7 +48,7 @@ _LATEX = {
     "\r": " ",
 }
 # Signs that LaTeX joins into others, such as two hyphens into a dash.
-_LIGATURE = re.compile(r"(?<=[-,'])(?=[-,'])")
+_LIGATURE = re.compile(r"(?<=[-–,'])(?=[-–,'])")
 
 
 def write(released: Released, form: str, path: Path) -> Path:
