@@ -280,7 +280,6 @@ def test_the_guide_says_what_a_suite_may_expect() -> None:
     suite = gx.ExpectationSuite(
         "grades",
         expectations=[
-            E.ExpectColumnTypeToBe(column="username", type_="String"),
             E.ExpectColumnMedianToBeBetween(column="percent_grade", min_value=0),
             E.ExpectColumnStdevToBeBetween(column="percent_grade", min_value=0),
             E.ExpectColumnUniqueValueCountToBeBetween(column="username", min_value=2),
@@ -288,19 +287,24 @@ def test_the_guide_says_what_a_suite_may_expect() -> None:
                 column="percent_grade",
                 quantile_ranges={"quantiles": [0.5], "value_ranges": [[0, 1]]},
             ),
+            E.ExpectColumnTypeToBe(column="username", type_="String"),
+            E.ExpectColumnValuesToBeOfType(column="username", type_="String"),
         ],
     )
     grades = pl.DataFrame({"username": ["u", "v"], "percent_grade": [0.5, 0.6]})
     report = tk.check(grades=grades, suites=[suite])
     own = [one for one in report.outcomes if one.check.startswith("column_")]
     assert {one.check: one.status for one in own} == {
-        "column_type_to_be": "passed",
         "column_median_to_be_between": "passed",
         "column_stdev_to_be_between": "passed",
         "column_unique_value_count_to_be_between": "passed",
         "column_quantile_values_to_be_between": "failed",
+        "column_type_to_be": "failed",
+        "column_values_to_be_of_type": "failed",
     }
-    assert own[-1].detail.startswith("not computed")
+    for one in (one for one in own if one.status == "failed"):
+        assert one.detail.startswith("not computed: ")
+        assert len(one.detail) > 30  # a reason
 
 
 def test_the_callers_own_context_stays_current(context: Any) -> None:

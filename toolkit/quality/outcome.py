@@ -140,10 +140,11 @@ def _detail(result: ExpectationValidationResult) -> str:
         return ", ".join(f"{name}: {wrong['found']}" for name, wrong in details.items())
     if "observed_value" in found:
         return f"{_FOUND}{found['observed_value']}"
+    raised = result.exception_info or {}  # of the expectation itself, or by its metrics
     messages = {
         info["exception_message"]
-        for info in (result.exception_info or {}).values()
-        if isinstance(info, dict)
+        for info in (raised, *raised.values())
+        if isinstance(info, dict) and info.get("exception_message")
     }
     return "not computed: " + "; ".join(sorted(messages))
 
