@@ -290,6 +290,9 @@ FRONT_DOORS: dict[str, Any] = {
     "compare_snapshots": lambda source: tk.compare_snapshots(source, source),
     "take_snapshot": lambda source: tk.take_snapshot(source, "nowhere"),
     "take_snapshot into": lambda source: tk.take_snapshot(PLATFORM, source),
+    "export_csv": lambda source: tk.snapshots.export_csv(source, "nowhere"),
+    "export_for_sharing": lambda source: tk.snapshots.export_for_sharing(source, "nowhere"),
+    "check_snapshots": lambda source: tk.quality.check_snapshots(source, source),
     "write_report": lambda source: tk.write_report("nowhere", source=source),
     "write_report into": tk.write_report,
 }
@@ -331,3 +334,34 @@ def test_no_front_door_takes_what_is_no_source(
         FRONT_DOORS[door](wrong)
     assert len(str(caught.value)) > 20
     assert list(tmp_path.iterdir()) == []
+
+
+KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
+HELPERS: dict[str, Any] = {
+    "write_csv": lambda wrong: tk.snapshots.write_csv(wrong, "nowhere.csv"),
+    "write_csv into": lambda wrong: tk.snapshots.write_csv(NAMED, wrong),
+    "pseudonymize": lambda wrong: tk.release.pseudonymize(wrong, KEY),
+    "pseudonymize with": lambda wrong: tk.release.pseudonymize(NAMED, wrong),
+    "reidentify": lambda wrong: tk.release.reidentify(wrong, KEY),
+    "reidentify with": lambda wrong: tk.release.reidentify(["ada"], wrong),
+    "to_html": lambda wrong: tk.check(grades=NAMED).to_html(wrong),
+    "failed": lambda wrong: tk.check(grades=NAMED).failed(wrong),
+    "raise_for_failures": lambda wrong: tk.check(grades=NAMED).raise_for_failures(wrong),
+}
+
+
+@pytest.mark.parametrize("helper", HELPERS)
+@pytest.mark.parametrize("wrong", [7, 1.5, object(), [7]], ids=lambda one: type(one).__name__)
+def test_no_helper_takes_an_argument_of_another_kind(
+    helper: str, wrong: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(tk.ToolkitError) as caught:
+        HELPERS[helper](wrong)
+    assert len(str(caught.value)) > 20
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_severity_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(tk.errors.ArgumentError, match="'critical', 'warning', 'info'"):
+        tk.check(grades=NAMED).raise_for_failures("error")  # type: ignore[arg-type]

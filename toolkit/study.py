@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
@@ -134,7 +134,7 @@ class AnyStudy(HasPersonCourse[F]):
         """
         if not isinstance(frame, pl.DataFrame):
             raise ArgumentError(f"frame must be a Polars DataFrame, not {type(frame).__name__}")
-        names = (on,) if isinstance(on, str) else tuple(on)
+        names = (on,) if isinstance(on, str) else tuple(on) if isinstance(on, Iterable) else ()
         if not names or set(names) - set(ENROLLMENTS.key):
             raise ArgumentError(
                 f'on must be "username", or ["username", "course_id"], not {as_given(on)}'

@@ -12,10 +12,12 @@ from typing import Protocol
 import polars as pl
 from scipy.stats import chi2
 
+from toolkit.errors import ArgumentError
 from toolkit.quality.checking import run
 from toolkit.quality.frames import AnyFrame, Checked
 from toolkit.quality.report import QualityReport
 from toolkit.schemas import GRADES, require_columns
+from toolkit.schemas.arguments import as_given
 from toolkit.schemas.passes import with_passed
 from toolkit.snapshots.comparable import courses_of_both
 from toolkit.snapshots.snapshot import Snapshot
@@ -54,6 +56,7 @@ def check_snapshots(before: SavedGrades, after: SavedGrades) -> QualityReport:
         A report on one frame, `course_changes`, whose failing keys are courses.
 
     Raises:
+        ArgumentError: One is not a snapshot.
         SchemaError: A column of grades is missing.
         SnapshotError: They use different pseudonym keys, so that no learner can be matched; they
             have no course in common, or are in the wrong order.
@@ -65,6 +68,11 @@ def check_snapshots(before: SavedGrades, after: SavedGrades) -> QualityReport:
         ...     tk.quality.check_snapshots(now, now).ok
         True
     """
+    for given in (before, after):
+        if not callable(getattr(given, "grades", None)):
+            raise ArgumentError(
+                f"check_snapshots needs two snapshots (tk.open_snapshot), not {as_given(given)}"
+            )
     grades = [before.grades(), after.grades()]
     if isinstance(before, Snapshot) and isinstance(after, Snapshot):
         courses = courses_of_both(before, after)

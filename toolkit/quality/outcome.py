@@ -17,6 +17,7 @@ from toolkit.quality.gx.library import (
     FailureSeverity,
 )
 from toolkit.release.rounding import DIGITS, MIN_N, release_number
+from toolkit.schemas.arguments import one_of
 from toolkit.text.naming import clean
 
 EXAMPLES = "partial_unexpected_index_list"
@@ -82,7 +83,12 @@ class Outcome:
 
 
 def worst_first(outcomes: Iterable[Outcome], severity: Severity = "info") -> list[Outcome]:
-    """Return the failed checks at or above a severity, the worst first."""
+    """Return the failed checks at or above a severity, the worst first.
+
+    Raises:
+        ArgumentError: There is no such severity.
+    """
+    one_of(severity, SEVERITIES, name="severity")
     levels = SEVERITIES[: SEVERITIES.index(severity) + 1]
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     return [outcome for level in levels for outcome in failed if outcome.severity == level]

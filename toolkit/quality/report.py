@@ -22,6 +22,7 @@ from toolkit.release.rounding import MIN_N
 from toolkit.release.tables import SHOWN
 from toolkit.results.registry import look_up
 from toolkit.results.result import Narrative, Result, marked
+from toolkit.schemas.arguments import a_path
 from toolkit.schemas.outcome_results import FAILED_CHECKS
 from toolkit.text.words import plural
 
@@ -72,7 +73,11 @@ class QualityReport:
         return not self.failed()
 
     def failed(self, severity: Severity = "info") -> list[Outcome]:
-        """Return the failed checks at or above a severity, the worst first."""
+        """Return the failed checks at or above a severity, the worst first.
+
+        Raises:
+            ArgumentError: There is no such severity.
+        """
         return worst_first(self.outcomes, severity)
 
     def raise_for_failures(self, severity: Severity = "critical") -> None:
@@ -80,6 +85,7 @@ class QualityReport:
 
         Raises:
             QualityError: Names the checks and the number of records that break each.
+            ArgumentError: There is no such severity.
         """
         failed = worst_first(self.told, severity)
         if failed:
@@ -189,8 +195,9 @@ class QualityReport:
             ArgumentError: The folder cannot be written.
         """
         released = [(result, self._released_of(result)) for result in self.results]
-        with writing(Path(folder)):
-            return data_docs.write(released, rendering.html(self.told), Path(folder))
+        target = a_path(folder, name="folder")
+        with writing(target):
+            return data_docs.write(released, rendering.html(self.told), target)
 
     def _released_of(self, result: ExpectationSuiteValidationResult) -> list[Outcome | None]:
         """Return the released outcome of each of GX's results of a frame, in order."""

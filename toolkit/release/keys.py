@@ -190,7 +190,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _strong(text: str, where: str, variable: str) -> str:
-    stripped = text.strip()
+    stripped = text.strip() if isinstance(text, str) else ""
     if not stripped:
         raise ConfigurationError(f"{where} is empty. {_advice(variable)}")
     if len(stripped) < 32 or guess_bits(stripped) < _LEAST_BITS:

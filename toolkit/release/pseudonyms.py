@@ -19,6 +19,7 @@ from toolkit.errors import ArgumentError, DisclosureError
 from toolkit.release.keys import PseudonymKey, ReleaseSecret, pseudonym_key
 from toolkit.release.rounding import mixed
 from toolkit.schemas import require_columns
+from toolkit.schemas.arguments import as_given
 
 _PSEUDONYM = r"^p_[0-9a-f]{32}$"
 _COURSE = r"^course-v1:[^@\s]+$"
@@ -38,6 +39,7 @@ def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> 
         key: A string of at least 32 characters; see `pseudonym_key`.
 
     Raises:
+        ArgumentError: It is not a Polars DataFrame.
         SchemaError: The frame has neither `username` nor `raw`.
         DisclosureError: Its usernames are already pseudonyms.
         ConfigurationError: The key is empty or weak.
@@ -48,6 +50,8 @@ def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> 
         >>> pseudonymize(names, secrets.token_hex(32)).item()
         'p_...'
     """
+    if not isinstance(frame, pl.DataFrame):
+        raise ArgumentError(f"frame must be a Polars DataFrame, not {as_given(frame)}")
     if "raw" not in frame.columns:
         require_columns(frame.columns, ["username"], what="the frame")
     known = pseudonym_key(key)
@@ -65,6 +69,7 @@ def reidentify(usernames: Iterable[str], key: PseudonymKey | str | None = None) 
 
     Raises:
         ArgumentError: They are not a list of text in UTF-8.
+        ConfigurationError: The key is empty or weak.
 
     Examples:
         >>> import secrets

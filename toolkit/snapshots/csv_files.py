@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from toolkit.errors import SnapshotError
+from toolkit.errors import ArgumentError, SnapshotError
 from toolkit.schemas import RESOURCES
-from toolkit.schemas.arguments import a_path
+from toolkit.schemas.arguments import a_path, as_given
 from toolkit.snapshots.folder import on_disk
 from toolkit.snapshots.snapshot import Snapshot
 
@@ -36,7 +36,7 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
         The files.
 
     Raises:
-        ArgumentError: `folder` is not a path.
+        ArgumentError: `snapshot` is not a snapshot, or `folder` not a path.
         SnapshotError: The folder is inside the snapshot, is an address, or cannot be written to.
 
     Examples:
@@ -58,8 +58,13 @@ def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
     """Return the folder for files made from a snapshot, created if missing.
 
     Raises:
+        ArgumentError: `snapshot` is not a snapshot, or `folder` not a path.
         SnapshotError: It is inside the snapshot, or cannot be written to.
     """
+    if not isinstance(snapshot, Snapshot):
+        raise ArgumentError(
+            f"snapshot must be a snapshot (tk.open_snapshot), not {as_given(snapshot)}"
+        )
     target = a_path(folder, name="folder")
     if isinstance(snapshot.folder, Path) and snapshot.folder.resolve() in [
         target.resolve(),
@@ -105,7 +110,7 @@ def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
         path: The file; an existing one is replaced.
 
     Raises:
-        ArgumentError: `path` is not a path.
+        ArgumentError: `frame` is not a Polars frame, or `path` not a path.
         SnapshotError: The file cannot be written.
 
     Examples:
@@ -116,6 +121,8 @@ def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
         "course,n\n'=1+1,10\n"
     """
     target = a_path(path, name="path")
+    if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        raise ArgumentError(f"frame must be a Polars frame, not {as_given(frame)}")
     with on_disk(target):
         handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
         os.close(handle)

@@ -60,6 +60,7 @@ def export_for_sharing(snapshot: Snapshot, folder: str | Path) -> SharedExport:
         folder: Where to write; created if missing.
 
     Raises:
+        ArgumentError: `snapshot` is not a snapshot, or `folder` not a path.
         SnapshotError: The folder is inside the snapshot, or cannot be written to.
 
     Source:
