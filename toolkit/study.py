@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
@@ -20,7 +21,7 @@ from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.person_course import person_course
 from toolkit.analyses.user import result
 from toolkit.config import settings
-from toolkit.errors import ArgumentError, SchemaError, writing
+from toolkit.errors import ArgumentError, SchemaError, SnapshotError, writing
 from toolkit.loading.load import Many, Source, about, fetch, several
 from toolkit.loading.problems import unmatched
 from toolkit.release.keys import PseudonymKey, pseudonym_key, release_secret
@@ -249,7 +250,9 @@ class LazyStudy(AnyStudy[pl.LazyFrame]):
         path = self.joined_in or Path(_temporary_folder().name, f"{secrets.token_hex(16)}.parquet")
         if not path.exists():
             resources = (self.grades, self.enrollments, self.completion)
-            _write(person_course(*resources, as_of=self.as_of), path)
+            with _still_there(self.source):
+                joined = person_course(*resources, as_of=self.as_of)
+            _write(joined, path, self.source)
         pc = pl.scan_parquet(path, glob=False)
         if self.learners is None:
             return pc
@@ -263,14 +266,27 @@ def _temporary_folder() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="so2-")
 
 
-def _write(rows: pl.LazyFrame, path: Path) -> None:
-    """Write rows completely or not at all, for this user alone."""
+@contextmanager
+def _still_there(source: str) -> Iterator[None]:
+    """Say what to do if the files of a snapshot that is scanned are gone."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise SnapshotError(
+            f"{source}: its files are gone, as newer snapshots have replaced it since it was "
+            "scanned, or it was moved; scan it again"
+        ) from None
+
+
+def _write(rows: pl.LazyFrame, path: Path, source: str) -> None:
+    """Write rows of a source completely or not at all, for this user alone."""
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with writing(path.parent, ArgumentError, left="TMPDIR names another."):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             partial.touch(mode=0o600)
-            rows.sink_parquet(partial)
+            with _still_there(source):
+                rows.sink_parquet(partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

@@ -198,3 +198,20 @@ def test_a_join_that_fails_leaves_no_file(
     with pytest.raises((tk.ToolkitError, ZeroDivisionError)):
         tk.Study.scan(stored).person_course.collect()
     assert [*(tmp_path / "joins").iterdir()] == []
+
+
+def test_a_scanned_study_outlives_one_newer_snapshot_and_says_so_after_two(tmp_path: Path) -> None:
+    with tk.sandbox(learners=30) as platform:
+
+        def take() -> tk.Snapshot:
+            return tk.take_snapshot(platform, tmp_path / "now", key=secrets.token_hex(32))
+
+        take()
+        first, late = tk.Study.scan(tmp_path / "now"), tk.Study.scan(tmp_path / "now")
+        expected = tk.load_study(tmp_path / "now").person_course
+        take()
+        assert_frame_equal(first.person_course.collect(), expected)
+        take()
+    assert_frame_equal(first.person_course.collect(), expected)
+    with pytest.raises(tk.errors.SnapshotError, match="scan it again"):
+        tk.outcomes(late)

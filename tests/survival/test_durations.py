@@ -271,6 +271,16 @@ def test_a_group_whose_passes_lack_dates_is_refused_by_name(curve: Callable[...,
     curve(durations.filter(mode="audit"), by="mode")
 
 
+def test_a_group_that_is_refused_has_its_own_name_even_if_it_is_empty_or_none() -> None:
+    pc = undated_beside(97, 3)
+    for value, name in (("", "“”"), (None, r"\(none\)")):
+        durations = tk.time_to_pass(pc.with_columns(mode=pl.lit(value, pl.String)))
+        with pytest.raises(tk.errors.SchemaError, match=rf"by mode of: {name} \(3.0%\)"):
+            tk.kaplan_meier(durations, by="mode")
+    with pytest.raises(tk.errors.SchemaError, match=r"no curve of: all learners \(3.0%\)"):
+        tk.kaplan_meier(tk.time_to_pass(pc))
+
+
 def test_a_small_share_of_undated_passes_is_told_in_the_table() -> None:
     table = tk.kaplan_meier(tk.time_to_pass(undated_beside(98, 2))).frame
     assert table.select("n_excluded", "n_undated").unique().rows() == [(2, 2)]

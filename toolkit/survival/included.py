@@ -11,7 +11,14 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.counting import counted, flag, lazily
-from toolkit.analyses.grouping import KEY, Groups, group_value, per_group, refuse_ungroupable
+from toolkit.analyses.grouping import (
+    KEY,
+    Groups,
+    group_names,
+    group_value,
+    per_group,
+    refuse_ungroupable,
+)
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
@@ -121,9 +128,10 @@ def refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
     )
     if found.is_empty():
         return
+    names = group_names(found.select(groups.keys)) if groups.keys else ["all learners"]
     named = [
-        f"{', '.join(map(str, row[:-3])) or 'all learners'} ({row[-1]:.1%})"
-        for row in found.head(5).rows()
+        f"{name or '“”'} ({share:.1%})"
+        for name, share in zip(names[:5], found["share"], strict=False)
     ]
     if found.height > len(named):
         named.append(f"{found.height - len(named)} more")
