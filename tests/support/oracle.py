@@ -1140,7 +1140,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"Most learners are lost in ({course}): {_P} of the ({stage}), before ({stage})\.",
          _worst),
         (rf"(?:, |; | and )?(?:by )?day {_DAYS} in ({course})", _half_by),
-        (rf"; not in {_K} of {_K} groups\.?", _nothing),
+        (rf"; (?:not|only where few are still at risk) in {_K} of {_K} groups\.?", _nothing),
         (rf"The curves of the {_K} groups [^(]*\(log-rank test: χ² = ([\d.]+), {_K} degrees of "
          r"freedom, (p [=<] [\d.]+)\)\.", _logrank),
         (r"Changes, in the courses where they can be shown: ", _nothing),

@@ -157,9 +157,11 @@ def _finding(medians: pl.DataFrame, groups: list[str], unit: str, *, is_of_all: 
     """Say in a sentence what the curves show."""
     if not groups:
         return f"Time to pass: {words.NOTHING}"
-    if medians["is_late"].any() and medians["is_late"].all():
-        return "Half of the learners have passed only where few are still at risk"
+    n_late, n_never = medians["is_late"].sum(), len(groups) - medians.height
     medians = medians.filter(~pl.col("is_late"))
+    if medians.height == 0 and n_late:
+        where = f" in {n_late} of {len(groups)} groups," * (n_never > 0)
+        return f"Half of the learners have passed{where} only where few are still at risk"
     if medians.height == 0:
         return "Half of the learners have not passed" + (" in any group" * (len(groups) > 1))
     by_speed = medians.sort("duration", maintain_order=True)
@@ -169,6 +171,9 @@ def _finding(medians: pl.DataFrame, groups: list[str], unit: str, *, is_of_all: 
     text = f"Half have passed by {unit} {words.days(first['duration'])} in {first['panel']}"
     if medians.height > 1:
         text += f", by {unit} {words.days(last['duration'])} in {last['panel']}"
-    if medians.height < len(groups):
-        text += f"; not in {len(groups) - medians.height} of {len(groups)} groups"
-    return text
+    others = [
+        f"{where} {n} of {len(groups)} groups"
+        for where, n in (("not in", n_never), ("only where few are still at risk in", n_late))
+        if n
+    ]
+    return "; ".join([text, *others])

@@ -184,7 +184,7 @@ def read_courses(
                 row[f"{RATE}_ci_low"],
                 row[f"{RATE}_ci_high"],
                 too_few if loss is None else Figure(_lost(loss, say), loss.share),
-                _days(medians.get(title), say),
+                too_few if row["n_enrolled"] is None else _days(medians.get(title), say),
                 curves.get(title, []),
                 None if before is None else drifts.get(title, too_few),
                 say,

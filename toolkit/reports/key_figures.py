@@ -135,10 +135,16 @@ def in_words(released: Released) -> str:
 def as_tiles(released: Released, say: Language | None = None) -> list[dict[str, str]]:
     """Return each figure as the report's first page shows it: `figure`, `value`, `meaning`."""
     say = say or read_language()
-    return [_tile(row, released, say) for row in released.frame.iter_rows(named=True)]
+    enrolled = released.frame.filter(figure="Enrollments")["n_learners"].sum()
+    return [
+        _tile(row, released, say, "courses.undated" if enrolled else "figures.too_few")
+        for row in released.frame.iter_rows(named=True)
+    ]
 
 
-def _tile(row: dict[str, Any], released: Released, say: Language) -> dict[str, str]:
+def _tile(
+    row: dict[str, Any], released: Released, say: Language, why_no_times: str
+) -> dict[str, str]:
     low, high = row["days_ci_low"], row["days_ci_high"]
     name = row["figure"].lower().replace(", ", "_").replace(" ", "_")
     meaning = say(f"figures.{name}_meaning")
@@ -152,8 +158,13 @@ def _tile(row: dict[str, Any], released: Released, say: Language) -> dict[str, s
         )
         interval = "" if low is None or high is None else f"{words.days(low)}–{words.days(high)}"
         if row["days"] is None:
-            is_hidden = row["status"] != SHOWN
-            meaning = say("figures.too_few" if is_hidden else "figures.not_yet")
+            meaning = say(
+                "figures.too_few"
+                if row["status"] != SHOWN
+                else "figures.not_yet"
+                if row["n_whole"]
+                else why_no_times
+            )
         meaning += f" ({interval})" if interval and row["days"] is not None else ""
     else:
         value, interval = words.share(row, "rate", released), words.interval(row, "rate", released)

@@ -38,6 +38,8 @@ def gray_test(released: Released) -> str:
 def _test(released: Released, what: str, test: str) -> str:
     released = replace(released, frame=released.whole)  # the test is of all groups, filtered or not
     row = released.frame.row(0, named=True)
+    if released.frame.height == 1:
+        return f"The {what} cannot be compared: there is only one group."
     if row["p_value"] is None or row["statistic"] is None:
         return f"The {what} cannot be compared: there are too few events, or clusters."
     figures = (

@@ -119,7 +119,10 @@ def cohort_progress(released: Released) -> str:
     seen = frame.filter(pl.col("reach_rate").is_not_null())
     if seen.is_empty():
         is_withheld = frame["status"].str.starts_with("withheld").any()
-        return TOO_FEW if is_withheld else "No cohort has been observed for a whole period yet."
+        why = "No cohort has been observed for a whole period yet."
+        if frame["cohort"].null_count() == frame.height:
+            why = "There are no cohorts, since no enrollment has a date."
+        return f"{TOO_FEW if is_withheld else why}{_excluded(released)}"
     # The longest time for which half of the cohorts have been observed.
     lengths = seen.group_by("days").len().sort("days")
     days = lengths.filter(pl.col("len") >= pl.col("len").max() / 2)["days"][-1]

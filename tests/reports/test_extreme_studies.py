@@ -1,0 +1,128 @@
+"""What is said where there is nothing to show: the reason that is given is the true one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+import toolkit as tk
+from toolkit.reports.courses import read_courses
+from toolkit.reports.key_figures import as_tiles
+from toolkit.schemas import RESOURCES
+
+AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
+Change = Callable[[dict[str, pl.DataFrame]], dict[str, pl.DataFrame]]
+PASSED = pl.col("letter_grade") == "Pass"
+
+
+def frames() -> dict[str, pl.DataFrame]:
+    """Sixty learners of one course, of whom twenty passed forty days after they enrolled."""
+    created = AS_OF - timedelta(days=300)
+    who = {"email": None, "course_id": "course-v1:Org+CS+R1"}
+    rows = [
+        {
+            **who,
+            "username": f"learner {n}",
+            "display_name": "Chemistry",
+            "percent_grade": 0.9 if n < 20 else 0.1,
+            "letter_grade": "Pass" if n < 20 else "F",
+            "passed_timestamp": created + timedelta(days=40) if n < 20 else None,
+            "last_date": None,
+            "is_active": True,
+            "mode": "audit",
+            "created": created,
+            "completion": 0.9 if n < 20 else 0.1,
+        }
+        for n in range(60)
+    ]
+    return {
+        name: pl.DataFrame([{c: row[c] for c in table.names} for row in rows], table.polars_schema)
+        for name, table in RESOURCES.items()
+    }
+
+
+def study(change: Change | None = None) -> tk.Study:
+    found = frames() if change is None else change(frames())
+    problems = tk.schemas.PROBLEMS.empty()
+    return tk.Study(**found, problems=problems, as_of=AS_OF, source="here")
+
+
+def without_dates_of_passes(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    none = pl.lit(None, pl.Datetime("us", "UTC")).alias("passed_timestamp")
+    return found | {"grades": found["grades"].with_columns(none)}
+
+
+def without_dates_of_enrollment(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    none = pl.lit(None, pl.Datetime("us", "UTC")).alias("created")
+    return found | {"enrollments": found["enrollments"].with_columns(none)}
+
+
+def without_enrollments(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return found | {"enrollments": found["enrollments"].clear()}
+
+
+def without_passes(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return found | {
+        "grades": without_dates_of_passes(found)["grades"].with_columns(
+            pl.lit("F").alias("letter_grade")
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "tile", "cell"),
+    [
+        (without_passes, "a quarter has not passed so far", "under half so far"),
+        (without_dates_of_passes, *["too many dates missing to show"] * 2),
+        (without_dates_of_enrollment, *["too many dates missing to show"] * 2),
+        (without_enrollments, *["too few learners to show"] * 2),
+    ],
+)
+def test_the_first_page_says_why_it_has_no_days(change: Change, tile: str, cell: str) -> None:
+    learners = study(change)
+    shown = as_tiles(tk.reports.key_figures(learners).release())[-1]
+    assert shown == {"figure": "Days to pass", "value": "–", "meaning": tile}
+    [course] = read_courses(learners).rows
+    assert course.days.text == cell
+
+
+def test_cohorts_that_cannot_be_shown_say_why_and_who_is_left_out() -> None:
+    undated = tk.cohort_progress(study(without_dates_of_passes)).narrate()
+    assert undated.endswith("Left out: 20 whose time to the outcome is unknown.")
+    nobody = tk.cohort_progress(study(without_dates_of_enrollment)).narrate()
+    assert nobody.startswith("There are no cohorts, since no enrollment has a date. Left out: 20 ")
+
+
+def test_a_single_curve_is_not_said_to_have_too_few_passes() -> None:
+    durations = tk.time_to_pass(study())
+    only = "cannot be compared: there is only one group."
+    assert tk.logrank(durations, by="mode").narrate() == f"The curves {only}"
+    ended = durations.with_columns(end=pl.when("event").then(pl.lit("passed")))
+    gray = tk.survival.gray_test(ended, by="mode", end="passed")
+    assert gray.narrate() == f"The incidence curves {only}"
+
+
+def test_a_title_tells_who_passed_late_from_who_has_not_passed() -> None:
+    """Of 15 learners, twelve pass at once; few are then at risk, but half have passed."""
+
+    def group(name: str, n: int, passes: list[float]) -> pl.DataFrame:
+        days = [*passes, *[300.0] * (n - len(passes))]
+        event = [True] * len(passes) + [False] * (n - len(passes))
+        return pl.DataFrame({"duration": days, "event": event, "g": name})
+
+    soon, late = group("soon", 100, [20.0] * 60), group("late", 15, [17.5] * 12)
+    never = group("never", 100, [20.0] * 30)
+
+    def title(*groups: pl.DataFrame) -> str:
+        chart = tk.kaplan_meier(pl.concat(groups), by="g").release().chart()
+        return " ".join(chart.to_dict()["title"]["text"])
+
+    few = "only where few are still at risk"
+    assert title(soon, late) == f"Half have passed by day 20 in soon; {few} in 1 of 2 groups"
+    assert title(soon, late, never) == (
+        f"Half have passed by day 20 in soon; not in 1 of 3 groups; {few} in 1 of 3 groups"
+    )
+    assert title(never, late) == f"Half of the learners have passed in 1 of 2 groups, {few}"
