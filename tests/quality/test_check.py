@@ -243,6 +243,13 @@ def test_what_is_found_of_a_whole_frame_is_rounded_or_withheld(tmp_path: Path) -
     assert told & {"found about 60", "found about 65"}
 
 
+def test_any_moment_before_the_present_may_be_checked() -> None:
+    for as_of in ("0001-01-01", "0001-01-31", "1970-01-01"):
+        assert ("grades", "passed_in_time", 1) in failing(
+            tk.check(grades=grades(ZORA, BEN), as_of=as_of)
+        )
+
+
 @pytest.mark.parametrize("lazy", [False, True])
 def test_without_records_no_check_of_records_passes(lazy: bool) -> None:
     frames = {"grades": grades(), "enrollments": ENROLLED.clear()}

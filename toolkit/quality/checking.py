@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,6 +35,7 @@ from toolkit.schemas.moments import When, dates, moment_observed
 
 EXAMPLES = 5
 PROBLEM_SHARE = 0.001
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 STALE_AFTER, GRACE = timedelta(days=30), timedelta(hours=1)
 IDENTITIES = ["username", "email", "raw"]
 
@@ -287,6 +288,6 @@ def _parameters(as_of: datetime | None, n_records: int) -> dict[str, Any]:
         parameters |= {
             "latest_moment": as_of + GRACE,
             "latest_day": as_of.date() + timedelta(days=1),
-            "stale_before": (as_of - STALE_AFTER).date(),
+            "stale_before": max(as_of, _BEGINNING + STALE_AFTER).date() - STALE_AFTER,
         }
     return parameters

@@ -207,7 +207,7 @@ def _refuse_arguments(
     origin: object, unit: object, entry: object, competing: object, undated: object
 ) -> None:
     """Raise if an argument of `time_to_pass` is invalid."""
-    if not isinstance(origin, str | Mapping):
+    if not isinstance(origin, str | Mapping) or not all(isinstance(name, str) for name in origin):
         raise ArgumentError(
             'time_to_pass needs an origin: "enrolled", a column of dates, or a date for each '
             f"course; not {as_given(origin)}"
