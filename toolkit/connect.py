@@ -53,9 +53,9 @@ def connect_or_sandbox() -> Source:
         source = connect()
         what = "A LIVE PLATFORM"
     else:
-        from toolkit.sandbox.start import sandbox
+        from toolkit.sandbox.start import sandbox_as_set
 
-        platform = sandbox(chosen.sandbox_learners, chosen.sandbox_seed, oulad=chosen.oulad)
+        platform = sandbox_as_set()
         source, remark = platform, platform.remark
         what = "THE SANDBOX, no platform is set"
     line = ". ".join(filter(None, [f"{SOURCE_PREFIX} {what}: {source.source}", remark]))

@@ -4,12 +4,17 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 import toolkit as tk
+from toolkit.cli.app import app
 from toolkit.cli.sandbox_command import connection
+from toolkit.sandbox.start import sandbox_as_set
 
 COMMAND = [
     sys.executable,
@@ -45,3 +50,50 @@ def test_the_settings_it_prints_open_the_platform() -> None:
 def test_the_settings_are_written_for_the_terminal(windows: bool, line: str) -> None:
     with tk.sandbox(learners=1, token="t") as platform:
         assert line in connection(platform, windows=windows)
+
+
+@pytest.mark.parametrize("place", ["environment", ".env"])
+@pytest.mark.parametrize(
+    ("options", "label"),
+    [
+        ([], "40 simulated learners (seed 3)"),
+        (["--learners", "10"], "10 simulated learners (seed 3)"),
+        (["--seed", "5"], "40 simulated learners (seed 5)"),
+    ],
+)
+@pytest.mark.parametrize("command", ["sandbox", "demo"])
+def test_the_sandbox_of_a_command_follows_the_settings(
+    command: str,
+    options: list[str],
+    label: str,
+    place: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = {"SO2_SANDBOX_LEARNERS": "40", "SO2_SANDBOX_SEED": "3"}
+    if place == ".env":
+        Path(".env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
+    else:
+        for name, value in said.items():
+            monkeypatch.setenv(name, value)
+    started: list[str] = []
+
+    def start(*arguments: Any, **named: Any) -> Any:
+        with sandbox_as_set(*arguments, **named) as platform:
+            started.append(platform.label)
+        raise tk.ToolkitError("enough")
+
+    monkeypatch.setattr(f"toolkit.cli.{command}_command.sandbox_as_set", start)
+    assert CliRunner().invoke(app, [command, *options]).exit_code != 0
+    assert started == [f"sandbox: {label}"]
+
+
+def test_a_number_of_learners_comes_before_a_set_folder_of_real_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SO2_OULAD", "/nowhere")
+    with sandbox_as_set(learners=2) as platform:
+        assert platform.label == "sandbox: 2 simulated learners (seed 7)"
+    with pytest.raises(tk.errors.ConfigurationError, match="nowhere"):
+        sandbox_as_set()

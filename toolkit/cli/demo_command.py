@@ -7,26 +7,21 @@ from typing import Annotated
 
 import typer
 
-import toolkit as tk
 from toolkit.cli.report_command import show_report, write_with_progress
+from toolkit.cli.sandbox_command import Learners, OuladFolder, Seed
+from toolkit.sandbox.start import sandbox_as_set
 
 
 def demo_command(
     folder: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("report"),
-    oulad: Annotated[
-        Path | None, typer.Option(help="A folder of OULAD tables, for real learners.")
-    ] = None,
-    learners: Annotated[
-        int, typer.Option(envvar="SO2_SANDBOX_LEARNERS", help="How many learners to simulate.")
-    ] = 5_000,
-    seed: Annotated[
-        int, typer.Option(envvar="SO2_SANDBOX_SEED", help="The same seed gives the same learners.")
-    ] = 7,
+    oulad: OuladFolder = None,
+    learners: Learners = None,
+    seed: Seed = None,
 ) -> None:
     """Start the sandbox, load and check its data, run the notebooks, and write the report.
 
     Needs no platform and no network; a configured platform is not contacted.
     """
-    with tk.sandbox(learners, seed, oulad=oulad) as platform:
+    with sandbox_as_set(learners, seed, oulad=oulad) as platform:
         typer.echo(". ".join(filter(None, [f"This reads {platform.label}", platform.remark])))
         show_report(write_with_progress(folder, source=platform))

@@ -9,21 +9,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import toolkit as tk
+from toolkit.sandbox.start import sandbox_as_set
 
 if TYPE_CHECKING:  # importing it would import a web server
     from toolkit.sandbox.start import SandboxPlatform
+
+Learners = Annotated[
+    int | None,
+    typer.Option(help="How many learners to simulate; else SO2_SANDBOX_LEARNERS, else 5000."),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="The same seed gives the same bytes; else SO2_SANDBOX_SEED, else 7."),
+]
+OuladFolder = Annotated[
+    Path | None, typer.Option(help="A folder of OULAD tables, for real learners; else SO2_OULAD.")
+]
 
 # Short, because an endless wait on Windows would ignore Ctrl+C.
 _LISTEN_SECONDS = 0.5
 
 
 def sandbox_command(
-    learners: Annotated[int, typer.Option(help="How many learners to simulate.")] = 5_000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
-    oulad: Annotated[
-        Path | None, typer.Option(help="A folder of OULAD tables, to serve real learners.")
-    ] = None,
+    learners: Learners = None,
+    seed: Seed = None,
+    oulad: OuladFolder = None,
     faults: Annotated[
         str | None, typer.Option(help="Faults to produce, such as slow:0.1,rate-limit:2.")
     ] = None,
@@ -34,7 +44,7 @@ def sandbox_command(
     Prints the settings with which the toolkit, in another terminal, reads from it. The token is
     made for this run and gives access to nothing else.
     """
-    with tk.sandbox(learners, seed, oulad=oulad, faults=faults, port=port) as platform:
+    with sandbox_as_set(learners, seed, oulad=oulad, faults=faults, port=port) as platform:
         typer.echo(connection(platform))
         try:
             while True:

@@ -15,6 +15,7 @@ from rich.text import Text
 import toolkit as tk
 from toolkit.errors import ArgumentError, SnapshotError
 from toolkit.loading.load import about
+from toolkit.sandbox.start import sandbox_as_set
 from toolkit.schemas import RESOURCES
 from toolkit.text.naming import clean
 
@@ -41,7 +42,7 @@ def fetch_command(
 
     By default, usernames become pseudonyms and email addresses are left out.
     """
-    with tk.sandbox() if sandbox else tk.connect() as platform:
+    with sandbox_as_set() if sandbox else tk.connect() as platform:
         tk.take_snapshot(
             platform,
             folder,

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.config import platform_settings
+from toolkit.config import platform_settings, settings
 from toolkit.errors import ConfigurationError
 from toolkit.extras import extra
 from toolkit.loading.platform import Platform
@@ -153,4 +153,29 @@ def sandbox(
         token=token,
         port=port,
         variables=None if faults or late_upgrades else variables,
+    )
+
+
+def sandbox_as_set(
+    learners: int | None = None,
+    seed: int | None = None,
+    *,
+    oulad: str | Path | None = None,
+    faults: str | None = None,
+    port: int = 0,
+) -> SandboxPlatform:
+    """Start the sandbox with the learners of the arguments, else of the settings.
+
+    Raises:
+        ConfigurationError: As for `sandbox`, or a setting is invalid.
+    """
+    chosen = settings()
+    if oulad is None and learners is None and seed is None:
+        oulad = chosen.oulad
+    return sandbox(
+        chosen.sandbox_learners if learners is None else learners,
+        chosen.sandbox_seed if seed is None else seed,
+        oulad=oulad,
+        faults=faults,
+        port=port,
     )
