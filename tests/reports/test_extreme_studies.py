@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import in_process
 import polars as pl
 import pytest
+from bs4 import BeautifulSoup
+from odd_names import platform_of
 
 import toolkit as tk
 from toolkit.reports.courses import read_courses
 from toolkit.reports.key_figures import as_tiles
+from toolkit.reports.library import find_notebooks
 from toolkit.schemas import RESOURCES
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,3 +133,23 @@ def test_a_title_tells_who_passed_late_from_who_has_not_passed() -> None:
         f"Half have passed by day 20 in soon; not in 1 of 3 groups; {few} in 1 of 3 groups"
     )
     assert title(never, late) == f"Half of the learners have passed in 1 of 2 groups, {few}"
+
+
+def test_two_snapshots_of_a_day_are_two_moments_of_the_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = secrets.token_hex(32)
+    sent = {name: json.loads(frame.write_json()) for name, frame in frames().items()}
+    for name, hour in (("earlier", 6), ("later", 18)):
+        monkeypatch.setattr("odd_names.AS_OF", AS_OF.replace(hour=hour))
+        with platform_of(sent) as platform:
+            tk.take_snapshot(platform, tmp_path / name, key=key)
+    environment = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": str(tmp_path / "later")}
+    [history] = in_process.execute_notebooks(find_notebooks(["06"]), environment=environment)
+    [sizes] = [cell for cell in history.notebook.cells if cell.id == "sizes"]
+    rows = BeautifulSoup(sizes.outputs[0].data["text/html"], "html.parser").find_all("tr")
+    cells = [[cell.get_text() for cell in row.find_all(["td", "th"])] for row in rows]
+    assert [row[:2] for row in cells if "2026" in row[0]] == [
+        ["1 Jan 2026 06:00 UTC", "60"],
+        ["1 Jan 2026 18:00 UTC", "60"],
+    ]
