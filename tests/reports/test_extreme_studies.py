@@ -153,3 +153,23 @@ def test_two_snapshots_of_a_day_are_two_moments_of_the_history(
         ["1 Jan 2026 06:00 UTC", "60"],
         ["1 Jan 2026 18:00 UTC", "60"],
     ]
+
+
+def test_a_course_that_was_renamed_with_a_few_undated_passes_does_not_stop_the_report() -> None:
+    """A sixtieth of its passers lack a date, but a tenth of those with its old title."""
+
+    def renamed(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        one, n = pl.col("username"), pl.int_range(pl.len())
+        many = {
+            name: pl.concat(frame.with_columns(one + f" of {copy}") for copy in "abc")
+            for name, frame in found.items()
+        }
+        old = pl.when(n < 10).then(pl.lit("Alchemy")).otherwise("display_name")
+        return many | {
+            "grades": many["grades"].with_columns(
+                old.alias("display_name"), pl.when(n > 0).then("passed_timestamp")
+            )
+        }
+
+    told = {course.full: course.days.text for course in read_courses(study(renamed)).rows}
+    assert told == {"Alchemy": "too many dates missing to show", "Chemistry": "under half so far"}

@@ -18,9 +18,11 @@ from toolkit.release.tables import SHOWN
 from toolkit.reports.figures import drawable
 from toolkit.reports.language import Language, read_language
 from toolkit.results.result import Released
+from toolkit.schemas.survival_results import UNDATED_SHARE
 from toolkit.snapshots.snapshot import Snapshot, list_snapshots, open_snapshot
 from toolkit.study import LazyStudy, Study, scan_study
-from toolkit.survival.durations import time_to_pass
+from toolkit.survival.durations import IN_UNDATED_COURSE, time_to_pass
+from toolkit.survival.included import UNDATED
 from toolkit.survival.kaplan_meier import kaplan_meier
 from toolkit.survival.summary import survival_summary
 from toolkit.text import naming, words
@@ -159,7 +161,7 @@ def read_courses(
     learners = study.person_course.with_columns(course="display_name")
     rates = outcomes(learners, by="course").release()
     losses = largest_losses(completion_funnel(learners, by="course").release())
-    durations = time_to_pass(learners, undated="leave_out")
+    durations = _with_curves(time_to_pass(learners, undated="leave_out"))
     timed = survival_summary(durations, by="course", milestones=()).filter(statistic="median")
     medians = {row["course"]: row for row in timed.release().frame.iter_rows(named=True)}
     curves = _curves(
@@ -278,6 +280,24 @@ def _days(row: dict[str, Any] | None, say: Language) -> Figure:
     known = low is not None and high is not None
     interval = f" ({words.days(low)}–{words.days(high)})" if known else ""
     return Figure(f"{words.days(row['estimate'])}{interval}", row["estimate"])
+
+
+def _with_curves(durations: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
+    """Exclude titles of whose passers too many lack a date, though not of those of the course.
+
+    A course that was renamed has two.
+    """
+    rows, undated = durations.lazy(), pl.col("excluded").eq_missing(UNDATED).sum()
+    counted = rows.group_by("course").agg(undated.alias("n_undated"), pl.col("event").sum())
+    n_undated = pl.col("n_undated")
+    lacking = counted.filter(n_undated > UNDATED_SHARE * (n_undated + pl.col("event"))).collect()
+    if lacking.is_empty():
+        return durations
+    lacks = pl.col("course").is_in(lacking["course"].to_list())
+    return durations.with_columns(
+        *(pl.when(~lacks).then(name).alias(name) for name in ("duration", "event")),
+        pl.when(lacks).then(pl.lit(IN_UNDATED_COURSE)).otherwise("excluded").alias("excluded"),
+    )
 
 
 def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:

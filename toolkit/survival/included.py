@@ -139,6 +139,7 @@ def refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
     raise SchemaError(
         f"no curve{whose} of: {'; '.join(named)}. So many passers have no pass date, "
         f"and without them the curve would be too low (up to {UNDATED_SHARE:.0%} may lack one). "
-        'Leave their courses out: time_to_pass(…, undated="leave_out"); or take both bounds: '
+        'Leave their courses out: time_to_pass(…, undated="leave_out"), and the group too if it '
+        "lacks dates even so; or take both bounds: "
         f'time_to_pass(…, undated="bounds"), with "{BOUND}" in `by`'
     )
