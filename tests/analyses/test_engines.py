@@ -369,7 +369,7 @@ WRONG: dict[str, tuple[Any, str]] = {
             .dt.convert_time_zone("America/Los_Angeles")
             .dt.replace_time_zone("UTC")
         ),
-        "learner_paths",
+        "time_to_pass of clean rows",
     ),
     "a key is lost": (
         lambda frame: frame.with_columns(pl.col("^record_key$").shift()),
