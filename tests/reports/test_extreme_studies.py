@@ -173,3 +173,23 @@ def test_a_course_that_was_renamed_with_a_few_undated_passes_does_not_stop_the_r
 
     told = {course.full: course.days.text for course in read_courses(study(renamed)).rows}
     assert told == {"Alchemy": "too many dates missing to show", "Chemistry": "under half so far"}
+
+
+def test_another_pass_rule_dates_passes_as_the_platform_does() -> None:
+    """Learners who fail by their letter may pass by their grade, at the time the platform has."""
+
+    def dated(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        passed = pl.lit(AS_OF - timedelta(days=250))
+        return found | {"grades": found["grades"].with_columns(passed.alias("passed_timestamp"))}
+
+    learners = study(dated)
+    found = tk.reports.sensitivity(
+        learners, headline="median", pass_rules=[0.1], as_of=[], excluding={}
+    )
+    grades, enrollments, completion = learners.grades, learners.enrollments, learners.completion
+    pc = tk.person_course(grades, enrollments, completion, as_of=AS_OF, pass_rule=0.1)
+    median = tk.survival_summary(tk.time_to_pass(pc)).frame.filter(statistic="median")
+    assert median["estimate"].to_list() == [50.0]
+    assert found.frame.select("days", "n_learners", "n_reached", "n_left_out").rows()[1:] == [
+        (50.0, 60, 60, 0)
+    ]

@@ -13,6 +13,7 @@ import polars as pl
 from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.intervals import LEVEL
 from toolkit.analyses.outcomes import outcomes
+from toolkit.analyses.person_course import KEY
 from toolkit.analyses.stages import COMPLETED
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import with_status
@@ -22,6 +23,7 @@ from toolkit.schemas.arguments import a_level, a_share, as_given, one_of
 from toolkit.schemas.moments import When, moment
 from toolkit.schemas.paper_results import AS_REPORTED, SENSITIVITY
 from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes, percent_of
+from toolkit.study import Study
 from toolkit.survival.durations import exclusions, time_to_pass
 from toolkit.survival.summary import survival_summary
 
@@ -81,7 +83,8 @@ def sensitivity(
             the days by which half or a quarter have passed.
         among: Other denominators of a rate: active, graded, completed; by default active, and
             graded for passes.
-        pass_rules: Other rules for a pass, see `person_course`. Times stay the platform's.
+        pass_rules: Other rules for a pass, see `person_course`. Times stay the platform's; pass a
+            study, since a frame has lost those of records that are no pass by its own rule.
         thresholds: Other thresholds of completion; by default 50%, 90% and 100%.
         origins: Other origins of a time, see `time_to_pass`.
         as_of: Earlier moments: who had enrolled, and passed, by then. By default 30 and 90 days
@@ -129,6 +132,7 @@ def sensitivity(
             origins=_sequence(origins, "origins", ()),
             as_of=_sequence(as_of, "as_of", _earlier(frame, headline)),
             excluding=_conditions(excluding, frame),
+            times=pc.grades.select(*KEY, "passed_timestamp") if isinstance(pc, Study) else None,
         )
     )
     results = [_results(one, headline, a_level(level)) for one in alternatives]
@@ -164,6 +168,7 @@ def _alternatives(
     origins: Sequence[Any],
     as_of: Sequence[Any],
     excluding: Mapping[str, pl.Expr],
+    times: pl.DataFrame | None,
 ) -> Iterator[_Alternative]:
     """Yield the reported choices, then each alternative."""
     _refuse_meaningless(
@@ -184,7 +189,7 @@ def _alternatives(
         one_of(whom, list(_RATES[headline])[1:], name="among")
         yield _Alternative("among", f"the {whom}", pc, nobody, among=whom)
     for rule in pass_rules:
-        changed = _passed_by(pc, rule)
+        changed = _passed_by(pc, rule, times)
         yield _Alternative("pass rule", pass_rule_in_words(rule), changed, nobody)
     for threshold in thresholds:
         share = a_share(threshold, name="thresholds")
@@ -254,8 +259,12 @@ def _conditions(excluding: object, pc: pl.DataFrame) -> dict[str, pl.Expr]:
     return dict(excluding)
 
 
-def _passed_by(pc: pl.DataFrame, rule: PassRule) -> pl.DataFrame:
+def _passed_by(pc: pl.DataFrame, rule: PassRule, times: pl.DataFrame | None) -> pl.DataFrame:
+    """Apply another rule, with the platform's times of all grades, if they are known."""
     require_columns(pc.columns, ["letter_grade", "percent_grade"], what="person_course")
+    if times is not None:
+        untimed = pc.drop("passed_timestamp")
+        pc = untimed.join(times, on=KEY, how="left", maintain_order="left").select(pc.columns)
     passed = nw.from_native(pc).with_columns(passed=passes(rule)).to_native()
     in_grades = pl.col("in_grades") if "in_grades" in pc.columns else pl.lit(value=True)
     return passed.with_columns(pl.col("passed") & in_grades)
