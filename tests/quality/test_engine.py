@@ -233,6 +233,43 @@ def test_a_suite_of_ones_own_is_asked_too_and_survives_json() -> None:
         tk.check(grades=grades, suites=[gx.ExpectationSuite("courses")])
 
 
+BETWEEN = "expect_column_values_to_be_between"
+LOST: dict[str, tuple[dict[str, Any], str]] = {
+    "misspelt": ({"type": "expect_column_values_to_be_betwen", "kwargs": {}}, "betwen"),
+    "severity": (
+        {"type": BETWEEN, "kwargs": {"column": "x", "max_value": 1}, "severity": "error"},
+        "severity 'error'",
+    ),
+    "no column": ({"type": BETWEEN, "kwargs": {"max_value": 1}}, "column"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "why"), LOST.values(), ids=LOST)
+def test_a_file_with_an_expectation_that_would_be_left_out_is_refused(
+    wrong: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    right = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "username"}}
+    path = tmp_path / "suite.json"
+    path.write_text(json.dumps({"name": "grades", "expectations": [right, wrong]}))
+    with pytest.raises(tk.errors.QualityError, match=re.escape(why)):
+        tk.check(grades=pl.DataFrame({"username": ["zora"]}), suites=[path])
+
+
+def test_a_suite_that_needs_another_parameter_is_refused_with_those_there_are() -> None:
+    def late(name: str) -> gx.ExpectationSuite:
+        between = E.ExpectColumnValuesToBeBetween(column="at", max_value={"$PARAMETER": name})
+        return gx.ExpectationSuite("grades", expectations=[between])
+
+    moments = pl.Series([datetime(2026, 1, 2, tzinfo=UTC)], dtype=pl.Datetime("us", "UTC"))
+    grades = pl.DataFrame({"username": ["zora"], "at": moments})
+    with pytest.raises(tk.errors.QualityError, match="'latest_moment'; this run has problem_limit"):
+        tk.check(grades=grades, suites=[late("latest_moment")])
+    with pytest.raises(tk.errors.QualityError, match="'latest'; this run has"):
+        tk.check(grades=grades, suites=[late("latest")], as_of="2026-01-03")
+    found = tk.check(grades=grades, suites=[late("latest_moment")], as_of="2026-01-03").outcomes
+    assert [o.status for o in found if o.check == "column_values_to_be_between"] == ["passed"]
+
+
 def test_what_cannot_be_computed_is_a_failure_that_says_why() -> None:
     suite = gx.ExpectationSuite(
         "grades",

@@ -105,8 +105,9 @@ def check(
     Raises:
         ArgumentError: No frame was given, a frame or date is invalid, the frames are of several
             engines, or they have no passes to compare with `course_starts`.
-        QualityError: A suite is not named after a checked frame, its file is not a suite, or the
-            engine of its frame cannot count an expectation with the figure of Polars.
+        QualityError: A suite is not named after a checked frame, its file is not a suite, an
+            expectation in it does not exist or needs another parameter, or the engine of its frame
+            cannot count one with the figure of Polars.
 
     Examples:
         >>> grades = pl.DataFrame({"username": ["u1", "u1"], "percent_grade": [0.8, 80.0]})
@@ -171,6 +172,7 @@ def run(
     for frame in frames:
         for suite in by_frame[frame.name]:
             for expectation in suite.expectations:
+                _require_parameters(expectation, frame.name, parameters)
                 _require_countable(expectation, frame, parameters)
     results, not_run = [], []
     with _context() as context:
@@ -183,6 +185,20 @@ def run(
             if asked:
                 results.append(_validate(context, source, frame, asked, parameters))
     return QualityReport(results, not_run, frames)
+
+
+def _require_parameters(
+    expectation: Expectation, frame: str, parameters: Mapping[str, Any]
+) -> None:
+    """Refuse an expectation that names a parameter which this run does not have."""
+    for said in expectation.configuration.kwargs.values():
+        name = said.get("$PARAMETER") if isinstance(said, Mapping) else None
+        if name is not None and name not in parameters:
+            raise QualityError(
+                f"suite {frame!r}: {expectation.expectation_type} needs the parameter {name!r}; "
+                f"this run has {', '.join(parameters)}. latest_moment, latest_day and stale_before "
+                "come with as_of="
+            )
 
 
 def _require_countable(

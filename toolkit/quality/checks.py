@@ -15,6 +15,7 @@ from toolkit.errors import ArgumentError, QualityError
 from toolkit.quality.gx import expectations as _own  # noqa: F401  (registers it)
 from toolkit.quality.gx.library import (
     Expectation,
+    ExpectationConfiguration,
     ExpectationSuite,
     FailureSeverity,
     GreatExpectationsError,
@@ -92,11 +93,15 @@ def read_suite(path: str | Path) -> ExpectationSuite:
     """Read a suite from GX's JSON.
 
     Raises:
-        QualityError: The file is missing, not JSON, or not a suite.
+        QualityError: The file is missing, not JSON, or not a suite, or an expectation does not
+            exist or has wrong arguments.
         ArgumentError: It is not a path.
     """
     try:
         said = json.loads(a_path(path, name="a suite").read_text(encoding="utf-8"))
+        if isinstance(said, Mapping):
+            for one in said.get("expectations") or []:  # GX leaves out those that are wrong
+                ExpectationConfiguration(**one).to_domain_obj()
         return ExpectationSuite(**said)
     except ArgumentError:
         raise
