@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -274,3 +275,10 @@ def test_starts_of_courses_need_passes_and_another_resource(names: list[str]) ->
     frames = {"grades": grades(ZORA, BEN), "enrollments": ENROLLED}
     with pytest.raises(tk.errors.ArgumentError, match="pass grades, and enrollments or"):
         tk.check(**{name: frames[name] for name in names}, course_starts={CS: "2025-09-01"})
+
+
+def test_threads_may_check_at_once() -> None:
+    with tk.sandbox(learners=100) as platform:
+        study = tk.load_study(platform)
+    with ThreadPoolExecutor(4) as threads:
+        assert [*threads.map(lambda _: tk.check(study).ok, range(8))] == [True] * 8

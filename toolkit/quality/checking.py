@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import RLock
 from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
@@ -38,6 +39,7 @@ PROBLEM_SHARE = 0.001
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 STALE_AFTER, GRACE = timedelta(days=30), timedelta(hours=1)
 IDENTITIES = ["username", "email", "raw"]
+_ALONE = RLock()  # GX has one current context, for all threads
 
 
 @runtime_checkable
@@ -260,22 +262,23 @@ def _validate(
 @contextmanager
 def _context() -> Iterator[EphemeralDataContext]:
     """Yield a GX context in memory, current only here; the caller's own context is restored."""
-    try:
-        current = project_manager.get_current_project()
-    except DataContextRequiredError:
-        current = None
-    context = EphemeralDataContext(
-        DataContextConfig(
-            store_backend_defaults=InMemoryStoreBackendDefaults(),
-            analytics_enabled=False,
-            progress_bars=ProgressBarsConfig(globally=False),
+    with _ALONE:
+        try:
+            current = project_manager.get_current_project()
+        except DataContextRequiredError:
+            current = None
+        context = EphemeralDataContext(
+            DataContextConfig(
+                store_backend_defaults=InMemoryStoreBackendDefaults(),
+                analytics_enabled=False,
+                progress_bars=ProgressBarsConfig(globally=False),
+            )
         )
-    )
-    project_manager.set_project(context)
-    try:
-        yield context
-    finally:
-        project_manager.set_project(current)
+        project_manager.set_project(context)
+        try:
+            yield context
+        finally:
+            project_manager.set_project(current)
 
 
 def _sorted_out(
