@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -322,6 +323,17 @@ def test_no_front_door_names_who_is_in_a_wrong_argument(
     assert "lovelace" not in str(caught.value)
 
 
+def assert_refused(
+    door: Callable[[Any], object], wrong: object, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sentence, and with nothing written."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(tk.ToolkitError) as caught:
+        door(wrong)
+    assert len(str(caught.value)) > 20
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("door", FRONT_DOORS)
 @pytest.mark.parametrize(
     "wrong", [7, [], {}, object(), tk.Study, pl.DataFrame()], ids=lambda one: type(one).__name__
@@ -329,11 +341,7 @@ def test_no_front_door_names_who_is_in_a_wrong_argument(
 def test_no_front_door_takes_what_is_no_source(
     door: str, wrong: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(tk.ToolkitError) as caught:
-        FRONT_DOORS[door](wrong)
-    assert len(str(caught.value)) > 20
-    assert list(tmp_path.iterdir()) == []
+    assert_refused(FRONT_DOORS[door], wrong, tmp_path, monkeypatch)
 
 
 KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
@@ -355,11 +363,7 @@ HELPERS: dict[str, Any] = {
 def test_no_helper_takes_an_argument_of_another_kind(
     helper: str, wrong: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(tk.ToolkitError) as caught:
-        HELPERS[helper](wrong)
-    assert len(str(caught.value)) > 20
-    assert list(tmp_path.iterdir()) == []
+    assert_refused(HELPERS[helper], wrong, tmp_path, monkeypatch)
 
 
 def test_a_severity_that_does_not_exist_is_refused_with_those_that_do() -> None:

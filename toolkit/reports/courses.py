@@ -293,10 +293,11 @@ def _with_curves(durations: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.La
     lacking = counted.filter(n_undated > UNDATED_SHARE * (n_undated + pl.col("event"))).collect()
     if lacking.is_empty():
         return durations
-    lacks = pl.col("course").is_in(lacking["course"].to_list())
+    counts = pl.col("excluded").is_null() | (pl.col("excluded") == UNDATED)
+    out = counts & pl.col("course").is_in(lacking["course"].to_list())
     return durations.with_columns(
-        *(pl.when(~lacks).then(name).alias(name) for name in ("duration", "event")),
-        pl.when(lacks).then(pl.lit(IN_UNDATED_COURSE)).otherwise("excluded").alias("excluded"),
+        *(pl.when(~out).then(name).alias(name) for name in ("duration", "event")),
+        pl.when(out).then(pl.lit(IN_UNDATED_COURSE)).otherwise("excluded").alias("excluded"),
     )
 
 
