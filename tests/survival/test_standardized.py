@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from scipy import stats
 
 import toolkit as tk
+from toolkit.analyses.spread import Distribution, Spread
 
 FOLDER = Path(__file__).parents[1] / "references"
 THEIRS = pl.read_csv(FOLDER / "standardized.csv")
@@ -99,14 +100,28 @@ def test_one_stratum_gives_the_plain_difference_of_means(cluster: str | None) ->
         assert_frame_equal(told.select(counts), shown.select(counts))
 
 
+@pytest.mark.parametrize("seed", range(4))  # sums of another order differ in their last digit
 @pytest.mark.parametrize("strata", [None, "stratum"])
-def test_groups_of_the_same_learners_differ_by_nothing(strata: str | None) -> None:
+def test_groups_of_the_same_learners_differ_by_nothing(strata: str | None, seed: int) -> None:
     rows = durations("clustered").with_columns(group=pl.lit("a"))
     both = pl.concat([rows, rows.with_columns(group=pl.lit("b"))])
-    found = tk.survival.rmst_difference(both, by="group", strata=strata, cluster="id", horizon=40)
-    ends = found.frame.select("difference", "ci_low", "ci_high").row(0)
-    assert ends == pytest.approx((0, 0, 0), abs=1e-6)
-    assert found.frame["p_value"].to_list() == [None]
+    both = both.sample(fraction=1, shuffle=True, seed=seed)
+    options = {"by": "group", "strata": strata, "cluster": "id"}
+    of_means = tk.survival.rmst_difference(both, horizon=40, **options)
+    of_shares = tk.survival.milestone_difference(both, at=40, **options)
+    for found, width in ((of_means, 1e-6), (of_shares, 0.01)):  # log-log ends are not symmetric
+        ends = found.frame.select("difference", "ci_low", "ci_high").row(0)
+        assert ends == pytest.approx((0, 0, 0), abs=width)
+        assert found.frame["p_value"].to_list() == [None]
+
+
+@pytest.mark.parametrize("ulps", [-4, -1, 0, 1, 4])
+@pytest.mark.parametrize("of_correlation", [-4, -1, 0])
+@pytest.mark.parametrize("distribution", ["t", "normal"])
+def test_rounding_is_no_spread(ulps: int, of_correlation: int, distribution: Distribution) -> None:
+    error, ulp = 0.037, np.finfo(float).eps
+    errors, correlation = [error, error * (1 + ulps * ulp)], 1 + of_correlation * ulp
+    assert Spread.of(errors, [50, 50], distribution, correlation=correlation).error == 0
 
 
 def compared(rows: pl.DataFrame, error: str, covariance: pl.Expr) -> pl.DataFrame:

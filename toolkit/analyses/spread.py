@@ -11,6 +11,7 @@ import polars as pl
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 Distribution = Literal["t", "normal"]
+_TOLERANCE = 1e-9  # a difference of squares misses 0 by some 1e-16
 
 
 class Spread(NamedTuple):
@@ -84,7 +85,11 @@ def students(clusters: pl.Expr, level: float) -> pl.Expr:
 
 
 def combined_error(errors: Sequence[float], correlation: float) -> float:
-    """Return the standard error of an estimate, or of the difference of two."""
+    """Return the standard error of an estimate, or of the difference of two.
+
+    It is 0 for two estimates of the same rows, however their sums were rounded.
+    """
     shared = 2 * correlation * math.prod(errors) if len(errors) == 2 else 0.0
-    variance = sum(error**2 for error in errors) - shared
-    return 0.0 if variance < 0 else math.sqrt(variance)  # NaN stays NaN
+    apart = sum(error**2 for error in errors)
+    variance = apart - shared
+    return 0.0 if variance < _TOLERANCE * apart else math.sqrt(variance)  # NaN stays NaN
