@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import betaincc
 
 from toolkit.analyses.engines import collected
-from toolkit.analyses.grouping import Groups, count_by
+from toolkit.analyses.grouping import Counts, Groups, count_by
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import DIGITS, ROUNDING
 from toolkit.schemas import Column, Role, Table
@@ -40,7 +40,7 @@ def refuse_too_many(n_rows: int, cluster: str) -> None:
 
 
 def count_clusters(
-    rows: nw.LazyFrame[Any], groups: Groups, counts: Mapping[str, nw.Expr], cluster: object
+    rows: nw.LazyFrame[Any], groups: Groups, counts: Counts, cluster: object
 ) -> pl.DataFrame:
     """Sum each of `counts` by group, as `count_by` does, and by cluster, numbered.
 

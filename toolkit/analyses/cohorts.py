@@ -98,7 +98,7 @@ def cohort_progress(
         "excluded": flag(excluded),
     }
     cells = (
-        count_by(rows, groups, {"n": flag(ENROLLED)}, within=within)
+        count_by(rows, groups, {"n": ENROLLED}, within=within)
         .pipe(partial(_dated, cohort=cohort))
         .pipe(partial(_cells, groups=groups, periods=periods))
     )
@@ -186,9 +186,9 @@ def completion_progress(
             gap = (later[0] - moment).total_seconds() / SECONDS_A_DAY
             last = last & (_period(age + gap, days) > period)
         counts = {
-            "n": flag(ENROLLED),
-            "n_observed": flag(ENROLLED, last),
-            "n_reached": flag(done, last),
+            "n": ENROLLED,
+            "n_observed": ENROLLED & last,
+            "n_reached": done & last,
         }
         within = {"cohort": nw.col(COHORT), "period": _at_most(period, periods + 1)}
         counted = count_by(rows, groups, counts, within=within)

@@ -12,8 +12,8 @@ import polars as pl
 from scipy import stats
 
 from toolkit.analyses.clusters import Moments, count_clusters, of_clusters, with_effects
-from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import By, Groups, count_by, group_names, groups_of
+from toolkit.analyses.counting import Frame, records
+from toolkit.analyses.grouping import By, Counts, Groups, count_by, group_names, groups_of
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.pairs import (
     CHI_SQUARED,
@@ -160,7 +160,7 @@ def compare_groups(
         raise SchemaError(
             f"outcome must be {', '.join(_OUTCOMES)} or a Boolean column, not {as_given(outcome)}"
         )
-    counts = {"n_learners": flag(whom[among]), "n_reached": flag(whom[among], reached)}
+    counts: Counts = {"n_learners": whom[among], "n_reached": whom[among] & reached}
     groups = Groups((by,))
     plain = count_by(rows, groups, counts)
     counted, counted_as, moments = plain.pipe(partial(_named, by=by)), COMPARED_GROUPS, None
@@ -217,7 +217,7 @@ def _cells(
     rows: Any,
     groups: Groups,
     strata: By,
-    counts: dict[str, nw.Expr],
+    counts: Counts,
     names: pl.DataFrame,
     cluster: str | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:

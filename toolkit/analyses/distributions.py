@@ -7,7 +7,7 @@ from functools import partial
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag, records
+from toolkit.analyses.counting import Frame, records
 from toolkit.analyses.grouping import By, Groups, count_by, groups_of
 from toolkit.analyses.stages import ENROLLED
 from toolkit.results.result import Result
@@ -71,7 +71,7 @@ def _distribution(pc: Frame, measure: str, by: By, bins: int) -> Result:
     counted = count_by(
         records(pc, ["in_enrollments", measure]),
         groups,
-        {"n_learners": flag(ENROLLED)},
+        {"n_learners": ENROLLED},
         within={"slot": _slot(nw.col(measure), bins)},
     )
     table = counted.pipe(partial(_in_parts, measure=measure, groups=groups, bins=bins))

@@ -164,18 +164,18 @@ class Cells:
         groups: One row per group, in order: the group columns, and the group's number, `GROUP`.
         cells: One row per `GROUP`, combination of `within`, and `FLAGS`, in order: the number of
             records, `N`, and the sum of their keys, `KEY`, if they have any.
-        counts: The names of the counts. Records with bit i of `FLAGS` set belong to count i.
+        counts: For each count, the bits of `FLAGS` that its records have set.
         within: The columns that subdivide a group.
     """
 
     groups: pl.DataFrame
     cells: pl.DataFrame
-    counts: tuple[str, ...]
+    counts: Mapping[str, int]
     within: tuple[str, ...]
 
     def per_group(self) -> Counted:
         """Return the counts of each group, by its number."""
-        flags = 2 ** len(self.counts)
+        flags = 2 ** max(self.counts.values()).bit_length()
         alike = (
             self.cells.group_by((pl.col(GROUP) * flags + pl.col(FLAGS)).alias(GROUP))
             .agg(pl.col(_SUMMED).sum())
@@ -183,7 +183,7 @@ class Cells:
             .with_columns(pl.col(GROUP) // flags, (pl.col(GROUP) % flags).alias(FLAGS))
         )
         every = self.groups.select(GROUP)
-        return _added_up(alike, self.counts, self.counts, [GROUP]).pipe(
+        return _added_up(alike, self.counts, [GROUP]).pipe(
             lambda found: every.join(found, on=GROUP, how="left", maintain_order="left").fill_null(
                 0
             )
@@ -191,7 +191,8 @@ class Cells:
 
     def per_cell(self, counts: Sequence[str]) -> Counted:
         """Return these counts per group and combination of `within`, by the group's number."""
-        return _added_up(self.cells, self.counts, counts, [GROUP, *self.within])
+        bits = {name: self.counts[name] for name in counts}
+        return _added_up(self.cells, bits, [GROUP, *self.within])
 
     def named(self, table: pl.DataFrame) -> pl.DataFrame:
         """Replace the number of the group by the group columns."""
@@ -203,30 +204,32 @@ class Cells:
 _SUMMED = f"^({N}|{KEY})$"
 
 
-def _added_up(
-    cells: pl.DataFrame, all_counts: Sequence[str], counts: Sequence[str], by: list[str]
-) -> Counted:
+def _added_up(cells: pl.DataFrame, counts: Mapping[str, int], by: list[str]) -> Counted:
     """Sum consecutive cells that have the same values of `by`."""
     is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in by)
     cells = cells.with_columns(is_other.cum_sum().set_sorted().alias("cell"))
 
     def summed(what: str) -> pl.DataFrame:
-        has = {name: pl.col(FLAGS) & 2 ** all_counts.index(name) for name in counts}
-        each = [pl.when(bit > 0).then(what).otherwise(0).alias(name) for name, bit in has.items()]
+        has = {name: (pl.col(FLAGS) & bits) == bits for name, bits in counts.items()}
+        each = [pl.when(all_).then(what).otherwise(0).alias(name) for name, all_ in has.items()]
         rows = cells.select("cell", *by, *each).group_by("cell", maintain_order=True)
-        return rows.agg(pl.col(by).first(), pl.col(counts).sum()).drop("cell")
+        return rows.agg(pl.col(by).first(), pl.col(*counts).sum()).drop("cell")
 
     return Counted(summed(N), summed(KEY) if KEY in cells.columns else None)
+
+
+Counts: TypeAlias = Mapping[str, nw.Expr | tuple[str, ...]]
+"""What to count, by name: a condition, or the names of conditions that all hold."""
 
 
 def count_by(
     rows: nw.LazyFrame[Any],
     groups: Groups,
-    counts: Mapping[str, nw.Expr],
+    counts: Counts,
     *,
     within: Mapping[str, nw.Expr] | None = None,
 ) -> Counted:
-    """Sum each of `counts` per group, calendar cohorts included, and the keys of its records.
+    """Count records per group, calendar cohorts included, and sum their keys.
 
     One row per group and combination of `within`, ordered by them, nulls first. A cohort column
     holds the first day of its week, month, quarter or year. The group columns are called
@@ -235,7 +238,7 @@ def count_by(
     Args:
         rows: What `records` returns.
         groups: Columns, or names in `COHORTS`.
-        counts: Expressions of 0 and 1 to sum, by the name of the sum.
+        counts: What to count. A condition that is null does not hold.
         within: Expressions that subdivide a group, by name.
 
     Raises:
@@ -248,7 +251,7 @@ def count_by(
 def count_cells(
     rows: nw.LazyFrame[Any],
     groups: Groups,
-    counts: Mapping[str, nw.Expr],
+    counts: Counts,
     *,
     within: Mapping[str, nw.Expr] | None = None,
 ) -> Cells:
@@ -270,18 +273,27 @@ def count_cells(
         key: nw.col(key) if key in spans else group_value(schema, name)
         for key, name in zip(groups.keys, groups.names, strict=True)
     }
-    bits = [value * 2**place for place, value in enumerate(counts.values())]
-    keys = {**key_columns, **(within or {}), FLAGS: reduce(add, bits)}
+    conditions = {name: it for name, it in counts.items() if not isinstance(it, tuple)}
+    bits = {name: 2**place for place, name in enumerate(conditions)}
+    flags = [
+        nw.when(holds).then(nw.lit(bits[name])).otherwise(nw.lit(0))
+        for name, holds in conditions.items()
+    ]
+    keys = {**key_columns, **(within or {}), FLAGS: reduce(add, flags)}
     record_key = {KEY: nw.col(KEY).cast(nw.Int64)} if KEY in schema else {}
     # Compute columns before summing them: not every engine sums an expression.
     columns = with_spans(rows, spans).select(
         *(value.alias(name) for name, value in {**keys, **record_key}.items())
     )
     sums = [nw.len().alias(N), *(nw.col(name).sum() for name in record_key)]
-    found = grouped(columns, list(keys), sums, n_values={FLAGS: 2 ** len(counts)})
+    found = grouped(columns, list(keys), sums, n_values={FLAGS: 2 ** len(bits)})
     found, of_groups = _numbered(found.with_columns(pl.col(_SUMMED).fill_null(0)), groups.keys)
     dated = [first_day(pl.col(key), span).alias(key) for key, span in spans.items()]
-    return Cells(of_groups.with_columns(dated), found, tuple(counts), tuple(within or ()))
+    of_count = {
+        name: sum(bits[one] for one in it) if isinstance(it, tuple) else bits[name]
+        for name, it in counts.items()
+    }
+    return Cells(of_groups.with_columns(dated), found, of_count, tuple(within or ()))
 
 
 def _numbered(found: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:

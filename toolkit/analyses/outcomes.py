@@ -8,8 +8,8 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from toolkit.analyses.clusters import count_clusters, of_clusters, with_effects
-from toolkit.analyses.counting import Frame, flag, records
-from toolkit.analyses.grouping import GROUP, By, Groups, count_by, count_cells, groups_of
+from toolkit.analyses.counting import Frame, records
+from toolkit.analyses.grouping import GROUP, By, Counts, Groups, count_by, count_cells, groups_of
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import (
     ACTIVE,
@@ -86,17 +86,17 @@ def outcomes(
         [('a', 2, 1, 0.5), ('b', 1, 1, 0.0)]
     """
     groups, done, level = groups_of(by, OUTCOMES), completed(completed_from), a_level(level)
-    counts = {
-        "n_not_enrolled": flag(~ENROLLED),
-        "n_enrolled": flag(ENROLLED),
-        "n_active": flag(ACTIVE),
-        "n_completed": flag(done),
-        "n_passed": flag(PASSED),
-        "n_graded": flag(GRADED),
-        "n_graded_active": flag(GRADED, ACTIVE),
-        "n_passed_active": flag(PASSED, ACTIVE),
-        "n_passed_graded": flag(PASSED, GRADED),
-        "n_passed_completed": flag(PASSED, done),
+    counts: Counts = {
+        "n_not_enrolled": ~ENROLLED,
+        "n_enrolled": ENROLLED,
+        "n_active": ACTIVE,
+        "n_completed": done,
+        "n_passed": PASSED,
+        "n_graded": GRADED,
+        "n_graded_active": ("n_graded", "n_active"),
+        "n_passed_active": ("n_passed", "n_active"),
+        "n_passed_graded": ("n_passed", "n_graded"),
+        "n_passed_completed": ("n_passed", "n_completed"),
     }
     rows = records(pc, NEEDED)
     # Counting each grade gives exact quantiles.
@@ -235,7 +235,7 @@ def completion_funnel(
         COMPLETED_AND_PASSED: ("a pass, and completed", PASSED & done),
         PASSED_ASIDE: (f"a pass at a completion below {completed_from:.0%}", PASSED),
     }
-    counts = {name: flag(condition) for name, (_, condition) in stages.items()}
+    counts = {name: condition for name, (_, condition) in stages.items()}
     definitions = {name: definition for name, (definition, _) in stages.items()}
     counted = count_by(records(pc, NEEDED), groups, counts)
     table = counted.pipe(partial(_stages, groups=groups, definitions=definitions))

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, counted, flag, lazily
+from toolkit.analyses.counting import Frame, counted, lazily
 from toolkit.analyses.engines import (
     MICROSECONDS_A_DAY,
     collected,
@@ -183,9 +183,9 @@ def match_counts(pc: Frame) -> Result:
     by = ["in_grades", "in_enrollments", "in_completion"]
     undated = nw.col("passed_timestamp").is_null()
     counts = {
-        "n_records": flag(~nw.col("in_grades").is_null()),
-        "n_passes_undated": flag(nw.col("passed"), undated),
-        "n_pass_times_unused": flag(nw.col("pass_time_unused")),
+        "n_records": ~nw.col("in_grades").is_null(),
+        "n_passes_undated": nw.col("passed") & undated,
+        "n_pass_times_unused": nw.col("pass_time_unused"),
     }
     rows, groups = lazily(pc), Groups(tuple(by))
     need = [*by, "passed", "passed_timestamp", "pass_time_unused"]

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from toolkit.analyses.counting import Frame, flag, number, records
+from toolkit.analyses.counting import Frame, number, records
 from toolkit.analyses.grouping import Groups, count_by, groups_of, refuse_ungroupable
 from toolkit.analyses.stages import ENROLLED
 from toolkit.errors import ArgumentError, SchemaError
@@ -173,7 +173,7 @@ def _described(
     rows: nw.LazyFrame[Any], groups: Groups, variable: _Variable
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Return counts and statistics by group and level, the rows over all groups first; and keys."""
-    counted = count_by(rows, groups, {"n": flag(ENROLLED)}, within={"value": variable.value})
+    counted = count_by(rows, groups, {"n": ENROLLED}, within={"value": variable.value})
     per_value = counted.n.filter(pl.col("n") > 0)
     if per_value.select(groups.keys).n_unique() > MOST_GROUPS and groups.keys:
         raise ArgumentError(f"a table of more than {MOST_GROUPS} groups cannot be read; take fewer")
