@@ -64,6 +64,7 @@ def test_intervals_and_robust_tests_of_rates_agree(cells: list[tuple[int, int]])
 
 
 @pytest.mark.parametrize("cluster", [None, "username"])
+@example(cells=[(27, 8), (36, 20), (57, 39), (4, 4)])
 @given(cells=st.lists(CELLS, min_size=4, max_size=8))
 @settings(max_examples=15)
 def test_intervals_and_tests_within_strata_agree(

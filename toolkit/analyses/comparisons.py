@@ -261,6 +261,7 @@ def _within(
             **about,
         ).with_columns(
             _on_side_of_interval("p_value", "difference_ci", alpha),
+            _on_side_of_interval("p_adjusted", "simultaneous", alpha),
         )
         return rows if margin is None else judged(rows, margin, alpha)
 
