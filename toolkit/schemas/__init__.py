@@ -3,13 +3,13 @@
 from toolkit.schemas.columns import TIMESTAMP, Column, Role, Table, require_columns
 from toolkit.schemas.resources import (
     COMPLETION,
+    DURATIONS,
     ENROLLMENTS,
     GRADES,
     PERSON_COURSE,
     PROBLEMS,
     RESOURCES,
 )
-from toolkit.schemas.survival_results import DURATIONS
 
 __all__ = [
     "COMPLETION",

@@ -63,7 +63,7 @@ def _ends(
     name: str, of: str, text: str, kind: Callable[..., Column], unit: str = "points"
 ) -> list[Column]:
     return [
-        replace(kind(f"{name}_{end}", f"{end.title()} end of {text}", *_PAIR, unit=unit), ci_of=of)
+        kind(f"{name}_{end}", f"{end.title()} end of {text}", *_PAIR, unit=unit, of=of)
         for end in ("low", "high")
     ]
 
@@ -160,6 +160,3 @@ def with_equivalence(table: Table) -> Table:
     )
     place = table.names.index("outcome")
     return replace(table, columns=(*table.columns[:place], *columns, *table.columns[place:]))
-
-
-COMPARISON_TABLES = (COMPARED_GROUPS, COMPARISON_TEST, PAIRS, WITHIN_STRATA)

@@ -1,8 +1,9 @@
-"""The result tables of outcomes, funnels, distributions, cohorts and paths."""
+"""The result tables of outcomes, funnels, distributions, cohorts, paths and changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -14,32 +15,41 @@ def count(name: str, description: str, within: str | None = None) -> Column:
     return Column(name, pl.Int64, description, Role.COUNT, unit="learners", low=0, within=within)
 
 
-def statistic(name: str, description: str, *rests_on: str, unit: str = "fraction") -> Column:
-    """Return a column of numbers computed from the named counts."""
-    return Column(name, pl.Float64, description, Role.STATISTIC, unit=unit, rests_on=rests_on)
+def statistic(
+    name: str,
+    description: str,
+    *rests_on: str,
+    unit: str | None = "fraction",
+    of: str | None = None,
+    role: Role = Role.STATISTIC,
+) -> Column:
+    """Return a column of numbers computed from the named counts, or an end of `of`'s interval."""
+    return Column(name, pl.Float64, description, role, unit=unit, rests_on=rests_on, ci_of=of)
 
 
-def interval(of: str, low: str, high: str, *rests_on: str, unit: str = "fraction") -> list[Column]:
+measure = partial(statistic, role=Role.MEASURE)
+"""Return a column of numbers computed from the records themselves, such as means."""
+
+
+def interval(of: str, *rests_on: str, unit: str = "fraction") -> list[Column]:
     """Return the columns of the ends of an estimate's interval."""
-    ends = ((low, "Low"), (high, "High"))
     return [
-        replace(
-            statistic(name, f"{end} end of the interval of `{of}`.", *rests_on, unit=unit), ci_of=of
+        statistic(
+            f"{of}_ci_{end}",
+            f"{end.title()} end of the interval of `{of}`.",
+            *rests_on,
+            unit=unit,
+            of=of,
         )
-        for name, end in ends
+        for end in ("low", "high")
     ]
-
-
-def measure(name: str, description: str, *rests_on: str, unit: str = "fraction") -> Column:
-    """Return a column of numbers computed from the records themselves, such as means."""
-    return Column(name, pl.Float64, description, Role.MEASURE, unit=unit, rests_on=rests_on)
 
 
 def with_interval(name: str, description: str, k: str, n: str) -> tuple[Column, ...]:
     """Return the columns of the share k of n and its Wilson interval."""
     return (
         statistic(name, description, k, n),
-        *interval(name, f"{name}_ci_low", f"{name}_ci_high", k, n),
+        *interval(name, k, n),
     )
 
 
@@ -229,7 +239,7 @@ KEY_FIGURES = Table(
         count("n_whole", "The enrollments they are a share of."),
         *with_interval("rate", "n_learners of n_whole.", "n_learners", "n_whole"),
         statistic("days", "Days since enrollment.", "n_whole", unit="days"),
-        *interval("days", "days_ci_low", "days_ci_high", "n_whole", unit="days"),
+        *interval("days", "n_whole", unit="days"),
     ),
 )
 
@@ -248,14 +258,13 @@ FAILED_CHECKS = Table(
     ),
 )
 
-OUTCOME_TABLES = (
-    KEY_FIGURES,
-    FAILED_CHECKS,
-    MATCH_COUNTS,
-    OUTCOMES,
-    COMPLETION_FUNNEL,
-    DISTRIBUTION,
-    COHORT_PROGRESS,
-    REPEATS,
-    TRANSITIONS,
+CHANGE_COUNTS = Table(
+    "change_counts",
+    "one row per course and kind of change that occurs",
+    (
+        group("course_id", pl.String, "The course run."),
+        group("change", pl.String, "What happened, such as newly passed."),
+        count("n_learners", "Learners affected."),
+    ),
+    ("course_id", "change"),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import polars as pl
 
 from toolkit.schemas.columns import Column, Role, Table
@@ -31,7 +29,7 @@ TABLE_ONE = Table(
         count("n_level", "With a value of this level; null for a number.", "n_known"),
         statistic("share", "n_level of n_known.", "n_level", "n_known"),
         *(
-            replace(measure(name, f"{what} of the values; null for levels.", "n_known"), unit=None)
+            measure(name, f"{what} of the values; null for levels.", "n_known", unit=None)
             for name, what in (
                 ("mean", "Mean"),
                 ("sd", "Standard deviation (n − 1)"),
@@ -71,11 +69,9 @@ SENSITIVITY = Table(
             unit="points",
         ),
         statistic("days", "Days since the origin.", "n_learners", unit="days"),
-        *interval("days", "days_ci_low", "days_ci_high", "n_learners", unit="days"),
+        *interval("days", "n_learners", unit="days"),
         statistic(
             "days_change", "The days minus those of the first row.", "n_learners", unit="days"
         ),
     ),
 )
-
-PAPER_TABLES = (TABLE_ONE, SENSITIVITY)

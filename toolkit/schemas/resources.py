@@ -1,4 +1,4 @@
-"""The frames that come from the platform, and the frame that joins them."""
+"""The frames that come from the platform, the frame that joins them, and that of durations."""
 
 from __future__ import annotations
 
@@ -104,4 +104,15 @@ PERSON_COURSE = Table(
         ),
     ),
     _RECORD_KEY,
+)
+
+DURATIONS = Table(
+    "durations",
+    "one row per learner per course",
+    (
+        Column(
+            "duration", pl.Float64, "From the origin to the event or the last look.", unit="days"
+        ),
+        Column("event", pl.Boolean, "Whether the duration ends in a pass; else it is censored."),
+    ),
 )

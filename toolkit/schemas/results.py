@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from toolkit.schemas.change_results import CHANGE_TABLES
+from toolkit.schemas import comparison_results, outcome_results, paper_results, survival_results
 from toolkit.schemas.columns import Table
-from toolkit.schemas.comparison_results import COMPARISON_TABLES
-from toolkit.schemas.outcome_results import OUTCOME_TABLES
-from toolkit.schemas.paper_results import PAPER_TABLES
-from toolkit.schemas.survival_results import SURVIVAL_TABLES
 
+_MODULES = (outcome_results, comparison_results, paper_results, survival_results)
 RESULTS: dict[str, Table] = {
     table.name: table
-    for tables in (OUTCOME_TABLES, COMPARISON_TABLES, CHANGE_TABLES, PAPER_TABLES, SURVIVAL_TABLES)
-    for table in tables
+    for module in _MODULES
+    for table in vars(module).values()
+    if isinstance(table, Table)
 }

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from toolkit.schemas.columns import Column, Role, Table
-from toolkit.schemas.outcome_results import count
+from toolkit.schemas.outcome_results import count, group, statistic
 
 UNDATED_SHARE = 0.02
 """The largest share of a group's passers without a pass date for which its curve is shown.
@@ -19,18 +19,9 @@ TIME_UNIT = "duration_unit"
 """The column that names the unit of durations that are not in days."""
 TIME_UNITS = ("hours", "days", "weeks")
 
-DURATIONS = Table(
-    "durations",
-    "one row per learner per course",
-    (
-        Column(
-            "duration", pl.Float64, "From the origin to the event or the last look.", unit="days"
-        ),
-        Column("event", pl.Boolean, "Whether the duration ends in a pass; else it is censored."),
-    ),
-)
-
-_DURATION = Column("duration", pl.Float64, "Time since the origin.", Role.GROUP, unit="days")
+_STEP = ("n_at_risk", "n_events")
+_BOTH = ("n_learners", "n_reference")
+_DURATION = group("duration", pl.Float64, "Time since the origin.", "days")
 _AT_RISK = count("n_at_risk", "Learners observed until just before the time.")
 _EVENTS = count("n_events", "Learners who passed at the time.")
 _CENSORED = count("n_censored", "Learners last seen at the time.")
@@ -40,42 +31,56 @@ _PASSED = count("n_events", "Learners among them who passed.")
 _EXCLUDED = count("n_excluded", "Learners without a duration, or in a stratum that is left out.")
 _OTHERS_EXCLUDED = count("n_reference_excluded", "Learners of the other group without a duration.")
 _UNDATED = count("n_undated", "Of the excluded, those who passed without a pass date.")
+_REFERENCE = group("reference", pl.String, "The group compared with.")
 
 
-def _statistics(
-    *names: tuple[str, str], rests_on: tuple[str, ...], unit: str | None = None
+def _estimate(
+    name: str, description: str, *rests_on: str, unit: str | None = None
 ) -> tuple[Column, ...]:
-    """Return columns computed from counts; the first is the estimate, `ci_…` its interval."""
-    return tuple(
-        Column(
-            name,
-            pl.Float64,
-            text,
-            Role.STATISTIC,
-            unit=unit,
-            rests_on=rests_on,
-            ci_of=names[0][0] if name.endswith(("_low", "_high")) else None,
-        )
-        for name, text in names
+    """Return the columns of an estimate, its standard error and its interval."""
+    return (
+        statistic(name, description, *rests_on, unit=unit),
+        statistic("std_error", "Standard error of the estimate.", *rests_on, unit=unit),
+        *(
+            statistic(
+                end, f"{which} end of the confidence interval.", *rests_on, unit=unit, of=name
+            )
+            for end, which in (("ci_low", "Lower"), ("ci_high", "Upper"))
+        ),
     )
 
 
-_INTERVAL = (
-    ("std_error", "Standard error of the estimate."),
-    ("ci_low", "Lower end of the confidence interval."),
-    ("ci_high", "Upper end of the confidence interval."),
-)
-_STEP = ("n_at_risk", "n_events")
-_BOTH = ("n_learners", "n_reference")
+def _difference(description: str, unit: str) -> tuple[Column, ...]:
+    """Return the columns of a difference from the reference, its intervals and its p."""
+    alone = "end of the difference's interval, for the row by itself."
+    simultaneous = "end of the difference's simultaneous interval"
+    ends = {
+        "ci_low": f"Lower {alone}",
+        "ci_high": f"Upper {alone}",
+        "simultaneous_low": f"Lower {simultaneous}: those of all rows hold together.",
+        "simultaneous_high": f"Upper {simultaneous}.",
+    }
+    return (
+        statistic("difference", description, *_BOTH, unit=unit),
+        *(statistic(end, text, *_BOTH, unit=unit, of="difference") for end, text in ends.items()),
+        _p_value("Probability of at least this difference if there were none.", *_BOTH),
+        statistic(
+            "p_adjusted",
+            "The same, corrected for all rows by Bonferroni's method.",
+            *_BOTH,
+            unit="p",
+        ),
+    )
+
+
+def _p_value(description: str, *rests_on: str) -> Column:
+    return statistic("p_value", description, *rests_on, unit="p")
+
 
 _TEST = (
-    *_statistics(("statistic", "The test's χ²."), rests_on=("n_events",), unit="χ²"),
+    statistic("statistic", "The test's χ².", "n_events", unit="χ²"),
     Column("df", pl.Int64, "Degrees of freedom."),
-    *_statistics(
-        ("p_value", "Probability of at least this statistic if the groups were alike."),
-        rests_on=("n_events",),
-        unit="p",
-    ),
+    _p_value("Probability of at least this statistic if the groups were alike.", "n_events"),
     Column(
         "is_compared",
         pl.Boolean,
@@ -91,11 +96,8 @@ KAPLAN_MEIER = Table(
         _AT_RISK,
         _EVENTS,
         _CENSORED,
-        *_statistics(
-            ("survival", "Probability of not having passed by the time."),
-            *_INTERVAL,
-            rests_on=_STEP,
-            unit="fraction",
+        *_estimate(
+            "survival", "Probability of not having passed by the time.", *_STEP, unit="fraction"
         ),
         _EXCLUDED,
         _UNDATED,
@@ -127,13 +129,9 @@ SURVIVAL_SUMMARY = Table(
     "survival_summary",
     "one row per statistic, by group",
     (
-        Column("statistic", pl.String, "What is estimated.", Role.GROUP),
-        Column("at", pl.Float64, "The share or the time that it refers to.", Role.GROUP),
-        *_statistics(
-            ("estimate", "The estimate; null if it is not reached."),
-            *_INTERVAL,
-            rests_on=("n_learners",),
-        ),
+        group("statistic", pl.String, "What is estimated."),
+        group("at", pl.Float64, "The share or the time that it refers to."),
+        *_estimate("estimate", "The estimate; null if it is not reached.", "n_learners"),
         Column(
             "is_well_observed",
             pl.Boolean,
@@ -152,9 +150,10 @@ LOGRANK = Table(
     (
         _LEARNERS,
         _PASSED,
-        *_statistics(
-            ("expected_events", "Events expected if the groups were alike."),
-            rests_on=("n_events",),
+        statistic(
+            "expected_events",
+            "Events expected if the groups were alike.",
+            "n_events",
             unit="learners",
         ),
         _EXCLUDED,
@@ -166,41 +165,24 @@ LOGRANK_PAIRS = Table(
     "logrank_pairs",
     "one row per pair of groups",
     (
-        Column("group", pl.String, "One group.", Role.GROUP),
-        Column("other", pl.String, "The group it is compared with.", Role.GROUP),
+        group("group", pl.String, "One group."),
+        group("other", pl.String, "The group it is compared with."),
         _LEARNERS,
         _OTHERS,
-        *_statistics(
-            ("statistic", "The χ² of the test of the pair, one degree of freedom."),
-            rests_on=("n_learners", "n_reference"),
-            unit="χ²",
+        statistic(
+            "statistic", "The χ² of the test of the pair, one degree of freedom.", *_BOTH, unit="χ²"
         ),
-        *_statistics(
-            ("p_value", "Probability of at least this statistic if the two were alike."),
-            ("p_adjusted", "The same, corrected for the number of pairs by Holm's method."),
-            rests_on=("n_learners", "n_reference"),
+        _p_value("Probability of at least this statistic if the two were alike.", *_BOTH),
+        statistic(
+            "p_adjusted",
+            "The same, corrected for the number of pairs by Holm's method.",
+            *_BOTH,
             unit="p",
         ),
         _EXCLUDED,
         _OTHERS_EXCLUDED,
     ),
 )
-_DIFFERENCE_ENDS = (
-    ("ci_low", "Lower end of the difference's interval, for the row by itself."),
-    ("ci_high", "Upper end of the difference's interval, for the row by itself."),
-    (
-        "simultaneous_low",
-        "Lower end of the difference's simultaneous interval: those of all rows hold together.",
-    ),
-    ("simultaneous_high", "Upper end of the difference's simultaneous interval."),
-)
-_DIFFERENCE_P = _statistics(
-    ("p_value", "Probability of at least this difference if there were none."),
-    ("p_adjusted", "The same, corrected for all rows by Bonferroni's method."),
-    rests_on=_BOTH,
-    unit="p",
-)
-_REFERENCE = Column("reference", pl.String, "The group compared with.", Role.GROUP)
 RMST_DIFFERENCE = Table(
     "rmst_difference",
     "one row per group other than the reference",
@@ -208,30 +190,27 @@ RMST_DIFFERENCE = Table(
         _REFERENCE,
         _LEARNERS,
         _OTHERS,
-        Column("horizon", pl.Float64, "Where the means end.", Role.GROUP, unit="days"),
-        *_statistics(
-            ("restricted_mean", "Mean time without a pass up to the horizon."),
-            ("reference_mean", "The same in the reference group."),
-            rests_on=_BOTH,
-            unit="days",
+        group("horizon", pl.Float64, "Where the means end.", "days"),
+        statistic(
+            "restricted_mean", "Mean time without a pass up to the horizon.", *_BOTH, unit="days"
         ),
-        *_statistics(
-            ("difference", "Mean minus reference mean."),
-            *_DIFFERENCE_ENDS,
-            rests_on=_BOTH,
-            unit="days",
+        statistic("reference_mean", "The same in the reference group.", *_BOTH, unit="days"),
+        *_difference("Mean minus reference mean.", "days"),
+        statistic("ratio", "Mean over reference mean.", *_BOTH, unit="ratio"),
+        *(
+            statistic(
+                f"ratio_ci_{end}",
+                f"{which} end of the ratio's interval, for the row by itself.",
+                *_BOTH,
+                unit="ratio",
+                of="ratio",
+            )
+            for end, which in (("low", "Lower"), ("high", "Upper"))
         ),
-        *_DIFFERENCE_P,
-        *_statistics(
-            ("ratio", "Mean over reference mean."),
-            ("ratio_ci_low", "Lower end of the ratio's interval, for the row by itself."),
-            ("ratio_ci_high", "Upper end of the ratio's interval, for the row by itself."),
-            rests_on=_BOTH,
-            unit="ratio",
-        ),
-        *_statistics(
-            ("ratio_p_value", "Probability of a ratio at least as far from 1 if it were 1."),
-            rests_on=_BOTH,
+        statistic(
+            "ratio_p_value",
+            "Probability of a ratio at least as far from 1 if it were 1.",
+            *_BOTH,
             unit="p",
         ),
         _EXCLUDED,
@@ -245,20 +224,10 @@ MILESTONE_DIFFERENCE = Table(
         _REFERENCE,
         _LEARNERS,
         _OTHERS,
-        Column("at", pl.Float64, "The time.", Role.GROUP, unit="days"),
-        *_statistics(
-            ("passed_share", "Share that has passed by the time."),
-            ("reference_share", "The same in the reference group."),
-            rests_on=_BOTH,
-            unit="fraction",
-        ),
-        *_statistics(
-            ("difference", "Share minus reference share."),
-            *_DIFFERENCE_ENDS,
-            rests_on=_BOTH,
-            unit="points",
-        ),
-        *_DIFFERENCE_P,
+        group("at", pl.Float64, "The time.", "days"),
+        statistic("passed_share", "Share that has passed by the time.", *_BOTH),
+        statistic("reference_share", "The same in the reference group.", *_BOTH),
+        *_difference("Share minus reference share.", "points"),
         _EXCLUDED,
         _OTHERS_EXCLUDED,
     ),
@@ -267,15 +236,15 @@ CUMULATIVE_INCIDENCE = Table(
     "cumulative_incidence",
     "one row per end and distinct time, by group, beginning at 0",
     (
-        Column("end", pl.String, "What the duration ends in.", Role.GROUP),
+        group("end", pl.String, "What the duration ends in."),
         _DURATION,
         _AT_RISK,
         count("n_events", "Learners who reached this end at the time."),
         _CENSORED,
-        *_statistics(
-            ("cumulative_incidence", "Probability of having reached this end by the time."),
-            *_INTERVAL,
-            rests_on=_STEP,
+        *_estimate(
+            "cumulative_incidence",
+            "Probability of having reached this end by the time.",
+            *_STEP,
             unit="fraction",
         ),
         _EXCLUDED,
@@ -302,10 +271,8 @@ NELSON_AALEN = Table(
         _AT_RISK,
         _EVENTS,
         _CENSORED,
-        *_statistics(
-            ("cumulative_hazard", "Passes expected of a learner at risk until the time."),
-            *_INTERVAL,
-            rests_on=_STEP,
+        *_estimate(
+            "cumulative_hazard", "Passes expected of a learner at risk until the time.", *_STEP
         ),
         _EXCLUDED,
         _UNDATED,
@@ -315,13 +282,11 @@ SMOOTHED_HAZARD = Table(
     "smoothed_hazard",
     "one row per stretch of time, by group",
     (
-        Column("duration", pl.Float64, "The stretch's middle.", Role.GROUP, unit="days"),
+        group("duration", pl.Float64, "The stretch's middle.", "days"),
         count("n_at_risk", "Learners at risk at the start of the stretch."),
         count("n_events", "Learners who passed in the stretch."),
-        *_statistics(
-            ("hazard", "Passes per stretch per learner who has not yet passed, smoothed."),
-            *_INTERVAL,
-            rests_on=_STEP,
+        *_estimate(
+            "hazard", "Passes per stretch per learner who has not yet passed, smoothed.", *_STEP
         ),
         _EXCLUDED,
         _UNDATED,
@@ -331,22 +296,8 @@ EXCLUSIONS = Table(
     "exclusions",
     "one row per reason, by group",
     (
-        Column("reason", pl.String, "Why learners have no duration.", Role.GROUP),
+        group("reason", pl.String, "Why learners have no duration."),
         _EXCLUDED,
         count("n_records", "All learners of the group."),
     ),
-)
-
-SURVIVAL_TABLES = (
-    KAPLAN_MEIER,
-    SURVIVAL_SUMMARY,
-    LOGRANK,
-    LOGRANK_PAIRS,
-    RMST_DIFFERENCE,
-    MILESTONE_DIFFERENCE,
-    CUMULATIVE_INCIDENCE,
-    GRAY_TEST,
-    NELSON_AALEN,
-    SMOOTHED_HAZARD,
-    EXCLUSIONS,
 )

@@ -14,7 +14,7 @@ from toolkit.release.keys import release_secret
 from toolkit.release.pseudonyms import record_keys
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas import GRADES, RESOURCES, Table
-from toolkit.schemas.change_results import CHANGE_COUNTS
+from toolkit.schemas.outcome_results import CHANGE_COUNTS
 from toolkit.schemas.passes import with_passed
 from toolkit.snapshots.comparable import courses_of_both
 from toolkit.snapshots.files import coarse_times
