@@ -16,8 +16,8 @@ from toolkit.schemas.outcome_results import DISTRIBUTION
 
 # Before the first bin, and after the last.
 MISSING, ZERO, OUT_OF_RANGE = -2, -1, "out of range"
-ON_THE_EDGE = 1e-9
-"""How far below an edge a value still counts as on it, in bin widths: room for rounding errors."""
+ON_THE_EDGE = 1e-4
+"""How far below an edge a value still counts as on it, in bin widths: room for single precision."""
 
 
 def grade_distribution(pc: Frame, *, by: By = None, bins: int = 20) -> Result:

@@ -32,6 +32,8 @@ _COUNTED_IN_PLACE = {
 OF_SPARK = {nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT}
 MICROSECONDS_A_DAY = 86_400_000_000
 _BACKENDS_OF_IBIS = {"duckdb", "postgres", "clickhouse"}
+# Neither Narwhals nor DuckDB's own functions read these.
+_ODD_TIMES_OF_DUCKDB = {"TIMESTAMP_S": "TIMESTAMP", "TIMESTAMPTZ_NS": "TIMESTAMPTZ"}
 
 
 class HasPersonCourse(ABC, Generic[P]):
@@ -76,6 +78,8 @@ def as_stored(frame: Any) -> nw.LazyFrame[Any]:
         return nw.from_native(_from_pandas(frame)).lazy()
     if known.implementation is nw.Implementation.PYARROW:
         return nw.from_native(pl.DataFrame(frame)).lazy()
+    if known.implementation is nw.Implementation.DUCKDB:
+        return _wrapped(_with_usual_times(known.to_native()))
     if known.implementation is nw.Implementation.IBIS:
         backend = known.to_native().get_backend().name
         if backend not in _BACKENDS_OF_IBIS:
@@ -159,6 +163,20 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
             .alias(new)
             for new, old in moments.items()
         )
+    )
+
+
+def _with_usual_times(relation: Any) -> Any:
+    import duckdb
+
+    types = [_ODD_TIMES_OF_DUCKDB.get(str(dtype)) for dtype in relation.types]
+    if not any(types):
+        return relation
+    columns = zip(
+        map(duckdb.ColumnExpression, relation.columns), types, relation.columns, strict=True
+    )
+    return relation.select(
+        *(column.cast(to).alias(name) if to else column for column, to, name in columns)
     )
 
 
