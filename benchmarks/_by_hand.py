@@ -1,4 +1,4 @@
-"""The figures of four analyses as one would write them by hand for Polars and for DuckDB.
+"""The figures of four analyses as one would write them by hand, in Polars and in SQL.
 
 Each function takes the pattern of the Parquet files and returns all columns of the toolkit's
 table, without handling what these rows never hold: nulls, NaN, other thresholds, other levels.
@@ -6,10 +6,14 @@ table, without handling what these rows never hold: nulls, NaN, other thresholds
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import NormalDist
+from typing import NamedTuple
 
 import duckdb
 import polars as pl
+
+from benchmarks import _spark
 
 RATES = {
     "active_rate_of_enrolled": ("n_active", "n_enrolled"),
@@ -25,6 +29,26 @@ Z = NormalDist().inv_cdf(0.975)
 MONTH = pl.from_epoch("enrolled_day", time_unit="d").dt.truncate("1mo")
 SQL_MONTH = "date_trunc('month', DATE '1970-01-01' + enrolled_day)::DATE"
 PERIODS = range(1, 13)
+
+
+class Sql(NamedTuple):
+    """An engine that answers SQL, and the words of its own."""
+
+    answer: Callable[[str], pl.DataFrame]
+    files: str
+    quartiles: str
+
+
+DUCKDB = Sql(
+    lambda query: pl.DataFrame(duckdb.sql(query)),
+    "read_parquet('{}')",
+    "quantile_cont(grade, [0.25, 0.5, 0.75])",
+)
+SPARK = Sql(
+    lambda query: pl.DataFrame(_spark.session().sql(query).toArrow()),
+    "parquet.`{}`",
+    "percentile(grade, array(0.25, 0.5, 0.75))",
+)
 
 
 def with_rates(table: pl.DataFrame, rates: dict[str, tuple[str, str]]) -> pl.DataFrame:
@@ -75,7 +99,7 @@ def outcomes_in_polars(path: str, *by: str) -> pl.DataFrame:
     return with_rates(table, RATES).with_columns(completed_from=0.8)
 
 
-def outcomes_in_duckdb(path: str, *by: str) -> pl.DataFrame:
+def outcomes_in_sql(sql: Sql, path: str, *by: str) -> pl.DataFrame:
     """The same in SQL."""
     keys = [f"{SQL_MONTH} enrolled_month" if name == "enrolled_month" else name for name in by]
     query = f"""
@@ -84,7 +108,7 @@ def outcomes_in_duckdb(path: str, *by: str) -> pl.DataFrame:
             enrolled AND (completion > 0 OR grade > 0) AS active,
             enrolled AND completion >= 0.8 AS done, enrolled AND passed AS has_passed,
             enrolled AND grade IS NOT NULL AS graded
-        FROM read_parquet('{path}')
+        FROM {sql.files.format(path)}
     )
     SELECT {", ".join(by)}, count_if(NOT enrolled) AS n_not_enrolled,
         count_if(enrolled) AS n_enrolled, count_if(active) AS n_active,
@@ -93,13 +117,13 @@ def outcomes_in_duckdb(path: str, *by: str) -> pl.DataFrame:
         count_if(has_passed AND active) AS n_passed_active,
         count_if(has_passed AND graded) AS n_passed_graded,
         count_if(has_passed AND done) AS n_passed_completed,
-        avg(grade) FILTER (enrolled) AS grade_mean_of_graded,
-        avg(grade) FILTER (active) AS grade_mean_of_active,
-        quantile_cont(grade, [0.25, 0.5, 0.75]) FILTER (enrolled) AS of_graded,
-        quantile_cont(grade, [0.25, 0.5, 0.75]) FILTER (active) AS of_active
+        avg(grade) FILTER (WHERE enrolled) AS grade_mean_of_graded,
+        avg(grade) FILTER (WHERE active) AS grade_mean_of_active,
+        {sql.quartiles} FILTER (WHERE enrolled) AS of_graded,
+        {sql.quartiles} FILTER (WHERE active) AS of_active
     FROM records GROUP BY ALL
     """  # noqa: S608
-    table = pl.DataFrame(duckdb.sql(query)).with_columns(
+    table = sql.answer(query).with_columns(
         pl.col(f"of_{whom}").list.get(place).alias(f"grade_{name}_of_{whom}")
         for whom in ("graded", "active")
         for place, name in enumerate(QUARTILES)
@@ -147,7 +171,7 @@ def progress_in_polars(path: str) -> pl.DataFrame:
     )
 
 
-def progress_in_duckdb(path: str) -> pl.DataFrame:
+def progress_in_sql(sql: Sql, path: str) -> pl.DataFrame:
     """The same in SQL."""
     sums = ", ".join(
         f"count_if(member AND observed_days >= {30 * k}) AS n_observed_{k}, "
@@ -159,12 +183,12 @@ def progress_in_duckdb(path: str) -> pl.DataFrame:
     WITH enrolled AS (
         SELECT {SQL_MONTH} AS cohort, observed_days, passed, days_to_pass,
             NOT (passed AND (days_to_pass < 0 OR days_to_pass IS NULL)) AS member
-        FROM read_parquet('{path}') WHERE in_enrollments
+        FROM {sql.files.format(path)} WHERE in_enrollments
     )
     SELECT cohort, count_if(NOT member) AS n_excluded, count_if(member) AS n_members, {sums}
     FROM enrolled GROUP BY ALL
     """  # noqa: S608
-    return _progress(pl.DataFrame(duckdb.sql(query)))
+    return _progress(sql.answer(query))
 
 
 def _curves(counted: pl.DataFrame) -> pl.DataFrame:
@@ -206,10 +230,10 @@ def curves_in_polars(path: str) -> pl.DataFrame:
     return _curves(rows.agg(n=pl.len(), n_events=pl.col("event").sum()).collect(engine="streaming"))
 
 
-def curves_in_duckdb(path: str) -> pl.DataFrame:
+def curves_in_sql(sql: Sql, path: str) -> pl.DataFrame:
     """The same in SQL."""
     query = (
         "SELECT course_id, duration, count(*) AS n, count_if(event) AS n_events "  # noqa: S608
-        f"FROM read_parquet('{path}') GROUP BY ALL"
+        f"FROM {sql.files.format(path)} GROUP BY ALL"
     )
-    return _curves(pl.DataFrame(duckdb.sql(query)))
+    return _curves(sql.answer(query))

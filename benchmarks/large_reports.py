@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 import toolkit as tk
-from benchmarks import Bar
+from benchmarks import Bar, family
 from toolkit.schemas import PROBLEMS, RESOURCES
 from toolkit.snapshots.files import Files, coarse_times
 from toolkit.snapshots.manifest import Manifest, Received, Resource
@@ -111,7 +111,7 @@ class Memory(threading.Thread):
     def run(self) -> None:
         """Sample until the block ends."""
         while not self._over.wait(0.5):
-            now = {pid: _gigabytes(pid) for pid in _family(self._root)}
+            now = {pid: _gigabytes(pid) for pid in family(self._root)}
             self.most = max(self.most, sum(now.values()))
             for pid, held in now.items():
                 self.each[pid] = max(held, self.each.get(pid, 0.0))
@@ -128,21 +128,6 @@ class Memory(threading.Thread):
     ) -> None:
         self._over.set()
         self.join()
-
-
-def _family(root: int) -> list[int]:
-    """Return a process and its descendants."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after = path.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        parents[int(path.parent.name)] = int(after[1])
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
 
 
 def _gigabytes(pid: int) -> float:

@@ -1,8 +1,13 @@
 """Time and peak memory by the number of rows, compared with the same figures written by hand.
 
-Each cell is a process that reads Parquet files. All columns of the four results are compared, and a
+Each cell is a process that reads Parquet files. All columns of the results are compared, and a
 difference stops the run. Ratios and exponents are of processor seconds, which other work on the
-machine affects least. For 10⁸ rows, with the memory of each process capped at 4 GB:
+machine affects least.
+
+Spark is measured where PySpark and Java are. Its Java process, a child, counts towards seconds and
+memory; the clock starts when it has answered a first query.
+
+For 10⁸ rows, with the memory of each process capped at 4 GB:
 
     python -m benchmarks.scale --most 100000000 --cap 4 --repeats 1
 """
@@ -11,7 +16,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import math
+import os
 import resource
 import subprocess
 import sys
@@ -27,7 +34,7 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 import toolkit as tk
-from benchmarks import Bar, _by_hand, peak_megabytes
+from benchmarks import Bar, _by_hand, _spark, family, peak_megabytes, processor_seconds
 
 COURSES, MONTHS, LAST_DAY = 200, 36, 20_454
 PIECE = 1_000_000
@@ -72,37 +79,37 @@ ANALYSES: dict[str, Callable[[Any], pl.DataFrame]] = {
         .fill_nan(None)
     ),
 }
-BY_HAND: dict[str, tuple[Way, Way]] = {
+BY_HAND: dict[str, tuple[Way, Callable[[_by_hand.Sql, str], pl.DataFrame]]] = {
     "outcomes by course": (
         lambda path: _by_hand.outcomes_in_polars(path, "course_id"),
-        lambda path: _by_hand.outcomes_in_duckdb(path, "course_id"),
+        lambda sql, path: _by_hand.outcomes_in_sql(sql, path, "course_id"),
     ),
     "outcomes by course and month": (
         lambda path: _by_hand.outcomes_in_polars(path, "course_id", "enrolled_month"),
-        lambda path: _by_hand.outcomes_in_duckdb(path, "course_id", "enrolled_month"),
+        lambda sql, path: _by_hand.outcomes_in_sql(sql, path, "course_id", "enrolled_month"),
     ),
-    "cohort progress": (_by_hand.progress_in_polars, _by_hand.progress_in_duckdb),
-    "Kaplan–Meier by course, in days": (_by_hand.curves_in_polars, _by_hand.curves_in_duckdb),
+    "cohort progress": (_by_hand.progress_in_polars, _by_hand.progress_in_sql),
+    "Kaplan–Meier by course, in days": (_by_hand.curves_in_polars, _by_hand.curves_in_sql),
 }
 KEYS = ["course_id", "enrolled_month", "cohort", "period", "duration"]
-WAYS = ["toolkit, Polars", "toolkit, DuckDB", "by hand, Polars", "by hand, DuckDB"]
+PEERS = {"Polars": ["Polars", "DuckDB"], "DuckDB": ["Polars", "DuckDB"], "Spark": ["Spark"]}
+"""For each engine, those whose code by hand the toolkit on it is compared with."""
+ENGINES = [name for name in PEERS if name != "Spark" or not _spark.lacks()]
+WAYS = [f"{whose}, {engine}" for engine in ENGINES for whose in ("toolkit", "by hand")]
 
 
-def ways(case: str) -> dict[str, Way]:
-    """Return the four ways to compute the figures of a case."""
-    analysis, (polars, duck) = ANALYSES[case], BY_HAND[case]
-    return dict(
-        zip(
-            WAYS,
-            (
-                lambda path: analysis(pl.scan_parquet(path)),
-                lambda path: analysis(duckdb.read_parquet(path)),
-                polars,
-                duck,
-            ),
-            strict=True,
-        )
-    )
+def way(case: str, name: str) -> Way:
+    """Return one way to compute the figures of a case."""
+    analysis, (in_polars, in_sql) = ANALYSES[case], BY_HAND[case]
+    ways: dict[str, Way] = {
+        "toolkit, Polars": lambda path: analysis(pl.scan_parquet(path)),
+        "toolkit, DuckDB": lambda path: analysis(duckdb.read_parquet(path)),
+        "toolkit, Spark": lambda path: analysis(_spark.session().read.parquet(path)),
+        "by hand, Polars": in_polars,
+        "by hand, DuckDB": lambda path: in_sql(_by_hand.DUCKDB, path),
+        "by hand, Spark": lambda path: in_sql(_by_hand.SPARK, path),
+    }
+    return ways[name]
 
 
 class Spent(NamedTuple):
@@ -113,23 +120,26 @@ class Spent(NamedTuple):
     megabytes: float
 
 
-def child(case: str, way: str, path: str, answer: str, cap: float) -> None:
+def child(case: str, name: str, path: str, answer: str, cap: float) -> None:
     """Compute one cell; print its cost."""
     if cap:
         most = int(cap * 2**30)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     tk.outcomes, tk.cohort_progress, tk.kaplan_meier  # noqa: B018  # imported when first named
-    begun, worked = time.perf_counter(), time.process_time()
-    found = ways(case)[way](path)
-    seconds, processor = time.perf_counter() - begun, time.process_time() - worked
+    if name.endswith("Spark"):
+        _spark.warm_up()
+    compute = way(case, name)
+    begun, worked = time.perf_counter(), processor_seconds()
+    found = compute(path)
+    seconds, processor = time.perf_counter() - begun, processor_seconds() - worked
     found.write_parquet(answer)
-    print(seconds, processor, peak_megabytes())
+    print(seconds, processor, sum(map(peak_megabytes, family(os.getpid()))))
 
 
-def cell(case: str, way: str, folder: Path, cap: float) -> tuple[Spent, pl.DataFrame] | None:
+def cell(case: str, name: str, folder: Path, cap: float) -> tuple[Spent, pl.DataFrame] | None:
     """Return the cost and the result of one process; None if it ran out of memory."""
     answer = folder / "answer"
-    command = [sys.executable, "-m", "benchmarks.scale", "--cell", case, way]
+    command = [sys.executable, "-m", "benchmarks.scale", "--cell", case, name]
     done = subprocess.run(
         [*command, f"{folder}/*.parquet", str(answer), "--cap", str(cap)],
         capture_output=True,
@@ -151,11 +161,11 @@ def compared(found: pl.DataFrame, right: pl.DataFrame) -> None:
     assert_frame_equal(same.sort(keys), right.sort(keys), rel_tol=1e-9, abs_tol=1e-9)
 
 
-def best(case: str, way: str, folder: Path, cap: float, repeats: int) -> Spent | None:
+def best(case: str, name: str, folder: Path, cap: float, repeats: int) -> Spent | None:
     """Return the least cost of a cell over the repeats, after comparing its figures."""
     least = None
     for _ in range(repeats):
-        measured = cell(case, way, folder, cap)
+        measured = cell(case, name, folder, cap)
         if measured is None:
             return None
         spent, found = measured
@@ -178,12 +188,12 @@ def measure(
             write(place, n)
             for case in ANALYSES:
                 line = f"{case:32}{f'1e{round(math.log10(n))}':>4}"
-                for way in WAYS:
-                    spent = best(case, way, place, cap, repeats)
+                for name in WAYS:
+                    spent = best(case, name, place, cap, repeats)
                     if spent is None:
                         line += f"{'out of memory':>28}"
                         continue
-                    found[case, way, n] = spent
+                    found[case, name, n] = spent
                     line += f"{spent.seconds:>9.2f} s{spent.processor:>8.2f} s"
                     line += f"{spent.megabytes:>6.0f} MB"
                 print(line, flush=True)
@@ -193,22 +203,18 @@ def measure(
 def bars(found: dict[tuple[str, str, int], Spent], sizes: list[int]) -> list[Bar]:
     """Return the ratio to the best by hand at the largest size, and the exponent up to it."""
     kept = []
-    for case in ANALYSES:
-        of = {
-            (way, n): found[case, way, n].processor
-            for way in WAYS
-            for n in sizes
-            if (case, way, n) in found
-        }
-        hand = min((of[way, sizes[-1]] for way in WAYS[2:] if (way, sizes[-1]) in of), default=None)
-        for way in WAYS[:2]:
-            last = of.get((way, sizes[-1]))
-            if last is None or hand is None:
-                continue
-            kept.append(Bar(f"{case}, {way.partition(', ')[2]}: ratio", last / hand, "≤", 1.5))
-            first = max(sizes[0], min(10**6, sizes[-2]))
-            exponent = math.log(last / of[way, first]) / math.log(sizes[-1] / first)
-            kept.append(Bar(f"{case}, {way.partition(', ')[2]}: exponent", exponent, "≤", 1.1))
+    first, last = max(sizes[0], min(10**6, sizes[-2])), sizes[-1]
+    spent = {cell: cost.processor for cell, cost in found.items()}
+    for case, engine in itertools.product(ANALYSES, ENGINES):
+        hand = [spent.get((case, f"by hand, {peer}", last)) for peer in PEERS[engine]]
+        known = [seconds for seconds in hand if seconds is not None]
+        ours = spent.get((case, f"toolkit, {engine}", last))
+        if ours is None or not known:
+            continue
+        growth = math.log(ours / spent[case, f"toolkit, {engine}", first])
+        exponent = growth / math.log(last / first)
+        kept.append(Bar(f"{case}, {engine}: ratio", ours / min(known), "≤", 1.5))
+        kept.append(Bar(f"{case}, {engine}: exponent", exponent, "≤", 1.1))
     return kept
 
 
@@ -217,8 +223,10 @@ def main(
 ) -> list[Bar]:
     """Print one table: the cost of each way for each analysis and number of rows."""
     sizes = [10**e for e in range(5, 9) if 10**e <= most]
+    if lacking := _spark.lacks():
+        print(f"Spark is left out, since it needs {lacking}")
     print("seconds by the clock, of all processors, and peak memory")
-    print(f"{'analysis':32}{'rows':>4}" + "".join(f"{way:>28}" for way in WAYS))
+    print(f"{'analysis':32}{'rows':>4}" + "".join(f"{name:>28}" for name in WAYS))
     found = measure(sizes, folder, cap, repeats)
     return bars(found, sizes) if len(sizes) > 1 else []
 
