@@ -99,8 +99,8 @@ docs: $(VENV)/.dev ## the documentation site, in build/site; opens from disk
 bench: $(VENV)/.bench ## speed and memory beside peers, as one table
 	$(BIN)/python -m benchmarks
 
-bench-scale: $(VENV)/.bench ## time and memory from 10⁵ to 10⁷ rows, beside Polars and DuckDB by hand
-	$(BIN)/python -m benchmarks.scale
+bench-scale: $(VENV)/.engines ## time and memory from 10⁵ to 10⁷ rows, beside Polars, DuckDB and, where there is Java, Spark by hand
+	$(VENV)-engines/bin/python -m benchmarks.scale
 
 lowest: $(VENV)/.dev ## the tests, some examples of each, on the oldest versions that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
