@@ -193,7 +193,7 @@ def test_the_chart_of_clean_data_counts_what_passed() -> None:
 
 
 def told_counts(report: tk.quality.QualityReport) -> dict[tuple[str, str], tuple]:
-    return {(o.frame, o.check): (o.n_unexpected, o.n_checked) for o in report.told}
+    return {(o.frame, o.check): (o.n_unexpected, o.n_checked) for o in report.released}
 
 
 def test_one_number_of_records_is_rounded_alike_in_every_check_and_table() -> None:
@@ -217,7 +217,7 @@ def test_one_number_of_records_is_rounded_alike_in_every_check_and_table() -> No
 
 def test_records_without_course_and_learner_are_rounded_alike_in_every_check() -> None:
     grades_only = pl.DataFrame({"percent_grade": [0.5, None, 7.0] * 21})
-    told = [o.n_checked for o in tk.check(grades=grades_only).told if o.n_checked]
+    told = [o.n_checked for o in tk.check(grades=grades_only).released if o.n_checked]
     assert len(set(told)) <= 2
 
 
@@ -239,7 +239,7 @@ def test_what_is_found_of_a_whole_frame_is_rounded_or_withheld(tmp_path: Path) -
     for text in [repr(report), report._repr_html_(), report.to_json(), report.to_junit(), *pages]:
         body = re.sub("<style>.*?</style>", "", text, flags=re.DOTALL)
         assert not re.search(r"0\.63|0\.32[0-9]|\b63\b", body), body
-    told = {o.detail for o in report.told if o.detail.startswith("found")}
+    told = {o.detail for o in report.released if o.detail.startswith("found")}
     assert told >= {"found a value that is withheld", "found 0.32"}
     assert told & {"found about 60", "found about 65"}
 

@@ -56,7 +56,7 @@ def test_every_check_fails_in_duckdb_as_in_polars(put: Put) -> None:
     asked = {(frame, check.name) for frame in here._frames for check in tk_checks(frame)}
     assert asked - failed == {(frame, name) for frame in NAMES for name in ("columns", "rows")}
     for report in (here, there):
-        assert len(report.told) == len(report.outcomes)
+        assert len(report.released) == len(report.outcomes)
     columns = ["frame", "check", "username", "course_id"]
     in_order = [report.failures.select(columns).sort(columns) for report in (here, there)]
     assert in_order[0].equals(in_order[1])

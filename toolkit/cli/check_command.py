@@ -167,7 +167,7 @@ def _print_table(report: tk.quality.QualityReport) -> None:
     table = Table()
     for name in ("severity", "data", "failed expectation", "records", "examples"):
         table.add_column(name, overflow="fold")
-    for failed in worst_first(report.told):
+    for failed in worst_first(report.released):
         table.add_row(
             Text(failed.severity, COLOURS[failed.severity]),
             failed.frame,

@@ -65,7 +65,7 @@ class Outcome:
         n, whole = ((few if n is None else f"{n:,}") for n in (self.n_unexpected, self.n_checked))
         return n if whole == few else f"{n} of {whole}"
 
-    def told(self, n_unexpected: int | None, n_checked: int | None) -> Outcome:
+    def released(self, n_unexpected: int | None, n_checked: int | None) -> Outcome:
         """Return it with released counts and, if these are withheld, without keys of records."""
         examples = (self.result.result or {}).get(EXAMPLES) if self.result else None
         detail = LISTED if n_unexpected is None and examples else self.detail

@@ -87,13 +87,13 @@ class QualityReport:
             QualityError: Names the checks and the number of records that break each.
             ArgumentError: There is no such severity.
         """
-        failed = worst_first(self.told, severity)
+        failed = worst_first(self.released, severity)
         if failed:
             named = "; ".join(f"{o.frame}: {o.expects} – {o.amount}" for o in failed)
             raise QualityError(f"{plural(len(failed), 'check')} failed: {named}")
 
     @cached_property
-    def told(self) -> list[Outcome]:
+    def released(self) -> list[Outcome]:
         """The outcomes as every text and file shows them: counts rounded, small ones withheld.
 
         For fewer than 10 records, neither the number nor the keys are shown. The exact numbers are
@@ -101,7 +101,7 @@ class QualityReport:
         """
         safe = _counts(self.outcomes, self._keys).release().frame
         return [
-            outcome.told(n_unexpected, n_checked)
+            outcome.released(n_unexpected, n_checked)
             for outcome, n_unexpected, n_checked in zip(
                 self.outcomes, safe["n_unexpected"], safe["n_checked"], strict=True
             )
@@ -151,10 +151,10 @@ class QualityReport:
         return pl.concat([NO_FAILURE, *in_order], how="diagonal_relaxed")
 
     def __repr__(self) -> str:
-        return rendering.text(self.told)
+        return rendering.text(self.released)
 
     def _repr_html_(self) -> str:
-        return rendering.html(self.told)
+        return rendering.html(self.released)
 
     def narrate(self) -> Narrative:
         """Say how many checks failed, and the worst of them."""
@@ -194,23 +194,23 @@ class QualityReport:
         Raises:
             ArgumentError: The folder cannot be written.
         """
-        released = [(result, self._released_of(result)) for result in self.results]
+        pages = [(result, self._released_of(result)) for result in self.results]
         target = a_path(folder, name="folder")
         with writing(target):
-            return data_docs.write(released, rendering.html(self.told), target)
+            return data_docs.write(pages, rendering.html(self.released), target)
 
     def _released_of(self, result: ExpectationSuiteValidationResult) -> list[Outcome | None]:
         """Return the released outcome of each of GX's results of a frame, in order."""
-        released = {id(outcome.result): outcome for outcome in self.told}
-        return [released.get(id(one)) for one in result.results]
+        by_result = {id(outcome.result): outcome for outcome in self.released}
+        return [by_result.get(id(one)) for one in result.results]
 
     def to_json(self) -> str:
         """Return every check with its outcome, as JSON. No identities."""
-        return rendering.as_json(self.told, _table(self.told))
+        return rendering.as_json(self.released, _table(self.released))
 
     def to_junit(self) -> str:
         """Return every check as a test case in JUnit XML, for CI systems. No identities."""
-        return rendering.junit(self.told)
+        return rendering.junit(self.released)
 
 
 def _failing(outcome: Outcome, frame: Checked) -> nw.LazyFrame[Any] | None:

@@ -126,7 +126,7 @@ def in_words(released: Released) -> str:
     """Say how many enrolled, and what share passed."""
     passed = released.frame.filter(figure="Passed").drop_nulls("n_whole").rows(named=True)
     if not passed:
-        return f"{words.capitalized(words.NOTHING)}."
+        return words.too_few(released)
     [row] = passed
     of = words.plural(row["n_whole"], "enrollment")
     return f"Of {of}, {words.share(row, 'rate', released)} led to a pass."

@@ -60,8 +60,7 @@ class _Shown:
         entry = REGISTRY[self.schema.name]
         if safe.frame.is_empty() and entry.nothing is not None:
             return Narrative(entry.nothing)
-        text = look_up("text.narratives:or_filtered_out")(look_up(entry.words)(safe), safe)
-        return Narrative(text, safe.min_n)
+        return Narrative(look_up(entry.words)(safe), safe.min_n)
 
     def table(self, columns: Sequence[str] | None = None, *, rows: int = 40) -> Any:
         """Return the released result as a table for reading, each estimate with its interval.

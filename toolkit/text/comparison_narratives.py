@@ -8,7 +8,7 @@ import polars as pl
 
 from toolkit.results.result import Released
 from toolkit.text import left_out, naming, words
-from toolkit.text.narratives import TOO_FEW, extremes
+from toolkit.text.narratives import extremes
 from toolkit.text.words import plural
 
 Row = dict[str, Any]
@@ -30,7 +30,7 @@ def pairs(released: Released) -> str:
     """Say which pair of groups differs most, and how many differ by more than chance."""
     seen = released.frame.filter(pl.col("difference").is_not_null())
     if seen.is_empty():
-        return TOO_FEW
+        return words.too_few(released)
     if "verdict" in seen.columns:
         return _verdicts(seen, released)
     most = seen.sort(pl.col("difference").abs(), descending=True, maintain_order=True)
@@ -84,7 +84,7 @@ def within_strata(released: Released) -> str:
     """Say whether the differences of pairs reverse or vanish within strata."""
     seen = released.frame.filter(pl.col("difference").is_not_null())
     if seen.is_empty():
-        return TOO_FEW
+        return words.too_few(released)
     pooled, p = pl.col("pooled_difference"), pl.col("p_value")
     clear = pl.col("pooled_p_value") < released.alpha
     reversed_ = clear & (pooled.sign() * pl.col("difference").sign() < 0)

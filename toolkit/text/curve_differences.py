@@ -18,7 +18,6 @@ from toolkit.text.comparison_narratives import (
 )
 from toolkit.text.curve_narratives import as_percent, standardization
 from toolkit.text.left_out import in_groups, in_pairs
-from toolkit.text.narratives import TOO_FEW
 from toolkit.text.words import plural
 
 Row = dict[str, Any]
@@ -59,7 +58,7 @@ def logrank_pairs(released: Released) -> str:
     """Say how many pairs of curves differ by more than chance, and which most clearly."""
     seen = released.frame.filter(pl.col("p_adjusted").is_not_null())
     if seen.is_empty():
-        return TOO_FEW
+        return words.too_few(released)
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
     pair = f"{naming.compared(row['group'])} and {naming.compared(row['other'])}"
@@ -76,7 +75,7 @@ def rmst_difference(released: Released) -> str:
     """Say how many days sooner or later each group passes, on average, than the reference."""
     seen = _known(released)
     if seen.is_empty():
-        return TOO_FEW
+        return words.too_few(released)
     phrases = []
     for row in _ends_of(seen).iter_rows(named=True):
         d = row["difference"]
@@ -100,7 +99,7 @@ def milestone_difference(released: Released) -> str:
     """Say by how many percentage points the share passed differs from the reference's."""
     seen = _known(released)
     if seen.is_empty():
-        return TOO_FEW
+        return words.too_few(released)
     phrases = [
         f"{naming.group_name(row, released.by)} {as_percent(row['passed_share'], released)}, "
         f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "

@@ -10,7 +10,6 @@ from toolkit.release.tables import SHOWN
 from toolkit.results.result import Released
 from toolkit.text import curves, naming, words
 from toolkit.text.left_out import in_groups
-from toolkit.text.narratives import TOO_FEW
 from toolkit.text.words import count_text, hidden, listed, percent, plural
 
 Row = dict[str, Any]
@@ -20,7 +19,7 @@ def kaplan_meier(released: Released) -> str:
     """Say what share has passed by the last day that half of the curves reach, up to a year."""
     known = _known(released, "survival")
     if not known:
-        return TOO_FEW
+        return words.too_few(released)
     day = curves.common_day([part for _, part in known], "survival", released.schema.time)
     seen = len(known)
     known = [(name, part) for name, part in known if curves.end(part, "survival") >= day]
@@ -99,7 +98,7 @@ def survival_summary(released: Released) -> str:
             return f"{quantiles}{in_groups(released)}{words.formed_later(released.by)}"
     by_then = observed.filter(statistic="passed by")
     if by_then.is_empty():
-        return TOO_FEW
+        return words.too_few(released)
     row = by_then.sort("at", "estimate").row(-1, named=True)
     where = f" in {naming.group_name(row, released.by)}" if released.by else ""
     share = f"n estimated {as_percent(row['estimate'], released)}{_percents(row, released)}"
@@ -133,7 +132,7 @@ def cumulative_incidence(released: Released) -> str:
     value = "cumulative_incidence"
     known = _known(released, value)
     if not known:
-        return TOO_FEW
+        return words.too_few(released)
     day = curves.common_day([part for _, part in known], value, released.schema.time)
     total, seen = released.frame.select(*released.by, pl.lit(0)).n_unique(), len(known)
     known = [(name, part) for name, part in known if curves.end(part, value) >= day]
@@ -163,7 +162,7 @@ def nelson_aalen(released: Released) -> str:
     """Say how high the cumulative hazard gets."""
     known = _known(released, "cumulative_hazard")
     if not known:
-        return TOO_FEW
+        return words.too_few(released)
     value = "cumulative_hazard"
     phrases = []
     for name, part in known[:6]:
@@ -186,7 +185,7 @@ def hazard(released: Released) -> str:
         if (peak := curves.peak(part)) is not None
     ]
     if not peaks:
-        return TOO_FEW
+        return words.too_few(released)
     (first, early), (last, late) = min(peaks), max(peaks)
     unit = words.unit(released)
     likely = f"Learners who have not yet passed are most likely to pass around {unit}"

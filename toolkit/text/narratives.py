@@ -19,19 +19,6 @@ from toolkit.text.losses import largest_losses, most_common
 from toolkit.text.words import count_text, interval, listed, percent, plural, share
 
 Row = dict[str, Any]
-TOO_FEW = f"{words.capitalized(words.NOTHING)}."
-_FOR_LACK_OF_ROWS = ("Too few", "No cohort")
-_NOT_AMONG = (
-    "The rows left after filtering hold no figure to summarize; the table shows what they hold."
-)
-
-
-def or_filtered_out(text: str, released: Released) -> str:
-    """Return the narrative, or, if it blames few learners for filtered-out rows, say so instead."""
-    is_part = released.frame.height < released.whole.height
-    is_withheld = released.frame["status"].str.starts_with("withheld").any()
-    blames_few = text.startswith(_FOR_LACK_OF_ROWS)
-    return _NOT_AMONG if is_part and not is_withheld and blames_few else text
 
 
 def outcomes(released: Released) -> str:
@@ -51,7 +38,7 @@ def _one_outcome(row: Row, released: Released) -> str:
     by = [name for name in released.by if name != "is_total"]
     where = "" if row.get("is_total") else naming.group_name(row, by)
     if n is None:
-        return f"{where}: {words.NOTHING}." if where else TOO_FEW
+        return f"{where}: {words.NOTHING}." if where else words.too_few(released)
     rate = "pass_rate_of_enrolled"
     active = share(row, "pass_rate_of_active", released)
     text = (
@@ -69,7 +56,7 @@ def funnel(released: Released) -> str:
     """Say after which stage most learners are lost."""
     losses = largest_losses(released)
     if not losses:
-        return TOO_FEW
+        return words.too_few(released)
     if released.by:
         total = released.frame.select(released.by).n_unique()
         where = most_common(losses, released.by)
@@ -97,7 +84,7 @@ def distribution(released: Released) -> str:
     parts = {row["part"]: row for row in frame.iter_rows(named=True) if row["part"] != "bin"}
     n_enrolled = frame.item(0, "n_enrolled")
     if n_enrolled is None:
-        return TOO_FEW
+        return words.too_few(released)
     phrases = [
         f"{parts[part]['n_learners']:,} ({share(parts[part], 'share_of_enrolled', released)}) "
         f"have {words_of}"
@@ -109,7 +96,9 @@ def distribution(released: Released) -> str:
         top = bins.sort("n_learners", descending=True, maintain_order=True).row(0, named=True)
         span = words.between(percent(top["bin_low"]), percent(top["bin_high"]))
         phrases.append(f"the most common range above 0 is {span}, with {top['n_learners']:,}")
-    return f"Of {plural(n_enrolled, 'enrollment')}, {'; '.join(phrases)}." if phrases else TOO_FEW
+    if not phrases:
+        return words.too_few(released)
+    return f"Of {plural(n_enrolled, 'enrollment')}, {'; '.join(phrases)}."
 
 
 def cohort_progress(released: Released) -> str:
@@ -118,11 +107,12 @@ def cohort_progress(released: Released) -> str:
     outcome = frame.item(0, "outcome")
     seen = frame.filter(pl.col("reach_rate").is_not_null())
     if seen.is_empty():
-        is_withheld = frame["status"].str.starts_with("withheld").any()
-        why = "No cohort has been observed for a whole period yet."
+        if frame["status"].str.starts_with("withheld").any():
+            return f"{words.TOO_FEW}{_excluded(released)}"
         if frame["cohort"].null_count() == frame.height:
-            why = "There are no cohorts, since no enrollment has a date."
-        return f"{TOO_FEW if is_withheld else why}{_excluded(released)}"
+            return f"There are no cohorts, since no enrollment has a date.{_excluded(released)}"
+        why = "No cohort has been observed for a whole period yet."
+        return words.too_few(released, f"{why}{_excluded(released)}")
     # The longest time for which half of the cohorts have been observed.
     lengths = seen.group_by("days").len().sort("days")
     days = lengths.filter(pl.col("len") >= pl.col("len").max() / 2)["days"][-1]
@@ -161,7 +151,7 @@ def repeats(released: Released) -> str:
     """Say in which course most learners enroll again, and how many of them pass in a later run."""
     seen = released.frame.filter(pl.col("n_repeaters") > 0)
     if seen.is_empty():
-        return "Too few learners enroll again in any course to show."
+        return words.too_few(released, "Too few learners enroll again in any course to show.")
     row = seen.sort("n_repeaters", descending=True, maintain_order=True).row(0, named=True)
     later = count_text(row["n_passed_later"], released.min_n)
     what = "who enroll again, without a date of it"
@@ -178,7 +168,7 @@ def transitions(released: Released) -> str:
     named = ~pl.col("to_course").str.starts_with("(")
     seen = released.frame.filter(pl.col("move_rate").is_not_null(), named)
     if seen.is_empty():
-        return NOBODY_MOVED
+        return words.too_few(released, NOBODY_MOVED)
     row = seen.sort("move_rate", descending=True, maintain_order=True).row(0, named=True)
     passed = f"{plural(row['n_passed'], 'learner')} who passed {naming.name(row['from_course'])}"
     went_on = f"went on to {naming.name(row['to_course'])}"
@@ -193,12 +183,12 @@ def match_counts(released: Released) -> str:
         for row in released.frame.sort("n_records", descending=True).iter_rows(named=True)
         if row["n_records"]
     ]
+    if not phrases:
+        return words.too_few(released)
     undated = int(released.frame["n_passes_undated"].sum())
     about = "" if released.min_n is None else "About "
-    text = f"Records, one per learner per course: {'; '.join(phrases)}." if phrases else TOO_FEW
-    return text + (
-        f" {about}{plural(undated, 'pass has', 'passes have')} no time." if undated else ""
-    )
+    of_them = f" {about}{plural(undated, 'pass has', 'passes have')} no time." if undated else ""
+    return f"Records, one per learner per course: {'; '.join(phrases)}.{of_them}"
 
 
 def change_counts(released: Released) -> str:
@@ -210,7 +200,7 @@ def change_counts(released: Released) -> str:
         .sort("n_learners", "change", descending=[True, False])
     )
     if totals.is_empty():
-        return "Too few records changed in any course to show."
+        return words.too_few(released, "Too few records changed in any course to show.")
     about = "" if released.min_n is None else "about "
     phrases = [f"{about}{n:,} {change}" for change, n in totals.iter_rows()]
     return f"Changes, in the courses where they can be shown: {listed(phrases)}."
@@ -230,7 +220,9 @@ def user_result(released: Released) -> str:
         for name in counts
         if frame[name].sum()
     ]
-    return f"Over {plural(frame.height, 'group')}: {listed(phrases)}." if phrases else TOO_FEW
+    if not phrases:
+        return words.too_few(released)
+    return f"Over {plural(frame.height, 'group')}: {listed(phrases)}."
 
 
 def _without_totals(released: Released) -> pl.DataFrame:
@@ -249,7 +241,7 @@ def extremes(
     ranked = ranked.sort(rate, "_name", descending=[False, True])  # as charts do
     hidden = words.hidden(frame.height, ranked.height)
     if ranked.is_empty():
-        return f"{TOO_FEW}{hidden}"
+        return words.too_few(released, f"{words.TOO_FEW}{hidden}")
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
     if ranked.height == 1:
         return f"{about} is {_rate(low, rate, released)} in {low['_name']}.{hidden}"

@@ -19,7 +19,8 @@ def in_words(released: Released) -> str:
     first = released.whole.row(0, named=True)
     others = released.frame.filter(pl.col("choice") != AS_REPORTED)
     if first[name] is None or first["choice"] != AS_REPORTED:
-        return "Too few learners to show, or the figure is not reached."
+        text = "Too few learners to show, or the figure is not reached."
+        return words.too_few(released, text)
     text = f"The {first['headline']} is {figure_text(first, name, released)}"
     text += words.in_brackets(between(first, name, released), released)
     seen = others.filter(pl.col(name).is_not_null()).sort(name, maintain_order=True)

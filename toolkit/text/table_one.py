@@ -12,7 +12,6 @@ from toolkit.results.result import Released
 from toolkit.schemas import PERSON_COURSE
 from toolkit.schemas.paper_results import COUNTS, MEDIAN
 from toolkit.text import naming, words
-from toolkit.text.narratives import TOO_FEW
 from toolkit.text.tables import ReadingTable, reading_table
 
 INDENT = "\u2003"
@@ -67,7 +66,7 @@ def in_words(released: Released) -> str:
     columns = _columns(replace(released, frame=released.whole))
     n = next(iter(columns.values()))[0]["n_enrolled"]
     if n is None:
-        return TOO_FEW
+        return words.too_few(released)
     each = [
         f"{name} {words.count(of[0]['n_enrolled'], released.min_n)}"
         for name, of in list(columns.items())[1:]

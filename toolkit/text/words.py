@@ -16,8 +16,20 @@ from toolkit.schemas.survival_results import UNDATED_SHARE
 
 ABSENT = "–"
 NOTHING = "too few learners to show"
+TOO_FEW = "Too few learners to show."
 _MANY = 5_000  # learners from which a share supports a decimal
 _SPANS = {"enrolled_month": "%b %Y", "enrolled_year": "%Y"}
+
+
+def too_few(released: Released, text: str = TOO_FEW) -> str:
+    """Say that too few can be shown, unless the figures were filtered out."""
+    is_part = released.frame.height < released.whole.height
+    if is_part and not released.frame["status"].str.starts_with("withheld").any():
+        return (
+            "The rows left after filtering hold no figure to summarize; "
+            "the table shows what they hold."
+        )
+    return text
 
 
 def has_decimal(n: int | None, min_n: int | None) -> bool:
