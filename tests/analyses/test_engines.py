@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import toolkit as tk
 from toolkit.engines.cases import CASES, Case, Put, difference
@@ -460,6 +461,25 @@ def test_ibis_is_taken_over_the_databases_of_the_matrix_alone(
     monkeypatch.setattr(type(nowhere), "get_backend", lambda _: SimpleNamespace(name="sqlite"))
     with pytest.raises(tk.errors.ArgumentError, match=r"\.Table over sqlite; other engines"):
         tk.outcomes(nowhere)
+
+
+@pytest.mark.engines
+def test_pandas_columns_of_arrow_give_the_figures_of_polars() -> None:
+    imported("pyarrow", "PyArrow")
+    with tk.sandbox(learners=200, seed=5) as platform:
+        pc = tk.load_study(platform).person_course
+    of_arrow = pc.to_pandas(use_pyarrow_extension_array=True)
+    for analyse in (
+        lambda rows: tk.outcomes(rows, by=["mode", "enrolled_month"]),
+        lambda rows: tk.kaplan_meier(tk.time_to_pass(rows), by="mode"),
+    ):
+        assert_frame_equal(analyse(of_arrow).frame, analyse(pc).frame, rel_tol=1e-9)
+
+
+def test_pandas_columns_of_the_same_name_are_refused() -> None:
+    rows = pd.DataFrame([[True, 1, 2]], columns=["in_enrollments", "mode", "mode"])
+    with pytest.raises(tk.errors.SchemaError, match="several columns of one name"):
+        tk.outcomes(rows, by="mode")
 
 
 def test_pandas_missing_values_are_null_whatever_they_are_written_as() -> None:

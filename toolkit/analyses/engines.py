@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import narwhals.stable.v2 as nw
 import polars as pl
+from narwhals.exceptions import DuplicateError
 
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.loading.ranges import is_read_by_row
@@ -53,6 +54,7 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
 
     Raises:
         ArgumentError: The frame's engine is not tested to give the same figures.
+        SchemaError: Two columns have the same name.
     """
     rows = as_stored(frame)
     if rows.implementation is nw.Implementation.IBIS:
@@ -67,6 +69,7 @@ def as_stored(frame: Any) -> nw.LazyFrame[Any]:
 
     Raises:
         ArgumentError: The frame's engine is not tested to give the same figures.
+        SchemaError: Two columns have the same name.
     """
     if isinstance(frame, HasPersonCourse):
         frame = frame.person_course
@@ -74,6 +77,9 @@ def as_stored(frame: Any) -> nw.LazyFrame[Any]:
         known = nw.from_native(frame)
     except TypeError:
         raise _refused(frame) from None
+    except DuplicateError as error:
+        told = " ".join(str(error).split())
+        raise SchemaError(f"the frame has several columns of one name: {told}") from None
     if known.implementation is nw.Implementation.PANDAS:
         return nw.from_native(_from_pandas(frame)).lazy()
     if known.implementation is nw.Implementation.PYARROW:
@@ -277,6 +283,8 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
 
 def _series(name: str, column: Any) -> pl.Series:
     values = column.array
+    if hasattr(column.dtype, "pyarrow_dtype"):
+        return pl.Series(name, values.__arrow_array__())
     if hasattr(values, "categories"):
         values = values.astype(values.categories.dtype)
     if column.dtype.kind in "biuf" and not column.isna().any():
