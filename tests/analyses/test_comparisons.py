@@ -81,6 +81,17 @@ def test_small_expected_counts_are_tested_exactly() -> None:
     assert found.test.frame["p_value"].item() == pytest.approx(exact, abs=1e-12)
 
 
+def test_one_pair_is_tested_as_all_groups_are() -> None:
+    # 5 are expected of each, of which 14 * (1 - 18 / 28) falls short in floating point.
+    for a, b in (((8, 14), (10, 14)), ((12, 17), (12, 17)), ((7, 9), (22, 30)), ((1, 9), (9, 9))):
+        found = tk.compare_groups(passed_of(a=a, b=b), by="mode")
+        same = ["test", "statistic", "p_value"]
+        pair, together = (one.frame.select(same) for one in (found.pairs, found.test))
+        assert_frame_equal(pair, together, check_exact=False)
+        smallest = stats.contingency.expected_freq([[a[0], b[0]], [a[1] - a[0], b[1] - b[0]]]).min()
+        assert pair["test"].item() == ("Fisher's exact" if smallest < 5 else "χ²")
+
+
 def test_where_nobody_or_everybody_has_it_there_is_nothing_to_test() -> None:
     for passed in (0, 30):
         found = tk.compare_groups(passed_of(a=(passed, 30), b=(passed, 30)), by="mode")

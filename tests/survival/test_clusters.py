@@ -293,6 +293,26 @@ def test_too_few_clusters_give_no_test() -> None:
     assert (found["df"], found["statistic"], found["p_value"]) == (1, None, None)
 
 
+@pytest.mark.parametrize("strata", [None, "course"])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_times_of_the_same_learners_give_no_test(seed: int, strata: str | None) -> None:
+    """Two groups of three are alike in every cluster, up to the order in which they are summed."""
+    rng = np.random.default_rng(seed)
+    rows = learners(["days", "continuous"][seed % 2]).filter(pl.col("id").is_first_distinct())
+    rows = rows.filter(pl.Series(rng.random(rows.height) < 0.6))
+    other = rows.with_columns(pl.col("duration").shuffle(seed), half=pl.lit("c"), id=-pl.col("id"))
+    alike = pl.concat([rows.with_columns(half=pl.lit(half)) for half in "ab"])
+    for both in (alike, pl.concat([alike, other])):
+        test = tk.logrank(both, by="half", strata=strata, cluster="id")
+        pairs = tk.survival.logrank_pairs(both, by="half", strata=strata, cluster="id")
+        for found in (test, pairs.head(1)):
+            for shown in (found.frame, found.release().frame):
+                assert (
+                    shown.row(0, named=True).items() >= {"statistic": None, "p_value": None}.items()
+                )
+        assert "cannot be compared" in test.narrate()
+
+
 def test_a_row_without_a_cluster_is_refused() -> None:
     rows = learners().with_columns(pl.when(pl.col("id") > 1).then("id").alias("id"))
     with pytest.raises(tk.errors.SchemaError, match="rows have no `id`"):

@@ -2,7 +2,7 @@ import math
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from toolkit.text import words
@@ -43,7 +43,19 @@ def test_dates_are_written_as_their_column_means_them() -> None:
     [(0.0004, "p < 0.001"), (0.0312, "p = 0.031"), (0.5, "p = 0.50"), (None, "p unknown")],
 )
 def test_p_has_two_digits(p: float | None, told: str) -> None:
-    assert words.p_value(p) == told
+    assert words.p_value(p, 0.05) == told
+
+
+@given(p=st.floats(0, 1), alpha=st.sampled_from([0.1, 0.05, 0.01, 0.001, 0.0001]))
+@example(p=0.0496, alpha=0.05)
+@example(p=0.0504, alpha=0.05)
+@example(p=0.097, alpha=0.1)
+@example(p=0.0005, alpha=0.0001)
+def test_p_is_told_on_its_side_of_alpha(p: float, alpha: float) -> None:
+    told = words.p_value(p, alpha)
+    number = float(told.split()[-1])
+    assert (number < alpha or (number <= alpha and "<" in told)) == (p < alpha)
+    assert number == pytest.approx(p, rel=0.06) or p < 0.001
 
 
 @pytest.mark.parametrize(
@@ -52,6 +64,12 @@ def test_p_has_two_digits(p: float | None, told: str) -> None:
 )
 def test_a_difference_of_shares_is_told_in_points(difference: float, told: str) -> None:
     assert words.points(difference) == told
+
+
+def test_a_difference_from_nobody_is_told_as_the_share_itself() -> None:
+    for share, decimal in ((0.125, False), (0.325, False), (0.0125, True), (0.1625, True)):
+        told = words.points(share, decimal=decimal, unit=False)
+        assert told == f"+{words.percent(share, decimal=decimal).removesuffix('%')}"
 
 
 def test_an_interval_names_its_unit_once() -> None:

@@ -122,6 +122,12 @@ def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
     return replace(table, columns=(*table.columns, *columns))
 
 
+def clusters_vary(covariance: Floats, independent: Floats) -> bool:
+    """Whether all combinations of scores vary between clusters, given independent variances."""
+    scale = np.sqrt(np.outer(independent, independent))
+    return bool(np.linalg.eigvalsh(covariance / scale).min() > _TOLERANCE)
+
+
 def hotellings_p(statistic: float, degrees: int, clusters: int) -> float:
     """Return p of a score statistic whose variance is a sum of squares over `clusters`."""
     ratio = min(statistic / clusters, 1.0)  # more than 1 by rounding alone
@@ -214,9 +220,8 @@ class Moments:
         variance += (np.outer(score, score) - np.outer(exact_score, exact_score)) / clusters
         kept = np.setdiff1d(np.arange(len(j)), [np.argmax(self.n[j])])
         within = variance[np.ix_(kept, kept)]
-        scale = np.sqrt(self.n[j][kept] * share * (1 - share))
-        if np.linalg.eigvalsh(within / np.outer(scale, scale)).min() < _TOLERANCE:
-            return None, None  # the clusters do not vary
+        if not clusters_vary(within, self.n[j][kept] * share * (1 - share)):
+            return None, None
         rounding = project @ np.diag(self._rounding(np.full(len(j), share))) @ project.T
         within = within + rounding[np.ix_(kept, kept)]
         statistic = float(score[kept] @ np.linalg.solve(within, score[kept]))

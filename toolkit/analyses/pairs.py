@@ -50,7 +50,9 @@ def compared_pairs(
         correlations = [moments.correlation(*pair) for pair in _places(pairs)]
         pairs = pairs.with_columns(pl.Series("correlation", correlations, pl.Float64))
         of_ratio = _ratio_of_clusters(level)
-    share = (k_a + k_b) / (n_a + n_b)
+    reached, learners = k_a + k_b, n_a + n_b
+    share = reached / learners
+    fewest = pl.min_horizontal(n_a, n_b) * pl.min_horizontal(reached, learners - reached)
     # If all have the outcome, or none, there is nothing to test.
     differ = share.is_between(0, 1, closed="none")
     pearson = (k_a / n_a - k_b / n_b) ** 2 / (share * (1 - share) * (1 / n_a + 1 / n_b))
@@ -59,7 +61,7 @@ def compared_pairs(
         ratio=pl.when(k_b > 0).then((k_a / n_a) / (k_b / n_b)),
         ratio_ci_low=of_ratio[0],
         ratio_ci_high=of_ratio[1],
-        smallest_expected=pl.min_horizontal(n_a, n_b) * pl.min_horizontal(share, 1 - share),
+        smallest_expected=fewest / learners,
         statistic=pl.when(differ).then(pearson),
     )
     tested = _independent(pairs) if moments is None else _robust(pairs, moments)

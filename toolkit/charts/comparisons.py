@@ -42,7 +42,9 @@ def pairs(
     ).with_columns(
         group=pl.Series(names, dtype=pl.String),
         text=pl.Series(told, dtype=pl.String),
-        p=pl.Series([words.p_value(p) for p in most["p_adjusted"]], dtype=pl.String),
+        p=pl.Series(
+            [words.p_value(p, released.alpha) for p in most["p_adjusted"]], dtype=pl.String
+        ),
         filled=(most["p_adjusted"] < released.alpha).fill_null(value=False),
     )
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height

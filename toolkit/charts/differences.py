@@ -102,7 +102,9 @@ def _differences(
         filled=(pl.col("p_adjusted") < released.alpha).fill_null(value=False),
     ).with_columns(
         text=pl.Series(told, dtype=pl.String),
-        p=pl.Series([words.p_value(p) for p in drawn["p_adjusted"]], dtype=pl.String),
+        p=pl.Series(
+            [words.p_value(p, released.alpha) for p in drawn["p_adjusted"]], dtype=pl.String
+        ),
     )
     unknown = named.filter(pl.col("difference").is_null())
     hidden = unknown.select("group", text=pl.lit(words.NOTHING))

@@ -129,7 +129,7 @@ def _tested(test: Result | Released | None) -> list[str]:
     if tested is None:
         return []
     found = tested.frame["p_value"].drop_nulls().to_list()
-    return [f"Log-rank test: {words.p_value(found[0])}"] if found else []
+    return [f"Log-rank test: {words.p_value(found[0], tested.alpha)}"] if found else []
 
 
 def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:

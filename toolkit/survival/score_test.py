@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.special import chdtrc, fdtrc
 
+from toolkit.analyses.clusters import clusters_vary
 from toolkit.release.rounding import DIGITS, ROUNDING
 
 Floats = NDArray[np.floating]
@@ -91,11 +92,15 @@ def score_test(scores: Scores, released: Sequence[int] | None = None) -> ScoreTe
     kept = np.setdiff1d(np.arange(len(observed)), largest)
     is_compared = (between != 0).any(axis=1).tolist()
     full = between + np.diag(variances) if of_clusters is None else of_clusters.covariance
+    # Too few clusters do not show how they vary, nor do clusters that are all alike.
+    is_known = len(kept) > 0 and (
+        of_clusters is None
+        or (of_clusters.n > len(kept) and clusters_vary(full[np.ix_(kept, kept)], variances[kept]))
+    )
     if released is not None:
         observed, expected, full = _as_released(scores, full, np.array(released, float), of_set)
     found = is_compared, expected.tolist()
-    # Too few clusters do not show how they vary.
-    if not len(kept) or (of_clusters is not None and of_clusters.n <= len(kept)):
+    if not is_known:
         return ScoreTest(None, len(kept), None, *found)
     score, within = (observed - expected)[kept], full[np.ix_(kept, kept)]
     chi_squared = float(score @ np.linalg.solve(within, score))

@@ -39,7 +39,7 @@ def pairs(released: Released) -> str:
     which = "largest difference is" if seen.height > 1 else "difference is"
     text = (
         f"The {which} between {a} and {b}: {_points(row, released)}, "
-        f"{words.p_value(row['p_adjusted'])}.{words.for_all(released)}"
+        f"{words.p_value(row['p_adjusted'], released.alpha)}.{words.for_all(released)}"
     )
     if not seen["p_adjusted"].count():
         return f"{text} Whether the groups differ by more than chance cannot be tested."
@@ -97,7 +97,7 @@ def within_strata(released: Released) -> str:
     text = (
         f"{where}, {naming.compared(row['group_a'])} and "
         f"{naming.compared(row['group_b'])} differ by "
-        f"{_points(row, released)}, {words.p_value(row['p_adjusted'])}; "
+        f"{_points(row, released)}, {words.p_value(row['p_adjusted'], released.alpha)}; "
         f"overall by {words.percentage_points(row['pooled_difference'])}."
         f"{words.for_all(released)}"
     )
@@ -134,7 +134,7 @@ def comparison_test(released: Released) -> str:
     row = released.frame.row(0, named=True)
     if row["p_value"] is None:
         return "The groups cannot be tested: too few learners, or no difference in outcome to see."
-    figures = words.p_value(row["p_value"])
+    figures = words.p_value(row["p_value"], released.alpha)
     if row["statistic"] is not None:
         figures = f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, {figures}"
     if row["cramers_v"] is not None:

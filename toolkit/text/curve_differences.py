@@ -43,7 +43,7 @@ def _test(released: Released, what: str, test: str) -> str:
         return f"The {what} cannot be compared: there are too few events, or clusters."
     figures = (
         f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, "
-        f"{words.p_value(row['p_value'])}"
+        f"{words.p_value(row['p_value'], released.alpha)}"
     )
     n = released.frame.filter("is_compared").height
     left = released.frame.height - n
@@ -62,7 +62,7 @@ def logrank_pairs(released: Released) -> str:
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
     pair = f"{naming.compared(row['group'])} and {naming.compared(row['other'])}"
-    p = f"{words.p_value(row['p_adjusted'])} after Holm's correction"
+    p = f"{words.p_value(row['p_adjusted'], released.alpha)} after Holm's correction"
     if differ == 0:
         finding = f"The curves {ONLY_CHANCE}"
     else:
@@ -80,10 +80,11 @@ def rmst_difference(released: Released) -> str:
     for row in _ends_of(seen).iter_rows(named=True):
         d = row["difference"]
         way = "sooner" if d < 0 else "later"
+        p = words.p_value(row["p_adjusted"], released.alpha)
         ends = words.between(_signed(row["simultaneous_low"]), _signed(row["simultaneous_high"]))
         phrases.append(
             f"{naming.group_name(row, released.by)} {words.span(abs(d), released)} {way} "
-            f"({words.kind_of_interval(released)} {ends}, {words.p_value(row['p_adjusted'])})"
+            f"({words.kind_of_interval(released)} {ends}, {p})"
         )
     first = seen.row(0, named=True)
     return (
@@ -104,7 +105,7 @@ def milestone_difference(released: Released) -> str:
         f"{naming.group_name(row, released.by)} {as_percent(row['passed_share'], released)}, "
         f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
         f"({words.kind_of_interval(released)} {_points_between(row, released)}, "
-        f"{words.p_value(row['p_adjusted'])})"
+        f"{words.p_value(row['p_adjusted'], released.alpha)})"
         for row in _ends_of(seen).iter_rows(named=True)
     ]
     first = seen.row(0, named=True)

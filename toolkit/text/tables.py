@@ -270,7 +270,7 @@ def _number(
     if unit == "points":
         return words.points(value, decimal=decimal, unit=not is_end)
     if unit == "p":
-        return words.p_value(value).removeprefix("p ").removeprefix("= ")
+        return words.p_value(value, released.alpha).removeprefix("p ").removeprefix("= ")
     if unit in TIME_UNITS:
         return words.days(abs(value) if _is_signed(unit, name) else value)
     return words.number(value)

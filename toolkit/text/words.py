@@ -54,13 +54,17 @@ def percent(share: float, *, decimal: bool = False, plain: bool = False) -> str:
         ('13%', 'under 1%', '0.4%')
     """
     digits = 1 if decimal else 0
-    smallest = 10**-digits
-    rounded = math.floor(share * 100 / smallest + 0.5 + 1e-9) * smallest  # halves up
+    smallest, rounded = 10**-digits, _in_percent(share, digits)
     if rounded <= 0 < share and not plain:
         return f"under {smallest:g}%"
     if rounded >= 100 > share * 100 and not plain:
         return f"over {100 - smallest:g}%"
     return f"{rounded:.{digits}f}%"
+
+
+def _in_percent(share: float, digits: int) -> float:
+    """Round a share, not below 0, to so many decimals of a percent, halves up."""
+    return math.floor(share * 100 * 10**digits + 0.5 + 1e-9) / 10**digits
 
 
 def signed(text: str, value: float) -> str:
@@ -71,7 +75,8 @@ def signed(text: str, value: float) -> str:
 
 def points(difference: float, *, decimal: bool = False, unit: bool = True) -> str:
     """Write a difference of two shares in percentage points, with its sign: "+3 points"."""
-    text = signed(f"{abs(difference) * 100:.{1 if decimal else 0}f}", difference)
+    digits = 1 if decimal else 0
+    text = signed(f"{_in_percent(abs(difference), digits):.{digits}f}", difference)
     return text if not unit else f"{text} point{'' if text[1:] == '1' else 's'}"
 
 
@@ -137,13 +142,23 @@ def in_brackets(interval: str, released: Released) -> str:
     return f" ({kind_of_interval(released)} {interval})" if interval else ""
 
 
-def p_value(p: float | None) -> str:
-    """Write a p-value to two digits: "p = 0.03", "p < 0.001"."""
+def p_value(p: float | None, alpha: float) -> str:
+    """Write a p-value to two digits, or to as many as show that it is below alpha.
+
+    Examples:
+        >>> p_value(0.0312, 0.05), p_value(0.0496, 0.05), p_value(0.0004, 0.05)
+        ('p = 0.031', 'p = 0.0496', 'p < 0.001')
+    """
     if p is None:
         return "p unknown"
-    if p < 0.001:
-        return "p < 0.001"
-    return f"p = {p:.2f}" if p >= 0.095 else f"p = {p:.2g}"
+    least = min(0.001, alpha)
+    if p < least:
+        return f"p < {least:g}"
+    text, digits = f"{p:.2f}" if p >= 0.095 else f"{p:.2g}", 2
+    while float(text) >= alpha > p:
+        digits += 1
+        text = f"{p:.{digits}g}"
+    return f"p = {text}"
 
 
 LATER = {"mode", "is_active", "completion", "percent_grade", "letter_grade", "passed", "last_date"}
