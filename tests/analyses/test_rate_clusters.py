@@ -176,6 +176,43 @@ def test_learners_in_both_groups_are_compared_within_themselves() -> None:
     assert within["p_value"] < plain["p_value"]
 
 
+@pytest.mark.parametrize("learners", [3, 7, 30, 100])
+@pytest.mark.parametrize("passed", [(1, 2), (3, 3), (0, 7), (3, 4)])
+def test_learners_who_are_all_alike_give_no_test_and_no_correlation(
+    learners: int, passed: tuple[int, int]
+) -> None:
+    """Each passes as many of 7 courses in one year, and as many in the other."""
+    rows = [
+        (f"u{learner}", year, course < k)
+        for learner in range(learners)
+        for year, k in zip("ab", passed, strict=True)
+        for course in range(7)
+    ]
+    both = pl.DataFrame(rows, schema=["username", "year", "passed"], orient="row")
+    in_years = pl.col("username") + pl.col("year")
+    same, others = (
+        tk.compare_groups(
+            enrolled(frame).with_columns(course=pl.lit("c")),
+            by="year",
+            cluster="username",
+            strata="course",
+        )
+        for frame in (both, both.with_columns(username=in_years))
+    )
+    assert same.within is not None
+    assert others.within is not None
+    for tests in (same.pairs.frame["p_value"], same.test.frame["p_value"]):
+        assert tests.to_list() == [None]
+    for p in ("pooled_p_value", "mantel_haenszel_p_value"):
+        assert same.within.frame[p].to_list() == [None]
+    ends = ["difference_ci_low", "difference_ci_high"]
+    independent = others.within.frame.select(ends).row(0)
+    for found in (same.pairs, same.within):
+        assert found.frame.select(ends).row(0) == pytest.approx(independent, abs=1e-12)
+        shown = found.release().frame.select(ends).row(0)
+        assert shown == (None, None) or shown[0] < shown[1]
+
+
 def test_a_cluster_must_be_a_column_that_every_row_has() -> None:
     rows = clustered()
     with pytest.raises(tk.errors.SchemaError, match="some rows have no `id`"):

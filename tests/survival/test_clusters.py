@@ -1,6 +1,7 @@
 """Learners in several courses beside the robust tests of R; see `references/clustered.R`."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,34 @@ def test_clusters_that_do_not_differ_leave_the_interval_its_width() -> None:
     assert found["survival"] == 0.5
     assert found["std_error"] == pytest.approx(np.sqrt(0.25 / 3))
     assert found["ci_low"] < 0.3 < 0.7 < found["ci_high"]
+
+
+@pytest.mark.parametrize("strata", [None, "course"])
+@pytest.mark.parametrize("times", [[1.0, 5.0], [1.0, 2.0, 5.0], [1.0, 3.0, 4.0, 7.0, 9.0, 9.0]])
+def test_clusters_that_do_not_differ_are_no_more_alike_in_two_groups(
+    times: list[float], strata: str | None
+) -> None:
+    """Their influences are 0, but sums in floating point keep what looks like a correlation."""
+    rows = [
+        (f"u{learner}", half, f"c{learner % 2}", time + (half == "b") / 2, time < times[-1])
+        for learner in range(30)
+        for half in "ab"
+        for time in times
+    ]
+    names = ["id", "half", "course", "duration", "event"]
+    both = pl.DataFrame(rows, schema=names, orient="row")
+    others = both.with_columns(id=pl.col("id") + pl.col("half"))
+    for compare in (
+        partial(tk.survival.rmst_difference, horizon=4),
+        partial(tk.survival.milestone_difference, at=3.2),
+    ):
+        for shown in (lambda found: found.frame, lambda found: found.release().frame):
+            same, independent = (
+                shown(compare(frame, by="half", cluster="id", strata=strata)).row(0, named=True)
+                for frame in (both, others)
+            )
+            for name in ("difference", "ci_low", "ci_high"):
+                assert same[name] == pytest.approx(independent[name], abs=1e-9)
 
 
 def test_one_cluster_alone_has_an_estimate_and_no_interval() -> None:

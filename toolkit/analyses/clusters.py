@@ -122,7 +122,7 @@ def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
     return replace(table, columns=(*table.columns, *columns))
 
 
-def clusters_vary(covariance: Floats, independent: Floats) -> bool:
+def clusters_vary(covariance: NDArray[np.floating], independent: NDArray[np.floating]) -> bool:
     """Whether all combinations of scores vary between clusters, given independent variances."""
     scale = np.sqrt(np.outer(independent, independent))
     return bool(np.linalg.eigvalsh(covariance / scale).min() > _TOLERANCE)
@@ -189,12 +189,15 @@ class Moments:
         return replace(self, k=next(released), n=next(released), is_released=True)
 
     def correlation(self, one: int, other: int) -> float:
-        """Return the correlation of the rates of two groups; 0 if no learner is in both."""
-        p = self.k / self.n
-        covariance = self._covariance(p[[one, other]], [one, other])
-        variances = covariance.diagonal() + self._rounding(p[[one, other]])
-        size = float(np.sqrt(max(variances[0] * variances[1], 0.0)))
-        return self._rounded(float(covariance[0, 1]) / size) if size > 0 else 0.0
+        """Return the correlation of two rates; 0 if no learner is in both, or they are alike."""
+        pair = [one, other]
+        n, p = self.sums[1][pair], (self.sums[0] / self.sums[1])[pair]
+        covariance = self._covariance(p, pair)
+        measured = covariance.diagonal()
+        if (measured <= _TOLERANCE * n * p * (1 - p)).any():
+            return 0.0
+        size = np.sqrt(np.prod(measured + self._rounding(p)))
+        return self._rounded(float(covariance[0, 1] / size))
 
     def score_test(self, places: Sequence[int]) -> tuple[float | None, float | None]:
         """Test whether these groups have the same rate; return the χ², with k − 1 degrees, and p.
@@ -214,14 +217,14 @@ class Moments:
             return None, None
         score = self.k[j] - share * self.n[j]
         project = np.eye(len(j)) - np.outer(self.n[j] / self.n[j].sum(), np.ones(len(j)))
-        variance = project @ self._covariance(np.full(len(j), share), j) @ project.T
-        # Center the variance about the score tested, which differs if counts are released.
         exact_score = project @ (self.sums[0][j] - share * self.sums[1][j])
-        variance += (np.outer(score, score) - np.outer(exact_score, exact_score)) / clusters
+        spread = project @ self._covariance(np.full(len(j), share), j) @ project.T
+        spread -= np.outer(exact_score, exact_score) / clusters
         kept = np.setdiff1d(np.arange(len(j)), [np.argmax(self.n[j])])
-        within = variance[np.ix_(kept, kept)]
-        if not clusters_vary(within, self.n[j][kept] * share * (1 - share)):
+        if not clusters_vary(spread[np.ix_(kept, kept)], self.n[j][kept] * share * (1 - share)):
             return None, None
+        # Center the variance about the score tested, which differs if counts are released.
+        within = (spread + np.outer(score, score) / clusters)[np.ix_(kept, kept)]
         rounding = project @ np.diag(self._rounding(np.full(len(j), share))) @ project.T
         within = within + rounding[np.ix_(kept, kept)]
         statistic = float(score[kept] @ np.linalg.solve(within, score[kept]))

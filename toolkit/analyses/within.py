@@ -132,6 +132,7 @@ def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str)
     rates = k / n
     standard = rates @ weight
     influences = None if parts is None else parts.summed(weight / n, rates)
+    both_vary = True
     for side, x in enumerate("ab"):
         if influences is None:
             variance = float(np.sum(weight**2 * rates[side] * (1 - rates[side]) / n[side]))
@@ -141,15 +142,16 @@ def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str)
             alike = float(n[side].sum() / parts.clusters(side)) if parts else 1.0
         plain = float(standard[side] * (1 - standard[side]) / n[side].sum())
         varies = plain > 0 and variance / plain > _TOLERANCE
+        both_vary = both_vary and varies
         found |= {
             f"rate_{x}": float(standard[side]),
             f"effect_{x}": variance / plain if varies else alike,
             f"clusters_{x}": None if parts is None else float(parts.clusters(side)),
         }
     correlation = 0.0
-    if influences is not None:
+    if influences is not None and both_vary:
         size = float(np.sqrt(np.prod(np.sum(influences**2, axis=1))))
-        correlation = float(influences[0] @ influences[1]) / size if size > 0 else 0.0
+        correlation = float(influences[0] @ influences[1]) / size
     pooled = [values.sum(axis=1, keepdims=True) for values in (k, n)]
     return found | {
         "correlation": correlation,
@@ -195,7 +197,8 @@ def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
     score = float(np.sum(k[0] - n[0] * share))
     missed = all_n - all_k
     variance = float(np.sum(n[0] * n[1] * all_k * missed / (all_n**2 * np.maximum(all_n - 1, 1))))
-    independent = variance
+    if variance <= 0:
+        return None
     if parts is not None:
         # A row of a contributes 1 − n_a / n of its residual, a row of b the rest.
         weight = np.stack([n[1] / all_n, -n[0] / all_n])
@@ -203,11 +206,12 @@ def _test(k: Floats, n: Floats, parts: _Parts | None) -> float | None:
         total = parts.total
         if total <= 2:
             return None
+        spread = float(np.sum((in_clusters - in_clusters.mean()) ** 2))
+        if spread <= _TOLERANCE * variance:
+            return None
         # The sum of squares about 0, with the tested score in place of the clusters' own sum:
         # in released counts the two differ.
-        variance = float(np.sum((in_clusters - in_clusters.mean()) ** 2)) + score**2 / total
-    if independent <= 0 or variance <= _TOLERANCE * independent:
-        return None
+        variance = spread + score**2 / total
     statistic = score**2 / variance
     if parts is not None:
         return hotellings_p(statistic, 1, parts.total)

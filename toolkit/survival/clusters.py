@@ -132,10 +132,11 @@ class Clusters:
     def _correlation(self, group: int, other: int, weight: Callable[[Part], Floats]) -> float:
         if group not in self.groups or other not in self.groups:
             return 0.0
-        parts = [self.groups[group], self.groups[other]]
-        one, two = (part.influences(weight(part), self.total) for part in parts)
-        size = float(np.sqrt((one @ one) * (two @ two)))
-        return self._rounded(float(one @ two) / size) if size > 0 else 0.0
+        sides = []
+        for part in (self.groups[group], self.groups[other]):
+            own = weight(part)
+            sides.append((part.influences(own, self.total), float(own**2 @ part.steps)))
+        return self._rounded(correlation(*sides))
 
     def _rounded(self, value: float) -> float:
         return float(f"{value:.{DIGITS}g}") if self.is_released else value
@@ -344,6 +345,21 @@ def design_effect(clustered: Floats, independent: Floats, clusters: float, rows:
     effect = clustered / np.where(independent > 0, independent, 1.0)
     effect = np.where(effect > _TOLERANCE, effect, rows / clusters)
     return np.where(independent > 0, effect, 1.0)
+
+
+def correlation(one: tuple[Floats, float], other: tuple[Floats, float]) -> float:
+    """Return the correlation of two estimates over the clusters.
+
+    If clusters do not vary at all, what is left of their influences is rounding, and it is 0.
+
+    Args:
+        one: The clusters' influences on an estimate, and its variance if rows are independent.
+        other: The same of the other estimate.
+    """
+    (a, of_a), (b, of_b) = one, other
+    if min(a @ a - _TOLERANCE * of_a, b @ b - _TOLERANCE * of_b) <= 0:
+        return 0.0
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
 def running(changes: Floats, first: NDArray[np.bool_]) -> tuple[Floats, Floats]:

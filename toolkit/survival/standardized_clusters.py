@@ -16,6 +16,7 @@ from toolkit.survival.clusters import (
     NO_ROWS,
     Clusters,
     Part,
+    correlation,
     covariance,
     design_effect,
     with_effects,
@@ -63,22 +64,28 @@ class StandardizedCurve:
             for part, weight in zip(self.parts, self.weights, strict=True)
         ]
 
-    def influences_at(self, time: float, total: int) -> Floats:
-        """Return the influence on the standardized curve at a time of all `total` clusters."""
+    def influences_at(self, time: float, total: int) -> tuple[Floats, float]:
+        """Return the influences of all `total` clusters on the standardized curve at a time.
+
+        And its variance if rows are independent, as `correlation` needs it.
+        """
         heights = [float(height[0]) for height in self._heights(np.array([time]))]
         weights = [(part.times <= time).astype(float) for part in self.parts]
         return self._influences(heights, weights, total)
 
-    def influences_on_mean(self, horizon: float, total: int) -> Floats:
-        """Return each cluster's influence on the restricted mean of the standardized curve."""
+    def influences_on_mean(self, horizon: float, total: int) -> tuple[Floats, float]:
+        """Return the same of the restricted mean of the standardized curve."""
         areas = [part.areas(horizon) for part in self.parts]
         return self._influences(self.weights, areas, total)
 
-    def _influences(self, sizes: Sequence[float], weights: Sequence[Floats], total: int) -> Floats:
-        found = np.zeros(total)
+    def _influences(
+        self, sizes: Sequence[float], weights: Sequence[Floats], total: int
+    ) -> tuple[Floats, float]:
+        found, independent = np.zeros(total), 0.0
         for part, size, weight in zip(self.parts, sizes, weights, strict=True):
             found += size * part.influences(weight, total)
-        return found
+            independent += size**2 * float(weight**2 @ part.steps)
+        return found, independent
 
     def error_of_mean(self, horizon: float, total: int) -> float:
         """Return the standard error of the restricted mean; `total` is 0 without clusters."""
@@ -86,7 +93,7 @@ class StandardizedCurve:
         variance = sum(weight**2 * curve.variance_of_mean(horizon) for curve, weight in each)
         if total == 0:
             return float(np.sqrt(variance))
-        of_clusters = np.array([np.sum(self.influences_on_mean(horizon, total) ** 2)])
+        of_clusters = np.array([np.sum(self.influences_on_mean(horizon, total)[0] ** 2)])
         effect = design_effect(of_clusters, np.array([variance]), self.n_clusters, self.n_rows)
         return float(np.sqrt(variance * effect[0]))
 
@@ -176,13 +183,16 @@ class StandardizedClusters:
         return self._correlation(group, other, lambda of: of.influences_at(time, self.total))
 
     def _correlation(
-        self, group: int, other: int, influences: Callable[[StandardizedCurve], Floats]
+        self,
+        group: int,
+        other: int,
+        influences: Callable[[StandardizedCurve], tuple[Floats, float]],
     ) -> float:
         if not self.is_clustered:
             return 0.0
-        one, two = influences(self.groups[group]), influences(self.groups[other])
-        size = float(np.sqrt((one @ one) * (two @ two)))
-        return self._rounded(float(one @ two) / size) if size > 0 else 0.0
+        return self._rounded(
+            correlation(influences(self.groups[group]), influences(self.groups[other]))
+        )
 
     def _rounded(self, value: float) -> float:
         return float(f"{value:.{DIGITS}g}") if self.is_released else value

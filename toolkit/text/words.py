@@ -64,7 +64,8 @@ def percent(share: float, *, decimal: bool = False, plain: bool = False) -> str:
 
 def _in_percent(share: float, digits: int) -> float:
     """Round a share, not below 0, to so many decimals of a percent, halves up."""
-    return math.floor(share * 100 * 10**digits + 0.5 + 1e-9) / 10**digits
+    scale = 10.0**digits
+    return math.floor(share * 100 * scale + 0.5 + 1e-9) / scale
 
 
 def signed(text: str, value: float) -> str:
