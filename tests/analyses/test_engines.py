@@ -476,6 +476,19 @@ def test_pandas_columns_of_arrow_give_the_figures_of_polars() -> None:
         assert_frame_equal(analyse(of_arrow).frame, analyse(pc).frame, rel_tol=1e-9)
 
 
+@pytest.mark.engines
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # of Ibis 12
+def test_nanoseconds_are_read_over_ibis(tmp_path: Path) -> None:
+    connection = imported("ibis", "Ibis").duckdb.connect()
+    with tk.sandbox(learners=200, seed=5) as platform:
+        pc = tk.load_study(platform).person_course
+    fine = pc.with_columns(pl.col(pl.Datetime).dt.cast_time_unit("ns"))
+    fine.write_parquet(tmp_path / "fine.parquet")
+    stored = connection.read_parquet(tmp_path / "fine.parquet")
+    found, right = (tk.kaplan_meier(tk.time_to_pass(rows), by="mode") for rows in (stored, pc))
+    assert_frame_equal(found.frame, right.frame, rel_tol=1e-9)
+
+
 def test_pandas_columns_of_the_same_name_are_refused() -> None:
     rows = pd.DataFrame([[True, 1, 2]], columns=["in_enrollments", "mode", "mode"])
     with pytest.raises(tk.errors.SchemaError, match="several columns of one name"):

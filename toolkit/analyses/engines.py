@@ -212,6 +212,8 @@ def _ibis_epoch(column: Any) -> Any:
 
     built_in = ibis.udf.scalar.builtin
     if column.get_backend().name == "duckdb":
+        if column.type().is_unknown():  # TIMESTAMPTZ_NS
+            column = column.cast("timestamp('UTC', 6)")
         return built_in(_of_one, name="epoch_us", signature=((None,), "int64"))(column)
     if column.get_backend().name == "clickhouse":
         if column.type().is_date():
