@@ -260,6 +260,47 @@ def test_without_records_no_check_of_records_passes(lazy: bool) -> None:
     assert joined == {"no record"}
 
 
+ASKED_OF_NONE = {
+    "expect_column_values_to_be_between": {"column": "percent_grade", "min_value": 0},
+    "expect_column_values_to_not_be_null": {"column": "percent_grade"},
+    "expect_column_values_to_be_null": {"column": "percent_grade"},
+    "expect_column_values_to_be_in_set": {"column": "letter_grade", "value_set": ["Pass"]},
+    "expect_column_values_to_be_unique": {"column": "username"},
+    "expect_column_values_to_match_regex": {"column": "username", "regex": "^a"},
+    "expect_column_pair_values_to_be_equal": {"column_A": "username", "column_B": "course_id"},
+    "expect_compound_columns_to_be_unique": {"column_list": ["username", "course_id"]},
+}
+
+
+@pytest.mark.parametrize("kind", ["in memory", "lazy", "no rows"])
+def test_a_check_whose_condition_no_record_meets_is_not_run(kind: str, tmp_path: Path) -> None:
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations.registry import get_expectation_impl
+    from great_expectations.expectations.row_conditions import Column
+
+    frame = grades(ZORA, BEN)
+    given = {"in memory": frame, "lazy": frame.lazy(), "no rows": frame.clear()}[kind]
+    condition = None if kind == "no rows" else Column("username") == "nobody"
+    asked = [
+        get_expectation_impl(name)(**kwargs, row_condition=condition, mostly=mostly)
+        for name, kwargs in ASKED_OF_NONE.items()
+        for mostly in (1.0, 0.5)
+    ]
+    report = tk.check(grades=given, suites=[ExpectationSuite("grades", expectations=asked)])
+    own = [o for o in report.outcomes if f"expect_{o.check}" in ASKED_OF_NONE]
+    assert len(own) == len(asked)
+    said = {(o.status, o.n_checked, o.n_unexpected, o.detail) for o in own}
+    assert said == {("not run", None, None, "no record to check")}
+    assert {o.status for o in report.told if f"expect_{o.check}" in ASKED_OF_NONE} == {"not run"}
+    assert report.to_html(tmp_path).exists()
+
+
+def test_without_passes_no_check_of_passes_passes_but_no_moment_is_shared() -> None:
+    status = {o.check: o.status for o in tk.check(grades=grades(BEN), as_of=AS_OF).outcomes}
+    assert status["letter_has_pass_time"] == "not run"
+    assert status["passed_timestamp_heaps"] == "passed"
+
+
 @pytest.mark.parametrize("starts", [{}, {"course-v1:Org+CS+R9": "2025-09-01"}])
 @pytest.mark.parametrize("lazy", [False, True])
 def test_starts_of_other_courses_check_nothing_and_are_told(starts: dict, lazy: bool) -> None:

@@ -181,6 +181,18 @@ def test_pass_rates_are_compared_with_the_snapshot_before(tmp_path: Path) -> Non
     assert study_before(earlier) is None
 
 
+def test_a_snapshot_of_another_platform_is_not_the_one_before(tmp_path: Path) -> None:
+    key = secrets.token_hex(32)
+    for seed, then in (
+        (1, datetime(2025, 1, 1, tzinfo=UTC)),
+        (2, datetime(2025, 6, 1, tzinfo=UTC)),
+    ):
+        with tk.sandbox(learners=60, seed=seed) as platform, platform.earlier(then) as past:
+            now = tk.take_snapshot(past, tmp_path / str(seed), key=key)
+    assert tk.snapshots.list_snapshots(tmp_path).height == 2
+    assert study_before(now) is None
+
+
 def test_a_broken_snapshot_beside_it_costs_the_comparison_alone(tmp_path: Path) -> None:
     with tk.sandbox(learners=40) as platform:
         now = tk.take_snapshot(platform, tmp_path / "b", key=secrets.token_hex(32))

@@ -105,3 +105,50 @@ def test_two_discarded_keys_are_not_the_same_key(taken: dict[str, tk.Snapshot]) 
     with pytest.raises(tk.errors.SnapshotError, match="name learners differently"):
         tk.compare_snapshots(first, second)
     assert tk.compare_snapshots(first, first).records.is_empty()
+
+
+def of_platform(snapshot: tk.Snapshot, *, source: str, address: str) -> tk.Snapshot:
+    """Return the snapshot as if taken from a platform of that name at that address."""
+    resources = {
+        name: one.model_copy(
+            update={
+                "received": [
+                    part.model_copy(update={"url": f"{address}/{name}"}) for part in one.received
+                ]
+            }
+        )
+        for name, one in snapshot.manifest.resources.items()
+    }
+    update = {"source": source, "resources": resources}
+    return replace(snapshot, manifest=snapshot.manifest.model_copy(update=update))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "said"),
+    [
+        (("a.org", "https://a.org/api"), ("b.org", "https://b.org/api"), "a.org/api"),
+        (("LMS", "https://a.org/api"), ("LMS", "https://b.org/api"), "b.org/api"),
+        (("a.org", "https://a.org/1/api"), ("a.org", "https://a.org/2/api"), "a.org/2/api"),
+        (("a.org", "https://a.org/api"), ("a.org", "https://a.org:444/api"), "a.org:444/api"),
+        (("sandbox: 5", "http://127.0.0.1:1/api"), ("sandbox: 6", "http://127.0.0.1:1"), "box: 6"),
+        (("sandbox: 5", "http://127.0.0.1:1"), ("a.org", "https://a.org/api"), "sandbox: 5"),
+        (("sandbox: 5", "http://127.0.0.1:1"), ("sandbox: 5", "http://127.0.0.1:2"), None),
+        (("a.org", "http://a.org/api"), ("LMS", "https://a.org/api"), None),
+    ],
+)
+def test_a_comparison_of_two_platforms_says_so(
+    taken: dict[str, tk.Snapshot],
+    earlier: tuple[str, str],
+    later: tuple[str, str],
+    said: str | None,
+) -> None:
+    pair = [
+        of_platform(taken[name], source=source, address=address)
+        for name, (source, address) in (("all", earlier), ("a", later))
+    ]
+    changes = tk.compare_snapshots(*pair)
+    shown = changes.counts.release(min_n=None).caption or ""
+    assert "requested for both" in shown
+    assert ("two platforms" in shown) == (said is not None)
+    assert (said or "") in shown
+    assert shown in repr(changes)

@@ -1,8 +1,13 @@
 """What is told of the end of a curve is told where enough learners are at risk."""
 
+import re
+from collections.abc import Callable
+
 import polars as pl
+import pytest
 
 import toolkit as tk
+from toolkit.results.registry import REGISTRY
 
 
 def late_pass(mode: str = "a") -> pl.DataFrame:
@@ -43,6 +48,42 @@ def test_a_curve_of_few_learners_ends_where_it_is_known_to() -> None:
     rows = late_pass().tail(5)
     bare = tk.kaplan_meier(rows).release(min_n=None)
     assert bare.narrate().startswith("Within 365 days, an estimated")
+
+
+CURVES: dict[str, Callable[[pl.DataFrame], tk.Result]] = {
+    "kaplan_meier": tk.kaplan_meier,
+    "kaplan_meier by": lambda rows: tk.kaplan_meier(rows, by="mode"),
+    "survival_summary": tk.survival_summary,
+    "cumulative_incidence": tk.survival.cumulative_incidence,
+    "nelson_aalen": tk.survival.nelson_aalen,
+    "rmst_difference": lambda rows: tk.survival.rmst_difference(rows, by="mode"),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("seen", [0.0, 0.01, 0.5, 1.0])
+@pytest.mark.parametrize("passes", [0.0, 0.01, None])
+def test_nothing_is_told_to_take_0_days(name: str, seen: float, passes: float | None) -> None:
+    """All enrolled at one moment, up to a day before."""
+    n = 30
+    has_passed = passes is not None and passes <= seen
+    rows = pl.DataFrame(
+        {
+            "mode": ["a", "b"] * 2 * n,
+            "event": [has_passed] * 2 * n + [False] * 2 * n,
+            "duration": [passes if has_passed else seen] * 2 * n + [seen] * 2 * n,
+            "end": ["passed" if has_passed else None] * 2 * n + [None] * 2 * n,
+        },
+        schema_overrides={"end": pl.String, "duration": pl.Float64},
+    )
+    for min_n in (10, None):
+        view = CURVES[name](rows).release(min_n=min_n)
+        told = [str(view.narrate())]
+        if REGISTRY[view.schema.name].chart is not None:
+            told.append(str(view.chart().to_dict()["title"]))
+        for text in told:
+            assert not re.search(r"(?i)within 0 |within 0\.0", text)
+            assert 0 in (passes, seen) or not re.search(r"(?i)by day 0(?!\.)", text)
 
 
 def test_a_median_that_hangs_on_few_learners_is_not_marked() -> None:

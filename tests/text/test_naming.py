@@ -88,3 +88,23 @@ def test_a_null_group_has_one_name_in_every_result() -> None:
             assert "(((none)))" not in text
         for said in ("unknown", "“(none)”", "((none))"):
             assert any(said in text for text in told)
+
+
+@pytest.mark.parametrize("column", ["group", "group_a", "other", "reference", "mode"])
+def test_a_column_of_ones_own_with_any_name_is_displayed_as_it_is(column: str) -> None:
+    values = ["(none)", "a · (none)", None]
+    pc = learners(900).with_columns(
+        pl.Series(column, [values[i % 3] for i in range(learners(900).height)], dtype=pl.String)
+    )
+    times = tk.time_to_pass(pc)
+    results = [
+        tk.outcomes(pc, by=column),
+        tk.completion_funnel(pc, by=column),
+        tk.kaplan_meier(times, by=column),
+    ]
+    for result in results:
+        view = result.release(min_n=None)
+        chart = json.dumps(view.chart().to_dict(), ensure_ascii=False)
+        told = chart + str(view.narrate()) + str(view.table(rows=10_000))
+        assert all(name in told for name in ("“(none)”", "a · (none)", "unknown"))
+        assert "a · unknown" not in told

@@ -192,7 +192,9 @@ def _ends_reached(rows: pl.DataFrame, named: str, unit: str, passed: str) -> str
     """
     value = "cumulative_incidence"
     parts = [
-        part for part in rows.partition_by("panel", maintain_order=True) if part[value].count()
+        part
+        for part in rows.partition_by("panel", maintain_order=True)
+        if curves.end(part, value) > 0 or part.select((pl.col(value) > 0).any()).item()
     ]
     if not parts:
         return f"Cumulative incidence: {words.NOTHING}"

@@ -83,7 +83,8 @@ def check(
     Each frame gets the checks listed for it in `quality/checks.toml`, as a Great Expectations
     suite that is counted where the rows are: a DataFrame in memory, a LazyFrame streamed, a table
     of another engine by that engine. Two or more resources are also joined, as in `person_course`.
-    A check whose records, column or parameter are missing is not run, and the report says so.
+    A check whose records, column or parameter are missing is not run, and the report says so; so
+    is one whose condition no record meets.
 
     From another engine only counts are read, and for each failed check the keys of at most five
     records. Such an engine guarantees no row order, so these are the smallest keys, and `failures`
@@ -102,7 +103,9 @@ def check(
         course_starts: The first day of each course by course_id, to find passes before it. Needs
             grades, and enrollments or completion.
         suites: Your own suites, or paths of their JSON files. A suite checks the frame it is
-            named after: grades, enrollments, completion, person_course or problems.
+            named after: grades, enrollments, completion, person_course or problems. When Great
+            Expectations makes a suite of dicts, it leaves out misspelt ones, with an error in its
+            log; `check` cannot see them. Classes (`gx.expectations`) and files are safe.
 
     Raises:
         ArgumentError: No frame was given, a frame or date is invalid, the frames are of several

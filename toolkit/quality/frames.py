@@ -43,6 +43,10 @@ _LARGE = 1e300
 # four of five learners; otherwise something else decides it.
 FEWEST_PASSES, MOST_ON_THE_WRONG_SIDE = 20, 0.2
 
+# Even a million learners a year arrive at two a minute: more at once were written by a script.
+MOST_BY_CHANCE = 20
+_SHARE = "share_at_same_moment"
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -284,21 +288,22 @@ def with_pass_mark(grades: Lazy) -> Lazy:
 
 
 def with_heaps(rows: Lazy, plain: Lazy, moment: str) -> Lazy:
-    """Add how many of a course's records share the moment, as a number and as a share.
+    """Add the share of a course's records that have the moment; 0 if those are few.
 
-    Moments at midnight are left out, because the platform gave only a day. They are counted in
-    `plain`: the same rows before any join.
+    A moment at midnight has none either, because the platform gave only a day. Records are counted
+    in `plain`: the same rows before any join.
     """
-    at, number = nw.col("at"), nw.col("n_at_same_moment")
+    at, number, share = nw.col("at"), nw.col("n"), nw.col(_SHARE)
     sizes = (
         with_microseconds(plain.select("course_id", moment), {"at": moment})
         .filter(at % MICROSECONDS_A_DAY != 0)
         .group_by("course_id", moment)
-        .agg(n_at_same_moment=nw.len())
+        .agg(n=nw.len())
         .with_columns(number.cast(nw.Int64))
         .with_columns(of_course=number.sum().over("course_id").cast(nw.Float64))
-        .filter(number > 1)
+        .filter(number > MOST_BY_CHANCE)
     )
-    share = (number / nw.col("of_course")).alias("share_at_same_moment")
-    shared = sizes.select("course_id", moment, number, share)
-    return _left_join(rows, shared, "course_id", moment)
+    shared = sizes.select("course_id", moment, (number / nw.col("of_course")).alias(_SHARE))
+    joined = _left_join(rows, shared, "course_id", moment)
+    is_few = share.is_null() & ~nw.col(moment).is_null()
+    return joined.with_columns(nw.when(is_few).then(nw.lit(0.0)).otherwise(share).alias(_SHARE))

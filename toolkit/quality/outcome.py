@@ -22,6 +22,7 @@ from toolkit.text.naming import clean
 
 EXAMPLES = "partial_unexpected_index_list"
 LISTED = "listed in tk.check(…).failures"
+NOTHING_CHECKED = "no record to check"
 _FOUND = "found "
 _OF_ONE = re.compile(r"_(min|max|quantile_values)_")
 
@@ -41,7 +42,7 @@ class Outcome:
         why: What a failure means for the figures.
         do: What to do about it.
         detail: Some of the failing keys, pseudonymous; or what was found; or why it was not run.
-        result: Great Expectations' result, if it was run.
+        result: Great Expectations' result, if it was asked.
     """
 
     frame: str
@@ -106,19 +107,20 @@ def _outcome(frame: str, result: ExpectationValidationResult) -> Outcome:
     config, found = config_of(result), result.result or {}
     meta = config.meta or {}
     n_checked = found.get("element_count")
-    if n_checked is not None:
+    is_run = n_checked != 0
+    if n_checked:
         n_checked -= found.get("missing_count") or 0
     return Outcome(
         frame=frame,
         check=meta.get("check") or config.type.removeprefix("expect_"),
         severity=FailureSeverity(config.severity).value,
-        status="passed" if result.success else "failed",
-        n_checked=n_checked,
-        n_unexpected=found.get("unexpected_count"),
+        status=("passed" if result.success else "failed") if is_run else "not run",
+        n_checked=n_checked if is_run else None,
+        n_unexpected=found.get("unexpected_count") if is_run else None,
         expects=config.description or _in_words(config),
         why=meta.get("why", ""),
         do=meta.get("do", ""),
-        detail="" if result.success else _detail(result),
+        detail=("" if result.success else _detail(result)) if is_run else NOTHING_CHECKED,
         result=result,
     )
 

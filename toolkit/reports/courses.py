@@ -205,7 +205,7 @@ def study_before(
 
 
 def snapshot_before(source: Snapshot) -> Snapshot | None:
-    """Return the next older snapshot beside a snapshot, under the same key; None if there is none.
+    """Return the next older snapshot beside a snapshot, of its source and key; None without one.
 
     A broken snapshot beside it does not make a report fail: there is then nothing to compare with.
     """
@@ -215,7 +215,9 @@ def snapshot_before(source: Snapshot) -> Snapshot | None:
         return None
     key = source.manifest.key_fingerprint
     older = beside.filter(
-        pl.col("as_of") < source.as_of, pl.col("key_fingerprint").eq_missing(pl.lit(key))
+        pl.col("as_of") < source.as_of,
+        pl.col("source") == source.manifest.source,
+        pl.col("key_fingerprint").eq_missing(pl.lit(key)),
     )
     return None if older.is_empty() else open_snapshot(older["folder"][-1])
 

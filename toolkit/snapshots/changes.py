@@ -16,7 +16,7 @@ from toolkit.results.result import Displayed, Result
 from toolkit.schemas import GRADES, RESOURCES, Table
 from toolkit.schemas.outcome_results import CHANGE_COUNTS
 from toolkit.schemas.passes import with_passed
-from toolkit.snapshots.comparable import courses_of_both
+from toolkit.snapshots.comparable import courses_of_both, remarks
 from toolkit.snapshots.files import coarse_times
 from toolkit.snapshots.manifest import Times
 from toolkit.snapshots.snapshot import Snapshot
@@ -69,6 +69,7 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
 
     If one dates records to the day and the other exactly, both are compared by the day. If not the
     same courses were requested for them, only those of both are compared (`Changes.course_id`).
+    The caption of `counts` says so, and whether they are of two platforms (by address).
 
     Args:
         earlier: The snapshot to start from.
@@ -103,8 +104,8 @@ def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Changes:
                 outcomes.append(_outcomes(pair))
     changed, results = pl.concat(records), pl.concat(outcomes)
     counts = _counts(changed, results)
-    if set(earlier.manifest.course_id or ()) != set(later.manifest.course_id or ()):
-        counts = counts.captioned("Of the courses that were requested for both snapshots.")
+    if said := remarks(earlier, later):
+        counts = counts.captioned(said)
     return Changes(changed, pl.concat(values), results, counts, courses)
 
 

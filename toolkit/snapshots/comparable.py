@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
+from toolkit.config import is_loopback
 from toolkit.errors import SnapshotError
+from toolkit.loading.platform import API_PATH
 from toolkit.snapshots.snapshot import Snapshot
 
 
@@ -27,6 +31,32 @@ def courses_of_both(earlier: Snapshot, later: Snapshot) -> list[str] | None:
             "compare. Compare snapshots of the same courses."
         )
     return both
+
+
+def remarks(earlier: Snapshot, later: Snapshot) -> str:
+    """Say what a reader of a comparison must know: parts that were left out, and two platforms."""
+    said = []
+    if set(earlier.manifest.course_id or ()) != set(later.manifest.course_id or ()):
+        said.append("Of the courses that were requested for both snapshots.")
+    first, second = platform_of(earlier), platform_of(later)
+    if first != second:
+        said.append(
+            f"The snapshots are of two platforms, {first} and {second}: unless it moved, learners "
+            "with the same username may be different people."
+        )
+    return " ".join(said)
+
+
+def platform_of(snapshot: Snapshot) -> str:
+    """Return the address of a snapshot's platform; of one on this machine, what captions call it.
+
+    A sandbox has another port each time.
+    """
+    received = snapshot.manifest.resources["grades"].received
+    parts = urlsplit(received[0].url if received else "")
+    if not parts.netloc or is_loopback(parts.hostname):
+        return snapshot.source
+    return f"{parts.netloc}{parts.path}".removesuffix(f"{API_PATH}grades")
 
 
 def _require_order(earlier: Snapshot, later: Snapshot) -> None:

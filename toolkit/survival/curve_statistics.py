@@ -122,7 +122,7 @@ class Curve:
         effect: float = 1.0,
         std_error: float | None = None,
     ) -> Estimate:
-        """Return the area below the curve up to the horizon; empty if the curve ends before it.
+        """Return the area below the curve up to the horizon; empty if that is 0 or beyond its end.
 
         Source: Klein & Moeschberger (2003), Survival Analysis, 4.5: the variance is
         Σ A(t)² d / (n (n − d)) over the event times, with A(t) the area from t to the horizon;
@@ -131,7 +131,7 @@ class Curve:
         goes from the area below the curve's lower limit to the horizon; otherwise it is that of
         `Spread`.
         """
-        if horizon > self.known_until:
+        if not 0 < horizon <= self.known_until:
             return Estimate()
         low = np.where(np.isnan(self.ci_low), 1.0, self.ci_low)
         mean, low_mean = (

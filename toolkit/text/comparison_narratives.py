@@ -23,7 +23,8 @@ def groups(released: Released) -> str:
     outcome = first["outcome"]
     did = "were active" if outcome == "active" else outcome.replace("_", " ")
     about = f"The share of the {first['among']} who {did}"
-    return extremes(released.frame, "rate", released, about, ["group"])
+    names = naming.distinct([naming.compared(group) for group in released.frame["group"]])
+    return extremes(released.frame, "rate", released, about, names)
 
 
 def pairs(released: Released) -> str:

@@ -87,8 +87,9 @@ def rmst_difference(released: Released) -> str:
             f"({words.kind_of_interval(released)} {ends}, {p})"
         )
     first = seen.row(0, named=True)
+    until = words.within(first["horizon"], released).capitalize()
     return (
-        f"Within {words.span(first['horizon'], released)} learners pass, on average, compared with "
+        f"{until} learners pass, on average, compared with "
         f"{naming.compared(first['reference'])}: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"

@@ -27,7 +27,7 @@ def kaplan_meier(released: Released) -> str:
         ((1 - (curves.height(part, "survival", day) or 0.0), name, part) for name, part in known),
         key=lambda found: found[:2],
     )
-    at = f"Within {words.span(day, released)}, "
+    at = f"{words.within(day, released)}, ".capitalize()
     if not released.by:
         part = known[0][1]
         n = count_text(part["n_at_risk"][0], released.min_n)
@@ -112,12 +112,12 @@ def survival_summary(released: Released) -> str:
 
 def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: Released) -> str:
     low, high = reached.row(0, named=True), reached.row(-1, named=True)
-    first = f"{whom} of the learners pass within {_days(low, released)}"
+    first = f"{whom} of the learners pass {_within(low, released)}"
     if not released.by:
         return f"{first}."
     text = f"{first} in {naming.group_name(low, released.by)}"
     if reached.height > 1:
-        text += f", within {_days(high, released)} in {naming.group_name(high, released.by)}"
+        text += f", {_within(high, released)} in {naming.group_name(high, released.by)}"
     others = rows.filter(pl.col("estimate").is_null())
     fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
     hidden_groups, late = others.height - fewer, rows.height - others.height - reached.height
@@ -238,8 +238,8 @@ def _percents(row: Row, released: Released) -> str:
     return words.in_brackets(words.between(low, high), released)
 
 
-def _days(row: Row, released: Released) -> str:
-    estimate = f"{words.span(row['estimate'], released)}"
+def _within(row: Row, released: Released) -> str:
+    estimate = words.within(row["estimate"], released)
     if row["ci_low"] is None or row["ci_high"] is None:
         return estimate
     ends = f"{words.days(row['ci_low'])}–{words.days(row['ci_high'])}"

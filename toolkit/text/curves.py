@@ -55,14 +55,14 @@ def end(part: pl.DataFrame, value: str) -> float:
     """Return the last time at which a curve is known and enough learners are at risk.
 
     Enough are 10, and 5% of those at the start: the height of the last step, with one learner at
-    risk, is arbitrary. A curve that never has 10 ends with its last known time.
+    risk, is arbitrary. A curve that has 10 only at its start, or never, ends with its last time.
     """
     known = part.drop_nulls(value)
     if known.is_empty():
         return 0.0
     at_risk = pl.col("n_at_risk")
     enough = (at_risk >= FEWEST) & (at_risk >= FEWEST_SHARE * at_risk.first())
-    supported = known.filter(enough)
+    supported = known.filter(enough, pl.col("duration") > 0)
     return float((supported if supported.height else known)["duration"][-1])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from toolkit.schemas.comparison_results import BETWEEN, COMPARED, NO_GROUP
+from toolkit.schemas.comparison_results import BETWEEN, NO_GROUP
 from toolkit.text.words import ABSENT, day
 
 UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
@@ -35,8 +35,6 @@ def name(value: object, column: str = "") -> str:
         >>> name(None), name("unknown"), name(True, "is_active")
         ('unknown', '“unknown”', 'is active: yes')
     """
-    if column in COMPARED and isinstance(value, str):
-        return compared(value)
     of = clean(column.replace("_", " "))
     if value is None:
         return f"{UNKNOWN} {of}".strip()

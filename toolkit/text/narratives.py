@@ -231,12 +231,17 @@ def _without_totals(released: Released) -> pl.DataFrame:
 
 
 def extremes(
-    frame: pl.DataFrame, rate: str, released: Released, about: str, by: Sequence[str] | None = None
+    frame: pl.DataFrame,
+    rate: str,
+    released: Released,
+    about: str,
+    names: Sequence[str] | None = None,
 ) -> str:
     """Name a rate's lowest and highest group, with intervals; say how many cannot be shown."""
-    by = [name for name in (released.by if by is None else by) if name != "is_total"]
+    by = [name for name in released.by if name != "is_total"]
     # Names as in the table: those that look alike are numbered over all groups.
-    named = frame.with_columns(_name=pl.Series(naming.labels(frame, by), dtype=pl.String))
+    names = naming.labels(frame, by) if names is None else names
+    named = frame.with_columns(_name=pl.Series(names, dtype=pl.String))
     ranked = named.filter(pl.col(rate).is_not_null())
     ranked = ranked.sort(rate, "_name", descending=[False, True])  # as charts do
     hidden = words.hidden(frame.height, ranked.height)

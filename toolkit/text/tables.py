@@ -250,7 +250,7 @@ def _text(
     if isinstance(value, float):
         text = _number(value, unit, row, name, released, is_end=is_end)
         return words.signed(text, value) if _is_signed(unit, name) else text
-    return naming.name(value, name)
+    return naming.compared(str(value)) if name in COMPARED else naming.name(value, name)
 
 
 def _is_signed(unit: str | None, name: str) -> bool:

@@ -216,6 +216,12 @@ def span(time: float, released: Released) -> str:
     return f"{text} {unit(released) if text == '1' else released.schema.time}"
 
 
+def within(time: float, released: Released) -> str:
+    """Write the time up to which something happens: "within 90 days"."""
+    is_start = float(days(time)) == 0
+    return f"within {f'the first {unit(released)}' if is_start else span(time, released)}"
+
+
 def day(value: date, column: str = "") -> str:
     """Write a date as its column means it: "Nov 2024", "Q4 2024" or "4 Nov 2024"."""
     if isinstance(value, datetime):
