@@ -83,3 +83,30 @@ def test_curves_are_those_of_a_walk_from_day_to_day(seed: int) -> None:
             for one in (result.filter(group=group), expected)
         )
         assert_frame_equal(steps, by_hand)
+
+
+@pytest.mark.parametrize("options", [{}, {"strata": "course"}, {"cluster": "id"}])
+@pytest.mark.parametrize("at_once", range(MIN_N))
+def test_what_few_do_at_once_is_not_told(at_once: int, options: dict[str, str]) -> None:
+    """A curve is drawn from 1, and says no more before its first step."""
+    n = 40
+    learners = pl.DataFrame(
+        {
+            "mode": ["a"] * n + ["b"] * n,
+            "course": ["x", "y"] * n,
+            "id": [*range(n)] * 2,
+            "duration": ([0.0] * at_once + [5.0] * (n - at_once)) * 2,
+            "event": ([True] * (at_once + 15) + [False] * (n - at_once - 15)) * 2,
+        }
+    )
+    curve = tk.kaplan_meier(learners, by="mode", **options).release().frame.filter(duration=0)
+    assert curve.select("survival", "std_error").unique().rows() == [(1.0, 0.0)]
+    found = tk.survival.milestone_difference(learners, by="mode", at=0, **options)
+    figures = ("passed_share", "reference_share", "difference", "ci_low", "ci_high", "p_value")
+    assert found.release().frame.select(figures).row(0) == (None,) * len(figures)
+    if "strata" not in options:
+        summary = tk.survival_summary(learners, by="mode", milestones=[0], **options).release()
+        of_milestone = summary.filter(statistic="passed by").frame
+        assert of_milestone.select("estimate", "std_error", "ci_high").unique().rows() == [
+            (None, None, None)
+        ]

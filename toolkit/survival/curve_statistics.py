@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from toolkit.analyses.spread import Distribution, Spread
 from toolkit.survival.long_curves import AREAS, STEPS
+from toolkit.survival.released import IS_SHOWN
 from toolkit.text.curves import FEWEST, FEWEST_SHARE
 
 Floats = NDArray[np.float64]
@@ -38,6 +39,7 @@ class Curve:
     Attributes:
         areas: The areas below the curve and below its lower limit since the previous row.
         steps: Each row's contributions to the variance of a mean, see `with_parts_of_mean`.
+        is_released: Whether it begins at 1 however many, of too few to show, pass at once.
     """
 
     times: Floats
@@ -49,6 +51,7 @@ class Curve:
     ci_high: Floats
     areas: Sequence[Floats]
     steps: Sequence[Floats]
+    is_released: bool = False
 
     @classmethod
     def of(cls, table: pl.DataFrame) -> Curve:
@@ -60,7 +63,8 @@ class Curve:
         times, at_risk, events = arrays("duration", "n_at_risk", "n_events")
         survival, error, low, high = arrays("survival", "std_error", "ci_low", "ci_high")
         parts = arrays(*AREAS), arrays(*STEPS)
-        return cls(times, at_risk, events, survival, error, low, high, *parts)
+        is_released = IS_SHOWN in table.columns
+        return cls(times, at_risk, events, survival, error, low, high, *parts, is_released)
 
     @property
     def known_until(self) -> float:
@@ -103,6 +107,8 @@ class Curve:
         if time > self.known_until:
             return Estimate()
         i = int(np.searchsorted(self.times, time, side="right")) - 1
+        if self.is_released and self.survival[i] == 1:
+            return Estimate()
         values = (self.survival[i], self.std_error[i], self.ci_high[i], self.ci_low[i])
         survival, error, high, low = (None if np.isnan(v) else float(v) for v in values)
         return Estimate(

@@ -218,7 +218,7 @@ def _by_number(table: pl.DataFrame) -> dict[int, pl.DataFrame]:
 
 
 def with_measured_variance(released: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFrame:
-    """Give a released curve the variance of the exact one, in two digits."""
+    """Give a released curve, from its first step on, the exact one's variance in two digits."""
     measured = curve.select(
         GROUP, (pl.col("duration") - EDGE).alias("_at"), _measured="greenwood"
     ).sort("_at")
@@ -228,4 +228,5 @@ def with_measured_variance(released: pl.DataFrame, curve: pl.DataFrame) -> pl.Da
         .join_asof(measured, left_on="duration", right_on="_at", by=GROUP, check_sortedness=False)
     )
     digits = pl.col("_measured").round_sig_figs(DIGITS)
-    return joined.sort("_row").with_columns(greenwood=digits).drop("_row", "_at", "_measured")
+    known = pl.when(pl.col("survival") < 1).then(digits).otherwise("greenwood")
+    return joined.sort("_row").with_columns(greenwood=known).drop("_row", "_at", "_measured")
