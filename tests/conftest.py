@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+import toolkit as tk
 
 EXAMPLES = os.environ.get("SO2_EXAMPLES")
 """How many examples each test runs, random and listed; by default fifty random and all listed."""
@@ -35,6 +38,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             del left[kept]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=list(left))
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[tk.Platform]:
+    """A sandbox of 100 learners, for tests that only read it."""
+    with tk.sandbox(learners=100) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

@@ -109,19 +109,25 @@ def ibis_over_postgresql(zone: str) -> Iterator[Any]:
             run("pg_ctl", "-w", "-m", "immediate", "stop")
 
 
+SPARK = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.ui.enabled": "false",
+}
+
+
+def require_java() -> None:
+    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
+        missing("Java")
+
+
 @contextmanager
 def in_spark(zone: str) -> Iterator[Any]:
     sql = imported("pyspark.sql", "PySpark")
-    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
-        missing("Java")
-    settings = {
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.sql.session.timeZone": zone,
-        "spark.sql.shuffle.partitions": "1",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }
+    require_java()
+    settings = {"spark.sql.session.timeZone": zone, "spark.ui.showConsoleProgress": "false"}
+    settings |= SPARK
     session = sql.SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     yield session
@@ -132,16 +138,9 @@ def in_spark(zone: str) -> Iterator[Any]:
 def in_spark_connect(zone: str) -> Iterator[Any]:
     """A server of its own, on a free port of loopback."""
     connect = imported("pyspark.sql.connect.session", "PySpark with its extra `connect`")
-    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
-        missing("Java")
-    settings = {
-        "spark.connect.grpc.binding.address": "127.0.0.1",
-        "spark.connect.grpc.binding.port": "0",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.ui.enabled": "false",
-    }
+    require_java()
+    binding = {"address": "127.0.0.1", "port": "0"}
+    settings = {f"spark.connect.grpc.binding.{name}": of for name, of in binding.items()} | SPARK
     options = [word for pair in settings.items() for word in ("--conf", "=".join(pair))]
     submit = Path(importlib.import_module("pyspark").__file__ or "").parent / "bin" / "spark-submit"
     with subprocess.Popen(

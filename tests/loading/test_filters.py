@@ -1,6 +1,5 @@
 """Filters of loads: keyword-only, checked, and told where they match nothing."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,12 +9,6 @@ from polars.testing import assert_frame_equal
 
 import toolkit as tk
 from toolkit.sandbox.start import SandboxPlatform
-
-
-@pytest.fixture(scope="module")
-def platform() -> Iterator[SandboxPlatform]:
-    with tk.sandbox(learners=60) as served:
-        yield served
 
 
 @pytest.mark.parametrize("name", ["course_id", "username"])

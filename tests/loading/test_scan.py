@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -17,12 +16,6 @@ from toolkit.sandbox.start import SandboxPlatform
 
 COURSE, LEARNER, CREATED = pl.col("course_id"), pl.col("username"), pl.col("created")
 DAY = datetime(2025, 6, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def platform() -> Iterator[SandboxPlatform]:
-    with tk.sandbox(learners=300) as platform:
-        yield platform
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -20,12 +19,6 @@ from toolkit.snapshots.manifest import MANIFEST, Manifest
 
 KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 DRAWS = random.Random(7)  # noqa: S311
-
-
-@pytest.fixture(scope="module")
-def platform() -> Iterator[SandboxPlatform]:
-    with tk.sandbox(learners=100) as served:
-        yield served
 
 
 @pytest.fixture(scope="module")

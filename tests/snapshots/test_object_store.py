@@ -44,12 +44,6 @@ def slow(*cases: object) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[SandboxPlatform]:
-    with tk.sandbox(learners=40) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
 def server() -> Iterator[Bucket]:
     with served() as bucket:
         yield bucket

@@ -10,12 +10,6 @@ import toolkit as tk
 KEY = "9d04c1f7ab35e86287f0d1c3b94e6a5f"
 
 
-@pytest.fixture(scope="module")
-def platform():
-    with tk.sandbox(learners=300) as served:
-        yield served
-
-
 def test_a_snapshot_holds_what_the_platform_says(platform, tmp_path: Path) -> None:
     snapshot = tk.take_snapshot(platform, tmp_path / "s", identities="keep")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
-from hostile import OK, RECORD, Connection, Talk, self_signed, serving
+from hostile import OK, RECORD, Breaking, Connection, Talk, self_signed, serving
 
 import toolkit as tk
 from toolkit.config import settings
@@ -146,15 +146,6 @@ def changing(times: int) -> Meet:
             assert tk.load_completion(source).height == 1
 
     return meet
-
-
-class Breaking(httpx.SyncByteStream):
-    def __init__(self, start: bytes) -> None:
-        self._start = start
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._start
-        raise httpx.ReadError("broken off")
 
 
 def distrusted(folder: Path, _: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 RECORD = b'{"username":"ada","email":"ada@example.com","course_id":"c","completion":"0.5"}'
+
+
+class Breaking(httpx.SyncByteStream):
+    """Bytes enough to be handed on, and then no more."""
+
+    def __init__(self, start: bytes) -> None:
+        self._start = start
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._start
+        raise httpx.ReadError("broken off")
 
 
 class Connection:

@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 from told_results import RESULTS, learners
 
 import toolkit as tk
-from toolkit.results.result import OUTPUT
+from toolkit.results.output import OUTPUT
 
 pytest.importorskip("great_tables")
 PC = learners()

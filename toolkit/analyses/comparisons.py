@@ -27,9 +27,10 @@ from toolkit.analyses.simultaneous import bonferroni, judged
 from toolkit.analyses.stages import ACTIVE, COMPLETED, ENROLLED, GRADED, NEEDED, PASSED, completed
 from toolkit.analyses.within import STRATUM, compared_within
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.release.tables import release_table, with_status
+from toolkit.release.tables import release_table
+from toolkit.results.output import Narrative
 from toolkit.results.registry import look_up
-from toolkit.results.result import Displayed, Narrative, Result
+from toolkit.results.result import Displayed, Result
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_level, a_share, alpha_of, as_given, one_of
 from toolkit.schemas.comparison_results import (
@@ -178,14 +179,12 @@ def compare_groups(
         def described(groups: pl.DataFrame, moments: Moments | None) -> pl.DataFrame:
             return derive(groups, moments).with_columns(**about).select(table.names)
 
-        exact = described(counted.n, moments)
-
         def protect(min_n: int) -> pl.DataFrame:
             safe = release_table(counted.n, counted.keys, counted_as, [], min_n=min_n)
             of_safe = moments and moments.released(safe["n_reached"], safe["n_learners"])
-            return with_status(described(safe, of_safe), exact, table, min_n)
+            return described(safe, of_safe)
 
-        return Result(table, (), exact, protect, level=level)
+        return Result(table, (), described(counted.n, moments), protect, level=level)
 
     within = None
     if strata is not None:

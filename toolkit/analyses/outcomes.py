@@ -32,7 +32,7 @@ from toolkit.schemas.outcome_results import (
     RATES,
 )
 
-_RATES = {r.name: (r.k, r.n) for r in RATES}
+_RATES = {name: (rate.k, rate.n) for name, rate in RATES.items()}
 ONE = 10_000  # a grade of 1, as grades are counted to 4 decimals
 
 
@@ -152,7 +152,7 @@ def _with_rates(
 ) -> pl.DataFrame:
     rates = [
         expr
-        for r in RATES
+        for r in RATES.values()
         for expr in rate(r.name, r.k, r.n, level=level, of_clusters=are_clusters)
     ]
     return table.with_columns(*rates, completed_from=pl.lit(completed_from))

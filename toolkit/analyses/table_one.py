@@ -17,7 +17,7 @@ from toolkit.analyses.grouping import Groups, count_by, groups_of, refuse_ungrou
 from toolkit.analyses.stages import ENROLLED
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import DIGITS
-from toolkit.release.tables import release_table, with_status
+from toolkit.release.tables import release_table
 from toolkit.results.result import Result
 from toolkit.schemas import PERSON_COURSE, require_columns
 from toolkit.schemas.arguments import as_given
@@ -99,13 +99,12 @@ def table_one(
         keys = groups.named(pl.concat(key for _, key in counted if key is not None))
     n = groups.named(n)
     about = [*(["is_total"] if by else []), *groups.names]
-    exact = _finished(n, n, about)
 
     def protect(min_n: int) -> pl.DataFrame:
         safe = release_table(n.select(*about, *_COUNTED), keys, TABLE_ONE, about, min_n=min_n)
-        return with_status(_finished(safe, n, about, digits=DIGITS), exact, TABLE_ONE, min_n)
+        return _finished(safe, n, about, digits=DIGITS)
 
-    return Result(TABLE_ONE, tuple(about), exact, protect)
+    return Result(TABLE_ONE, tuple(about), _finished(n, n, about), protect)
 
 
 _DERIVED = ("share", "standardized_difference")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -39,12 +40,9 @@ def figure(row: dict[str, Any], name: str, released: Released) -> str:
         if words.is_withheld(row, name, released):
             return words.count_text(None, released.min_n)
         return words.count(row[name])
-    return with_interval(words.share(row, name, released), words.interval(row, name, released))
-
-
-def with_interval(text: str, interval: str) -> str:
-    """Write an estimate, and its interval in brackets if it has one."""
-    return f"{text} ({interval})" if interval else text
+    return words.with_interval(
+        words.share(row, name, released), words.interval(row, name, released)
+    )
 
 
 def subtitle(
@@ -83,6 +81,26 @@ def total(rows: pl.DataFrame, name: str, by: list[str]) -> int:
         int(rows.unique(by, keep="first")[name].sum())
         if by
         else int(max(rows[name].drop_nulls().to_list(), default=0))
+    )
+
+
+def differences(rows: pl.DataFrame, released: Released, told: Sequence[str]) -> pl.DataFrame:
+    """Return what dots of differences show; those that differ by more than chance are filled.
+
+    Args:
+        rows: Rows of a table of differences.
+        released: That table.
+        told: Each difference as text.
+    """
+    return rows.with_columns(
+        value="difference",
+        low="simultaneous_low",
+        high="simultaneous_high",
+        filled=(pl.col("p_adjusted") < released.alpha).fill_null(value=False),
+        text=pl.Series(told, dtype=pl.String),
+        p=pl.Series(
+            [words.p_value(p, released.alpha) for p in rows["p_adjusted"]], dtype=pl.String
+        ),
     )
 
 

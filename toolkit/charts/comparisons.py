@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import altair as alt
 import polars as pl
 
 from toolkit.charts import heat_maps
-from toolkit.charts.basis import labelled, subtitle, with_interval
+from toolkit.charts.basis import differences, labelled, subtitle
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
@@ -37,15 +38,8 @@ def pairs(
     groups = most.select("group_a", "group_b").rows()
     names = naming.distinct([f"{naming.compared(a)} − {naming.compared(b)}" for a, b in groups])
     told = [_difference(row, released) for row in most.iter_rows(named=True)]
-    drawn = most.select(
-        value="difference", low="simultaneous_low", high="simultaneous_high"
-    ).with_columns(
-        group=pl.Series(names, dtype=pl.String),
-        text=pl.Series(told, dtype=pl.String),
-        p=pl.Series(
-            [words.p_value(p, released.alpha) for p in most["p_adjusted"]], dtype=pl.String
-        ),
-        filled=(most["p_adjusted"] < released.alpha).fill_null(value=False),
+    drawn = differences(most, released, told).select(
+        "value", "low", "high", "filled", "text", "p", group=pl.Series(names, dtype=pl.String)
     )
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     level = words.kind_of_interval(released)
@@ -90,13 +84,9 @@ def pairs(
 def _difference(row: dict[str, Any], released: Released) -> str:
     decimal = words.supports_decimal(row, "difference", released)
     value = words.points(row["difference"], decimal=decimal)
-    if row["simultaneous_low"] is None or row["simultaneous_high"] is None:
-        return value
-    ends = (
-        words.points(row[f"simultaneous_{end}"], decimal=decimal, unit=False)
-        for end in ("low", "high")
-    )
-    return with_interval(value, words.between(*ends))
+    write = partial(words.points, decimal=decimal, unit=False)
+    ends = words.written_interval(row["simultaneous_low"], row["simultaneous_high"], write)
+    return words.with_interval(value, ends)
 
 
 def transitions(

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import fewest_and_most, labelled, subtitle, with_interval
+from toolkit.charts.basis import differences, fewest_and_most, labelled, subtitle
 from toolkit.charts.curve_tables import standardization
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
@@ -90,21 +90,18 @@ def _differences(
     seen = named.filter(pl.col("difference").is_not_null()).sort("difference", "group")
     drawn, notes = fewest_and_most(seen)
     told = [
-        with_interval(write(row["difference"]), _interval(row, write))
+        words.with_interval(
+            write(row["difference"]),
+            words.written_interval(
+                row["simultaneous_low"],
+                row["simultaneous_high"],
+                lambda end: write(end).rsplit(" ", 1)[0],
+            ),
+        )
         for row in drawn.iter_rows(named=True)
     ]
-    rows = drawn.select(
-        "group",
-        "text_n_learners",
-        value="difference",
-        low="simultaneous_low",
-        high="simultaneous_high",
-        filled=(pl.col("p_adjusted") < released.alpha).fill_null(value=False),
-    ).with_columns(
-        text=pl.Series(told, dtype=pl.String),
-        p=pl.Series(
-            [words.p_value(p, released.alpha) for p in drawn["p_adjusted"]], dtype=pl.String
-        ),
+    rows = differences(drawn, released, told).select(
+        "group", "text_n_learners", "value", "low", "high", "filled", "text", "p"
     )
     unknown = named.filter(pl.col("difference").is_null())
     hidden = unknown.select("group", text=pl.lit(words.NOTHING))
@@ -137,14 +134,6 @@ def _differences(
 def _note(released: Released) -> str:
     together = ", for all groups together" if released.whole.height > 1 else ""
     return f"Filled dots: p below {released.alpha:g}{together}"
-
-
-def _interval(row: dict[str, Any], write: Any) -> str:
-    ends = row["simultaneous_low"], row["simultaneous_high"]
-    if None in ends:
-        return ""
-    low, high = (write(end).rsplit(" ", 1)[0] for end in ends)
-    return words.between(low, high)
 
 
 def _finding(seen: pl.DataFrame, reference: str, ways: tuple[str, str], alpha: float) -> str:

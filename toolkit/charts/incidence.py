@@ -93,19 +93,7 @@ def nelson_aalen(
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
-    time = time or since_enrollment(released)
-    rows, groups, hidden = in_panels(released, "cumulative_hazard")
-    finding = "Cumulative hazard of passing" + ("" if groups else f": {words.NOTHING}")
-    return _hazards(
-        released,
-        rows,
-        groups,
-        hidden,
-        value="cumulative_hazard",
-        y_title="cumulative hazard",
-        smooth=False,
-        words_said=(title, source, time, finding),
-    )
+    return _hazards(released, "cumulative_hazard", time, title, source)
 
 
 def smoothed_hazard(
@@ -126,33 +114,23 @@ def smoothed_hazard(
         title: A title to replace the finding.
         source: Where the data come from; by default the result's caption.
     """
-    time = time or since_enrollment(released)
-    rows, groups, hidden = in_panels(released, "hazard")
-    unit = time.split()[0]
-    return _hazards(
-        released,
-        rows,
-        groups,
-        hidden,
-        value="hazard",
-        y_title=f"passes in {_stretch(rows):g} {unit} per learner left",
-        smooth=True,
-        words_said=(title, source, time, _peaks(rows, unit.removesuffix("s"))),
-    )
+    return _hazards(released, "hazard", time, title, source)
 
 
 def _hazards(
-    released: Released,
-    rows: pl.DataFrame,
-    groups: list[str],
-    hidden: list[str],
-    *,
-    value: str,
-    y_title: str,
-    smooth: bool,
-    words_said: tuple[str | None, str | None, str, str],
+    released: Released, value: str, time: str | None, title: str | None, source: str | None
 ) -> alt.VConcatChart | alt.FacetChart:
-    title, source, time, finding = words_said
+    time = time or since_enrollment(released)
+    rows, groups, hidden = in_panels(released, value)
+    unit, notes, is_smooth = time.split()[0], [], value == "hazard"
+    if is_smooth:
+        what, finding = "Smoothed hazard", _peaks(rows, unit.removesuffix("s"))
+        y_title = f"passes in {_stretch(rows):g} {unit} per learner left"
+        if rows[value].null_count() and released.min_n is not None:
+            notes = ["Gaps: too few learners to show; longer stretches show more"]
+    else:
+        what, y_title = "Cumulative hazard", "cumulative hazard"
+        finding = "Cumulative hazard of passing" + ("" if groups else f": {words.NOTHING}")
     together = len(groups) <= MOST_OVERLAID
     lines = rows.select(
         *_KEPT,
@@ -170,13 +148,9 @@ def _hazards(
         time=time,
         y_title=y_title,
         top=_top(lines),
-        interpolate="monotone" if smooth else "step-after",
+        interpolate="monotone" if is_smooth else "step-after",
     )
-    notes = []
-    if smooth and rows[value].null_count() and released.min_n is not None:
-        notes = ["Gaps: too few learners to show; longer stretches show more"]
     numbers = numbers_at_risk(groups, plot.ticks, rows, released.min_n)
-    what = "Smoothed hazard" if smooth else "Cumulative hazard"
     return finish(
         draw(plot, lines, _NO_POINTS, numbers),
         title=title or finding,

@@ -33,10 +33,9 @@ def outcomes(
     Raises:
         SchemaError: There is no such rate.
     """
-    known = {r.name: r for r in RATES}
-    if rate not in known:
-        raise SchemaError(f"no rate `{rate}`; there are {', '.join(known)}")
-    of = known[rate]
+    if rate not in RATES:
+        raise SchemaError(f"no rate `{rate}`; there are {', '.join(RATES)}")
+    of = RATES[rate]
     what = of.description.rstrip(".")
     return _rates(released, rate, (of.k, of.n), what, title, source)
 

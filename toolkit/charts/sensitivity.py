@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import subtitle, with_interval
+from toolkit.charts.basis import subtitle
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
@@ -30,7 +30,9 @@ def sensitivity(
     rows = released.frame.rows(named=True)
     labels = naming.distinct([f"{row['choice']}: {naming.name(row['value'])}" for row in rows])
     texts = [
-        with_interval(said.figure_text(row, name, released), said.between(row, name, released))
+        words.with_interval(
+            said.figure_text(row, name, released), said.between(row, name, released)
+        )
         for row in rows
     ]
     counts = [words.count_text(row["n_learners"], released.min_n) for row in rows]

@@ -20,8 +20,9 @@ from toolkit.quality.key_sums import key_sums, question_of
 from toolkit.quality.outcome import Outcome, left_out, outcomes_of, worst_first
 from toolkit.release.rounding import MIN_N
 from toolkit.release.tables import SHOWN
+from toolkit.results.output import Narrative, marked
 from toolkit.results.registry import look_up
-from toolkit.results.result import Narrative, Result, marked
+from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_path
 from toolkit.schemas.outcome_results import FAILED_CHECKS
 from toolkit.text.words import plural

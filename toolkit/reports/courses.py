@@ -268,7 +268,7 @@ def _rate(row: dict[str, Any], rates: Released, say: Language) -> Figure:
     text, interval = words.share(row, RATE, rates), words.interval(row, RATE, rates)
     if row["n_enrolled"] is None or text == words.ABSENT:
         return Figure(say("courses.too_few"))
-    return Figure(f"{text} ({interval})" if interval else text, row[RATE])
+    return Figure(words.with_interval(text, interval), row[RATE])
 
 
 def _days(row: dict[str, Any] | None, say: Language) -> Figure:
@@ -278,10 +278,8 @@ def _days(row: dict[str, Any] | None, say: Language) -> Figure:
     if row["estimate"] is None:
         is_shown = row["status"] == SHOWN
         return Figure(say("courses.not_reached" if is_shown else "courses.too_few_left"))
-    low, high = row["ci_low"], row["ci_high"]
-    known = low is not None and high is not None
-    interval = f" ({words.days(low)}–{words.days(high)})" if known else ""
-    return Figure(f"{words.days(row['estimate'])}{interval}", row["estimate"])
+    interval = words.written_interval(row["ci_low"], row["ci_high"], words.days)
+    return Figure(words.with_interval(words.days(row["estimate"]), interval), row["estimate"])
 
 
 def _with_curves(durations: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:

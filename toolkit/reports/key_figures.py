@@ -9,37 +9,26 @@ import polars as pl
 from toolkit.analyses.counting import Frame
 from toolkit.analyses.intervals import LEVEL
 from toolkit.analyses.outcomes import outcomes
-from toolkit.release.tables import SHOWN, with_status
+from toolkit.release.tables import SHOWN
 from toolkit.reports.language import Language, read_language
 from toolkit.results.result import Released, Result
-from toolkit.schemas.outcome_results import KEY_FIGURES
+from toolkit.schemas.outcome_results import KEY_FIGURES, RATES
 from toolkit.survival.durations import time_to_pass
 from toolkit.survival.summary import survival_summary
 from toolkit.text import words
 
-_RATES = {
+_SHARES = {
     "Active": (
-        "active_rate_of_enrolled",
-        "n_active",
-        "n_enrolled",
+        RATES["active_rate_of_enrolled"],
         "of the enrolled have a completion or a grade above 0",
     ),
     "Completed": (
-        "completion_rate_of_enrolled",
-        "n_completed",
-        "n_enrolled",
+        RATES["completion_rate_of_enrolled"],
         "of the enrolled have done most of the content",
     ),
-    "Passed": (
-        "pass_rate_of_enrolled",
-        "n_passed",
-        "n_enrolled",
-        "of the enrolled have a passing grade",
-    ),
+    "Passed": (RATES["pass_rate_of_enrolled"], "of the enrolled have a passing grade"),
     "Passed, of the active": (
-        "pass_rate_of_active",
-        "n_passed_active",
-        "n_active",
+        RATES["pass_rate_of_active"],
         "of those who began have a passing grade",
     ),
 }
@@ -76,13 +65,11 @@ def key_figures(pc: Frame, *, level: float = LEVEL) -> Result:
     timed = survival_summary(time_to_pass(pc, undated="leave_out"), level=level).filter(
         statistic="first quartile"
     )
-    exact = _figures(counted.frame, timed.frame)
 
     def protect(min_n: int) -> pl.DataFrame:
-        safe = _figures(counted.release(min_n=min_n).frame, timed.release(min_n=min_n).frame)
-        return with_status(safe, exact, KEY_FIGURES, min_n)
+        return _figures(counted.release(min_n=min_n).frame, timed.release(min_n=min_n).frame)
 
-    return Result(KEY_FIGURES, (), exact, protect, level=level)
+    return Result(KEY_FIGURES, (), _figures(counted.frame, timed.frame), protect, level=level)
 
 
 def _figures(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
@@ -96,18 +83,10 @@ def _figures(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
             "n_whole": row["n_enrolled"],
         }
     ]
-    for figure, (rate, n, whole, meaning) in _RATES.items():
-        rows.append(
-            {
-                "figure": figure,
-                "meaning": meaning,
-                "n_learners": row[n],
-                "n_whole": row[whole],
-                "rate": row[rate],
-                "rate_ci_low": row[f"{rate}_ci_low"],
-                "rate_ci_high": row[f"{rate}_ci_high"],
-            }
-        )
+    for figure, (rate, meaning) in _SHARES.items():
+        shares = {f"rate{end}": row[f"{rate.name}{end}"] for end in ("", "_ci_low", "_ci_high")}
+        counts = {"n_learners": row[rate.k], "n_whole": row[rate.n]}
+        rows.append({"figure": figure, "meaning": meaning} | counts | shares)
     rows.append(
         {
             "figure": "Days to pass",
@@ -145,28 +124,21 @@ def as_tiles(released: Released, say: Language | None = None) -> list[dict[str, 
 def _tile(
     row: dict[str, Any], released: Released, say: Language, why_no_times: str
 ) -> dict[str, str]:
-    low, high = row["days_ci_low"], row["days_ci_high"]
-    name = row["figure"].lower().replace(", ", "_").replace(" ", "_")
+    name, interval = row["figure"].lower().replace(", ", "_").replace(" ", "_"), ""
     meaning = say(f"figures.{name}_meaning")
     if row["figure"] == "Enrollments":
         value = words.count(row["n_learners"], released.min_n)
-    elif row["figure"] == "Days to pass":
-        value = (
-            words.ABSENT
-            if row["days"] is None
-            else say("figures.days", days=words.days(row["days"]))
-        )
-        interval = "" if low is None or high is None else f"{words.days(low)}–{words.days(high)}"
-        if row["days"] is None:
-            meaning = say(
-                "figures.too_few"
-                if row["status"] != SHOWN
-                else "figures.not_yet"
-                if row["n_whole"]
-                else why_no_times
-            )
-        meaning += f" ({interval})" if interval and row["days"] is not None else ""
-    else:
+    elif row["figure"] != "Days to pass":
         value, interval = words.share(row, "rate", released), words.interval(row, "rate", released)
-        meaning += f" ({interval})" if interval else ""
-    return {"figure": say(f"figures.{name}"), "value": value, "meaning": meaning}
+    elif row["days"] is not None:
+        value = say("figures.days", days=words.days(row["days"]))
+        interval = words.written_interval(row["days_ci_low"], row["days_ci_high"], words.days)
+    else:
+        value, is_shown = words.ABSENT, row["status"] == SHOWN
+        not_reached = "figures.not_yet" if row["n_whole"] else why_no_times
+        meaning = say(not_reached if is_shown else "figures.too_few")
+    return {
+        "figure": say(f"figures.{name}"),
+        "value": value,
+        "meaning": words.with_interval(meaning, interval),
+    }

@@ -12,7 +12,7 @@ from toolkit.charts.theme import MIME
 from toolkit.extras import extra
 from toolkit.reports.execution import INJECTED, Executed
 from toolkit.reports.figures import Figure, read_figure
-from toolkit.results.result import OUTPUT
+from toolkit.results.output import OUTPUT
 from toolkit.text import words
 
 with extra("notebooks"):

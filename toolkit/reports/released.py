@@ -10,7 +10,7 @@ from toolkit.charts.theme import MIME
 from toolkit.connect import SOURCE_PREFIX
 from toolkit.errors import DisclosureError
 from toolkit.reports.execution import Executed
-from toolkit.results.result import OUTPUT
+from toolkit.results.output import OUTPUT
 
 PUBLIC = "public"  # the tag of a cell whose author takes responsibility for what it shows
 _DIGIT = re.compile(r"\d")

@@ -6,35 +6,27 @@ A `Result` holds the exact frame in memory. Display, charts, narratives and file
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
-from toolkit.errors import ArgumentError, DisclosureError, SchemaError
+from toolkit.errors import DisclosureError, SchemaError
 from toolkit.release.rounding import MIN_N
 from toolkit.release.tables import SHOWN, release_table, with_status
-from toolkit.results.registry import REGISTRY, chart_of, look_up
+from toolkit.results.output import Chart, Narrative, marked
+from toolkit.results.registry import REGISTRY, look_up
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_path, alpha_of, as_given
 
 _SCREEN = 30  # rows of a table printed as text
-OUTPUT = "so2"  # marks a notebook output as released, with its threshold and narrative
 View = Callable[[pl.DataFrame], pl.DataFrame]
-_TEXTS = {"str": (str,), "str | None": (str, type(None))}  # annotations of options of charts
 Protect = Callable[[int], pl.DataFrame]
 
 
-def marked(min_n: int | None, **about: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a `_repr_mimebundle_` without further formats that marks an output as released."""
-    return {}, {OUTPUT: {"min_n": min_n, **about}}
-
-
-class _Shown:
+class Shown:
     """The displays and exports that results and released results share, all of released figures."""
 
     schema: Table
@@ -47,7 +39,26 @@ class _Shown:
         return alpha_of(self.level)
 
     def release(self, *, min_n: int | None = MIN_N) -> Released:
+        """Return what may be shown."""
         raise NotImplementedError
+
+    def _with(self, view: View) -> Self:
+        raise NotImplementedError
+
+    def filter(self, *predicates: Any, **constraints: Any) -> Self:
+        """Keep rows, as in `pl.DataFrame.filter`.
+
+        What is shown is filtered by the released figures, `frame` of a `Result` by the exact ones.
+        """
+        return self._with(lambda frame: frame.filter(*predicates, **constraints))
+
+    def sort(self, *by: Any, **options: Any) -> Self:
+        """Order rows, as in `pl.DataFrame.sort`."""
+        return self._with(lambda frame: frame.sort(*by, **options))
+
+    def head(self, n: int = 5) -> Self:
+        """Keep the first rows."""
+        return self._with(lambda frame: frame.head(n))
 
     @property
     def chart(self) -> Chart:
@@ -129,7 +140,7 @@ class _Shown:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Released(_Shown):
+class Released(Shown):
     """The part of a result that may be shown.
 
     Attributes:
@@ -165,24 +176,12 @@ class Released(_Shown):
         """Return itself, as it is already released."""
         return self
 
-    def filter(self, *predicates: Any, **constraints: Any) -> Released:
-        """Keep rows, as in `pl.DataFrame.filter`, by the released figures."""
-        return self._with(lambda frame: frame.filter(*predicates, **constraints))
-
-    def sort(self, *by: Any, **options: Any) -> Released:
-        """Order rows, as in `pl.DataFrame.sort`, by the released figures."""
-        return self._with(lambda frame: frame.sort(*by, **options))
-
-    def head(self, n: int = 5) -> Released:
-        """Keep the first rows."""
-        return self._with(lambda frame: frame.head(n))
-
-    def _with(self, view: View) -> Released:
+    def _with(self, view: View) -> Self:
         return replace(self, frame=_apply(view, self.frame, self.schema), before=self.whole)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Result(_Shown):
+class Result(Shown):
     """The result of an analysis.
 
     In a notebook it is displayed as a protected table. `frame` holds the exact figures.
@@ -191,7 +190,7 @@ class Result(_Shown):
         schema: Which table it is; `describe()` explains its columns.
         by: The columns it is grouped by.
         exact: The exact figures, before `filter`, `sort` and `head`.
-        protect: Makes the released figures for a threshold.
+        protect: Makes the released figures for a threshold; with `status`, or it is added.
         caption: Where the data come from and as of when; None if not given.
         views: What `filter`, `sort` and `head` do to a frame, exact or released.
         level: The coverage of its intervals.
@@ -245,13 +244,12 @@ class Result(_Shown):
         def finished(table_of_counts: pl.DataFrame) -> pl.DataFrame:
             return derive(table_of_counts).select(*groups, *table.names)
 
-        exact = finished(counts)
-
         def protect(min_n: int) -> pl.DataFrame:
-            safe = release_table(counts, keys, counted_as or table, [*groups], min_n=min_n)
-            return with_status(finished(safe), exact, table, min_n)
+            return finished(
+                release_table(counts, keys, counted_as or table, [*groups], min_n=min_n)
+            )
 
-        return cls(table, groups, exact, protect, caption, level=level)
+        return cls(table, groups, finished(counts), protect, caption, level=level)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -286,30 +284,17 @@ class Result(_Shown):
             )
         else:
             frame = self.protect(min_n)
+            if "status" not in frame.columns or "status" in self.exact.columns:
+                frame = with_status(frame, self.exact, self.schema, min_n)
         return Released(
             self.schema, self.by, self._viewed(frame), min_n, self.caption, self.level, before=frame
         )
-
-    def filter(self, *predicates: Any, **constraints: Any) -> Result:
-        """Keep rows, as in `pl.DataFrame.filter`.
-
-        `frame` is filtered by the exact figures; what is shown, by the released ones.
-        """
-        return self._then(lambda frame: frame.filter(*predicates, **constraints))
-
-    def sort(self, *by: Any, **options: Any) -> Result:
-        """Order rows, as in `pl.DataFrame.sort`."""
-        return self._then(lambda frame: frame.sort(*by, **options))
-
-    def head(self, n: int = 5) -> Result:
-        """Keep the first rows."""
-        return self._then(lambda frame: frame.head(n))
 
     def captioned(self, caption: str) -> Result:
         """Say where the data come from, for charts and exported tables."""
         return replace(self, caption=caption)
 
-    def _then(self, view: View) -> Result:
+    def _with(self, view: View) -> Self:
         _apply(view, self.frame, self.schema)  # so that a wrong column fails here, not when shown
         return replace(self, views=(*self.views, view))
 
@@ -348,63 +333,3 @@ class Displayed:
     def __repr__(self) -> str:
         results = self._results()
         return "\n\n".join(repr(one.table(rows=_SCREEN // len(results))) for one in results)
-
-
-class Chart:
-    """Draws a result; call it with the options of the table's chart."""
-
-    def __init__(self, result: _Shown) -> None:
-        self._result = result
-        self._draw = chart_of(result.schema.name)
-        self.__doc__ = self._draw.__doc__
-
-    @property
-    def options(self) -> list[str]:
-        """The options this chart takes."""
-        return list(inspect.signature(self._draw).parameters)[1:]
-
-    def __call__(self, **options: Any) -> Any:
-        """Draw the released result.
-
-        Raises:
-            SchemaError: The chart has no such option; names the options it has.
-            ArgumentError: An option has a value of another kind.
-        """
-        if unknown := set(options) - set(self.options):
-            raise SchemaError(
-                f"the chart of {self._result.schema.name} has no option "
-                f"{', '.join(sorted(unknown))}; it takes {', '.join(self.options)}"
-            )
-        for name, value in options.items():
-            kind = str(inspect.signature(self._draw).parameters[name].annotation)
-            if kind in _TEXTS and not isinstance(value, _TEXTS[kind]):
-                raise ArgumentError(f"{name} must be a string, not {as_given(value)}")
-        safe = self._result.release()
-        drawn = self._draw(safe, **options)
-        drawn.usermeta = {**drawn.usermeta, OUTPUT: {"min_n": safe.min_n}}
-        return drawn
-
-    def __repr__(self) -> str:
-        return f"chart of {self._result.schema.name}; options: {', '.join(self.options)}"
-
-
-class Narrative(str):
-    """A sentence or two; notebooks show it as a paragraph of plain text.
-
-    Attributes:
-        min_n: The smallest count that is shown; None if the author asked for no protection.
-    """
-
-    min_n: int | None
-
-    def __new__(cls, text: str, min_n: int | None = MIN_N) -> Narrative:
-        """Keep the text together with its threshold."""
-        narrative = super().__new__(cls, text)
-        narrative.min_n = min_n
-        return narrative
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return marked(self.min_n, says=str(self))
-
-    def _repr_html_(self) -> str:
-        return f"<p>{escape(self)}</p>"

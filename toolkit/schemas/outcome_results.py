@@ -73,7 +73,7 @@ class Rate:
     description: str
 
 
-RATES = (
+_RATES = (
     Rate("active_rate_of_enrolled", "n_active", "n_enrolled", "Active of the enrolled."),
     Rate("completion_rate_of_enrolled", "n_completed", "n_enrolled", "Completed of the enrolled."),
     Rate("completion_rate_of_active", "n_completed", "n_active", "Completed of the active."),
@@ -82,6 +82,7 @@ RATES = (
     Rate("pass_rate_of_graded", "n_passed_graded", "n_graded", "Passed of those with a grade."),
     Rate("pass_rate_of_completed", "n_passed_completed", "n_completed", "Passed of the completed."),
 )
+RATES = {rate.name: rate for rate in _RATES}
 GRADE_STATISTICS = ("mean", "q1", "median", "q3")
 
 
@@ -115,7 +116,7 @@ OUTCOMES = Table(
         count("n_passed_active", "Passed and active.", "n_active"),
         count("n_passed_graded", "Passed with a percent_grade.", "n_graded"),
         count("n_passed_completed", "Passed and completed.", "n_completed"),
-        *(c for r in RATES for c in with_interval(r.name, r.description, r.k, r.n)),
+        *(c for r in RATES.values() for c in with_interval(r.name, r.description, r.k, r.n)),
         *_grades("graded", "n_graded", "the enrolled with a grade"),
         *_grades("active", "n_graded_active", "the active with a grade"),
     ),

@@ -10,7 +10,6 @@ import polars as pl
 from toolkit.analyses.grouping import Groups, group_names
 from toolkit.analyses.simultaneous import bonferroni
 from toolkit.errors import ArgumentError
-from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import as_given
@@ -110,7 +109,7 @@ def against_reference(
         counts = released_sizes(curves, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
         released = only_shown(product_limit(safe), "survival")
         released = with_measured_variance(released, curves) if within else released
-        return with_status(compared(released, counts, clusters.released()), exact, table, min_n)
+        return compared(released, counts, clusters.released())
 
     return Result(table, groups.names, exact, protect, level=level)
 

@@ -17,7 +17,7 @@ from toolkit.analyses.grouping import By, Counted, groups_of
 from toolkit.analyses.intervals import none_of
 from toolkit.analyses.spread import students
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.release.tables import release_table, with_status
+from toolkit.release.tables import release_table
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import as_given
 from toolkit.schemas.survival_results import CUMULATIVE_INCIDENCE, GRAY_TEST, thinned
@@ -245,8 +245,7 @@ def gray_test(
 
     def protect(min_n: int) -> pl.DataFrame:
         safe = release_table(per_group, counted.keys, GRAY_TEST, columns, min_n=min_n)
-        test = groups.named(released_test(safe, scores_of)).select(exact.columns)
-        return with_status(test, exact, GRAY_TEST, min_n)
+        return groups.named(released_test(safe, scores_of)).select(exact.columns)
 
     return Result(GRAY_TEST, groups.names, exact, protect)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from toolkit.analyses.grouping import By, group_names
 from toolkit.analyses.intervals import holm
 from toolkit.release.rounding import DIGITS
-from toolkit.release.tables import release_table, with_status
+from toolkit.release.tables import release_table
 from toolkit.results.result import Result
 from toolkit.schemas.survival_results import LOGRANK, LOGRANK_PAIRS
 from toolkit.survival.event_table import (
@@ -102,7 +102,7 @@ def logrank(
         test = released_test(
             safe, lambda shown: scores if shown.all() else scores_of(counted.n.filter(shown))
         )
-        return with_status(groups.named(test).select(exact.columns), exact, LOGRANK, min_n)
+        return groups.named(test).select(exact.columns)
 
     return Result(LOGRANK, groups.names, exact, protect)
 
@@ -159,10 +159,9 @@ def logrank_pairs(
             None if None in both else score_test(one, both)
             for one, both in zip(scores, events, strict=True)
         ]
-        released = _table_of_pairs(safe, pairs, found, keys).with_columns(
+        return _table_of_pairs(safe, pairs, found, keys).with_columns(
             pl.col("statistic", "p_value", "p_adjusted").round_sig_figs(DIGITS)
         )
-        return with_status(released, exact, LOGRANK_PAIRS, min_n)
 
     return Result(LOGRANK_PAIRS, (), exact, protect)
 

@@ -11,7 +11,6 @@ from narwhals.typing import IntoFrame
 
 from toolkit.analyses.grouping import By, groups_of
 from toolkit.analyses.spread import Distribution
-from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
@@ -178,8 +177,7 @@ def survival_summary(
         safe = [shown(steps, borders) for steps in (curve, followed)]
         counts = released_sizes(curve, asked.keys, SURVIVAL_SUMMARY, min_n=min_n)
         clusters = [alike.released(), reverse.released()]
-        released = summed_up(safe, clusters, counts, shown(curve, None))
-        return with_status(released, exact, SURVIVAL_SUMMARY, min_n)
+        return summed_up(safe, clusters, counts, shown(curve, None))
 
     return in_unit_of(durations, Result(SURVIVAL_SUMMARY, asked.names, exact, protect, level=level))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -149,10 +150,9 @@ def _points(row: Row, released: Released) -> str:
     decimal = words.supports_decimal(row, "difference", released)
     difference = words.percentage_points(row["difference"], decimal=decimal)
     ends = released.schema.interval_of("difference")
-    if ends is None or row[ends[0]] is None or row[ends[1]] is None:
-        return difference
-    low, high = (words.points(row[end], decimal=decimal, unit=False) for end in ends)
-    return f"{difference}{words.in_brackets(words.between(low, high), released)}"
+    low, high = (row[end] for end in ends) if ends else (None, None)
+    write = partial(words.points, decimal=decimal, unit=False)
+    return f"{difference}{words.in_brackets(words.written_interval(low, high, write), released)}"
 
 
 def verdict(p: float, alpha: float) -> str:

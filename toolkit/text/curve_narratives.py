@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -169,9 +170,8 @@ def nelson_aalen(released: Released) -> str:
         day = curves.end(part, value)
         reached = words.number(curves.height(part, value, day) or 0.0)
         low, high = (curves.height(part, end, day) for end in ("ci_low", "ci_high"))
-        if low is not None and high is not None:
-            between = words.between(words.number(low), words.number(high))
-            reached += words.in_brackets(between, released)
+        ends = words.written_interval(low, high, words.number)
+        reached += words.in_brackets(ends, released)
         where = f" in {name}" if released.by else ""
         phrases.append(f"{reached} by {words.at_time(day, released)}{where}")
     return f"The cumulative hazard of passing reaches {listed(phrases)}.{in_groups(released)}"
@@ -231,18 +231,13 @@ def as_percent(share: float, released: Released) -> str:
 
 
 def _percents(row: Row, released: Released) -> str:
-    if row["ci_low"] is None or row["ci_high"] is None:
-        return ""
-    decimal = released.min_n is None
-    low, high = (percent(row[end], decimal=decimal, plain=True) for end in ("ci_low", "ci_high"))
-    return words.in_brackets(words.between(low, high), released)
+    write = partial(percent, decimal=released.min_n is None, plain=True)
+    return words.in_brackets(words.written_interval(row["ci_low"], row["ci_high"], write), released)
 
 
 def _within(row: Row, released: Released) -> str:
     estimate = words.within(row["estimate"], released)
-    if row["ci_low"] is None or row["ci_high"] is None:
-        return estimate
-    ends = f"{words.days(row['ci_low'])}–{words.days(row['ci_high'])}"
+    ends = words.written_interval(row["ci_low"], row["ci_high"], words.days)
     return f"{estimate}{words.in_brackets(ends, released)}"
 
 

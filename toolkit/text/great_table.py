@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from toolkit.extras import extra
-from toolkit.results.result import Released, marked
+from toolkit.results.output import marked
+from toolkit.results.result import Released
 from toolkit.text.tables import ReadingTable, reading_table
 
 

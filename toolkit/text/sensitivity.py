@@ -61,7 +61,4 @@ def between(row: Row, name: str, released: Released) -> str:
     """Write the interval of the figure, or nothing."""
     if name == "rate":
         return words.interval(row, "rate", released)
-    low, high = row["days_ci_low"], row["days_ci_high"]
-    if low is None or high is None:
-        return ""
-    return words.between(words.days(low), words.days(high))
+    return words.written_interval(row["days_ci_low"], row["days_ci_high"], words.days)

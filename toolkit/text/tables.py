@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from toolkit.release.rounding import MIN_N
+from toolkit.results.output import marked
 from toolkit.results.registry import look_up
-from toolkit.results.result import Released, marked
+from toolkit.results.result import Released
 from toolkit.schemas import Column, Role, require_columns
 from toolkit.schemas.arguments import a_whole_number
 from toolkit.schemas.comparison_results import COMPARED

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -143,6 +144,11 @@ def in_brackets(interval: str, released: Released) -> str:
     return f" ({kind_of_interval(released)} {interval})" if interval else ""
 
 
+def with_interval(text: str, interval: str) -> str:
+    """Write an estimate, and its interval in brackets if it has one."""
+    return f"{text} ({interval})" if interval else text
+
+
 def p_value(p: float | None, alpha: float) -> str:
     """Write a p-value to two digits, or to as many as show that it is below alpha.
 
@@ -270,10 +276,16 @@ def supports_decimal(row: dict[str, Any], name: str, released: Released) -> bool
 def interval(row: dict[str, Any], rate: str, released: Released) -> str:
     """Write the interval of a rate of a released row: "60–86%"; empty if there is none."""
     ends = released.schema.interval_of(rate)
-    if ends is None or row[ends[0]] is None or row[ends[1]] is None or row[ends[0]] == row[ends[1]]:
+    if ends is None or row[ends[0]] == row[ends[1]]:
         return ""
     decimal = supports_decimal(row, rate, released)
-    return between(*(percent(row[end], decimal=decimal, plain=True) for end in ends))
+    low, high = (row[end] for end in ends)
+    return written_interval(low, high, partial(percent, decimal=decimal, plain=True))
+
+
+def written_interval(low: float | None, high: float | None, write: Callable[[float], str]) -> str:
+    """Write an interval, each end by `write`; empty if an end is unknown."""
+    return "" if low is None or high is None else between(write(low), write(high))
 
 
 def between(low: str, high: str) -> str:

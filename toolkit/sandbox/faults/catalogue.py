@@ -50,34 +50,11 @@ _MAY_BE_ZERO = {"times", "seconds"}
 _LEAST_STATUS, _LAST_STATUS = 200, 599  # of a response that ends a request
 
 FAULTS: dict[str, Callable[..., Fault]] = {
-    "gzip": bodies.gzip,
-    "deflate": bodies.deflate,
-    "br": bodies.br,
-    "zstd": bodies.zstd,
-    "paged": bodies.paged,
-    "paged-loop": bodies.paged_loop,
-    "paged-away": bodies.paged_away,
-    "pieces": bodies.pieces,
-    "slow": bodies.slow,
-    "drop-mid-body": bodies.drop_mid_body,
-    _CLOSE_DELIMITED: bodies.drop_mid_body,
-    "truncated": bodies.truncated,
-    "wrong-content-length": bodies.wrong_content_length,
-    "corrupt-gzip": bodies.corrupt_gzip,
-    "truncated-gzip": bodies.truncated_gzip,
-    "gzip-bomb": responses.gzip_bomb,
-    "invalid-utf8": bodies.invalid_utf8,
-    "rate-limit": responses.rate_limit,
-    "rate-limit-date": responses.rate_limit_date,
-    "rate-limit-zero": responses.rate_limit_zero,
-    "rate-limit-past": responses.rate_limit_past,
-    "rate-limit-absurd": responses.rate_limit_absurd,
-    "rate-limit-silent": responses.rate_limit_silent,
-    "server-error": responses.server_error,
-    "login-page": responses.login_page,
-    "redirect-away": responses.redirect_away,
-    "redirect-within": responses.redirect_within,
-}
+    name.replace("_", "-"): fault
+    for module in (bodies, responses)
+    for name, fault in vars(module).items()
+    if inspect.isfunction(fault) and fault.__module__ == module.__name__ and name[0] != "_"
+} | {_CLOSE_DELIMITED: bodies.drop_mid_body}
 
 
 @dataclass(frozen=True, slots=True)
