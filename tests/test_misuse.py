@@ -1,5 +1,6 @@
 """Whatever function is called wrongly: a ToolkitError that says what to do, and no figure."""
 
+import contextlib
 import inspect
 import math
 from collections.abc import Callable
@@ -263,6 +264,29 @@ def test_a_frame_in_the_wrong_place_names_nobody(name: str, parameter: str, wron
     with pytest.raises(tk.ToolkitError) as caught:
         function(name)(**{**valid()[name], parameter: wrong})
     assert "lovelace" not in str(caught.value)
+
+
+OTHER_KINDS = [
+    pl.lit("x"),
+    pl.lit(1, pl.Int8),
+    pl.duration(days=pl.lit(1)),
+    pl.concat_list(pl.lit(1)),
+    pl.lit(None),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [(name, p) for name in sorted(valid()) for p in ("pc", "durations") if p in valid()[name]],
+)
+def test_a_column_of_another_kind_gives_figures_or_is_refused(name: str, parameter: str) -> None:
+    arguments = valid()[name]
+    rows = arguments[parameter]
+    for column in rows.columns:
+        for kind in OTHER_KINDS:
+            changed = rows.with_columns(kind.alias(column))
+            with contextlib.suppress(tk.ToolkitError):  # no error of Polars
+                function(name)(**{**arguments, parameter: changed})
 
 
 def test_a_snapshot_is_loaded_before_it_is_checked(tmp_path: Path) -> None:

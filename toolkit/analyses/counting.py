@@ -7,7 +7,7 @@ never leave their engine, and every engine gives the same table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
 from itertools import accumulate
@@ -26,6 +26,8 @@ from toolkit.schemas import PERSON_COURSE, TIMESTAMP, require_columns
 Frame: TypeAlias = Any
 """A person_course frame, a durations frame and so on, of any engine that `engines` lists."""
 
+KEY = "record_key"
+"""The column of the keys by which released counts are rounded alike, if there is one."""
 MOST_AT_ONCE = 10_000_000
 """The most rows that Polars groups at once."""
 PACKED_FROM = 100_000
@@ -71,30 +73,58 @@ def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:
     """
     rows = lazily(frame)
     schema = rows.collect_schema()
-    require_columns(schema.names(), need, what="person_course")
+    require_person_course(schema, need)
     readable = []
     for name in dict.fromkeys(need):
-        wanted, found = PERSON_COURSE[name].dtype, schema[name]
-        if not _is_kind(found, wanted):
-            raise SchemaError(f"`{name}` of person_course must be {wanted}, not {found}")
+        wanted = PERSON_COURSE[name].dtype
         if wanted == pl.Boolean:
             known = nw.col(name).cast(nw.Boolean)
             readable.append(nw.when(known).then(nw.lit(True)).otherwise(nw.lit(False)).alias(name))  # noqa: FBT003
         elif wanted.is_numeric():
             readable.append(number(name).alias(name))
+        elif wanted == pl.String and schema[name] == nw.Unknown:  # nulls only
+            readable.append(nw.col(name).cast(nw.String))
     return rows.with_columns(*readable)
 
 
-def _is_kind(found: Any, wanted: Any) -> bool:
-    if found == nw.Unknown:  # a column of nulls only
-        return True
+def require_person_course(schema: Mapping[str, Any], need: Sequence[str]) -> None:
+    """Raise if a needed column is missing, or one that is read holds other values than documented.
+
+    Raises:
+        SchemaError: A column is missing or has another type.
+    """
+    require_columns(schema, need, what="person_course")
+    read = [name for name in (*need, KEY) if name in PERSON_COURSE.names]
+    refuse_other_kinds(
+        schema, {name: PERSON_COURSE[name].dtype for name in read}, what="person_course"
+    )
+
+
+def refuse_other_kinds(schema: Mapping[str, Any], wanted: Mapping[str, Any], *, what: str) -> None:
+    """Raise if one of these columns is there and holds values of another kind.
+
+    Raises:
+        SchemaError: A column has another type.
+    """
+    for name, dtype in wanted.items():
+        if name not in schema or schema[name] == nw.Unknown:  # a column of nulls only
+            continue
+        kind, is_kind = _kind(dtype)
+        if not is_kind(schema[name]):
+            raise SchemaError(f"`{name}` of {what} must be {kind}, not {schema[name]}")
+
+
+def _kind(wanted: Any) -> tuple[str, Callable[[Any], bool]]:
+    """Return what a column of this type holds, in words, and whether a type of Narwhals does."""
     if wanted == pl.Boolean:
-        return bool(found == nw.Boolean)
+        return "Boolean", lambda found: bool(found == nw.Boolean)
+    if wanted == pl.Int64:  # a float would change large ones
+        return "a whole number", lambda found: bool(found.is_integer())
     if wanted.is_numeric():
-        return bool(found.is_numeric())
+        return "a number", lambda found: bool(found.is_numeric())
     if wanted == pl.String:
-        return found in (nw.String, nw.Categorical, nw.Enum)
-    return bool(found.is_temporal())
+        return "text", lambda found: found in (nw.String, nw.Categorical, nw.Enum)
+    return "a date or a moment", lambda found: found in (nw.Date, nw.Datetime)
 
 
 def latest_moment(rows: nw.LazyFrame[Any]) -> datetime | None:

@@ -140,7 +140,7 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
     """
     schema, native = rows.collect_schema(), rows.to_native()
     for name in moments.values():
-        if not (schema[name].is_temporal() or schema[name] == nw.Unknown):
+        if schema[name] not in (nw.Date, nw.Datetime, nw.Unknown):
             raise SchemaError(
                 f"an origin or an end must be a column of dates; `{name}` is of {schema[name]}"
             )

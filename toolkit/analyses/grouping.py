@@ -17,9 +17,10 @@ import narwhals.stable.v2 as nw
 import polars as pl
 import polars.selectors as cs
 
-from toolkit.analyses.counting import grouped
+from toolkit.analyses.counting import KEY as KEY
+from toolkit.analyses.counting import grouped, require_person_course
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.schemas import Table, require_columns
+from toolkit.schemas import Table
 from toolkit.schemas.arguments import as_given
 from toolkit.schemas.comparison_results import BETWEEN, NO_GROUP
 
@@ -130,9 +131,6 @@ def first_day(number: pl.Expr, span: str) -> pl.Expr:
         return (number * 7 - 3).cast(pl.Int32).cast(pl.Date)
     months = number * _MONTHS[span]
     return pl.date(months // 12, months % 12 + 1, 1)
-
-
-KEY = "record_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +265,7 @@ def count_cells(
     }
     plain = [name for name in groups.names if name not in COHORTS or name in schema]
     days = ["enrolled_day"] if spans else []
-    require_columns(schema.names(), [*days, *plain], what="person_course")
+    require_person_course(schema, [*days, *plain])
     refuse_ungroupable(schema, plain)
     key_columns = {
         key: nw.col(key) if key in spans else group_value(schema, name)

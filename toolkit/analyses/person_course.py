@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, counted, lazily
+from toolkit.analyses.counting import Frame, counted, lazily, require_person_course
 from toolkit.analyses.engines import (
     MICROSECONDS_A_DAY,
     collected,
@@ -189,7 +189,7 @@ def match_counts(pc: Frame) -> Result:
     }
     rows, groups = lazily(pc), Groups(tuple(by))
     need = [*by, "passed", "passed_timestamp", "pass_time_unused"]
-    require_columns(rows.collect_schema().names(), need, what="person_course")
+    require_person_course(rows.collect_schema(), need)
     counted = count_by(rows, groups, counts).pipe(groups.named)
     result = Result.from_counts(MATCH_COUNTS, [], counted.n, lambda n: n, keys=counted.keys)
     return result.sort("n_records", *by, descending=[True, False, False, False], nulls_last=True)

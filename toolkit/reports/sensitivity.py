@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from toolkit.analyses.counting import require_person_course
 from toolkit.analyses.engines import HasPersonCourse
 from toolkit.analyses.intervals import LEVEL
 from toolkit.analyses.outcomes import outcomes
@@ -18,7 +19,7 @@ from toolkit.analyses.stages import COMPLETED
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import with_status
 from toolkit.results.result import Result
-from toolkit.schemas import require_columns
+from toolkit.schemas import PERSON_COURSE
 from toolkit.schemas.arguments import a_level, a_share, as_given, one_of
 from toolkit.schemas.moments import When, moment
 from toolkit.schemas.paper_results import AS_REPORTED, SENSITIVITY
@@ -119,7 +120,9 @@ def sensitivity(
             f"sensitivity needs a Polars DataFrame, as person_course returns, not "
             f"{type(frame).__name__}"
         )
-    require_columns(frame.columns, _NEEDED, what="person_course")
+    require_person_course(nw.from_native(frame).schema, _NEEDED)
+    nulls = [name for name in _NEEDED if frame.schema[name] == pl.Null]
+    frame = frame.cast({name: PERSON_COURSE[name].dtype for name in nulls})
     alternatives = list(
         _alternatives(
             frame,
@@ -261,7 +264,7 @@ def _conditions(excluding: object, pc: pl.DataFrame) -> dict[str, pl.Expr]:
 
 def _passed_by(pc: pl.DataFrame, rule: PassRule, times: pl.DataFrame | None) -> pl.DataFrame:
     """Apply another rule, with the platform's times of all grades, if they are known."""
-    require_columns(pc.columns, ["letter_grade", "percent_grade"], what="person_course")
+    require_person_course(nw.from_native(pc).schema, ["letter_grade", "percent_grade"])
     if times is not None:
         untimed = pc.drop("passed_timestamp")
         pc = untimed.join(times, on=KEY, how="left", maintain_order="left").select(pc.columns)

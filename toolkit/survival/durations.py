@@ -12,7 +12,13 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import flag, grouped, lazily
+from toolkit.analyses.counting import (
+    flag,
+    grouped,
+    lazily,
+    refuse_other_kinds,
+    require_person_course,
+)
 from toolkit.analyses.engines import (
     HasPersonCourse,
     collected,
@@ -26,7 +32,7 @@ from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import a_number, as_given, one_of
 from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment, moment_observed
 from toolkit.schemas.survival_results import EXCLUSIONS, TIME_UNIT, UNDATED_SHARE
-from toolkit.survival.included import BOUND, UNDATED, refuse_both_bounds
+from toolkit.survival.included import BOUND, KINDS, UNDATED, refuse_both_bounds
 
 F = TypeVar("F")
 P = TypeVar("P", bound=pl.DataFrame | pl.LazyFrame)
@@ -140,9 +146,10 @@ def time_to_pass(
     _refuse_arguments(origin, unit, entry, competing, undated)
     one_of(whole, (False, True), name="whole")
     frame = lazily(pc)
-    names = frame.collect_schema().names()
+    schema = frame.collect_schema()
+    names = schema.names()
     ends: dict[str, str] = {"passed": "passed_timestamp", **(competing or {})}
-    require_columns(names, _needed(origin, as_of, entry, [*ends.values()]), what="person_course")
+    require_person_course(schema, _needed(origin, as_of, entry, [*ends.values()]))
     _refuse_own_columns(names)
     frame = _moments(frame, origin, as_of, ends)
     if undated == "bounds":
@@ -181,6 +188,7 @@ def exclusions(durations: IntoFrame, *, by: By = None) -> Result:
     frame = lazily(durations)
     schema = frame.collect_schema()
     require_columns(schema.names(), ["excluded", *groups.names], what="durations")
+    refuse_other_kinds(schema, KINDS, what="durations")
     refuse_ungroupable(schema, groups.names)
     refuse_both_bounds(frame, groups.names)
     by_key = (

@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from toolkit.analyses.counting import counted, flag, lazily
+from toolkit.analyses.counting import counted, flag, lazily, refuse_other_kinds
 from toolkit.analyses.grouping import (
     KEY,
     Groups,
@@ -26,6 +26,13 @@ from toolkit.schemas.arguments import as_given, one_of
 from toolkit.schemas.survival_results import TIME_UNIT, TIME_UNITS, UNDATED_SHARE, in_unit
 
 UNDATED = "passed without a pass time"
+KINDS = {
+    "duration": pl.Float64(),
+    "event": pl.Boolean(),
+    "entry": pl.Float64(),
+    "excluded": pl.String(),
+    KEY: pl.Int64(),
+}
 BOUND = "bound"
 """The column that distinguishes the two bounds of undated passes."""
 
@@ -37,11 +44,7 @@ def checked(
     frame = lazily(durations)
     schema = frame.collect_schema()
     require_columns(schema.names(), ["duration", "event", *names], what="durations")
-    if schema["event"] not in (nw.Boolean, nw.Unknown):
-        raise SchemaError(f"`event` of durations must be Boolean, not {schema['event']}")
-    for name in ("duration", "entry"):
-        if name in schema and not (schema[name].is_numeric() or schema[name] == nw.Unknown):
-            raise SchemaError(f"`{name}` of durations must be a number, not {schema[name]}")
+    refuse_other_kinds(schema, KINDS, what="durations")
     refuse_ungroupable(schema, names)
     refuse_both_bounds(frame, names)
     keys = Groups((*names,)).keys
