@@ -64,9 +64,26 @@ class Expected:
 def expected(body: bytes, table: Table) -> Expected:
     """Frame and problems of a body, by the documented rules."""
     try:
-        return of_records(list(records_of(body.decode())), table)
+        found = of_records(list(records_of(body.decode())), table)
+        announced = announced_by(body.decode())
     except (ValueError, IndexError) as error:
         raise Refused from error
+    if announced > len(found.rows):
+        said = f"the platform says there are {announced:,} records; {len(found.rows):,} came"
+        found.problems.append((None, "count", str(announced), said))
+    return found
+
+
+def announced_by(text: str) -> int:
+    """The `count` of the last page of an envelope; 0 if it has none, or a page follows."""
+    text = text.removeprefix("\ufeff")
+    at = behind(text, 0)
+    fields = pairs_at(text, at)[0] if text[at] == "{" else []
+    if not any(name == "results" and text[start] == "[" for name, start in fields):
+        return 0
+    last = {name: PAIRS.raw_decode(text, start)[0] for name, start in fields}
+    is_count = re.fullmatch("[0-9]{1,15}", str(last.get("count")))
+    return int(str(last["count"])) if is_count and not last.get("next") else 0
 
 
 def records_of(text: str) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from toolkit.loading.framing import LARGEST_RECORD, PIECE_SIZE, Cutter, Piece
 from toolkit.loading.json_structure import last_border
 from toolkit.loading.normalize import normalize
 from toolkit.loading.records import IncompleteError, Problem, RawBatch, problem_rows, require_fields
-from toolkit.loading.strict_json import next_page, read_strictly
+from toolkit.loading.strict_json import envelope, read_strictly
 from toolkit.schemas import Table
 
 _THREADS = 2
@@ -57,6 +57,7 @@ class BatchReader:
         self._piece_size = piece_size
         self._present: set[str] = set()
         self._extra: set[str] = set()
+        self._announced = 0
         self.records = 0
         self.next_page: str | None = None
 
@@ -76,11 +77,18 @@ class BatchReader:
             pool.shutdown(cancel_futures=True)
 
     def ending(self) -> Batch:
-        """Return the problems known only after the last record: fields that no record has."""
+        """Return the problems known only after the last record.
+
+        These are fields that no record has, and fewer records than the pages said there are, as
+        when the platform deletes one while the pages are read.
+        """
         absent = [name for name in self._table.names if self.records and name not in self._present]
         rows: list[Problem] = [
             (None, name, None, "no record has this field; taken as null") for name in absent
         ]
+        if self.next_page is None and self._announced > self.records:
+            said = f"the platform says there are {self._announced:,} records; {self.records:,} came"
+            rows.append((None, "count", str(self._announced), said))
         return Batch(self._table.empty(), problem_rows(self._table.name, rows))
 
     def _pieces(self, body: Iterable[bytes]) -> Iterator[Piece]:
@@ -98,7 +106,8 @@ class BatchReader:
                 for more, _ in submitted:
                     end = end.join(more)
                     _refuse_if_too_large(end, "what follows the records")
-                self.next_page = next_page(end)
+                self.next_page, count = envelope(end)
+                self._announced = max(self._announced, count)
                 return
 
     def _whole(

@@ -51,6 +51,7 @@ _DECODER = json.JSONDecoder(
     parse_int=_Number,
     parse_constant=_refuse_constant,
 )
+_COUNT = re.compile(r"[0-9]{1,15}")
 _SPACES = re.compile(r"[ \t\n\r]*+")
 _TO_NESTED = re.compile(r'(?:[^"\[{}]++|"(?:[^"\\]|\\.)*+")*+(?=[\[{])', re.DOTALL)
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*+"|(?P<constant>-?Infinity|NaN)', re.DOTALL)
@@ -89,8 +90,20 @@ def read_records(records: list[bytes], table: Table) -> RawBatch:
     return read_strictly(Piece(b",".join(records), Framing.COMMAS, last=True), table, before=0)
 
 
-def next_page(end: Piece) -> str | None:
-    """Return the address of the next page, from what surrounds the records.
+class Envelope(NamedTuple):
+    """What surrounds the records of a page.
+
+    Attributes:
+        following: The address of the next page.
+        count: How many records all pages have together, as the platform says.
+    """
+
+    following: str | None = None
+    count: int = 0
+
+
+def envelope(end: Piece) -> Envelope:
+    """Read what surrounds the records.
 
     Args:
         end: The end of the body, from the `]` after the records on; empty if there is none.
@@ -103,7 +116,7 @@ def next_page(end: Piece) -> str | None:
         space = len(end.data[1:]) - len(end.data[1:].lstrip(SPACE))
         if 1 + space < len(end.data):
             raise end.error("something follows the end of the array", 1 + space)
-        return None
+        return Envelope()
     bom = len(end.head) - len(end.head.removeprefix(BOM))
     head = end.head[bom:]
     reader = _Reader(Piece(head + end.data, Framing.LINES, last=True), 0)
@@ -117,17 +130,19 @@ def next_page(end: Piece) -> str | None:
         reader.read_records()
     except WireFormatError as error:
         raise refused("the envelope is not JSON", error.offset) from None
-    address, places = None, []
+    address, count, places = None, None, []
     for field in reader.fields(0):
         places += [field.at] if field.name == "results" else []
         address = field.value if field.name == "next" else address
+        count = field.value if field.name == "count" else count
     if len(reader.records) > 1:
         raise refused("something follows the envelope", reader.offset(reader.starts[1]))
     if len(places) > 1:
         raise refused("the envelope has `results` twice", reader.offset(places[1]))
     if isinstance(address, _Number) or not isinstance(address, str | None):
         raise refused("the envelope's `next` is not an address", len(head))
-    return address or None
+    number = _COUNT.fullmatch(str(count))
+    return Envelope(address or None, int(number[0]) if number else 0)
 
 
 class _Field(NamedTuple):

@@ -201,7 +201,8 @@ def _in_pages(size: int, choose: Callable[[URL, URL | None], URL | None]) -> Fau
         following = asked.include_query_params(page=page + 1) if more else None
         link = choose(asked.remove_query_params("page"), following)
         results = b",\n".join(of_page)
-        answer = b'{"results": [%s], "next": %s}' % (results, _json(link))
+        answer = b'{"count": %d, "results": [%s], "next": %s}'
+        answer %= (len(records), results, _json(link))
         return Response(answer, media_type="application/json")
 
     return fault

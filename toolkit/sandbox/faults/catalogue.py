@@ -8,7 +8,7 @@ counts the requests that meet the fault; later requests succeed; 0 means all req
 |---|---|
 | array, ndjson, commas, envelope | sends the records in this format, without a fault |
 | gzip, deflate, br, zstd | compresses the body |
-| paged:size=100 | sends pages `{"results": […], "next": url}` |
+| paged:size=100 | sends pages `{"count": n, "results": […], "next": url}` |
 | paged-loop:size=100 | its last page names the first as the next |
 | paged-away:size=100 | the next page is on another origin |
 | pieces:bytes=1000 | sends the body in small pieces |
