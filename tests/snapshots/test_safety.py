@@ -214,7 +214,7 @@ def test_no_course_at_all_is_refused(tmp_path: Path) -> None:
         tk.take_snapshot(answering(record("ada")), tmp_path, course_id=[], key=KEY)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "＝1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "＝1", " =1", "\n"])
 @pytest.mark.parametrize("dtype", [pl.String, pl.Categorical])
 def test_a_formula_is_made_harmless_in_cells_and_headers(
     tmp_path: Path, text: str, dtype: Any
@@ -223,6 +223,14 @@ def test_a_formula_is_made_harmless_in_cells_and_headers(
     path = tk.snapshots.write_csv(frame, tmp_path / "t.csv")
     safe = "'" + text
     assert pl.read_csv(path).to_dict(as_series=False) == {"name": [safe, "safe"], safe: [1, 2]}
+
+
+@pytest.mark.parametrize("text", ["a;=1+1", "a;;-1", "a; @sum", "a\n+1", 'a";=1', "a\n\n=1"])
+def test_no_cell_is_a_formula_where_semicolons_separate_cells(tmp_path: Path, text: str) -> None:
+    path = tk.snapshots.write_csv(pl.DataFrame({"name": [text], text: [1]}), tmp_path / "t.csv")
+    lines = path.read_text(encoding="utf-8").split("\n")
+    cells = [cell.strip(' "') for line in lines for cell in line.split(";")]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
 @pytest.mark.parametrize("control", ["\x1b[31m", "\x00", "\x9b", "\u202e"])

@@ -95,11 +95,11 @@ class Envelope(NamedTuple):
 
     Attributes:
         following: The address of the next page.
-        count: How many records all pages have together, as the platform says.
+        announced: How many records all pages have together, as the platform says.
     """
 
     following: str | None = None
-    count: int = 0
+    announced: int = 0
 
 
 def envelope(end: Piece) -> Envelope:

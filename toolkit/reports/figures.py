@@ -14,7 +14,7 @@ import polars as pl
 from toolkit.charts.basis import MOST
 from toolkit.extras import extra
 from toolkit.reports.by_course import Divided, courses_of, divided, write_courses
-from toolkit.snapshots.csv_files import harmless
+from toolkit.results.spreadsheets import harmless
 
 with extra("notebooks"):
     import vl_convert

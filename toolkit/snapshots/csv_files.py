@@ -9,17 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from toolkit.errors import ArgumentError, SnapshotError
+from toolkit.results.spreadsheets import harmless
 from toolkit.schemas import RESOURCES
 from toolkit.schemas.arguments import a_path, as_given
 from toolkit.snapshots.folder import on_disk
 from toolkit.snapshots.snapshot import Snapshot
-
-# What a spreadsheet reads as the beginning of a formula, see OWASP, "CSV Injection".
-_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
-# What may control a terminal or reverse the direction of text.
-_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-
-_TEXTS = {pl.String, pl.Categorical, pl.Enum}
 
 
 def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
@@ -76,28 +70,6 @@ def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
     with on_disk(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
     return target
-
-
-def harmless(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Put an apostrophe before text and headers that a spreadsheet would run as a formula.
-
-    Control characters, which a terminal would obey, become "�".
-
-    Examples:
-        >>> harmless(pl.LazyFrame({"name": ["=1+1", "ada"]})).collect()["name"].to_list()
-        ["'=1+1", 'ada']
-    """
-    schema = frame.collect_schema()
-    texts = [name for name, dtype in schema.items() if dtype.base_type() in _TEXTS]
-    headers = pl.select(_harmless(pl.lit(pl.Series(schema.names(), dtype=pl.String)))).to_series()
-    return frame.with_columns(
-        _harmless(pl.col(name).cast(pl.String)).alias(name) for name in texts
-    ).rename(dict(zip(schema.names(), headers, strict=True)))
-
-
-def _harmless(text: pl.Expr) -> pl.Expr:
-    text = text.str.replace_all(_CONTROL, "\ufffd")
-    return pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text)
 
 
 def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:

@@ -13,13 +13,10 @@ import polars as pl
 from toolkit.errors import writing
 from toolkit.extras import extra
 from toolkit.results.result import Released
+from toolkit.results.spreadsheets import harmless
 from toolkit.schemas.arguments import a_path
 from toolkit.text.tables import ReadingTable, reading_table
 
-# What a spreadsheet reads as the beginning of a formula.
-_FORMULA = r"^[\s\ufffd]*[=+\-@\t\r＝＋－＠]"
-# What a terminal may take for a command, and what reverses the direction of text.
-_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 # No text becomes a link, whose address would be shown shortened or be left out.
 _WORKBOOK = {
     "strings_to_urls": False,
@@ -66,7 +63,7 @@ def write(released: Released, form: str, path: Path) -> Path:
     frame = released.frame
     if form == "parquet":
         return atomically(path, frame.write_parquet)
-    safe = guarded(frame)
+    safe = harmless(frame.lazy()).collect()
     if form == "csv":
         return atomically(path, safe.write_csv)
     with extra("tables"):
@@ -100,23 +97,6 @@ def _for_excel(frame: pl.DataFrame) -> pl.DataFrame:
         pl.when(fits).then(text).otherwise(text.str.head(longest) + "…").name.keep()
     )
     return plain.rename(dict(zip(frame.columns, headers.values(), strict=True)))
-
-
-def guarded(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before text and headers that a spreadsheet would run as a formula.
-
-    Control characters, which a terminal would obey, become "�".
-    """
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    safe = frame.with_columns(_guarded(pl.col(name)).alias(name) for name in texts)
-    headers = pl.Series(frame.columns, dtype=pl.String)
-    renamed = pl.select(_guarded(pl.lit(headers))).to_series()
-    return safe.rename(dict(zip(frame.columns, renamed, strict=True)))
-
-
-def _guarded(text: pl.Expr) -> pl.Expr:
-    text = text.str.replace_all(_CONTROL, "\ufffd")
-    return pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text)
 
 
 def latex(
