@@ -81,11 +81,7 @@ def test_every_framing_holds_the_same_records(good: bytes) -> None:
         assert get(platform, "grades?username=x").text == ""
     with faulty("envelope") as platform:
         assert get(platform).json() == {"next": None, "results": records}
-        assert get(platform, "grades?username=x").json() == {
-            "count": 0,
-            "results": [],
-            "next": None,
-        }
+        assert get(platform, "grades?username=x").json() == {"next": None, "results": []}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import polars as pl
 
 # What a spreadsheet reads as the beginning of a formula, see OWASP, "CSV Injection".
 _FORMULA = r"^[\s\ufffd]*[=+\-@\t\r\n＝＋－＠]"
-# Where semicolons separate cells, as in much of Europe, quotes within a line do not hold it together.
+# Where semicolons separate cells, as in much of Europe, a cell begins there even within quotes.
 _LATER_CELL = r"([;\n]\s*)([=+\-@＝＋－＠])"
 # What a terminal may take for a command, and what reverses the direction of text.
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
