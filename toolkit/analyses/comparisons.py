@@ -13,7 +13,16 @@ from scipy import stats
 
 from toolkit.analyses.clusters import Moments, count_clusters, of_clusters, with_effects
 from toolkit.analyses.counting import Frame, records
-from toolkit.analyses.grouping import By, Counts, Groups, count_by, group_names, groups_of
+from toolkit.analyses.grouping import (
+    By,
+    Counted,
+    Counts,
+    Groups,
+    count_by,
+    group_names,
+    groups_of,
+    per_group,
+)
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.pairs import (
     CHI_SQUARED,
@@ -162,8 +171,10 @@ def compare_groups(
             f"outcome must be {', '.join(_OUTCOMES)} or a Boolean column, not {as_given(outcome)}"
         )
     counts: Counts = {"n_learners": whom[among], "n_reached": whom[among] & reached}
-    groups = Groups((by,))
-    plain = count_by(rows, groups, counts)
+    groups, cells_by = Groups((by,)), _with_strata(by, strata)
+    cells = count_by(rows, cells_by, counts)
+    summed = [pl.col(name).sum() for name in counts]
+    plain = cells.pipe(partial(per_group, by=groups.keys, aggregations=summed))
     counted, counted_as, moments = plain.pipe(partial(_named, by=by)), COMPARED_GROUPS, None
     if cluster is not None:
         per_cluster = count_clusters(rows, groups, counts, cluster)
@@ -190,11 +201,11 @@ def compare_groups(
     if strata is not None:
         present = plain.n.filter(pl.col("n_learners") > 0).select(groups.keys)
         names = present.with_columns(counted.n["group"])
-        found = _cells(rows, groups, strata, counts, names, cluster)
-        names_of_strata = " and ".join([strata] if isinstance(strata, str) else strata)
+        in_strata = None if cluster is None else count_clusters(rows, cells_by, counts, cluster)
+        found = _of_strata(cells, in_strata, cells_by, names)
         within = _within(
             compared_within(*found, chosen, margin, level=level),
-            {**about, "within": pl.lit(names_of_strata)},
+            {**about, "within": pl.lit(" and ".join(cells_by.names[1:]))},
             margin,
             has_keys=plain.keys is not None,
             level=level,
@@ -212,31 +223,30 @@ def compare_groups(
     )
 
 
-def _cells(
-    rows: Any,
-    groups: Groups,
-    strata: By,
-    counts: Counts,
-    names: pl.DataFrame,
-    cluster: str | None,
-) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Count each group within each stratum, and by cluster if there are clusters."""
+def _with_strata(by: str, strata: By) -> Groups:
+    """Return the groups of the cells that are compared, each group within each stratum."""
+    if strata is None:
+        return Groups((by,))
     within = groups_of(strata, None, argument="strata").names
-    if not within or groups.names[0] in within:
-        raise ArgumentError(f"strata must name other columns than `{groups.names[0]}`")
-    cells_by = Groups((*groups.names, *within))
-    found = count_by(rows, cells_by, counts)
-    keys = found.n if found.keys is None else found.keys  # placeholders if there are none
-    cells = found.n.with_columns(key_learners=keys["n_learners"], key_reached=keys["n_reached"])
-    numbers = cells.select(cells_by.keys[1:]).unique(maintain_order=True).with_row_index(STRATUM)
+    if not within or by in within:
+        raise ArgumentError(f"strata must name other columns than `{by}`")
+    return Groups((by, *within))
+
+
+def _of_strata(
+    cells: Counted, per_cluster: pl.DataFrame | None, cells_by: Groups, names: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Name the groups and number the strata of the cells, and of those of clusters."""
+    keys = cells.n if cells.keys is None else cells.keys  # placeholders if there are none
+    found = cells.n.with_columns(key_learners=keys["n_learners"], key_reached=keys["n_reached"])
+    group, *strata = cells_by.keys
+    numbers = found.select(strata).unique(maintain_order=True).with_row_index(STRATUM)
 
     def named(table: pl.DataFrame) -> pl.DataFrame:
-        known = table.join(numbers, on=cells_by.keys[1:], nulls_equal=True, maintain_order="left")
-        return names.join(known, on=groups.keys, nulls_equal=True, maintain_order="left")
+        known = table.join(numbers, on=strata, nulls_equal=True, maintain_order="left")
+        return names.join(known, on=group, nulls_equal=True, maintain_order="left")
 
-    if cluster is None:
-        return named(cells), None
-    return named(cells), named(count_clusters(rows, cells_by, counts, cluster))
+    return named(found), None if per_cluster is None else named(per_cluster)
 
 
 def _within(
