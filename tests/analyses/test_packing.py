@@ -72,3 +72,16 @@ def test_what_makes_no_number_is_sorted_as_it_is(columns: dict[str, list[object]
 def test_many_different_texts_make_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toolkit.analyses.packing.MOST_TEXTS", 2)
     assert Packing.of(pl.LazyFrame({"text": ["a", "b", "c"]}), ["text"]) is None
+
+
+@pytest.mark.parametrize(("each", "packed"), [(1, 1), (2, 1), (5, 1), (6, 0)])
+def test_rows_are_packed_only_into_many_groups(
+    each: int, packed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("toolkit.analyses.counting.PACKED_FROM", 30)
+    monkeypatch.setattr(Packing, "of", lambda rows, *_: asked.append(rows))
+    numbers = [place // each for place in range(60)]
+    rows = pl.DataFrame({"course": "a", "grade": numbers})
+    assert counted(rows, ["course", "grade"], [nw.len().alias("n")])["n"].sum() == 60
+    assert len(asked) == packed

@@ -32,6 +32,8 @@ MOST_AT_ONCE = 10_000_000
 """The most rows that Polars groups at once."""
 PACKED_FROM = 100_000
 """The fewest rows that Polars groups by one packed number; for fewer, packing costs more."""
+ALIKE = 5
+"""Packing also costs more if so many rows, on average, are in the same group."""
 
 
 def flag(*conditions: nw.Expr) -> nw.Expr:
@@ -211,11 +213,15 @@ def _packing(
 ) -> Packing | None:
     """Return how to pack `by` into one number; None if that is no faster, or impossible.
 
-    It is faster if a text is one of several columns: Polars would group by their encoded rows.
+    It is faster if a text is one of several columns, since Polars would group by their encoded
+    rows, and there are many groups, as the first rows show.
     """
     schema = rows.collect_schema()
     is_slow = len(by) > 1 and any(schema[name] == nw.String for name in by)
     if not is_slow or number_of_rows(rows) < PACKED_FROM:
+        return None
+    first = collected(rows.select(*by).head(PACKED_FROM))
+    if first.n_unique() * ALIKE < PACKED_FROM:
         return None
     return Packing.of(rows.to_native(), by, n_values)
 
