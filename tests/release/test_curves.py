@@ -110,3 +110,32 @@ def test_what_few_do_at_once_is_not_told(at_once: int, options: dict[str, str]) 
         assert of_milestone.select("estimate", "std_error", "ci_high").unique().rows() == [
             (None, None, None)
         ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_released_curve_of_learners_who_all_pass_ends_at_0(seed: int) -> None:
+    """Its steps are fractions, whose product in floating point may miss 0 on either side."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for group in range(30):
+        n, days = int(rng.integers(MIN_N, 120)), int(rng.integers(2, 10))
+        parts.append(
+            pl.DataFrame({"duration": rng.integers(1, days, n).astype(float), "of": group})
+        )
+    learners = pl.concat(parts).with_columns(event=True, end=pl.lit("passed"), course=pl.lit("c"))
+    for curves in (
+        tk.kaplan_meier(learners, by="of"),
+        tk.kaplan_meier(learners, by="of", strata="course"),
+        tk.survival.cumulative_incidence(learners, by="of"),
+    ):
+        column = "survival" if "survival" in curves.schema.names else "cumulative_incidence"
+        end = 0.0 if column == "survival" else 1.0
+        for frame in (curves.frame, curves.release().frame):
+            figures = frame.select(pl.col(pl.Float64))
+            assert (
+                not figures.fill_null(0.0).select(pl.any_horizontal(pl.all().is_nan())).sum().item()
+            )
+            known = frame.drop_nulls(column).filter((pl.col(column) - end).abs() < 1e-9)
+            assert known["of"].n_unique() > 10
+            assert (known[column] == end).all()
+        assert curves.table(rows=1_000).rows

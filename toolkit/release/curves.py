@@ -179,7 +179,10 @@ def _with_shares(rows: pl.DataFrame, group: str) -> pl.DataFrame:
         orient="row",
     )
     n = pl.when(~is_start).then("weight").fill_null(pl.col("_released")).cast(pl.Float64)
-    share = pl.when(rises["left"] > 0).then(n * rises["rise"] / rises["left"]).otherwise(0.0)
+    ratio = rises["rise"] / rises["left"]
+    # If all are at the end, floating point alone would miss it on either side.
+    part = pl.when(ratio > 1 - _TOLERANCE).then(1.0).otherwise(ratio)
+    share = pl.when(rises["left"] > 0).then(n * part).otherwise(0.0)
     return rows.with_columns(weight=n, share=share, is_shown=is_start | (height > 0))
 
 

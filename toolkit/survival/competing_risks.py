@@ -379,6 +379,7 @@ def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.Dat
         .with_columns(
             ci_low=end(shift, at_0=pl.lit(0.0), at_1=1 - pl.col("_end_at_0")),
             ci_high=end(-shift, at_0=none, at_1=pl.lit(1.0)),
+            cumulative_incidence=pl.when(rest == 0).then(1.0).otherwise("cumulative_incidence"),
         )
         .drop("_end_at_0", "survival")
         .collect()
