@@ -138,6 +138,7 @@ WRONG: dict[str, list[Any]] = {
     "entry": [*NO_NUMBER, "passed", True],
     "competing": [7, "left_at", ["left_at"], {"left": "no such"}, {"left": "mode"}, {"left": 7}],
     "undated": [None, *NO_CHOICE],
+    "undated_by": NO_NAME,
     "whole": [None, "days", 2],
     "level": [None, *NO_SHARE, 1, 95],
     "ci": [None, *NO_CHOICE],

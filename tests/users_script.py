@@ -44,7 +44,7 @@ def load(platform: tk.Platform, folder: Path) -> tk.Study:
 def analyse(study: tk.Study) -> list[tk.Result]:
     """Every analysis of the learners and of their time to a pass."""
     pc = tk.person_course(study.grades, study.enrollments, study.completion, as_of=study.as_of)
-    durations = tk.time_to_pass(study)
+    durations = tk.time_to_pass(study, undated="leave_out", undated_by=["course_id", "mode"])
     ends = tk.time_to_pass(study, competing={"last seen": "last_date"})
     ages = study.enrollments.select("username").unique().with_columns(age=pl.lit(30))
     print(study.with_learners(ages).coverage, study.count("enrollments"))

@@ -192,7 +192,10 @@ def test_an_end_may_have_any_name(undated: Any) -> None:
     ] + [("passed", 31.0, 1.0, "passed")]
 
 
-@pytest.mark.parametrize("name", ["entry", "end", "event", "bound", "duration_unit", "_look"])
+@pytest.mark.parametrize(
+    "name",
+    ["entry", "end", "event", "bound", "duration_unit", "_look", "_n_undated", "_undated_by_1"],
+)
 def test_a_column_named_as_one_of_the_durations_is_refused(name: str) -> None:
     pc = person_course(learner("ada", day=10, **{name: "mine"}))
     with pytest.raises(tk.errors.SchemaError, match=f"column `{name}`.*rename or drop"):
@@ -365,6 +368,76 @@ def test_every_course_that_is_not_left_out_has_a_curve(
                 pc, as_of=look, entry=entry, competing=competing, undated="leave_out"
             )
             tk.kaplan_meier(durations, by="course_id")
+
+
+BY = [None, "course_id", "mode", "year", ["course_id", "mode"], ["mode", "year", "course_id"]]
+GROUPS = [(f"c{i}", mode, year) for i in "12" for mode in ("a", None) for year in (1.0, None)]
+
+
+@given(
+    by=st.sampled_from(BY),
+    sizes=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 120)),
+        min_size=len(GROUPS),
+        max_size=len(GROUPS),
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_group_has_a_curve_just_if_few_of_its_own_passes_are_undated(
+    by: Any, sizes: list[tuple[int, int]]
+) -> None:
+    rows: list[dict[str, object]] = []
+    for (course_id, mode, year), (n_undated, n_dated) in zip(GROUPS, sizes, strict=True):
+        of_group = {"course_id": course_id, "mode": mode, "year": year}
+        rows += [learner("undated", passed=True, **of_group)] * n_undated
+        rows += [learner("dated", day=10, **of_group)] * n_dated
+        rows += [learner("censored", **of_group), learner("no origin", created=None, **of_group)]
+    pc = person_course(*rows)
+    names = [by] if isinstance(by, str) else by or []
+    durations = tk.time_to_pass(pc, undated="leave_out", undated_by=by)
+
+    def n(group: tuple[object, ...], name: str) -> int:
+        return sum(
+            row["username"] == name and tuple(row[one] for one in names) == group for row in rows
+        )
+
+    for group in {tuple(row[name] for name in names) for row in rows}:
+        is_own = [pl.col(name).eq_missing(one) for name, one in zip(names, group, strict=True)]
+        own = durations.filter(pl.lit(value=True), *is_own)["excluded"].value_counts().rows()
+        is_few = 50 * n(group, "undated") <= n(group, "undated") + n(group, "dated")
+        what = "course" if by == "course_id" else "group"
+        assert dict(own) == {
+            why: count
+            for why, count in [
+                (None, is_few * (n(group, "dated") + n(group, "censored"))),
+                ("no origin", n(group, "no origin")),
+                ("passed without a pass time", is_few * n(group, "undated")),
+                (
+                    f"in a {what} whose passes lack a time",
+                    (not is_few) * sum(n(group, one) for one in ("undated", "dated", "censored")),
+                ),
+            ]
+            if count
+        }
+    for coarser in [[], *([name] for name in names), names]:
+        tk.kaplan_meier(durations, by=coarser)
+
+
+def test_the_refusal_of_a_curve_names_a_way_that_gives_it() -> None:
+    pc = pl.concat(
+        [undated_beside(398, 2), undated_beside(17, 3).with_columns(mode=pl.lit("paid"))]
+    )
+    left_out = tk.time_to_pass(pc, undated="leave_out")
+    with pytest.raises(tk.errors.SchemaError, match=r"undated_by=\['course_id', 'mode'\]"):
+        tk.kaplan_meier(left_out, by="mode")
+    by = ["course_id", "mode"]
+    curves = tk.kaplan_meier(
+        tk.time_to_pass(pc, undated="leave_out", undated_by=by), by="mode", times=[20]
+    )
+    assert curves.frame.select("mode", "n_excluded", "n_undated").rows() == [
+        ("audit", 2, 2),
+        ("paid", 40, 0),
+    ]
 
 
 def test_bounds_that_are_not_told_apart_are_refused() -> None:

@@ -130,6 +130,7 @@ def _timed(pc: Frame) -> tuple[Result, ...]:
         {"origin": starts, "entry": "enrolled", "undated": "bounds"},
         {"competing": {"last seen": "last_date"}},
         {"origin": "last_date", "unit": "hours"},
+        {"undated_by": ["course_id", "mode", "completion"]},
         {"origin": starts, "entry": "enrolled", "whole": True},
     ]
     found: list[Result] = []

@@ -18,11 +18,9 @@ from toolkit.release.tables import SHOWN
 from toolkit.reports.figures import drawable
 from toolkit.reports.language import Language, read_language
 from toolkit.results.result import Released
-from toolkit.schemas.survival_results import UNDATED_SHARE
 from toolkit.snapshots.snapshot import Snapshot, list_snapshots, open_snapshot
 from toolkit.study import LazyStudy, Study, scan_study
-from toolkit.survival.durations import IN_UNDATED_COURSE, time_to_pass
-from toolkit.survival.included import UNDATED
+from toolkit.survival.durations import time_to_pass
 from toolkit.survival.kaplan_meier import kaplan_meier
 from toolkit.survival.summary import survival_summary
 from toolkit.text import naming, words
@@ -161,7 +159,8 @@ def read_courses(
     learners = study.person_course.with_columns(course="display_name")
     rates = outcomes(learners, by="course").release()
     losses = largest_losses(completion_funnel(learners, by="course").release())
-    durations = _with_curves(time_to_pass(learners, undated="leave_out"))
+    of_title = ["course_id", "course"]  # a course that was renamed has two
+    durations = time_to_pass(learners, undated="leave_out", undated_by=of_title)
     timed = survival_summary(durations, by="course", milestones=()).filter(statistic="median")
     medians = {row["course"]: row for row in timed.release().frame.iter_rows(named=True)}
     curves = _curves(
@@ -280,25 +279,6 @@ def _days(row: dict[str, Any] | None, say: Language) -> Figure:
         return Figure(say("courses.not_reached" if is_shown else "courses.too_few_left"))
     interval = words.written_interval(row["ci_low"], row["ci_high"], words.days)
     return Figure(words.with_interval(words.days(row["estimate"]), interval), row["estimate"])
-
-
-def _with_curves(durations: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
-    """Exclude titles of whose passers too many lack a date, though not of those of the course.
-
-    A course that was renamed has two.
-    """
-    rows, undated = durations.lazy(), pl.col("excluded").eq_missing(UNDATED).sum()
-    counted = rows.group_by("course").agg(undated.alias("n_undated"), pl.col("event").sum())
-    n_undated = pl.col("n_undated")
-    lacking = counted.filter(n_undated > UNDATED_SHARE * (n_undated + pl.col("event"))).collect()
-    if lacking.is_empty():
-        return durations
-    counts = pl.col("excluded").is_null() | (pl.col("excluded") == UNDATED)
-    out = counts & pl.col("course").is_in(lacking["course"].to_list())
-    return durations.with_columns(
-        *(pl.when(~out).then(name).alias(name) for name in ("duration", "event")),
-        pl.when(out).then(pl.lit(IN_UNDATED_COURSE)).otherwise("excluded").alias("excluded"),
-    )
 
 
 def _curves(released: Released) -> dict[str, list[tuple[float, float]]]:

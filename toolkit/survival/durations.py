@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
 from typing import Any, Literal, TypeVar, get_args, overload
@@ -40,10 +40,11 @@ Rows = nw.LazyFrame[Any]
 Unit = Literal["hours", "days", "weeks"]
 Undated = Literal["refuse", "bounds", "leave_out"]
 
-IN_UNDATED_COURSE = "in a course whose passes lack a time"
+IN_UNDATED = "in a {} whose passes lack a time"
 _RETURNED = frozenset({"duration", "event", "entry", "end", BOUND, "excluded", TIME_UNIT})
-_APPENDED = frozenset({"_look", "_origin", "_enrolled", "_undated", "_passed", "_end"})
-_OTHER_END = re.compile(r"_other_end_\d+")
+_APPENDED = re.compile(
+    r"_(look|origin|enrolled|undated|passed|end|other_end_\d+|n_dated|n_undated|undated_by_\d+)"
+)
 
 _NEVER = nw.lit(None, nw.Int64)
 _MICROSECONDS: dict[Unit, int] = {
@@ -63,6 +64,7 @@ def time_to_pass(
     entry: float | Literal["enrolled"] | None = ...,
     competing: Mapping[str, str] | None = ...,
     undated: Undated = ...,
+    undated_by: By = ...,
     whole: bool = ...,
 ) -> P: ...
 @overload
@@ -75,6 +77,7 @@ def time_to_pass(
     entry: float | Literal["enrolled"] | None = ...,
     competing: Mapping[str, str] | None = ...,
     undated: Undated = ...,
+    undated_by: By = ...,
     whole: bool = ...,
 ) -> F: ...
 def time_to_pass(
@@ -86,6 +89,7 @@ def time_to_pass(
     entry: float | Literal["enrolled"] | None = None,
     competing: Mapping[str, str] | None = None,
     undated: Undated = "refuse",
+    undated_by: By = "course_id",
     whole: bool = False,
 ) -> Any:
     """Measure how long each learner was observed, and whether that ended in a pass.
@@ -114,9 +118,11 @@ def time_to_pass(
             passers, since leaving out only passers makes the share passed too low. "bounds"
             returns every learner twice, with the column `bound`, which must then be in `by`: once
             as if all of them had passed "at once", once "at the last moment". The truth lies
-            between. "leave_out" leaves out all learners of a course, passed or not, if these are
+            between. "leave_out" leaves out all learners of a group, passed or not, if these are
             more than 2 % of its passers: that causes no such bias, but results are then about the
-            other courses only.
+            other groups only.
+        undated_by: The groups that "leave_out" decides by, each by its own passers. Name all
+            columns of a later `by`: no curve is then refused, by all of them or by some.
         whole: Round durations up to whole units, so that day 1 is the first 24 hours; an
             enrollment as `entry` is rounded down. A curve then has one row per day rather than
             nearly one per learner: use it for millions of learners. As many have passed by each
@@ -145,18 +151,21 @@ def time_to_pass(
         pc = pc.person_course
     _refuse_arguments(origin, unit, entry, competing, undated)
     one_of(whole, (False, True), name="whole")
+    groups = groups_of(undated_by, None, argument="undated_by").names
     frame = lazily(pc)
     schema = frame.collect_schema()
     names = schema.names()
     ends: dict[str, str] = {"passed": "passed_timestamp", **(competing or {})}
     require_person_course(schema, _needed(origin, as_of, entry, [*ends.values()]))
+    require_columns(names, groups, what="person_course")
+    refuse_ungroupable(schema, groups)
     _refuse_own_columns(names)
     frame = _moments(frame, origin, as_of, ends)
     if undated == "bounds":
         frame = _both_bounds(frame, entry)
     durations = _durations(frame, _moments_of(ends), unit, entry, whole=whole)
     if undated == "leave_out":
-        durations = _without_undated_courses(durations)
+        durations = _without_undated_groups(durations, groups)
     kept = ["username", "course_id", "duration", "event"]
     kept += ["entry"] * (entry is not None) + ["end"] * (competing is not None)
     kept += [BOUND] * (undated == "bounds") + ["excluded"]
@@ -238,7 +247,7 @@ def _refuse_arguments(
 def _refuse_own_columns(names: Collection[str]) -> None:
     """Raise if a column of the user would be replaced by one of the durations."""
     for name in names:
-        if name in _RETURNED | _APPENDED or _OTHER_END.fullmatch(name):
+        if name in _RETURNED or _APPENDED.fullmatch(name):
             raise SchemaError(
                 f"person_course has a column `{name}`, which time_to_pass computes; rename or drop "
                 "yours first"
@@ -313,21 +322,25 @@ def _both_bounds(frame: Rows, entry: float | str | None) -> Rows:
     return nw.concat(parts).with_columns(_undated=nw.lit(False))  # noqa: FBT003
 
 
-def _without_undated_courses(durations: Rows) -> Rows:
-    """Exclude all learners of the courses in which too many passers are undated."""
-    included, undated = nw.col("excluded").is_null(), nw.col("_undated_pass") == 1
-    per_course = durations.with_columns(
-        _undated_pass=flag(nw.col("excluded") == UNDATED),
-        _dated_pass=flag(nw.col("excluded").is_null(), nw.col("event")),
-    ).with_columns(
-        _n_undated=nw.col("_undated_pass").sum().over("course_id"),
-        _n_dated=nw.col("_dated_pass").sum().over("course_id"),
+def _without_undated_groups(durations: Rows, by: Sequence[str]) -> Rows:
+    """Exclude all learners of the groups in which too many passers are undated.
+
+    The groups together then have as few as each of them.
+    """
+    schema, included = durations.collect_schema(), nw.col("excluded").is_null()
+    keys = {f"_undated_by_{place}": group_value(schema, name) for place, name in enumerate(by)}
+    keys = keys or {"_undated_by_0": nw.lit(0)}
+    is_undated = nw.col("excluded") == UNDATED
+    counts = {"_n_undated": flag(is_undated), "_n_dated": flag(included, nw.col("event"))}
+    of_groups = durations.with_columns(**keys, **counts).with_columns(
+        nw.col(name).sum().over(*keys) for name in counts
     )
-    n_undated = nw.col("_n_undated")
-    too_many = n_undated > UNDATED_SHARE * (n_undated + nw.col("_n_dated"))
-    out = (included | undated) & too_many
-    excluded = nw.when(out).then(nw.lit(IN_UNDATED_COURSE)).otherwise(nw.col("excluded"))
-    return _of_included(per_course.with_columns(excluded=excluded), "event")
+    n_undated, n_dated = (nw.col(name) for name in counts)
+    too_many = n_undated > UNDATED_SHARE * (n_undated + n_dated)
+    reason = IN_UNDATED.format("course" if [*by] == ["course_id"] else "group")
+    out = (included | is_undated) & too_many
+    excluded = nw.when(out).then(nw.lit(reason)).otherwise(nw.col("excluded"))
+    return _of_included(of_groups.with_columns(excluded=excluded), "event")
 
 
 def _of_included(durations: Rows, *columns: str) -> Rows:

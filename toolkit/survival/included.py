@@ -139,10 +139,11 @@ def refuse_undated(rows: pl.DataFrame, groups: Groups) -> None:
     if found.height > len(named):
         named.append(f"{found.height - len(named)} more")
     whose = f" by {', '.join(groups.names)}" if groups.names else ""
+    decide_by = [*dict.fromkeys(["course_id", *groups.names])]
     raise SchemaError(
         f"no curve{whose} of: {'; '.join(named)}. So many passers have no pass date, "
         f"and without them the curve would be too low (up to {UNDATED_SHARE:.0%} may lack one). "
-        'Leave their courses out: time_to_pass(…, undated="leave_out"), and the group too if it '
-        "lacks dates even so; or take both bounds: "
+        f'Leave them out: time_to_pass(…, undated="leave_out", undated_by={decide_by}); '
+        "or take both bounds: "
         f'time_to_pass(…, undated="bounds"), with "{BOUND}" in `by`'
     )
