@@ -340,14 +340,14 @@ def _without_undated_groups(durations: Rows, by: Sequence[str]) -> Rows:
     reason = IN_UNDATED.format("course" if [*by] == ["course_id"] else "group")
     out = (included | is_undated) & too_many
     excluded = nw.when(out).then(nw.lit(reason)).otherwise(nw.col("excluded"))
-    return _of_included(of_groups.with_columns(excluded=excluded), "event")
+    return _of_included(of_groups.with_columns(excluded=excluded))
 
 
-def _of_included(durations: Rows, *columns: str) -> Rows:
-    """Set durations, entries, ends and these columns to null for the excluded."""
+def _of_included(durations: Rows) -> Rows:
+    """Set durations, events, entries and ends to null for the excluded."""
     included = nw.col("excluded").is_null()
     return durations.with_columns(
-        nw.when(included).then(name).alias(name) for name in ("duration", "entry", "end", *columns)
+        nw.when(included).then(name).alias(name) for name in ("duration", "event", "entry", "end")
     )
 
 
@@ -405,7 +405,7 @@ def _durations(
         )
     )
     is_pass = flag(nw.col("end") == "passed") == 1
-    return _of_included(frame.with_columns(event=is_pass), "event")
+    return _of_included(frame.with_columns(event=is_pass))
 
 
 def _by_course(of: Mapping[str, When]) -> nw.Expr:
