@@ -32,7 +32,7 @@ from toolkit.schemas import require_columns
 from toolkit.schemas.arguments import a_number, as_given, one_of
 from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment, moment_observed
 from toolkit.schemas.survival_results import EXCLUSIONS, TIME_UNIT, UNDATED_SHARE
-from toolkit.survival.included import BOUND, KINDS, UNDATED, refuse_both_bounds
+from toolkit.survival.included import BOUND, KINDS, UNDATED, of_included, refuse_both_bounds
 
 F = TypeVar("F")
 P = TypeVar("P", bound=pl.DataFrame | pl.LazyFrame)
@@ -41,9 +41,9 @@ Unit = Literal["hours", "days", "weeks"]
 Undated = Literal["refuse", "bounds", "leave_out"]
 
 IN_UNDATED = "in a {} whose passes lack a time"
-_RETURNED = frozenset({"duration", "event", "entry", "end", BOUND, "excluded", TIME_UNIT})
-_APPENDED = re.compile(
-    r"_(look|origin|enrolled|undated|passed|end|other_end_\d+|n_dated|n_undated|undated_by_\d+)"
+_COMPUTED = re.compile(
+    rf"duration|event|entry|end|{BOUND}|excluded|{TIME_UNIT}"
+    r"|_(look|origin|enrolled|undated|passed|end|other_end_\d+|n_dated|n_undated|undated_by_\d+)"
 )
 
 _NEVER = nw.lit(None, nw.Int64)
@@ -247,7 +247,7 @@ def _refuse_arguments(
 def _refuse_own_columns(names: Collection[str]) -> None:
     """Raise if a column of the user would be replaced by one of the durations."""
     for name in names:
-        if name in _RETURNED or _APPENDED.fullmatch(name):
+        if _COMPUTED.fullmatch(name):
             raise SchemaError(
                 f"person_course has a column `{name}`, which time_to_pass computes; rename or drop "
                 "yours first"
@@ -345,9 +345,9 @@ def _without_undated_groups(durations: Rows, by: Sequence[str]) -> Rows:
 
 def _of_included(durations: Rows) -> Rows:
     """Set durations, events, entries and ends to null for the excluded."""
-    included = nw.col("excluded").is_null()
     return durations.with_columns(
-        nw.when(included).then(name).alias(name) for name in ("duration", "event", "entry", "end")
+        of_included(nw.col(name), ["excluded"]).alias(name)
+        for name in ("duration", "event", "entry", "end")
     )
 
 
