@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from told_results import RESULTS, learners
 
 import toolkit as tk
-from toolkit.results.spreadsheets import harmless
-from toolkit.text import exports
+from toolkit.results.files import atomically, harmless
 
 WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 ODD = ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx", "plain", "a & b_c"]
@@ -50,7 +49,7 @@ def test_a_folder_that_is_not_there_is_told_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("control", ["\x1b[31m", "\x00", "\x9b", "\u202e"])
 def test_a_control_character_does_not_reach_a_terminal(control: str) -> None:
     frame = pl.DataFrame({f"a{control}": [f"b{control}=1"]})
-    assert control[0] not in harmless(frame.lazy()).collect().write_csv()
+    assert control[0] not in harmless(frame).write_csv()
 
 
 def test_parquet_keeps_the_released_frame(tmp_path: Path) -> None:
@@ -149,7 +148,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         raise OSError("disk full")
 
     with pytest.raises(tk.errors.ArgumentError, match="cannot be written: disk full"):
-        exports.atomically(target, fail)
+        atomically(target, fail)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 

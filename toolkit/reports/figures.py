@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +13,13 @@ import polars as pl
 from toolkit.charts.basis import MOST
 from toolkit.extras import extra
 from toolkit.reports.by_course import Divided, courses_of, divided, write_courses
-from toolkit.results.spreadsheets import harmless
+from toolkit.results.files import fit_for_xml, harmless
 
 with extra("notebooks"):
     import vl_convert
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _VEGALITE = "6.4"
-# What XML does not allow, and what reverses the direction of text.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def read_figure(name: str, spec: dict[str, Any]) -> Figure:
 def drawable(value: Any) -> Any:
     """Replace the control characters in all texts by "�"."""
     if isinstance(value, str):
-        return _CONTROL.sub("\ufffd", value)
+        return fit_for_xml(value)
     if isinstance(value, list):
         return [drawable(one) for one in value]
     if isinstance(value, dict):
@@ -123,7 +120,7 @@ def write_figure(figure: Figure, folder: Path) -> None:
     figure.write_courses(folder)
     for stem, rows in figure.tables.items():
         table = pl.DataFrame(rows, infer_schema_length=None)
-        harmless(table.lazy()).collect().write_csv(folder / f"{stem}.csv")
+        harmless(table).write_csv(folder / f"{stem}.csv")
 
 
 def chart_script() -> str:

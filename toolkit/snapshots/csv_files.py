@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import polars as pl
 
 from toolkit.errors import ArgumentError, SnapshotError
-from toolkit.results.spreadsheets import harmless
+from toolkit.results.files import atomically, harmless
 from toolkit.schemas import RESOURCES
 from toolkit.schemas.arguments import a_path, as_given
 from toolkit.snapshots.folder import on_disk
@@ -95,12 +93,6 @@ def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
     target = a_path(path, name="path")
     if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
         raise ArgumentError(f"frame must be a Polars frame, not {as_given(frame)}")
-    with on_disk(target):
-        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-        os.close(handle)
-        try:
-            harmless(frame.lazy()).sink_csv(aside)
-            Path(aside).replace(target)
-        finally:
-            Path(aside).unlink(missing_ok=True)
-    return target
+    return atomically(
+        target, lambda part: harmless(frame.lazy()).sink_csv(part), kind=SnapshotError
+    )

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import polars as pl
 
-from toolkit.errors import writing
 from toolkit.extras import extra
+from toolkit.results.files import atomically, harmless
 from toolkit.results.result import Released
-from toolkit.results.spreadsheets import harmless
 from toolkit.schemas.arguments import a_path
 from toolkit.text.tables import ReadingTable, reading_table
 
@@ -63,7 +59,7 @@ def write(released: Released, form: str, path: Path) -> Path:
     frame = released.frame
     if form == "parquet":
         return atomically(path, frame.write_parquet)
-    safe = harmless(frame.lazy()).collect()
+    safe = harmless(frame)
     if form == "csv":
         return atomically(path, safe.write_csv)
     with extra("tables"):
@@ -148,27 +144,6 @@ def html(
     """
     table: ReadingTable = reading_table(released, columns, rows=rows)
     return _written(table._repr_html_() + "\n", path)
-
-
-def atomically(path: Path, fill: Callable[[Path], object], suffix: str = "") -> Path:
-    """Fill a new file beside the target, then put it in the target's place.
-
-    Raises:
-        ArgumentError: The file cannot be written.
-    """
-    with writing(path, left="What was there is unchanged."):
-        with NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False
-        ) as file:
-            part = Path(file.name)  # readable by its owner alone
-        try:
-            fill(part)
-            part.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-    return path
 
 
 def _written(text: str, path: str | Path | None) -> str:

@@ -5,13 +5,12 @@ A docx file is a zip of XML parts; the three below are all that Word, LibreOffic
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from xml.sax.saxutils import escape
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from toolkit.results.files import atomically, fit_for_xml
 from toolkit.results.result import Released
-from toolkit.text.exports import atomically
 from toolkit.text.tables import ReadingTable, reading_table
 
 _TYPES = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -34,11 +33,6 @@ _DOCUMENT = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 w:gutter="0"/></w:sectPr>
 </w:body></w:document>"""
 _RULE = '<w:{side} w:val="single" w:sz="{size}" w:space="0" w:color="000000"/>'
-# What XML forbids, and what reverses the direction of text. The cells are clean, and `clean` would
-# take the mark behind a name in Arabic.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 _A4 = (11906, 16838)  # in twentieths of a point
 _MOST_IN_PORTRAIT = 6  # columns; with more, the page is landscape
 
@@ -117,6 +111,6 @@ def _paragraph(
     run = "<w:b/>" * bold + f'<w:sz w:val="{size}"/>'
     return (
         f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:rPr>{run}</w:rPr>"
-        f'<w:t xml:space="preserve">{escape(_UNSAFE.sub("�", text))}</w:t>'
+        f'<w:t xml:space="preserve">{escape(fit_for_xml(text))}</w:t>'
         "</w:r></w:p>"
     )

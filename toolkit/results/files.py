@@ -1,0 +1,82 @@
+"""Write tables as files: completely or not at all, and harmless to spreadsheets and terminals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TypeVar
+
+import polars as pl
+
+from toolkit.errors import ArgumentError, ToolkitError, writing
+
+F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
+# What a spreadsheet reads as the beginning of a formula, see OWASP, "CSV Injection".
+_FORMULA = r"^[\s\ufffd]*[=+\-@\t\r\n＝＋－＠]"
+# Where semicolons separate cells, as in much of Europe, a cell begins there even within quotes.
+_LATER_CELL = r"([;\n]\s*)([=+\-@＝＋－＠])"
+# What a terminal may take for a command, and what reverses the direction of text.
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+_NOT_IN_XML = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+_TEXTS = {pl.String, pl.Categorical, pl.Enum}
+
+
+def harmless(frame: F) -> F:
+    """Put an apostrophe before text and headers that a spreadsheet would run as a formula.
+
+    Control characters, which a terminal would obey, become "�".
+
+    Examples:
+        >>> harmless(pl.DataFrame({"name": ["=1+1", "a;=1+1"]}))["name"].to_list()
+        ["'=1+1", "a;'=1+1"]
+    """
+    schema = frame.collect_schema()
+    texts = [name for name, dtype in schema.items() if dtype.base_type() in _TEXTS]
+    headers = pl.select(_harmless(pl.lit(pl.Series(schema.names(), dtype=pl.String)))).to_series()
+    safe = frame.with_columns(_harmless(pl.col(name).cast(pl.String)).alias(name) for name in texts)
+    return safe.rename(dict(zip(schema.names(), headers, strict=True)))
+
+
+def _harmless(text: pl.Expr) -> pl.Expr:
+    text = text.str.replace_all(_CONTROL, "\ufffd").str.replace_all(_LATER_CELL, "${1}'${2}")
+    return pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text)
+
+
+def fit_for_xml(text: str) -> str:
+    """Replace what XML forbids, and what reverses the direction of text, by "�"."""
+    return _NOT_IN_XML.sub("\ufffd", text)
+
+
+def atomically(
+    path: Path,
+    fill: Callable[[Path], object],
+    *,
+    kind: type[ToolkitError] = ArgumentError,
+    suffix: str = "",
+) -> Path:
+    """Fill a new file beside the target, then put it in the target's place.
+
+    Args:
+        path: The target.
+        fill: Writes to the path it is called with.
+        kind: The error to raise if the file cannot be written.
+        suffix: The ending of the new file's name.
+    """
+    with writing(path, kind, left="What was there is unchanged."):
+        with NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False
+        ) as file:
+            part = Path(file.name)  # readable by its owner alone
+        try:
+            fill(part)
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    return path
