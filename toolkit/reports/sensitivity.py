@@ -17,11 +17,11 @@ from toolkit.analyses.outcomes import outcomes
 from toolkit.analyses.person_course import KEY
 from toolkit.analyses.stages import COMPLETED
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.release.tables import with_status
 from toolkit.results.result import Result
 from toolkit.schemas import PERSON_COURSE
 from toolkit.schemas.arguments import a_level, a_share, as_given, one_of
 from toolkit.schemas.moments import When, moment
+from toolkit.schemas.outcome_results import RATES
 from toolkit.schemas.paper_results import AS_REPORTED, SENSITIVITY
 from toolkit.schemas.passes import PassRule, pass_rule_in_words, passes, percent_of
 from toolkit.study import Study
@@ -31,18 +31,8 @@ from toolkit.survival.summary import survival_summary
 Headline = Literal["pass rate", "completion rate", "median", "first quartile"]
 Origin = str | Mapping[str, When]
 
-_RATES = {
-    "pass rate": {
-        "enrolled": ("pass_rate_of_enrolled", "n_passed", "n_enrolled"),
-        "active": ("pass_rate_of_active", "n_passed_active", "n_active"),
-        "graded": ("pass_rate_of_graded", "n_passed_graded", "n_graded"),
-        "completed": ("pass_rate_of_completed", "n_passed_completed", "n_completed"),
-    },
-    "completion rate": {
-        "enrolled": ("completion_rate_of_enrolled", "n_completed", "n_enrolled"),
-        "active": ("completion_rate_of_active", "n_completed", "n_active"),
-    },
-}
+# The headlines that are rates, and of whom besides the enrolled.
+_AMONG = {"pass rate": ["active", "graded", "completed"], "completion rate": ["active"]}
 _RECENT, _EARLIER = 30, (30, 90)
 _THRESHOLDS = (0.5, 0.9, 1.0)
 _NEEDED = ["in_enrollments", "created", "passed", "passed_timestamp", "as_of"]
@@ -151,14 +141,10 @@ def sensitivity(
             days_change=pl.col("days") - pl.col("days").first(),
         )
 
-    exact = rows(lambda result: result.frame)
-
     def protect(min_n: int) -> pl.DataFrame:
-        return with_status(
-            rows(lambda result: result.release(min_n=min_n).frame), exact, SENSITIVITY, min_n
-        )
+        return rows(lambda result: result.release(min_n=min_n).frame)
 
-    return Result(SENSITIVITY, (), exact, protect, level=level)
+    return Result(SENSITIVITY, (), rows(lambda result: result.frame), protect, level=level)
 
 
 def _alternatives(
@@ -185,11 +171,11 @@ def _alternatives(
         },
     )
     nobody = pc.clear()
-    is_rate = headline in _RATES
+    is_rate = headline in _AMONG
     reported = f"{headline} of the enrolled" if is_rate else f"{headline}, days from enrollment"
     yield _Alternative(AS_REPORTED, reported, pc, nobody)
     for whom in among:
-        one_of(whom, list(_RATES[headline])[1:], name="among")
+        one_of(whom, _AMONG[headline], name="among")
         yield _Alternative("among", f"the {whom}", pc, nobody, among=whom)
     for rule in pass_rules:
         changed = _passed_by(pc, rule, times)
@@ -293,7 +279,7 @@ def _timed(origin: Origin, look: datetime | None = None) -> Callable[[pl.DataFra
 
 def _results(one: _Alternative, headline: Headline, level: float) -> tuple[Result, Result]:
     """Return the headline's result, and one that counts who is left out."""
-    if headline in _RATES:
+    if headline in _AMONG:
         counted = outcomes(one.rows, completed_from=one.completed_from, level=level)
         return counted, outcomes(one.left_out)
     timed = one.timed or _timed("enrolled")
@@ -318,7 +304,7 @@ def _row(
     if figure.is_empty():  # nobody is observed
         return about
     row = figure.row(0, named=True)
-    if headline not in _RATES:
+    if headline not in _AMONG:
         return {
             **about,
             "n_learners": row["n_learners"],
@@ -328,13 +314,13 @@ def _row(
             "days_ci_low": row["ci_low"],
             "days_ci_high": row["ci_high"],
         }
-    rate, k, n = _RATES[headline][one.among]
+    rate = RATES[f"{headline.replace(' ', '_')}_of_{one.among}"]
     return {
         **about,
-        "n_learners": row[n],
-        "n_reached": row[k],
+        "n_learners": row[rate.n],
+        "n_reached": row[rate.k],
         "n_left_out": left_out["n_enrolled"][0],
-        "rate": row[rate],
-        "rate_ci_low": row[f"{rate}_ci_low"],
-        "rate_ci_high": row[f"{rate}_ci_high"],
+        "rate": row[rate.name],
+        "rate_ci_low": row[f"{rate.name}_ci_low"],
+        "rate_ci_high": row[f"{rate.name}_ci_high"],
     }
