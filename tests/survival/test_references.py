@@ -3,6 +3,7 @@
 `references/references.R` made the figures of R with the packages survival and cmprsk.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,25 +93,16 @@ def test_r_gives_the_same_medians_restricted_means_and_follow_up(name: str) -> N
     agree(quantiles["ci_high_ours"], quantiles["ci_high"])
 
 
-def test_r_gives_the_same_logrank_tests() -> None:
-    theirs = reference("tests").filter(pl.col("test").str.ends_with("logrank"))
+@pytest.mark.parametrize("kind", ["logrank", "gray"])
+def test_r_and_cmprsk_give_the_same_tests(kind: str) -> None:
+    theirs = reference("tests").filter(pl.col("test").str.ends_with(kind))
+    assert theirs.height == {"logrank": 7, "gray": 8}[kind]
     for row in theirs.iter_rows(named=True):
         strata = "stratum" if row["test"].startswith("stratified") else None
-        ours = tk.logrank(data(row["set"]), by="group", strata=strata).frame.row(0, named=True)
-        assert ours["statistic"] == pytest.approx(row["statistic"], rel=1e-10)
-        assert ours["df"] == row["df"]
-        assert ours["p_value"] == pytest.approx(row["p_value"], rel=1e-9)
-
-
-def test_cmprsk_gives_the_same_gray_tests() -> None:
-    theirs = reference("tests").filter(pl.col("test").str.ends_with("gray"))
-    assert theirs.height == 8
-    for row in theirs.iter_rows(named=True):
-        strata = "stratum" if row["test"].startswith("stratified") else None
-        rows = data(row["set"])
-        ours = tk.survival.gray_test(
-            rows, by="group", end=str(row["end"]), strata=strata
-        ).frame.row(0, named=True)
+        test = (
+            tk.logrank if kind == "logrank" else partial(tk.survival.gray_test, end=str(row["end"]))
+        )
+        ours = test(data(row["set"]), by="group", strata=strata).frame.row(0, named=True)
         assert ours["statistic"] == pytest.approx(row["statistic"], rel=1e-10)
         assert ours["df"] == row["df"]
         assert ours["p_value"] == pytest.approx(row["p_value"], rel=1e-9)

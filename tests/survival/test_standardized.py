@@ -1,7 +1,9 @@
 """Curves standardized over strata, beside R's; see `standardized.R`."""
 
 import runpy
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -156,28 +158,24 @@ def test_r_gives_the_same_difference_of_standardized_shares(name: str, cluster: 
         assert (found["ci_low"] > 0 or found["ci_high"] < 0) == (found["p_value"] < 0.05)
 
 
-def test_a_standardized_difference_says_of_which_mixture() -> None:
+@pytest.mark.parametrize(
+    ("compare", "sign", "near"),
+    [
+        (partial(tk.survival.milestone_difference, at=65), 1, {"difference": 0.03, "ci_low": 0.05}),
+        (partial(tk.survival.rmst_difference, horizon=65), -1, {"difference": 1, "ci_high": 1}),
+    ],
+    ids=["shares", "means"],
+)
+def test_a_standardized_difference_says_of_which_mixture(
+    compare: Any, sign: int, near: dict[str, float]
+) -> None:
     rows = reversed_by_courses()
-    result = tk.survival.milestone_difference(rows, by="mode", at=65, strata="course_id")
-    assert result.frame["difference"][0] > 0
-    plain = tk.survival.milestone_difference(rows, by="mode", at=65)
-    assert plain.frame["difference"][0] < 0
+    result = compare(rows, by="mode", strata="course_id")
+    plain = compare(rows, by="mode")
+    assert sign * result.frame["difference"][0] > 0 > sign * plain.frame["difference"][0]
     told = result.release().frame
-    assert told["difference"][0] == pytest.approx(result.frame["difference"][0], abs=0.03)
-    assert told["ci_low"][0] == pytest.approx(result.frame["ci_low"][0], abs=0.05)
-    assert "standardized by course" in result.narrate()
-    assert "Standardized by course" in str(result.chart().to_dict()["title"])
-
-
-def test_a_standardized_difference_of_means_says_of_which_mixture() -> None:
-    rows = reversed_by_courses()
-    result = tk.survival.rmst_difference(rows, by="mode", horizon=65, strata="course_id")
-    assert result.frame["difference"][0] < 0
-    plain = tk.survival.rmst_difference(rows, by="mode", horizon=65)
-    assert plain.frame["difference"][0] > 0
-    told = result.release().frame
-    for name in ("difference", "ci_low", "ci_high"):
-        assert told[name][0] == pytest.approx(result.frame[name][0], abs=1)
+    for name, most in near.items():
+        assert told[name][0] == pytest.approx(result.frame[name][0], abs=most)
     assert "standardized by course" in result.narrate()
     assert "Standardized by course" in str(result.chart().to_dict()["title"])
 

@@ -107,7 +107,12 @@ def _refuse(
     if keys is not None and (not isinstance(keys, Mapping) or set(keys) != set(counts)):
         raise ArgumentError(f"keys must name a column for each count, not be {as_given(keys)}")
     require_columns(frame.columns, [*counts, *groups, *(keys or {}).values()], what="the frame")
-    _refuse_types(frame, counts, groups, keys)
+    refuse_ungroupable(nw.from_native(frame).schema, groups)
+    for name in (keys or {}).values():
+        if not frame.schema[name].is_integer():
+            raise SchemaError(f"`{name}` must be sums of record keys, but is {frame.schema[name]}")
+    for name in counts:
+        _refuse_count(frame, name, counts)
     unknown = set(frame.columns) - {*counts, *groups, *(keys or {}).values()}
     if unknown:
         raise ArgumentError(
@@ -115,28 +120,13 @@ def _refuse(
         )
 
 
-def _refuse_types(
-    frame: pl.DataFrame,
-    counts: Mapping[str, str | None],
-    groups: Sequence[str],
-    keys: Mapping[str, str] | None,
-) -> None:
-    refuse_ungroupable(nw.from_native(frame).schema, groups)
-    for name in (keys or {}).values():
-        if not frame.schema[name].is_integer():
-            raise SchemaError(f"`{name}` must be sums of record keys, but is {frame.schema[name]}")
-    for name, within in counts.items():
-        _refuse_count(frame, name, within, counts)
-
-
-def _refuse_count(
-    frame: pl.DataFrame, name: str, within: str | None, counts: Mapping[str, str | None]
-) -> None:
+def _refuse_count(frame: pl.DataFrame, name: str, counts: Mapping[str, str | None]) -> None:
     if not frame.schema[name].is_integer():
         raise SchemaError(f"`{name}` must count learners, but is {frame.schema[name]}")
     if frame[name].null_count() or (frame[name] < 0).any():
         raise SchemaError(f"`{name}` must count learners, and has nulls or numbers below 0")
-    above, below = within, {name}
+    within = above = counts[name]
+    below = {name}
     while above is not None:
         if above not in counts:
             raise ArgumentError(

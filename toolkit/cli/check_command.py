@@ -113,15 +113,7 @@ def _checked(
     _refuse("a snapshot or a platform", resource=resource, as_of=as_of)
     if data is not None or settings().snapshot is not None:
         _refuse("a snapshot", course_id=course_id)
-        saved = _snapshot(data)
-        return tk.check(
-            grades=saved.grades(),
-            enrollments=saved.enrollments(),
-            completion=saved.completion(),
-            as_of=saved.as_of,
-            problems=saved.problems(),
-            suites=suites,
-        )
+        return tk.check(tk.Study.scan(_snapshot(data)), suites=suites)
     with tk.connect() as platform:
         study = tk.load_study(platform, course_id=course_id or None)
     return tk.check(study, suites=suites)

@@ -36,15 +36,12 @@ _FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
-def normalize(
-    raw: pl.DataFrame, table: Table, *, before: int = 0
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def normalize(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the typed frame of some records, and the problems of their values.
 
     Args:
         raw: One String column per field of the table, one row per record.
         table: The resource.
-        before: Number of records before these.
 
     Examples:
         >>> from toolkit.schemas import COMPLETION
@@ -63,7 +60,7 @@ def normalize(
         if column.dtype in _RULES:
             usual = values[column.name]
             value, found = _read(raw[column.name], usual, column)
-            problems += _problems(found, column, table, before)
+            problems += _problems(found, column, table)
             values = values if value is usual else values.with_columns(value)
     return values, pl.concat(problems) if problems else _no_problems()
 
@@ -130,12 +127,12 @@ def _unread(text: pl.Series, value: pl.Series) -> pl.Series | None:
     return (value.is_null() & text.is_not_null() & (text != "")).arg_true()
 
 
-def _problems(found: list[_Found], column: Column, table: Table, before: int) -> list[pl.DataFrame]:
+def _problems(found: list[_Found], column: Column, table: Table) -> list[pl.DataFrame]:
     """Return the problems of one column, in the order of the records."""
     parts = [
         pl.DataFrame({"record": rows, "raw": texts}).select(
             resource=pl.lit(table.name),
-            record=pl.col("record").cast(pl.Int64) + before,
+            record=pl.col("record").cast(pl.Int64),
             column=pl.lit(column.name),
             raw=pl.col("raw").str.strip_prefix(""),  # copies, so that the batch is not kept
             reason=pl.lit(reason),

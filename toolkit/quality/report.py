@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -107,6 +108,13 @@ class QualityReport:
                 self.outcomes, safe["n_unexpected"], safe["n_checked"], strict=True
             )
         ]
+
+    @property
+    def told(self) -> list[Outcome]:
+        """Deprecated name of `released`."""
+        text = "QualityReport.told is called QualityReport.released; 0.4.0 removes the old name"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return self.released
 
     @property
     def summary(self) -> str:

@@ -59,7 +59,7 @@ def in_microseconds(when: datetime) -> int:
     return (when - EPOCH) // timedelta(microseconds=1)
 
 
-def moment_observed(when: When, *, name: str = "as_of", now: datetime | None = None) -> datetime:
+def moment_observed(when: When, *, now: datetime | None = None) -> datetime:
     """Read the moment the data describe, which cannot be in the future.
 
     With a moment next year, every learner would count as observed without a pass for a year that
@@ -67,7 +67,6 @@ def moment_observed(when: When, *, name: str = "as_of", now: datetime | None = N
 
     Args:
         when: As in `moment`.
-        name: What the message calls the argument.
         now: The present; by default the computer's clock.
 
     Raises:
@@ -79,11 +78,11 @@ def moment_observed(when: When, *, name: str = "as_of", now: datetime | None = N
         toolkit.errors.ArgumentError: as_of is 2034-06-01, which is in the future (today is
         2024-06-01); pass the moment the data were loaded
     """
-    read = moment(when, name=name)
+    read = moment(when, name="as_of")
     clock = datetime.now(UTC) if now is None else now
     if read > clock + AHEAD:
         raise ArgumentError(
-            f"{name} is {read:%Y-%m-%d}, which is in the future (today is {clock:%Y-%m-%d}); "
+            f"as_of is {read:%Y-%m-%d}, which is in the future (today is {clock:%Y-%m-%d}); "
             "pass the moment the data were loaded"
         )
     return read

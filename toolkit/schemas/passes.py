@@ -58,15 +58,14 @@ def passes(rule: PassRule = "letter") -> nw.Expr:
     return nw.when(passed).then(nw.lit(True)).otherwise(nw.lit(False))  # noqa: FBT003
 
 
-def with_passed(frame: pl.LazyFrame, rule: PassRule = "letter") -> pl.LazyFrame:
+def with_passed(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Append `passed` to a frame of grades; leave frames of other resources as they are."""
     if "letter_grade" not in frame.collect_schema():
         return frame
-    rows = nw.from_native(frame).with_columns(passed=passes(rule))
-    return rows.to_native()
+    return nw.from_native(frame).with_columns(passed=passes()).to_native()
 
 
-def pass_rule_in_words(rule: PassRule = "letter") -> str:
+def pass_rule_in_words(rule: PassRule) -> str:
     """Say what counts as a pass, for captions: "Passed: …".
 
     Raises:
