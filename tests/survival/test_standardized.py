@@ -302,3 +302,28 @@ def test_curves_are_standardized_only_in_groups() -> None:
         tk.kaplan_meier(rows, strata="stratum")
     nothing = tk.kaplan_meier(rows.clear(), by="group", strata="stratum")
     assert nothing.frame.is_empty()
+
+
+@pytest.mark.parametrize("cluster", [None, "id"])
+@pytest.mark.parametrize("n_strata", range(2, 12))
+def test_before_the_first_pass_the_interval_is_that_of_all_learners(
+    n_strata: int, cluster: str | None
+) -> None:
+    """However the weights of the strata add up."""
+    strata = [stratum for stratum in range(n_strata) for _ in range(21 + 2 * stratum)]
+    learners = pl.DataFrame({"stratum": strata * 2}).with_columns(
+        id=pl.int_range(pl.len()),
+        mode=pl.when(pl.int_range(pl.len()) < len(strata)).then(pl.lit("a")).otherwise(pl.lit("b")),
+        duration=pl.int_range(pl.len()) % 7 + 3.0,
+        event=pl.int_range(pl.len()) % 3 > 0,
+    )
+    plain, standardized = (
+        tk.kaplan_meier(learners, by="mode", cluster=cluster, strata=names)
+        for names in (None, "stratum")
+    )
+    columns = ["mode", "n_at_risk", "survival", "std_error", "ci_low", "ci_high"]
+    both = plain, standardized
+    for one, other in ([r.frame for r in both], [r.release().frame for r in both]):
+        assert_frame_equal(
+            *(f.filter(duration=0).select(columns) for f in (one, other)), abs_tol=0.0
+        )
