@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -81,10 +83,9 @@ def rmst_difference(released: Released) -> str:
         d = row["difference"]
         way = "sooner" if d < 0 else "later"
         p = words.p_value(row["p_adjusted"], released.alpha)
-        ends = words.between(_signed(row["simultaneous_low"]), _signed(row["simultaneous_high"]))
         phrases.append(
             f"{naming.group_name(row, released.by)} {words.span(abs(d), released)} {way} "
-            f"({words.kind_of_interval(released)} {ends}, {p})"
+            f"({words.kind_of_interval(released)} {_interval(row, _signed)}, {p})"
         )
     first = seen.row(0, named=True)
     until = words.within(first["horizon"], released).capitalize()
@@ -102,10 +103,11 @@ def milestone_difference(released: Released) -> str:
     seen = _known(released)
     if seen.is_empty():
         return words.too_few(released)
+    write = partial(words.points, decimal=released.min_n is None, unit=False)
     phrases = [
         f"{naming.group_name(row, released.by)} {as_percent(row['passed_share'], released)}, "
         f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
-        f"({words.kind_of_interval(released)} {_points_between(row, released)}, "
+        f"({words.kind_of_interval(released)} {_interval(row, write)}, "
         f"{words.p_value(row['p_adjusted'], released.alpha)})"
         for row in _ends_of(seen).iter_rows(named=True)
     ]
@@ -125,19 +127,13 @@ def _known(released: Released) -> pl.DataFrame:
     return released.frame.filter(pl.col("difference").is_not_null())
 
 
-def _points_between(row: Row, released: Released) -> str:
-    if row["simultaneous_low"] is None or row["simultaneous_high"] is None:
-        return "unknown"
-    decimal = released.min_n is None
-    low, high = (
-        words.points(row[e], decimal=decimal, unit=False)
-        for e in ("simultaneous_low", "simultaneous_high")
-    )
-    return words.between(low, high)
+def _interval(row: Row, write: Callable[[float], str]) -> str:
+    low, high = row["simultaneous_low"], row["simultaneous_high"]
+    return words.written_interval(low, high, write) or "unknown"
 
 
-def _signed(days: float | None) -> str:
-    return "unknown" if days is None else words.signed(words.days(abs(days)), days)
+def _signed(days: float) -> str:
+    return words.signed(words.days(abs(days)), days)
 
 
 def _ends_of(seen: pl.DataFrame) -> pl.DataFrame:

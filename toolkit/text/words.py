@@ -224,7 +224,7 @@ def span(time: float, released: Released) -> str:
 
 def within(time: float, released: Released) -> str:
     """Write the time up to which something happens: "within 90 days"."""
-    is_start = float(days(time)) == 0
+    is_start = days(time) in {"0", "0.0"}
     return f"within {f'the first {unit(released)}' if is_start else span(time, released)}"
 
 
