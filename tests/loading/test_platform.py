@@ -6,6 +6,7 @@ import hashlib
 import logging
 import pickle
 from collections.abc import Callable
+from traceback import TracebackException
 
 import httpx
 import pytest
@@ -254,3 +255,10 @@ def test_a_token_with_a_line_break_is_refused_without_showing_it() -> None:
     with pytest.raises(tk.errors.ConfigurationError) as caught:
         Platform(settings(base_url=BASE, token="two\nlines"))
     assert "lines" not in str(caught.value)
+
+
+def test_a_refused_platform_hides_no_error_in_tracebacks_that_show_variables() -> None:
+    with pytest.raises(tk.errors.ConfigurationError, match="the token is empty or has") as raised:
+        Platform(settings(base_url=BASE, token="a line\nbreak"))
+    told = TracebackException.from_exception(raised.value, capture_locals=True)
+    assert f"Platform('{BASE}')" in "".join(told.format())

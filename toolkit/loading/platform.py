@@ -54,6 +54,7 @@ class Platform:
     ) -> None:
         if settings.base_url is None or settings.token is None:
             raise ConfigurationError("a platform needs an address and a token; see tk.connect")
+        self.base_url = settings.base_url
         token = settings.token.get_secret_value()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise ConfigurationError(
@@ -64,7 +65,6 @@ class Platform:
         self.redact = Redaction(token)
         self._transport = transport or Transport(settings.ca_file)
         self._closed = False
-        self.base_url = settings.base_url
         try:
             self.source = source or httpx.URL(self.base_url).host
         except (httpx.InvalidURL, ValueError):
