@@ -139,3 +139,25 @@ def test_a_released_curve_of_learners_who_all_pass_ends_at_0(seed: int) -> None:
             assert known["of"].n_unique() > 10
             assert (known[column] == end).all()
         assert curves.table(rows=1_000).rows
+
+
+def test_released_incidences_of_learners_who_all_reach_an_end_have_an_error() -> None:
+    """All at once: the error is that of a share, however the released ends add up."""
+    parts = [
+        pl.DataFrame({"of": n, "left": pl.int_range(n, eager=True) < n // 3})
+        for n in range(30, 330)
+    ]
+    learners = pl.concat(parts).with_columns(
+        duration=4.0,
+        event=~pl.col("left"),
+        end=pl.when("left").then(pl.lit("left")).otherwise(pl.lit("passed")),
+    )
+    released = tk.survival.cumulative_incidence(learners, by="of").release().frame
+    shown = released.filter(duration=4).drop_nulls("cumulative_incidence")
+    begun = released.filter(duration=0).unique(["of"]).select("of", n="n_at_risk")
+    shown = shown.join(begun, on="of")
+    share = pl.col("cumulative_incidence")
+    expected = (share * (1 - share) / pl.col("n")).sqrt()
+    assert shown["of"].n_unique() == 300
+    assert shown.filter((pl.col("std_error") / expected - 1).abs() > 1e-6).is_empty()
+    assert shown.filter(~share.is_between("ci_low", "ci_high", closed="none")).is_empty()

@@ -124,8 +124,10 @@ def cumulative_incidence(
     def protect(min_n: int) -> pl.DataFrame:
         known = curves.with_columns(incidence=pl.col("cumulative_incidence"))
         table = released_table(known, groups.keys, min_n=min_n, times=wanted)
-        events = pl.col("n_events").sum().over(GROUP, "duration")
-        rows = _incidence(table.with_columns(n_any=events), each)
+        events, n = pl.col("n_events").sum().over(GROUP, "duration"), pl.col("n_at_risk")
+        # If all reach an end, the fractions of the ends may add up to a little less or more.
+        n_any = pl.when(events > n * (1 - _TOLERANCE)).then(n).otherwise(events)
+        rows = _incidence(table.with_columns(n_any=n_any), each)
         safe = _estimates(designed(rows, is_released=True), each, level)
         safe = only_shown(safe, "cumulative_incidence", "std_error", "ci_low", "ci_high")
         if wanted is not None:
