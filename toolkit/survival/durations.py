@@ -160,10 +160,12 @@ def time_to_pass(
     require_columns(names, groups, what="person_course")
     refuse_ungroupable(schema, groups)
     _refuse_own_columns(names)
-    frame = _moments(frame, origin, as_of, ends)
+    # Numbered, since an end may have any name.
+    at = {end: f"_other_end_{place}" if place else "_passed" for place, end in enumerate(ends)}
+    frame = _moments(frame, origin, as_of, {at[end]: column for end, column in ends.items()})
     if undated == "bounds":
         frame = _both_bounds(frame, entry)
-    durations = _durations(frame, _moments_of(ends), unit, entry, whole=whole)
+    durations = _durations(frame, at, unit, entry, whole=whole)
     if undated == "leave_out":
         durations = _without_undated_groups(durations, groups)
     kept = ["username", "course_id", "duration", "event"]
@@ -254,11 +256,6 @@ def _refuse_own_columns(names: Collection[str]) -> None:
             )
 
 
-def _moments_of(ends: Collection[str]) -> dict[str, str]:
-    """Return the columns of the moments of ends, numbered, since an end may have any name."""
-    return {end: f"_other_end_{place}" if place else "_passed" for place, end in enumerate(ends)}
-
-
 def _moments(
     frame: Rows,
     origin: str | Mapping[str, When] | None,
@@ -267,12 +264,11 @@ def _moments(
 ) -> Rows:
     """Append the moments that durations are computed from, in microseconds since 1970.
 
-    They are `_look`, the end of observation, `_origin`, `_enrolled`, and one for each observed end;
-    null if unknown. `_undated` marks those who passed at an unknown moment.
+    They are `_look`, the end of observation, `_origin`, `_enrolled`, and one for each observed end,
+    named as in `ends`; null if unknown. `_undated` marks those who passed at an unknown moment.
     """
     names = frame.collect_schema().names()
-    moments = _moments_of(ends)
-    columns = {moments[end]: column for end, column in ends.items()}
+    columns = dict(ends)
     columns |= {"_look": "as_of"} if "as_of" in names else {}
     columns |= {"_enrolled": "created"} if "created" in names else {}
     if not isinstance(origin, Mapping):
@@ -286,7 +282,7 @@ def _moments(
     if "_enrolled" not in columns:
         frame = frame.with_columns(_enrolled=_NEVER)
     passed, seen = nw.col("passed").fill_null(value=False), nw.col("_look")
-    is_seen = {at: nw.col(at) <= seen for at in moments.values()}
+    is_seen = {at: nw.col(at) <= seen for at in ends}
     is_seen["_passed"] &= passed
     return frame.with_columns(
         *(nw.when(known).then(at).alias(at) for at, known in is_seen.items()),
