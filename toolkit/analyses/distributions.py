@@ -109,9 +109,10 @@ def _slot(value: nw.Expr, bins: int) -> nw.Expr:
     """Return the number of the part that contains a value: a bin, or one before or after them."""
     bin_ = (value * bins + ON_THE_EDGE).floor()
     inside = nw.when(bin_ < bins).then(bin_).otherwise(nw.lit(float(bins - 1)))
-    placed = nw.when((value > 0) & (value <= 1)).then(inside).otherwise(nw.lit(float(bins)))
-    placed = nw.when(value == 0).then(nw.lit(float(ZERO))).otherwise(placed)
-    known = nw.when(value.is_null()).then(nw.lit(float(MISSING))).otherwise(placed)
+    other = nw.when(value == 0).then(nw.lit(float(ZERO))).otherwise(nw.lit(float(bins)))
+    other = nw.when(value.is_null()).then(nw.lit(float(MISSING))).otherwise(other)
+    # Most values are in a bin, and DuckDB computes the other parts for the rest alone.
+    known = nw.when((value > 0) & (value <= 1)).then(inside).otherwise(other)
     return known.cast(nw.Int64)
 
 
