@@ -1,4 +1,4 @@
-"""The figures of four analyses as one would write them by hand, in Polars and in SQL.
+"""The figures of five analyses as one would write them by hand, in Polars and in SQL.
 
 Each function takes the pattern of the Parquet files and returns all columns of the toolkit's
 table, without handling what these rows never hold: nulls, NaN, other thresholds, other levels.
@@ -29,6 +29,7 @@ Z = NormalDist().inv_cdf(0.975)
 MONTH = pl.from_epoch("enrolled_day", time_unit="d").dt.truncate("1mo")
 SQL_MONTH = "date_trunc('month', DATE '1970-01-01' + enrolled_day)::DATE"
 PERIODS = range(1, 13)
+BINS = 20
 
 
 class Sql(NamedTuple):
@@ -130,6 +131,58 @@ def outcomes_in_sql(sql: Sql, path: str, *by: str) -> pl.DataFrame:
     )
     counts = table.with_columns(pl.col("^n_.*$").cast(pl.Int64))
     return with_rates(counts, RATES).with_columns(completed_from=0.8)
+
+
+def _distribution(counted: pl.DataFrame) -> pl.DataFrame:
+    """Return each course's parts, also the empty ones, with their counts and shares."""
+    each, slot, n = "course_id", pl.col("slot"), pl.col("n_learners")
+    is_bin = slot.is_between(0, BINS - 1)
+    valued = pl.when(is_bin | (slot == -1)).then(n).otherwise(0)
+    part = {-2: "missing", -1: "zero", BINS: "out of range"}
+    return (
+        counted.select(each)
+        .unique()
+        .join(pl.DataFrame({"slot": range(-2, BINS + 1)}), how="cross")
+        .join(
+            counted.cast({"slot": pl.Int64, "n_learners": pl.Int64}), on=[each, "slot"], how="left"
+        )
+        .with_columns(n.fill_null(0))
+        .sort(each, "slot")
+        .with_columns(
+            measure=pl.lit("percent_grade"),
+            part=slot.replace_strict(part, default="bin"),
+            bin_low=pl.when(is_bin).then(slot / BINS),
+            bin_high=pl.when(is_bin).then((slot + 1) / BINS),
+            n_enrolled=n.sum().over(each),
+            n_valued=valued.sum().over(each),
+            n_up_to=pl.when(is_bin).then(valued.cum_sum().over(each)),
+        )
+        .with_columns(
+            share_of_enrolled=n / pl.col("n_enrolled"), ecdf=pl.col("n_up_to") / pl.col("n_valued")
+        )
+    )
+
+
+def distribution_in_polars(path: str) -> pl.DataFrame:
+    """Distribute the grades of each course over 20 bins."""
+    grade = pl.col("percent_grade")
+    of_bin = (grade * BINS + 1e-9).floor().clip(0, BINS - 1).cast(pl.Int64)
+    slot = pl.when(grade.is_null()).then(-2).when(grade == 0).then(-1)
+    slot = slot.when((grade < 0) | (grade > 1)).then(BINS).otherwise(of_bin)
+    rows = pl.scan_parquet(path).filter("in_enrollments").group_by("course_id", slot=slot)
+    return _distribution(rows.agg(n_learners=pl.len()).collect(engine="streaming"))
+
+
+def distribution_in_sql(sql: Sql, path: str) -> pl.DataFrame:
+    """The same in SQL."""
+    query = f"""
+    SELECT course_id, count(*) AS n_learners,
+        CASE WHEN percent_grade IS NULL THEN -2 WHEN percent_grade = 0 THEN -1
+            WHEN percent_grade < 0 OR percent_grade > 1 THEN {BINS}
+            ELSE least(floor(percent_grade * {BINS} + 1e-9), {BINS - 1}) END AS slot
+    FROM {sql.files.format(path)} WHERE in_enrollments GROUP BY ALL
+    """  # noqa: S608
+    return _distribution(sql.answer(query))
 
 
 def _progress(wide: pl.DataFrame) -> pl.DataFrame:

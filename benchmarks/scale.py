@@ -72,6 +72,7 @@ ANALYSES: dict[str, Callable[[Any], pl.DataFrame]] = {
     "outcomes by course and month": lambda rows: (
         tk.outcomes(rows, by=["course_id", "enrolled_month"]).frame
     ),
+    "grades by course": lambda rows: tk.grade_distribution(rows, by="course_id").frame,
     "cohort progress": lambda rows: tk.cohort_progress(rows).frame,
     "Kaplan–Meier by course, in days": lambda rows: (
         tk.kaplan_meier(rows, by="course_id")
@@ -88,10 +89,11 @@ BY_HAND: dict[str, tuple[Way, Callable[[_by_hand.Sql, str], pl.DataFrame]]] = {
         lambda path: _by_hand.outcomes_in_polars(path, "course_id", "enrolled_month"),
         lambda sql, path: _by_hand.outcomes_in_sql(sql, path, "course_id", "enrolled_month"),
     ),
+    "grades by course": (_by_hand.distribution_in_polars, _by_hand.distribution_in_sql),
     "cohort progress": (_by_hand.progress_in_polars, _by_hand.progress_in_sql),
     "Kaplan–Meier by course, in days": (_by_hand.curves_in_polars, _by_hand.curves_in_sql),
 }
-KEYS = ["course_id", "enrolled_month", "cohort", "period", "duration"]
+KEYS = ["course_id", "part", "bin_low", "enrolled_month", "cohort", "period", "duration"]
 PEERS = {"Polars": ["Polars", "DuckDB"], "DuckDB": ["Polars", "DuckDB"], "Spark": ["Spark"]}
 """For each engine, those whose code by hand the toolkit on it is compared with."""
 ENGINES = [name for name in PEERS if name != "Spark" or not _spark.lacks()]
@@ -125,7 +127,7 @@ def child(case: str, name: str, path: str, answer: str, cap: float) -> None:
     if cap:
         most = int(cap * 2**30)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    tk.outcomes, tk.cohort_progress, tk.kaplan_meier  # noqa: B018  # imported when first named
+    tk.outcomes, tk.grade_distribution, tk.cohort_progress, tk.kaplan_meier  # noqa: B018  # imported when first named
     if name.endswith("Spark"):
         _spark.warm_up()
     compute = way(case, name)
