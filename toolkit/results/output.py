@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import MIN_N
 from toolkit.results.registry import chart_of
 from toolkit.schemas.arguments import as_given
-
-if TYPE_CHECKING:
-    from toolkit.results.result import Shown
 
 OUTPUT = "so2"  # marks a notebook output as released, with its threshold and narrative
 _TEXTS = {"str": (str,), "str | None": (str, type(None))}  # annotations of options of charts
@@ -26,9 +24,9 @@ def marked(min_n: int | None, **about: Any) -> tuple[dict[str, Any], dict[str, A
 class Chart:
     """Draws a result; call it with the options of the table's chart."""
 
-    def __init__(self, result: Shown) -> None:
-        self._result = result
-        self._draw = chart_of(result.schema.name)
+    def __init__(self, name: str, release: Callable[[], Any]) -> None:
+        self._name, self._release = name, release
+        self._draw = chart_of(name)
         self.__doc__ = self._draw.__doc__
 
     @property
@@ -45,20 +43,20 @@ class Chart:
         """
         if unknown := set(options) - set(self.options):
             raise SchemaError(
-                f"the chart of {self._result.schema.name} has no option "
+                f"the chart of {self._name} has no option "
                 f"{', '.join(sorted(unknown))}; it takes {', '.join(self.options)}"
             )
         for name, value in options.items():
             kind = str(inspect.signature(self._draw).parameters[name].annotation)
             if kind in _TEXTS and not isinstance(value, _TEXTS[kind]):
                 raise ArgumentError(f"{name} must be a string, not {as_given(value)}")
-        safe = self._result.release()
+        safe = self._release()
         drawn = self._draw(safe, **options)
         drawn.usermeta = {**drawn.usermeta, OUTPUT: {"min_n": safe.min_n}}
         return drawn
 
     def __repr__(self) -> str:
-        return f"chart of {self._result.schema.name}; options: {', '.join(self.options)}"
+        return f"chart of {self._name}; options: {', '.join(self.options)}"
 
 
 class Narrative(str):

@@ -63,7 +63,7 @@ class Shown:
     @property
     def chart(self) -> Chart:
         """Draw the released result; `result.chart.options` lists the options."""
-        return Chart(self)
+        return Chart(self.schema.name, self.release)
 
     def narrate(self) -> Narrative:
         """Say what was found, from the released figures."""
