@@ -54,6 +54,24 @@ def test_a_full_disk_behind_standard_output_is_one_line() -> None:
     assert done.stderr == "so2: the output cannot be written: No space left on device\n"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "utf-8"])
+def test_output_in_any_encoding_is_written(encoding: str) -> None:
+    name = "Zoë–統計🎓"
+    done = subprocess.run(
+        [sys.executable, "-c", "from toolkit.cli import main; main()", "reidentify", name],
+        env=os.environ
+        | {
+            "SO2_PSEUDONYM_KEY": "9d04c1f7ab35e86287f0d1c3b94e6a5f",
+            "PYTHONIOENCODING": encoding,
+            "PYTHONUTF8": "0",
+        },
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr == b""
+    assert name.encode(encoding, "backslashreplace") in done.stdout
+
+
 HOSTILE = "\x1b[31m\x07\u202eX[red]"
 NOT_TEXT = {"\x1b", "\x07", "\u202e"}
 

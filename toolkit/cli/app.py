@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -69,6 +70,8 @@ for name, command in (
 def main() -> None:
     """Run `so2`; a `ToolkitError`, or a full disk, ends it with status 1 and only a message."""
     shorten_warnings()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as for errors, where it is not UTF-8
     try:
         app()
     except OSError as error:
