@@ -213,6 +213,19 @@ def test_learners_who_are_all_alike_give_no_test_and_no_correlation(
         assert shown == (None, None) or shown[0] < shown[1]
 
 
+@pytest.mark.parametrize("learners", [40, 70, 200, 1_000, 3_000])
+def test_the_same_outcomes_of_the_same_learners_give_no_p_within_strata_either(
+    learners: int,
+) -> None:
+    rows = [(i, mode, i % 2 == 0) for i in range(learners) for mode in "ab"]
+    frame = frame_of(rows).with_columns(stratum=pl.lit("s"))
+    found = tk.compare_groups(frame, by="mode", cluster="id", strata="stratum")
+    assert found.within is not None
+    for shown in (found.pairs.frame, found.within.frame, found.within.release().frame):
+        figures = ("difference", "difference_ci_low", "difference_ci_high", "p_value", "p_adjusted")
+        assert shown.select(figures).row(0) == (0.0, 0.0, 0.0, None, None)
+
+
 def test_a_cluster_must_be_a_column_that_every_row_has() -> None:
     rows = clustered()
     with pytest.raises(tk.errors.SchemaError, match="some rows have no `id`"):

@@ -16,6 +16,7 @@ Ends = Callable[[Floats], tuple[Floats, Floats]]
 _FURTHEST = 37.0  # beyond it a probability underflows
 _LARGEST = 1e6  # of a t with few degrees of freedom, so that its square is finite
 _HALVINGS = 60
+_TOLERANCE = 1e-9  # a difference of squares misses 0 by some 1e-16
 
 
 def bonferroni(p: pl.Series) -> pl.Series:
@@ -76,8 +77,12 @@ def reaching(ends: Ends, value: Floats) -> Floats:
 
 
 def own_p_value(ends: Ends, value: Floats) -> Floats:
-    """Return the two-sided p that intervals imply: 1 − the level at which they reach a value."""
-    known = ~np.isnan(ends(np.ones(len(value)))[0])
+    """Return the two-sided p that intervals imply: 1 − the level at which they reach a value.
+
+    NaN where they have no width, as if two groups have the same learners with the same outcomes.
+    """
+    low, high = ends(np.ones(len(value)))
+    known = low < high
     return np.where(known, 2 * ndtr(-reaching(ends, value)), np.nan)
 
 
@@ -163,10 +168,17 @@ def hybrid(
     """
     (low_a, high_a), (low_b, high_b) = ends_a, ends_b
     below, above = (
-        np.sqrt(np.maximum(one**2 + other**2 - 2 * correlation * one * other, 0.0))
+        _apart(one, other, correlation)
         for one, other in ((a - low_a, high_b - b), (high_a - a, b - low_b))
     )
     return a - b - below, a - b + above
+
+
+def _apart(one: Floats, other: Floats, correlation: float | Floats) -> Floats:
+    """Return how far an end lies from a difference; 0 where only rounding is left, NaN stays."""
+    independent = one**2 + other**2
+    squared = independent - 2 * correlation * one * other
+    return np.asarray(np.sqrt(np.where(squared < _TOLERANCE * independent, 0.0, squared)))
 
 
 def students_of(z: Floats, clusters: Floats | None) -> Floats:
