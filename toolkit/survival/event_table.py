@@ -22,7 +22,7 @@ from toolkit.analyses.grouping import (
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import as_given
-from toolkit.survival.first_reading import first_reading, leaving_counts
+from toolkit.survival.first_reading import first_reading, leaving_counts, sums_of
 from toolkit.survival.included import (
     checked,
     of_included,
@@ -265,13 +265,13 @@ def _leaving(
 
     The caller adds up the parts: there may be nearly as many exact times as learners.
     """
-    counts, sums = leaving_counts(columns)
+    counts = leaving_counts(columns)
     time, n_values = of_included(nw.col("duration"), columns), {}
     if cutting.all_whole:  # Polars groups by whole numbers in half the time
         time, n_values = time.cast(nw.Int64), {"duration": math.floor(cutting.last) + 1}
     values = {"duration": time, **counts}
     rows = frame.select(*by, *(value.alias(name) for name, value in values.items()))
-    at = [*by, "duration"]
+    at, sums = [*by, "duration"], sums_of(counts)
     if 2 * cutting.n_times <= cutting.n_rows:
         return [grouped(rows, at, sums, n_values=n_values)]
     return counted_in_slices(rows, at, sums, most=ROWS_AT_ONCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -48,24 +49,25 @@ def first_reading(frame: nw.LazyFrame[Any], by: list[str]) -> FirstReading:
     return FirstReading(_with_last(groups, frame, by), None)
 
 
-def leaving_counts(columns: list[str]) -> tuple[dict[str, nw.Expr], list[nw.Expr]]:
-    """Return columns that tell who has an event and which end, and what to sum of all columns.
+def leaving_counts(columns: list[str]) -> dict[str, nw.Expr]:
+    """Return the columns that `sums_of` adds up: who has an event, and which end.
 
     Every row counts as one who leaves, so the caller leaves out the excluded ones.
     """
     happened = {"events": nw.col("event")}
     happened |= {name: nw.col(name) == 1 for name in columns if name.startswith("end_")}
     counts = {f"n_{name}": present_if(it) for name, it in happened.items()}
-    keyed = {}
     if KEY in columns:
-        keyed = {"key_left": _keys_of()}
-        keyed |= {f"key_{name}": _keys_of(it) for name, it in happened.items()}
-    return counts | keyed, [nw.len().alias("n_left"), *_sums(counts, keyed)]
+        counts["key_left"] = _keys_of()
+        counts |= {f"key_{name}": _keys_of(it) for name, it in happened.items()}
+    return counts
 
 
-def _sums(counts: dict[str, nw.Expr], keyed: dict[str, nw.Expr]) -> list[nw.Expr]:
-    # Of columns, since not every engine sums an expression.
-    return [*(nw.col(name).count() for name in counts), *(nw.col(name).sum() for name in keyed)]
+def sums_of(counts: Iterable[str]) -> list[nw.Expr]:
+    """Return what counts all rows and those of each `n_…`, and adds up each `key_…`."""
+    columns = {name: nw.col(name) for name in counts}  # not every engine sums an expression
+    summed = [it.sum() if name.startswith("key_") else it.count() for name, it in columns.items()]
+    return [nw.len().alias("n_left"), *summed]
 
 
 def _keys_of(*conditions: nw.Expr) -> nw.Expr:
@@ -84,7 +86,7 @@ def _counted(
 ) -> pl.DataFrame:
     """Count rows by group and by `_kind`, called `duration`."""
     time, entry = (nw.col(name).cast(nw.Float64) for name in ("duration", "entry"))
-    counts, keyed = dict[str, nw.Expr](), dict[str, nw.Expr]()
+    counts = leaving_counts(columns)
     if any(name.startswith("end_") for name in columns):
         counts["n_passed"] = present_if(nw.col("passed"))
     if "entry" in columns:
@@ -93,14 +95,13 @@ def _counted(
         counts["n_late"] = present_if(known, (entry > 0) & (entry >= time))
         counts["n_start"] = present_if(entry <= 0)
         if KEY in columns:
-            keyed["key_start"] = _keys_of(entry <= 0)
-    values, sums = leaving_counts(columns)
-    values |= {"duration": _kind(columns, below).cast(nw.Int64)} | counts | keyed
-    rows = frame.select(*by, *(value.alias(name) for name, value in values.items()))
+            counts["key_start"] = _keys_of(entry <= 0)
+    kind = _kind(columns, below).cast(nw.Int64).alias("duration")
+    rows = frame.select(*by, kind, *(value.alias(name) for name, value in counts.items()))
     return grouped(
         rows,
         [*by, "duration"],
-        [*sums, *_sums(counts, keyed)],
+        sums_of(counts),
         n_values={"duration": _EXCLUDED + 1},
         up_to=up_to,
     )
