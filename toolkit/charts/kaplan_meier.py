@@ -142,7 +142,7 @@ def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
         own = rows.filter(panel=panel)
         time = curves.quantile(own, _MEDIAN)
         if time is not None:
-            is_late = time > curves.end(own, "survival")
+            is_late = time > curves.supported_until(own, "survival")
             found.append((panel, time, curves.height(own, "survival", time), is_late))
     schema = {
         "panel": pl.String,

@@ -51,19 +51,25 @@ def is_whole(part: pl.DataFrame) -> bool:
     return bool(starts and part["n_at_risk"][0] == part["n_at_risk"].max())
 
 
-def end(part: pl.DataFrame, value: str) -> float:
+def supported_until(part: pl.DataFrame, value: str) -> float:
     """Return the last time at which a curve is known and enough learners are at risk.
 
     Enough are 10, and 5% of those at the start: the height of the last step, with one learner at
-    risk, is arbitrary. A curve that has 10 only at its start, or never, ends with its last time.
+    risk, is arbitrary. A curve that never has 10 is taken to be supported to its last known time.
     """
     known = part.drop_nulls(value)
     if known.is_empty():
         return 0.0
     at_risk = pl.col("n_at_risk")
     enough = (at_risk >= FEWEST) & (at_risk >= FEWEST_SHARE * at_risk.first())
-    supported = known.filter(enough, pl.col("duration") > 0)
+    supported = known.filter(enough)
     return float((supported if supported.height else known)["duration"][-1])
+
+
+def end(part: pl.DataFrame, value: str) -> float:
+    """Return the time to which a curve is told: while supported, or all of it if that is time 0."""
+    known = part.drop_nulls(value)
+    return supported_until(part, value) or (float(known["duration"][-1]) if known.height else 0.0)
 
 
 def common_day(known: Sequence[pl.DataFrame], value: str, unit: str) -> float:
