@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-Floats = NDArray[np.float64]
+from toolkit.analyses.spread import Floats, error_of_difference
+
 Ends = Callable[[Floats], tuple[Floats, Floats]]
 """Returns the ends of intervals for each z, the quantile for a normal estimate."""
 _FURTHEST = 37.0  # beyond it a probability underflows
 _LARGEST = 1e6  # of a t with few degrees of freedom, so that its square is finite
 _HALVINGS = 60
-_TOLERANCE = 1e-9  # a difference of squares misses 0 by some 1e-16
 
 
 def bonferroni(p: pl.Series) -> pl.Series:
@@ -168,17 +167,10 @@ def hybrid(
     """
     (low_a, high_a), (low_b, high_b) = ends_a, ends_b
     below, above = (
-        _apart(one, other, correlation)
+        error_of_difference(one, other, correlation)
         for one, other in ((a - low_a, high_b - b), (high_a - a, b - low_b))
     )
     return a - b - below, a - b + above
-
-
-def _apart(one: Floats, other: Floats, correlation: float | Floats) -> Floats:
-    """Return how far an end lies from a difference; 0 where only rounding is left, NaN stays."""
-    independent = one**2 + other**2
-    squared = independent - 2 * correlation * one * other
-    return np.asarray(np.sqrt(np.where(squared < _TOLERANCE * independent, 0.0, squared)))
 
 
 def students_of(z: Floats, clusters: Floats | None) -> Floats:

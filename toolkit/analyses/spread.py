@@ -8,9 +8,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 Distribution = Literal["t", "normal"]
+Floats = NDArray[np.float64]
 _TOLERANCE = 1e-9  # a difference of squares misses 0 by some 1e-16
 
 
@@ -47,12 +49,12 @@ class Spread(NamedTuple):
         applied to the times truncated at the horizon.
         """
         if distribution == "normal":
-            return cls(combined_error(errors, correlation), math.inf)
+            return cls(_combined(errors, correlation), math.inf)
         known = [n for n in learners if n is not None and n > 1]
         if len(known) < len(learners):
             return cls(math.nan, math.nan)
         larger = [e * math.sqrt(n / (n - 1)) for e, n in zip(errors, known, strict=True)]
-        error, fewest = combined_error(larger, correlation), min(known) - 1
+        error, fewest = _combined(larger, correlation), min(known) - 1
         if correlation:  # at the extreme, every learner is in both groups
             return cls(error, fewest)
         weight = sum(e**4 / (n - 1) for e, n in zip(larger, known, strict=True))
@@ -84,12 +86,20 @@ def students(clusters: pl.Expr, level: float) -> pl.Expr:
     return clusters.map_batches(of, return_dtype=pl.Float64)
 
 
-def combined_error(errors: Sequence[float], correlation: float) -> float:
-    """Return the standard error of an estimate, or of the difference of two.
+def error_of_difference(
+    one: float | Floats, other: float | Floats, correlation: float | Floats
+) -> Floats:
+    """Return the standard error of the difference of two estimates; NaN stays NaN.
 
     It is 0 for two estimates of the same rows, however their sums were rounded.
     """
-    shared = 2 * correlation * math.prod(errors) if len(errors) == 2 else 0.0
-    apart = sum(error**2 for error in errors)
-    variance = apart - shared
-    return 0.0 if variance < _TOLERANCE * apart else math.sqrt(variance)  # NaN stays NaN
+    independent = np.square(one) + np.square(other)
+    variance = independent - 2 * correlation * one * other
+    return np.asarray(np.sqrt(np.where(variance < _TOLERANCE * independent, 0.0, variance)))
+
+
+def _combined(errors: Sequence[float], correlation: float) -> float:
+    """Return the standard error of an estimate, or of the difference of two."""
+    if len(errors) == 1:
+        return errors[0]
+    return float(error_of_difference(errors[0], errors[1], correlation))

@@ -13,12 +13,11 @@ from narwhals.typing import IntoFrame
 from toolkit.analyses.grouping import By
 from toolkit.analyses.simultaneous import (
     Ends,
-    Floats,
     agreeing,
     hybrid,
     students_of,
 )
-from toolkit.analyses.spread import Distribution, Spread, combined_error
+from toolkit.analyses.spread import Distribution, Floats, Spread, error_of_difference
 from toolkit.release.rounding import ROUNDING
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
@@ -224,11 +223,11 @@ def _difference(one: Estimate, base: Estimate, correlation: float = 0.0) -> Foun
     found: Found = {"difference": one.estimate - base.estimate}
     ends = (one.ci_low, one.ci_high, base.ci_low, base.ci_high)
     low, high, base_low, base_high = (math.nan if end is None else end for end in ends)
-    below = combined_error([one.estimate - low, base_high - base.estimate], correlation)
-    above = combined_error([high - one.estimate, base.estimate - base_low], correlation)
+    below = error_of_difference(one.estimate - low, base_high - base.estimate, correlation)
+    above = error_of_difference(high - one.estimate, base.estimate - base_low, correlation)
     if not math.isnan(below + above):
         difference = one.estimate - base.estimate
-        found |= {"ci_low": difference - below, "ci_high": difference + above}
+        found |= {"ci_low": float(difference - below), "ci_high": float(difference + above)}
     return found
 
 
