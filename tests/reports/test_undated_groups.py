@@ -21,6 +21,7 @@ from toolkit.reports.library import find_notebooks
 from toolkit.schemas import RESOURCES
 from toolkit.text.choices import UNDATED
 
+pytestmark = pytest.mark.slow  # it runs notebooks
 COURSES = ["course-v1:Org+Algebra+1", "course-v1:Org+Botany+1"]
 Gathers = Callable[[int, str], bool]
 """Whether the passes of a learner's number and title are those that may lack a date."""
