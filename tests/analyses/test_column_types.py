@@ -17,12 +17,14 @@ ANALYSES: dict[str, Callable[[object], pl.DataFrame]] = {
     "completion": lambda pc: tk.completion_distribution(pc, by="course_id", bins=50).frame,
     "progress": lambda pc: tk.cohort_progress(pc).frame,
     "comparison": lambda pc: tk.compare_groups(pc, by="mode").pairs.frame,
+    "clusters": lambda pc: tk.outcomes(pc, by="mode", cluster="username").frame,
     "curve": lambda pc: tk.kaplan_meier(tk.time_to_pass(pc), by="mode").frame,
 }
 TEXTS = pl.col("mode", "course_id")
 NUMBERS = pl.col("percent_grade", "completion")
 MOMENTS = pl.col("created", "passed_timestamp")
 COLUMNS = {
+    "numbered learners": pl.col("username").rank("dense").cast(pl.Int64),
     "categories": TEXTS.cast(pl.Categorical),
     "single precision": NUMBERS.cast(pl.Float32),
     "decimals": NUMBERS.cast(pl.Decimal(10, 6)),

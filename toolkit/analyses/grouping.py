@@ -20,7 +20,7 @@ import polars.selectors as cs
 from toolkit.analyses.counting import KEY as KEY
 from toolkit.analyses.counting import grouped, require_person_course
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.schemas import Table
+from toolkit.schemas import Table, require_columns
 from toolkit.schemas.arguments import as_given
 from toolkit.schemas.comparison_results import BETWEEN, NO_GROUP
 
@@ -265,7 +265,8 @@ def count_cells(
     }
     plain = [name for name in groups.names if name not in COHORTS or name in schema]
     days = ["enrolled_day"] if spans else []
-    require_person_course(schema, [*days, *plain])
+    require_columns(schema, plain, what="person_course")
+    require_person_course(schema, days)
     refuse_ungroupable(schema, plain)
     key_columns = {
         key: nw.col(key) if key in spans else group_value(schema, name)

@@ -28,7 +28,7 @@ from toolkit.analyses.engines import (
 from toolkit.analyses.grouping import KEY, By, group_value, groups_of, refuse_ungroupable
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
-from toolkit.schemas import require_columns
+from toolkit.schemas import PERSON_COURSE, require_columns
 from toolkit.schemas.arguments import a_number, as_given, one_of
 from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment, moment_observed
 from toolkit.schemas.survival_results import EXCLUSIONS, TIME_UNIT, UNDATED_SHARE
@@ -156,8 +156,8 @@ def time_to_pass(
     schema = frame.collect_schema()
     names = schema.names()
     ends: dict[str, str] = {"passed": "passed_timestamp", **(competing or {})}
+    require_columns(names, [*PERSON_COURSE.key, *groups], what="person_course")
     require_person_course(schema, _needed(origin, as_of, entry, [*ends.values()]))
-    require_columns(names, groups, what="person_course")
     refuse_ungroupable(schema, groups)
     _refuse_own_columns(names)
     # Numbered, since an end may have any name.
@@ -350,7 +350,7 @@ def _of_included(durations: Rows) -> Rows:
 def _needed(
     origin: str | Mapping[str, When] | None, as_of: object, entry: object, ends: list[str]
 ) -> list[str]:
-    needed = ["username", "course_id", "in_enrollments", "passed", *ends]
+    needed = ["in_enrollments", "passed", *ends]
     needed += ["created"] * ("enrolled" in (origin, entry)) + ["as_of"] * (as_of is None)
     return [*needed, origin] if isinstance(origin, str) and origin != "enrolled" else needed
 
