@@ -14,7 +14,6 @@ import toolkit as tk
 ANALYSES: dict[str, Callable[[object], pl.DataFrame]] = {
     "outcomes": lambda pc: tk.outcomes(pc, by=["mode", "enrolled_month"]).frame,
     "grades": lambda pc: tk.grade_distribution(pc, by="course_id").frame,
-    "completion": lambda pc: tk.completion_distribution(pc, by="course_id", bins=50).frame,
     "progress": lambda pc: tk.cohort_progress(pc).frame,
     "comparison": lambda pc: tk.compare_groups(pc, by="mode").pairs.frame,
     "clusters": lambda pc: tk.outcomes(pc, by="mode", cluster="username").frame,
@@ -47,7 +46,7 @@ TIMES = [
 @pytest.fixture(scope="module")
 def study() -> tk.Study:
     """Records whose moments are whole seconds."""
-    with tk.sandbox(learners=400, seed=5) as platform:
+    with tk.sandbox(learners=200, seed=5) as platform:
         loaded = tk.load_study(platform)
     seconds = pl.col(pl.Datetime).dt.truncate("1s")
     return replace(
@@ -64,7 +63,6 @@ def in_duckdb(frame: pl.DataFrame, path: Path) -> object:
 
 PUTS = {
     "Polars": lambda frame, _: frame,
-    "lazy": lambda frame, _: frame.lazy(),
     "DuckDB": in_duckdb,
 }
 

@@ -408,6 +408,8 @@ def test_every_tooltip_says_what_a_row_of_the_table_says(name: str, min_n: int |
         for key in ("stage", "enrolled", "days", "from_course", "to_course", "bin_low"):
             if key in fields and key in frame.columns:
                 own = [one for one in own if one[key] == row[key]]
+        if "duration" in fields:
+            own = [one for one in own if one["duration"] == row["duration"]] or own
         told = [
             one for one in own if all(says(row[f], one, column) for f, column in columns.items())
         ]
