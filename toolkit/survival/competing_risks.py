@@ -149,14 +149,12 @@ def cumulative_incidence(
 
 def _at_times(curves: pl.DataFrame, each: list[str], times: Sequence[float]) -> pl.DataFrame:
     """Return each end's incidence at the wanted times."""
-    wanted = pl.Series("duration", sorted(set(times)), pl.Float64)
+    wanted, value = pl.Series("duration", sorted(set(times)), pl.Float64), "cumulative_incidence"
+    # Counts do not tell it: a row of a long curve covers several times.
+    of_ends = curves.group_by(each).agg(pl.col(value).last()).group_by(GROUP).agg(pl.sum(value))
+    ended = set(of_ends.filter(pl.col(value) > 1 - _TOLERANCE)[GROUP])
     parts = [
-        steps_at(
-            part,
-            wanted,
-            "cumulative_incidence",
-            at_end=part.select(pl.col("n_at_risk") == pl.col("n_any"))["n_at_risk"][-1] is True,
-        )
+        steps_at(part, wanted, value, at_end=part[GROUP][0] in ended)
         for part in curves.partition_by(each, maintain_order=True)
     ]
     return pl.concat(parts) if parts else curves
