@@ -15,7 +15,8 @@ from toolkit.errors import ArgumentError, ToolkitError, writing
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 # What a spreadsheet reads as the beginning of a formula, see OWASP, "CSV Injection".
-_FORMULA = r"^[\s\ufffd]*[=+\-@\t\r\n＝＋－＠]"
+# XlsxWriter 3.2.0 writes a text in "{=" and "}" as a formula of arrays.
+_FORMULA = r"^[\s\ufffd]*([=+\-@\t\r\n＝＋－＠]|\{=)"
 # Where semicolons separate cells, as in much of Europe, a cell begins there even within quotes.
 _LATER_CELL = r"([;\n]\s*)([=+\-@＝＋－＠])"
 # What a terminal may take for a command, and what reverses the direction of text.
