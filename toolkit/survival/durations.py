@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import reduce
 from typing import Any, Literal, TypeVar, get_args, overload
@@ -31,8 +31,9 @@ from toolkit.results.result import Result
 from toolkit.schemas import PERSON_COURSE, require_columns
 from toolkit.schemas.arguments import a_number, as_given, one_of
 from toolkit.schemas.moments import EPOCH, When, in_microseconds, moment, moment_observed
-from toolkit.schemas.survival_results import EXCLUSIONS, TIME_UNIT, UNDATED_SHARE
-from toolkit.survival.included import BOUND, KINDS, UNDATED, of_included, refuse_both_bounds
+from toolkit.schemas.survival_results import EXCLUSIONS, TIME_UNIT
+from toolkit.survival.included import BOUND, KINDS, UNDATED, null_for_excluded, refuse_both_bounds
+from toolkit.survival.undated import both_bounds, without_undated_groups
 
 F = TypeVar("F")
 P = TypeVar("P", bound=pl.DataFrame | pl.LazyFrame)
@@ -40,7 +41,6 @@ Rows = nw.LazyFrame[Any]
 Unit = Literal["hours", "days", "weeks"]
 Undated = Literal["refuse", "bounds", "leave_out"]
 
-IN_UNDATED = "in a {} whose passes lack a time"
 _COMPUTED = re.compile(
     rf"duration|event|entry|end|{BOUND}|excluded|{TIME_UNIT}"
     r"|_(look|origin|enrolled|undated|passed|end|other_end_\d+|n_dated|n_undated|undated_by_\d+)"
@@ -164,10 +164,10 @@ def time_to_pass(
     at = {end: f"_other_end_{place}" if place else "_passed" for place, end in enumerate(ends)}
     frame = _moments(frame, origin, as_of, {at[end]: column for end, column in ends.items()})
     if undated == "bounds":
-        frame = _both_bounds(frame, entry)
+        frame = both_bounds(frame, entry)
     durations = _durations(frame, at, unit, entry, whole=whole)
     if undated == "leave_out":
-        durations = _without_undated_groups(durations, groups)
+        durations = without_undated_groups(durations, groups)
     kept = ["username", "course_id", "duration", "event"]
     kept += ["entry"] * (entry is not None) + ["end"] * (competing is not None)
     kept += [BOUND] * (undated == "bounds") + ["excluded"]
@@ -302,51 +302,6 @@ def _last_look(as_of: When, last: int | None) -> int:
     return in_microseconds(look)
 
 
-def _both_bounds(frame: Rows, entry: float | str | None) -> Rows:
-    """Return every learner twice: undated passes as early as possible, or at the last moment."""
-    start, last = nw.col("_origin"), nw.max_horizontal("_origin", "_look")
-    if entry == "enrolled":  # with late entry a pass is observed after it, never before
-        start = nw.max_horizontal(start, nw.col("_enrolled") + 1)
-    bounds = {"at once": start, "at the last moment": last}
-    parts = [
-        frame.with_columns(
-            nw.when(nw.col("_undated")).then(moment).otherwise(nw.col("_passed")).alias("_passed"),
-            nw.lit(bound).alias(BOUND),
-        )
-        for bound, moment in bounds.items()
-    ]
-    return nw.concat(parts).with_columns(_undated=nw.lit(False))  # noqa: FBT003
-
-
-def _without_undated_groups(durations: Rows, by: Sequence[str]) -> Rows:
-    """Exclude all learners of the groups in which too many passers are undated.
-
-    The groups together then have as few as each of them.
-    """
-    schema, included = durations.collect_schema(), nw.col("excluded").is_null()
-    keys = {f"_undated_by_{place}": group_value(schema, name) for place, name in enumerate(by)}
-    keys = keys or {"_undated_by_0": nw.lit(0)}
-    is_undated = nw.col("excluded") == UNDATED
-    counts = {"_n_undated": flag(is_undated), "_n_dated": flag(included, nw.col("event"))}
-    of_groups = durations.with_columns(**keys, **counts).with_columns(
-        nw.col(name).sum().over(*keys) for name in counts
-    )
-    n_undated, n_dated = (nw.col(name) for name in counts)
-    too_many = n_undated > UNDATED_SHARE * (n_undated + n_dated)
-    reason = IN_UNDATED.format("course" if [*by] == ["course_id"] else "group")
-    out = (included | is_undated) & too_many
-    excluded = nw.when(out).then(nw.lit(reason)).otherwise(nw.col("excluded"))
-    return _of_included(of_groups.with_columns(excluded=excluded))
-
-
-def _of_included(durations: Rows) -> Rows:
-    """Set durations, events, entries and ends to null for the excluded."""
-    return durations.with_columns(
-        of_included(nw.col(name), ["excluded"]).alias(name)
-        for name in ("duration", "event", "entry", "end")
-    )
-
-
 def _needed(
     origin: str | Mapping[str, When] | None, as_of: object, entry: object, ends: list[str]
 ) -> list[str]:
@@ -401,7 +356,7 @@ def _durations(
         )
     )
     is_pass = flag(nw.col("end") == "passed") == 1
-    return _of_included(frame.with_columns(event=is_pass))
+    return null_for_excluded(frame.with_columns(event=is_pass))
 
 
 def _by_course(of: Mapping[str, When]) -> nw.Expr:

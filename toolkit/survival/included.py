@@ -92,6 +92,14 @@ def of_included(value: nw.Expr, columns: Collection[str]) -> nw.Expr:
     return nw.when(*included).then(value) if included else value
 
 
+def null_for_excluded(durations: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Set durations, events, entries and ends to null for the excluded."""
+    return durations.with_columns(
+        of_included(nw.col(name), ["excluded"]).alias(name)
+        for name in ("duration", "event", "entry", "end")
+    )
+
+
 def refuse_both_bounds(frame: nw.LazyFrame[Any], names: Sequence[str]) -> None:
     """Raise if every learner comes twice and the groups do not separate the bounds."""
     if BOUND not in frame.collect_schema().names() or BOUND in names:
