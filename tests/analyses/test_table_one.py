@@ -1,5 +1,6 @@
 """Table 1: beside R, worked by hand, and what it shows of small groups."""
 
+import math
 import runpy
 from pathlib import Path
 from typing import Any
@@ -94,12 +95,28 @@ def test_of_three_groups_the_difference_is_the_mean_over_pairs() -> None:
     assert apart(pc) == pytest.approx(sum(pair for pair in pairs if pair is not None) / 3)
 
 
-def test_groups_that_share_no_value_have_no_difference_and_equal_ones_have_0() -> None:
-    assert apart(groups_of(("a", True, 20), ("b", False, 20))) is None
-    assert apart(groups_of(("a", "x", 20), ("b", "y", 20))) is None
-    assert apart(groups_of(("a", 1.0, 20), ("b", 2.0, 20))) is None
-    for alike in (True, "x", 1.0):
-        assert apart(groups_of(("a", alike, 20), ("b", alike, 20))) == 0
+@pytest.mark.parametrize(("one", "other"), [(True, False), ("x", "y"), (1.0, 2.0)])
+def test_groups_that_share_no_value_are_infinitely_apart(one: object, other: object) -> None:
+    assert apart(groups_of(("a", one, 20), ("b", other, 20))) == math.inf
+    assert apart(groups_of(("a", one, 20), ("b", one, 20), ("c", other, 20))) == math.inf
+
+
+@pytest.mark.parametrize("alike", [True, "x", 1.0, 0.3533])
+def test_groups_with_one_value_are_not_apart(alike: object) -> None:
+    assert apart(groups_of(("a", alike, 1626), ("b", alike, 2))) == 0
+
+
+def test_equal_numbers_do_not_spread() -> None:
+    frame = tk.reports.table_one(groups_of(("a", 0.3533, 1626)), columns=["x"]).frame
+    assert frame.select("mean", "sd").row(0) == (0.3533, 0.0)
+
+
+def test_the_groups_that_can_be_shown_do_not_stand_for_those_that_differ_more() -> None:
+    """Where nobody, or nearly nobody, is at a level, its count is withheld."""
+    middle = [(group, value, 20) for group in ("b", "c") for value in (True, False)]
+    pc = groups_of(("a", False, 40), *middle, ("d", True, 40))
+    assert apart(pc) == math.inf
+    assert apart(pc, min_n=10) is None
 
 
 def test_missing_values_are_counted_and_in_no_share() -> None:
@@ -109,11 +126,13 @@ def test_missing_values_are_counted_and_in_no_share() -> None:
 
 
 def test_nan_is_missing_and_a_column_of_nulls_has_no_value() -> None:
-    pc = groups_of(("a", float("nan"), 3), ("a", 2.0, 1)).with_columns(y=None)
-    found = tk.reports.table_one(pc, columns=["x", "y"]).frame
-    assert found.select("n_known", "n_missing", "mean", "sd").rows() == [
-        (1, 3, 2.0, None),
-        (0, 4, None, None),
+    pc = groups_of(("a", float("nan"), 3), ("a", 2.0, 1))
+    pc = pc.with_columns(y=None, z=pl.lit(None, pl.String))
+    found = tk.reports.table_one(pc, columns=["x", "y", "z"]).frame
+    assert found.select("n_known", "n_missing", "n_level", "mean", "sd").rows() == [
+        (1, 3, None, 2.0, None),
+        (0, 4, None, None, None),
+        (0, 4, 0, None, None),
     ]
 
 

@@ -79,6 +79,16 @@ def test_words_name_the_largest_difference_and_what_is_missing() -> None:
     assert text.endswith("Missing most: age, in 150 records.")
 
 
+def test_groups_that_share_no_value_differ_most() -> None:
+    pc = learners().with_columns(
+        run=pl.col("course_number").replace_strict({"C0": 1.0, "C1": 1.0, "C2": 2.0})
+    )
+    result = tk.reports.table_one(pc, by="course_number", columns=["passed", "run"])
+    assert "differ most in run (standardized difference ∞)" in result.narrate()
+    assert [row[-1] for row in result.table().rows][-1] == "∞"
+    assert r" & $\infty$ \\" in result.to_latex()
+
+
 def texts(path: Path) -> list[list[str]]:
     with ZipFile(path) as file:
         assert file.testzip() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -237,7 +238,7 @@ def _placed(
                 **about,
                 **whole,
                 "level": "yes" if variable.is_boolean else level,
-                "n_level": known.filter(pl.col("value") == level)["n"].sum(),
+                "n_level": known.filter(pl.col("value").eq_missing(level))["n"].sum(),
             }
             for level in levels or [None]
         ]
@@ -254,7 +255,8 @@ def _statistics(known: pl.DataFrame) -> dict[str, float | None]:
     total = int(counts.sum())
     if total == 0:
         return dict.fromkeys(_NUMBERS)
-    mean = float((values * counts).sum() / total)
+    # From the smallest value on, so that equal values have it as their mean, and no spread.
+    mean = float(values[0] + ((values - values[0]) * counts).sum() / total)
     spread = float((counts * (values - mean) ** 2).sum())
     quartiles = [_quantile(values, counts.cumsum(), share) for share in (0.25, 0.5, 0.75)]
     sd = (spread / (total - 1)) ** 0.5 if total > 1 else None
@@ -286,6 +288,7 @@ def _finished(
         ]
         found[name] = sum(differences) / len(differences) if differences else None
     difference = pl.col("variable").replace_strict(found, default=None, return_dtype=pl.Float64)
+    difference = difference.fill_nan(None)
     if digits is not None:
         difference = difference.round_sig_figs(digits)
     is_total = pl.col("is_total") if "is_total" in about else pl.lit(value=False)
@@ -295,7 +298,11 @@ def _finished(
 
 
 def _standardized_difference(a: pl.DataFrame, b: pl.DataFrame) -> float | None:
-    """Return two groups' standardized difference in a variable; None if too little is known."""
+    """Return two groups' standardized difference in a variable.
+
+    None if a group has too few values. Infinite if the groups share no value. NaN if their levels
+    are withheld: a mean over the other pairs would be of the groups that differ least.
+    """
     n_a, n_b = a["n_known"][0], b["n_known"][0]
     if not n_a or not n_b:
         return None
@@ -308,16 +315,16 @@ def _standardized_difference(a: pl.DataFrame, b: pl.DataFrame) -> float | None:
     return _of_shares([pair for pair in levels if None not in pair], (n_a, n_b), of=len(levels))
 
 
-def _of_distance(distance: float, variance: float) -> float | None:
+def _of_distance(distance: float, variance: float) -> float:
     if variance > 0:
         return float(abs(distance) / variance**0.5)
-    return 0.0 if distance == 0 else None
+    return 0.0 if distance == 0 else math.inf
 
 
-def _of_shares(shown: list[tuple[int, int]], known: tuple[int, int], *, of: int) -> float | None:
+def _of_shares(shown: list[tuple[int, int]], known: tuple[int, int], *, of: int) -> float:
     """Return Mahalanobis' distance of the shares of levels, from the counts in both groups."""
     if not shown:
-        return None
+        return math.nan
     cells = np.array(shown, dtype=np.float64)
     if of == 1 or len(shown) < of:  # a Boolean's false, or the withheld levels
         cells = np.vstack([cells, np.maximum(np.array(known) - cells.sum(axis=0), 0)])
@@ -327,5 +334,5 @@ def _of_shares(shown: list[tuple[int, int]], known: tuple[int, int], *, of: int)
     variance = (np.diag(a) - np.outer(a, a) + np.diag(b) - np.outer(b, b)) / 2
     inverse = np.linalg.pinv(variance, hermitian=True)
     if not np.allclose(variance @ inverse @ differences, differences):  # the groups share no level
-        return None
+        return math.inf
     return float(max(differences @ inverse @ differences, 0.0) ** 0.5)

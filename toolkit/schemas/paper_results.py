@@ -40,8 +40,9 @@ TABLE_ONE = Table(
         ),
         statistic(
             "standardized_difference",
-            "How far apart the groups are in the variable, in standard deviations; for several "
-            "groups, the mean over pairs. Only in the rows over all groups.",
+            "How far apart the groups are in the variable, in standard deviations; infinite if "
+            "they share no value. For several groups, the mean over pairs. Only in the rows over "
+            "all groups.",
             "n_known",
             unit="SD",
         ),

@@ -36,6 +36,7 @@ _LATEX = {
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
     "χ": r"$\chi$",
+    "∞": r"$\infty$",
     "\u200e": "",  # behind names in Arabic or Hebrew, for browsers
     "\n": " ",  # an empty line would end a caption
     "\r": " ",

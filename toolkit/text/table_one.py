@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -41,7 +42,7 @@ def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
     for part in _by_variable(groups):
         difference = part[0][0]["standardized_difference"]
         first, *others = _lines(part, released)
-        lines.append([*first, words.ABSENT if difference is None else f"{difference:.2f}"])
+        lines.append([*first, _standardized(difference)])
         lines += [[*line, ""] for line in others]
     names = naming.distinct(["Characteristic", *columns, "SMD"])
     of = f"Grouped by {released.by[-1]}." if released.by else "All who are enrolled."
@@ -81,7 +82,7 @@ def in_words(released: Released) -> str:
         n_apart = known.filter(pl.col("standardized_difference") > BALANCED).height
         text += (
             f" The groups differ most in {_name(most['variable'][0])} (standardized difference "
-            f"{most['standardized_difference'][0]:.2f}); {n_apart} of "
+            f"{_standardized(most['standardized_difference'][0])}); {n_apart} of "
             f"{words.plural(known.height, 'characteristic')} "
             f"{'differs' if n_apart == 1 else 'differ'} by more than {BALANCED}."
         )
@@ -156,6 +157,12 @@ def _number(value: float, row: Row) -> str:
     if known.get(row["variable"]) == "fraction":
         return words.percent(value, plain=True)
     return words.number(value)
+
+
+def _standardized(difference: float | None) -> str:
+    if difference is None:
+        return words.ABSENT
+    return "∞" if math.isinf(difference) else f"{difference:.2f}"
 
 
 def _counted(row: Row, k: str, n: str, released: Released) -> str:
