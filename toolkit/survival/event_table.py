@@ -73,8 +73,11 @@ def stratum_keys(groups: Groups, strata: Sequence[str]) -> list[str]:
 def each_group(
     table: pl.DataFrame, keys: list[str]
 ) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
-    """Yield each group's values and its rows, in the table's order."""
-    for part in table.partition_by(GROUP, maintain_order=True):
+    """Yield each group's values and its rows, which come one after the other in the table."""
+    start = 0
+    for length in table[GROUP].rle().struct.field("len"):
+        part = table.slice(start, length)
+        start += length
         yield part.select(keys).row(0, named=True) if keys else {}, part
 
 
