@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, counted, flag, grouped, latest_moment, records
+from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
 from toolkit.analyses.grouping import KEY
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import ENROLLED
+from toolkit.loading.ranges import ranges
 from toolkit.release.rounding import keys_of_groups
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas.arguments import a_level, a_whole_number
@@ -31,6 +32,17 @@ NEEDED = [
     "passed",
     "percent_grade",
     "as_of",
+]
+JOINED = [
+    "username",
+    "course",
+    "enrolled_day",
+    "passed_day",
+    "passed",
+    "percent_grade",
+    "in_time",
+    "key",
+    "key_in_time",
 ]
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
 MOST_AT_ONCE = 10_000_000  # records joined at once, to bound the memory
@@ -99,9 +111,9 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     enrolled = enrolled.with_columns(key_in_time=nw.col("in_time") * nw.col("key"))
     summed = nw.col("in_time", "key", "key_in_time").sum()
     courses = grouped(enrolled, ["course"], [nw.len().alias("records"), summed])
-    parts = _parts(enrolled)
-    repeaters = _summed([_repeaters(part) for part in parts], KINDS)
-    moves = _summed([_moves(part, within_days) for part in parts], ["from_course", "to_course"])
+    parts = [(_repeaters(part), _moves(part, within_days)) for part in _parts(enrolled, rows)]
+    repeaters = _summed([found for found, _ in parts], KINDS)
+    moves = _summed([found for _, found in parts], ["from_course", "to_course"])
     learners = _learners(courses, repeaters)
     repeats, transitions = _repeats(learners, repeaters), _transitions(learners, moves)
     if not has_keys:
@@ -114,18 +126,17 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     )
 
 
-def _parts(enrolled: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
-    """Divide the rows into parts small enough to be joined, by the last characters of usernames.
+def _parts(enrolled: nw.LazyFrame[Any], rows: nw.LazyFrame[Any]) -> Iterator[nw.LazyFrame[Any]]:
+    """Yield the rows by ranges of learners, if Polars reads many; other engines join out of core.
 
-    These are well spread: hexadecimal digits in pseudonyms, digits or letters in other names.
+    A range is read once, though it is joined several times.
     """
-    ended = enrolled.with_columns(end=nw.col("username").str.tail(1))
-    sizes = counted(ended, ["end"], [nw.len().alias("n")]).drop_nulls().sort("end")
-    if sizes["n"].sum() <= MOST_AT_ONCE:
-        return [enrolled]
-    number = (sizes["n"].cum_sum() - 1) // MOST_AT_ONCE
-    together = sizes.with_columns(number.alias("part")).partition_by("part", maintain_order=True)
-    return [ended.filter(nw.col("end").is_in(ends["end"].to_list())) for ends in together]
+    learners = ranges([rows.to_native()], "username", most=MOST_AT_ONCE)
+    if not learners:
+        yield enrolled
+    needed = enrolled.select(*JOINED).to_native()
+    for those in learners:
+        yield nw.from_native(needed.filter(those).collect()).lazy()
 
 
 def _summed(counts: Sequence[pl.DataFrame], by: list[str]) -> pl.DataFrame:
