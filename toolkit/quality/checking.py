@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import polars as pl
 
 from toolkit.errors import ArgumentError, QualityError
-from toolkit.quality.checks import Check, checks, read_suite
+from toolkit.quality.checks import Check, checks, parameter_of, read_suite
 from toolkit.quality.frames import AnyFrame, Checked, checked_frames, require_one_engine, taken
 from toolkit.quality.gx.datasource import PolarsDatasource
 from toolkit.quality.gx.library import (
@@ -197,7 +197,7 @@ def _require_parameters(
 ) -> None:
     """Refuse an expectation that names a parameter which this run does not have."""
     for said in expectation.configuration.kwargs.values():
-        name = said.get("$PARAMETER") if isinstance(said, Mapping) else None
+        name = parameter_of(said)
         if name is not None and name not in parameters:
             raise QualityError(
                 f"suite {frame!r}: {expectation.expectation_type} needs the parameter {name!r}; "
@@ -233,7 +233,7 @@ def _require_countable(
 
 def _known(said: Any, parameters: Mapping[str, Any]) -> Any:
     """Return the value of an argument, looked up if it names a parameter of the run."""
-    name = said.get("$PARAMETER") if isinstance(said, Mapping) else None
+    name = parameter_of(said)
     return said if name is None else parameters.get(name)
 
 

@@ -28,6 +28,11 @@ Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
+def parameter_of(said: object) -> str | None:
+    """Return the parameter of the run that stands for an argument; None if it is a value."""
+    return said.get("$PARAMETER") if isinstance(said, Mapping) else None
+
+
 @dataclass(frozen=True)
 class Check:
     """One expectation of one frame; see the head of `checks.toml`.
@@ -65,11 +70,8 @@ class Check:
     @property
     def parameters(self) -> set[str]:
         """The parameters of the run that it needs."""
-        return {
-            value["$PARAMETER"]
-            for value in self.kwargs.values()
-            if isinstance(value, Mapping) and "$PARAMETER" in value
-        }
+        named = map(parameter_of, self.kwargs.values())
+        return {name for name in named if name is not None}
 
     def expectation(self) -> Expectation:
         """Return the check as a GX expectation."""
