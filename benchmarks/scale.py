@@ -29,42 +29,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import numpy as np
 import polars as pl
 from polars.testing import assert_frame_equal
 
 import toolkit as tk
-from benchmarks import Bar, _by_hand, _spark, family, peak_megabytes, processor_seconds
+from benchmarks import Bar, _by_hand, _rows, _spark, family, peak_megabytes, processor_seconds
 
-COURSES, MONTHS, LAST_DAY = 200, 36, 20_454
-PIECE = 1_000_000
+DURATIONS = {
+    "duration": pl.min_horizontal("days_to_pass", "observed_days").floor(),
+    "event": pl.col("passed"),
+}
 Way = Callable[[str], pl.DataFrame]
-
-
-def write(folder: Path, n: int) -> None:
-    """Write rows of 200 courses and 36 months, a million per file, in the columns analyses read."""
-    ids = pl.Series([f"course-v1:Org+C{i:03}+R1" for i in range(COURSES)])
-    for place in range(0, n, PIECE):
-        m = min(PIECE, n - place)
-        rng = np.random.default_rng(place)
-        enrolled = LAST_DAY - rng.integers(0, MONTHS * 30, m)
-        observed = LAST_DAY - enrolled + rng.random(m)
-        to_pass = rng.weibull(1.3, m) * 150
-        passed = to_pass < observed
-        pl.DataFrame(
-            {
-                "course_id": ids.gather(rng.integers(0, COURSES, m)),
-                "in_enrollments": rng.random(m) < 0.99,
-                "completion": rng.integers(0, 101, m) / 100,
-                "percent_grade": rng.integers(0, 101, m) / 100,
-                "passed": passed,
-                "enrolled_day": pl.Series(enrolled, dtype=pl.Int32),
-                "observed_days": observed,
-                "days_to_pass": pl.Series(to_pass).set(pl.Series(~passed), None),
-                "duration": np.floor(np.minimum(to_pass, observed)),
-                "event": passed,
-            }
-        ).write_parquet(folder / f"{place}.parquet")
 
 
 ANALYSES: dict[str, Callable[[Any], pl.DataFrame]] = {
@@ -187,7 +162,7 @@ def measure(
     for n in sizes:
         with contextlib.ExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
-            write(place, n)
+            _rows.write(place, n, **DURATIONS)
             for case in ANALYSES:
                 line = f"{case:32}{f'1e{round(math.log10(n))}':>4}"
                 for name in WAYS:
