@@ -136,3 +136,63 @@ def test_ends_of_any_name_are_told_apart_in_table_chart_and_narrative() -> None:
         assert name.strip()
         assert len(name) <= 48
         assert f" end as {name}" in released.narrate()
+
+
+def curve(name: str, *steps: tuple[range, bool]) -> pl.DataFrame:
+    """One learner for each day of the ranges, who passes then or is last seen."""
+    rows = [(float(day), passes) for days, passes in steps for day in days]
+    schema = {"duration": pl.Float64, "event": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+        end=pl.when("event").then(pl.lit("passed")), group=pl.lit(name)
+    )
+
+
+LATE = curve("late", (range(500, 540), True), (range(900, 940), False))
+EARLY = curve("early", (range(1, 31), True), (range(300, 360), False))
+
+
+@pytest.mark.parametrize("by", [None, "group"])
+def test_a_group_in_which_hardly_anybody_has_passed_yet_is_not_said_to_have_passed(
+    by: str | None,
+) -> None:
+    where = "" if by is None else " in late"
+    assert (
+        tk.kaplan_meier(LATE, by=by)
+        .narrate()
+        .startswith(f"Within 365 days, fewer than 10 pass{where}. ")
+    )
+    ends = tk.survival.cumulative_incidence(LATE, by=by)
+    assert ends.narrate().startswith(f"By day 365, fewer than 10 end as passed{where}. ")
+    assert "0%" not in str(ends.chart().to_dict()["title"])
+
+
+def test_groups_with_hardly_any_passes_stand_beside_those_that_have_some() -> None:
+    rows = pl.concat([LATE, EARLY, LATE.with_columns(group=pl.lit("later"))])
+    told = tk.kaplan_meier(rows, by="group").narrate()
+    assert "365 days, fewer than 10 pass in each of 2 groups. Too few are at risk for so" in told
+    told = tk.kaplan_meier(rows.filter(pl.col("group") != "later"), by="group").narrate()
+    assert re.match(r"Within \d+ days, an estimated \d\d% pass in early \(95% interval", told)
+    assert " Fewer than 10 pass by then in 1 other group. " in told
+
+
+def test_an_end_that_hardly_anybody_has_reached_has_no_share() -> None:
+    left = pl.col("event") & (pl.col("duration") % 5 == 0) & (pl.col("group") == "early")
+    end = pl.when(left).then(pl.lit("left")).otherwise("end")
+    rows = pl.concat([LATE, EARLY]).with_columns(end=end)
+    found = tk.survival.cumulative_incidence(rows, by="group")
+    assert re.search(
+        r"left fewer than 10 in each of 2 groups; passed \d\d% in early \(95% interval "
+        r"\d\d–\d\d%\), fewer than 10 in 1 other group\. ",
+        found.narrate(),
+    )
+    assert re.search(r"By day \d+, \d\d% passed in early'", str(found.chart().to_dict()["title"]))
+    alone = tk.survival.cumulative_incidence(rows.filter(group="early"))
+    assert re.search(
+        r"an estimated \d\d% end as passed \(.*\) and fewer than 10 end as left\. ", alone.narrate()
+    )
+    assert "left" not in str(alone.chart().to_dict()["title"])
+
+
+def test_one_learner_is_one_enrollment() -> None:
+    alone = tk.kaplan_meier(LATE.tail(1)).release(min_n=None).narrate()
+    assert "0.0% of 1 enrollment pass" in alone

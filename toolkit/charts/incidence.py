@@ -175,19 +175,22 @@ def _ends_reached(rows: pl.DataFrame, named: str, unit: str, passed: str) -> str
     day = curves.common_day(parts, value, unit)
     last = (
         pl.concat(part for part in parts if curves.end(part, value) >= day)
-        .drop_nulls(value)
         .filter(pl.col("duration") <= day)
         .group_by("panel", "end", maintain_order=True)
         .agg(pl.col(value).last())
+        .drop_nulls(value)  # fewer have reached the end than can be shown
     )
     by = f"By {named.removesuffix('s')} {words.days(day)}, "
-    if last["panel"].n_unique() == 1:
+    if last.is_empty():
+        return f"Cumulative incidence {by.lower()}{words.NOTHING}"
+    if rows["panel"].n_unique() == 1:
         shares = (f"{words.percent(share)} {end}" for _, end, share in last.iter_rows())
         return f"{by}{', '.join(shares)}"
     end = passed if passed in last["end"] else last["end"][0]
     by_share = last.filter(end=end).sort(value, maintain_order=True)
     (low, _, least), (high, _, most) = by_share.row(0), by_share.row(-1)
-    return f"{by}{words.percent(least)} {end} in {low}, {words.percent(most)} in {high}"
+    highest = f", {words.percent(most)} in {high}" if by_share.height > 1 else ""
+    return f"{by}{words.percent(least)} {end} in {low}{highest}"
 
 
 def _peaks(rows: pl.DataFrame, unit: str) -> str:

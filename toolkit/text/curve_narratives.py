@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -11,9 +12,11 @@ from toolkit.release.tables import SHOWN
 from toolkit.results.result import Released
 from toolkit.text import curves, naming, words
 from toolkit.text.left_out import in_groups
-from toolkit.text.words import count_text, hidden, listed, percent, plural
+from toolkit.text.words import hidden, listed, percent, plural
 
 Row = dict[str, Any]
+Named: TypeAlias = tuple[str, pl.DataFrame]
+"""A group's name, and the rows of its curve."""
 
 
 def kaplan_meier(released: Released) -> str:
@@ -24,30 +27,55 @@ def kaplan_meier(released: Released) -> str:
     day = curves.common_day([part for _, part in known], "survival", released.schema.time)
     seen = len(known)
     known = [(name, part) for name, part in known if curves.end(part, "survival") >= day]
-    shares = sorted(
-        ((1 - (curves.height(part, "survival", day) or 0.0), name, part) for name, part in known),
-        key=lambda found: found[:2],
-    )
-    at = f"{words.within(day, released)}, ".capitalize()
+    text = words.capitalized(f"{words.within(day, released)}, {_passing(known, day, released)}")
     if not released.by:
-        part = known[0][1]
-        n = count_text(part["n_at_risk"][0], released.min_n)
-        of = f" of {n} enrollments" if curves.is_whole(part) else ""
-        passed = f"{_passed(shares[0], released)}{of} pass{_bounds(part, day, released)}"
-        return f"{at}an estimated {passed}.{_unseen(released)}"
-    low, high = shares[0], shares[-1]
-    if len(known) == 1:
-        interval = _bounds(low[2], day, released)
-        text = f"{at}an estimated {_passed(low, released)} pass in {low[1]}{interval}."
-    else:
-        text = (
-            f"{at}between an estimated {_passed(low, released)} in {low[1]}"
-            f"{_bounds(low[2], day, released)} and {_passed(high, released)} in {high[1]}"
-            f"{_bounds(high[2], day, released)} pass, over {plural(len(known), 'group')}."
-        )
+        return f"{text}{_unseen(released)}"
     total = released.frame.select(released.by).n_unique()
     text += f"{_shorter(seen - len(known))}{hidden(total, seen)}{_unseen(released)}"
     return f"{text}{standardization(released)}{words.formed_later(released.by)}"
+
+
+def _passing(known: Sequence[Named], day: float, released: Released) -> str:
+    """Say what share has passed by a day, in the groups with the lowest and the highest."""
+    told = _told(known, "survival", day)
+    if not told:
+        return f"fewer than {released.min_n} pass{_where(known, released)}."
+    (low, lowest, first), (high, highest, last) = told[0], told[-1]
+    least, bounds = f"an estimated {as_percent(low, released)}", _bounds(first, day, released)
+    if not released.by:
+        n = first["n_at_risk"][0]
+        of = f" of {plural(n, 'enrollment')}" if curves.is_whole(first) else ""
+        return f"{least}{of} pass{bounds}."
+    text = f"{least} pass in {lowest}{bounds}."
+    if len(told) > 1:
+        text = (
+            f"between {least} in {lowest}{bounds} and {as_percent(high, released)} in {highest}"
+            f"{_bounds(last, day, released)} pass, over {plural(len(told), 'group')}."
+        )
+    few = len(known) - len(told)
+    others = f" Fewer than {released.min_n} pass by then in {plural(few, 'other group')}."
+    return text + others if few else text
+
+
+def _told(known: Sequence[Named], value: str, day: float) -> list[tuple[float, str, pl.DataFrame]]:
+    """Return the share that has passed, or reached an end, by a day, ascending, with its group.
+
+    It is withheld, and the group left out, as long as too few have.
+    """
+    heights = [(curves.height(part, value, day), name, part) for name, part in known]
+    shares = [
+        (1 - height if value == "survival" else height, name, part)
+        for height, name, part in heights
+        if height is not None
+    ]
+    return sorted(shares, key=lambda found: found[:2])
+
+
+def _where(known: Sequence[Named], released: Released) -> str:
+    """Write in which groups: " in each of 3 groups"; empty if there are no groups."""
+    if not released.by:
+        return ""
+    return f" in {known[0][0]}" if len(known) == 1 else f" in each of {len(known):,} groups"
 
 
 def _shorter(n: int) -> str:
@@ -60,9 +88,6 @@ def _bounds(part: pl.DataFrame, day: float, released: Released, value: str = "su
     row = curves.row_at(part, value, day)
     if row is None or row["ci_low"] is None or row["ci_high"] is None:
         return ""
-    nobody = 1.0 if value == "survival" else 0.0
-    if row[value] == nobody and released.min_n is not None:
-        return ""  # so few that the share itself is given as a bound
     if value == "survival":
         row |= {"ci_low": 1 - row["ci_high"], "ci_high": 1 - row["ci_low"]}
     return _percents(row, released)
@@ -74,15 +99,6 @@ def standardization(released: Released) -> str:
         return ""
     within = naming.strata(released.frame["within"][0])
     return f" The groups are standardized by {within}."
-
-
-def _passed(found: tuple[float, str, pl.DataFrame], released: Released) -> str:
-    """Write the share that has passed; before the first released step, only an upper bound."""
-    share, _, part = found
-    n = max(part["n_at_risk"].drop_nulls(), default=None)
-    if share == 0 and released.min_n is not None and n is not None:
-        return words.under(n, released.min_n)
-    return as_percent(share, released)
 
 
 def survival_summary(released: Released) -> str:
@@ -139,24 +155,37 @@ def cumulative_incidence(released: Released) -> str:
     known = [(name, part) for name, part in known if curves.end(part, value) >= day]
     left = f"{_shorter(seen - len(known))}{hidden(total, seen)}{_unseen(released)}"
     by_day = f"By {words.at_time(day, released)}, "
-    phrases = []
-    for end, named in naming.ends(known[0][1]["end"]).items():
-        parts = {name: part.filter(end=end) for name, part in known}
-        shares = [(curves.height(part, value, day) or 0.0, name) for name, part in parts.items()]
-        (low, lowest), (high, highest) = min(shares), max(shares)
-        least, most = (_bounds(parts[name], day, released, value) for name in (lowest, highest))
-        if len(known) == 1:
-            where = f" in {lowest}" if released.by else ""
-            phrases.append(f"{as_percent(low, released)} end as {named}{where}{least}")
-        else:
-            phrases.append(
-                f"{named} from {as_percent(low, released)} in {lowest}{least} to "
-                f"{as_percent(high, released)} in {highest}{most}"
-            )
-    if len(known) == 1:
-        return f"{by_day}an estimated {listed(phrases)}.{left}"
-    later = words.formed_later(released.by)
-    return f"{by_day}estimated shares are: {'; '.join(phrases)}.{left}{later}"
+    phrases = [
+        _reaching(named, [(name, part.filter(end=end)) for name, part in known], day, released)
+        for end, named in naming.ends(known[0][1]["end"]).items()
+    ]
+    if len(known) > 1:
+        later = words.formed_later(released.by)
+        return f"{by_day}estimated shares are: {'; '.join(phrases)}.{left}{later}"
+    phrases.sort(key=lambda phrase: phrase.startswith("fewer"))
+    estimated = "" if phrases[0].startswith("fewer") else "an estimated "
+    return f"{by_day}{estimated}{listed(phrases)}.{left}"
+
+
+def _reaching(named: str, of_end: Sequence[Named], day: float, released: Released) -> str:
+    """Write what share has reached an end by a day, in the groups with the lowest and highest."""
+    value, few = "cumulative_incidence", f"fewer than {released.min_n}"
+    where = _where(of_end, released)
+    shares = [
+        (as_percent(share, released), name, _bounds(part, day, released, value))
+        for share, name, part in _told(of_end, value, day)
+    ]
+    if len(of_end) == 1:
+        share, bounds = (shares[0][0], shares[0][2]) if shares else (few, "")
+        return f"{share} end as {named}{where}{bounds}"
+    if not shares:
+        return f"{named} {few}{where}"
+    (low, lowest, least), (high, highest, most) = shares[0], shares[-1]
+    text = f"{named} from {low} in {lowest}{least} to {high} in {highest}{most}"
+    if len(shares) == 1:
+        text = f"{named} {low} in {lowest}{least}"
+    others = len(of_end) - len(shares)
+    return f"{text}, {few} in {plural(others, 'other group')}" if others else text
 
 
 def nelson_aalen(released: Released) -> str:
@@ -212,7 +241,7 @@ def exclusions(released: Released) -> str:
     return f"Fewer than {released.min_n} learners are left out of the time to pass for any reason."
 
 
-def _known(released: Released, value: str) -> list[tuple[str, pl.DataFrame]]:
+def _known(released: Released, value: str) -> list[Named]:
     """Return the groups whose curves can be shown, with their names."""
     released = curves.from_the_start(released)
     frame = released.frame.with_columns(
