@@ -18,6 +18,8 @@ A message says what happened, where, and what to do next. None holds the token.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,14 @@ from pathlib import Path
 import polars as pl
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters or more: one is a drive
+_OF_POLARS = re.compile(r"([^:]+) \(os error (\d+)\)")
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR}
+_REMEDIES: dict[int | None, str] = {
+    errno.ENOSPC: "Free space, or name another folder.",
+    errno.EDQUOT: "Free space, or name another folder.",
+    errno.ENOENT: "Create its folder, or name another.",
+    errno.EISDIR: "Name a file in it.",
+}
 
 
 class ToolkitError(Exception):
@@ -124,8 +134,8 @@ def writing(
         >>> with writing(Path("report")):
         ...     raise PermissionError(13, "Permission denied")
         Traceback (most recent call last):
-        toolkit.errors.ArgumentError: report cannot be written: Permission denied. Free space, or
-        name a folder that you may write to.
+        toolkit.errors.ArgumentError: report cannot be written: Permission denied. Name a folder
+        that you may write to.
     """
     if _ADDRESS.match(path.as_posix()):
         raise kind(
@@ -135,8 +145,29 @@ def writing(
     try:
         yield
     except (OSError, pl.exceptions.ComputeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise kind(
-            f"{path} cannot be written: {reason}. Free space, or name a folder that you may write "
-            f"to. {left}".rstrip()
-        ) from None
+        raise kind(f"{path} cannot be written: {_advice(error)} {left}".rstrip()) from None
+
+
+def reason(error: Exception) -> str:
+    """Say why a file cannot be read or written, without a number or a path.
+
+    Examples:
+        >>> reason(PermissionError(13, "Permission denied", "a.csv"))
+        'Permission denied'
+    """
+    return _reason(error)[0]
+
+
+def _reason(error: Exception) -> tuple[str, int | None]:
+    """Return the reason of a failure and its number."""
+    if found := _OF_POLARS.search(str(error)):
+        return found[1].strip(), int(found[2])
+    return getattr(error, "strerror", None) or str(error), getattr(error, "errno", None)
+
+
+def _advice(error: Exception) -> str:
+    """Say why a write failed, and what to do."""
+    why, number = _reason(error)
+    if number in _IN_THE_WAY:
+        return "a file, or a link to nothing, is where a folder is needed. Name another folder."
+    return f"{why}. {_REMEDIES.get(number, 'Name a folder that you may write to.')}"

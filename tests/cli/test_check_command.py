@@ -117,7 +117,7 @@ def test_what_cannot_be_read_or_written_is_no_failed_check(monkeypatch: pytest.M
             patch.setattr(broken, lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space")))
             done = check(body)
         assert (done.exit_code, done.stdout) == (2, "")
-        assert done.stderr == "so2: [Errno 28] No space\n"
+        assert done.stderr == "so2: the output cannot be written: No space\n"
 
 
 def test_a_platform_and_its_snapshots_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

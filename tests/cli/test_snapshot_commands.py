@@ -25,13 +25,14 @@ def so2(*arguments: str, stdin: str | None = None) -> str:
 
 def test_what_is_fetched_is_listed_compared_and_exported(tmp_path: Path) -> None:
     so2("fetch", "snapshots/a", "--sandbox")
-    so2("fetch", "snapshots/b", "--sandbox")
+    so2("fetch", "snapshots/b", "--sandbox", "--course", "course-v1:DemoX+STAT101+2025_T2")
 
     listed = so2("snapshots", "--verify")
     assert "checksum" not in listed
     assert all(word in listed for word in ("folder", "identities", "about", "8,895", "MB"))
     assert "Changes from" in so2("compare", "snapshots/a", "snapshots/b", "--output", "c.csv")
     assert (tmp_path / "c.csv").read_text().startswith("resource,username")
+    assert "Nothing changed from" in so2("compare", "snapshots/a", "snapshots/a")
     assert "grades.csv" in so2("export", "snapshots/a", "csv")
 
 

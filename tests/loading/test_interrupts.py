@@ -48,9 +48,13 @@ STUCK = pytest.mark.parametrize(
 
 
 def interrupted(
-    code: str, talk: Callable[[Connection], None], folder: Path, *command: str
+    code: str,
+    talk: Callable[[Connection], None],
+    folder: Path,
+    *command: str,
+    by: str = "SIGINT",
 ) -> tuple[int, str, str]:
-    """Status and words of a process that gets Ctrl+C when its first request has come."""
+    """Status and words of a process that gets a signal when its first request has come."""
     with serving(talk) as server:
         given = {"SO2_BASE_URL": server.base_url, "SO2_TOKEN": "throw-away"}
         given["SO2_PSEUDONYM_KEY"] = secrets.token_hex(32)
@@ -64,7 +68,7 @@ def interrupted(
         ) as process:
             assert server.asked.wait(60)
             # A wait of 30 s for the next byte has begun; the signal must cut it short.
-            process.send_signal(signal.SIGINT)
+            process.send_signal(getattr(signal, by))
             try:
                 told, complaint = process.communicate(timeout=25)  # in a second where idle
             except subprocess.TimeoutExpired:
@@ -96,9 +100,11 @@ def test_ctrl_c_ends_a_stuck_scan(
 
 
 @pytest.mark.parametrize("command", ["check", "fetch snapshot"])
-def test_ctrl_c_ends_a_command_with_status_130(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_command_that_leaves_nothing(by: str, command: str, tmp_path: Path) -> None:
     code = "from toolkit.cli.app import main; main()"
-    status, _, complaint = interrupted(code, Connection.silence, tmp_path, *command.split())
+    status, _, complaint = interrupted(code, Connection.silence, tmp_path, *command.split(), by=by)
 
-    assert status == 130
+    assert status == 128 + getattr(signal, by)
     assert "Traceback" not in complaint
+    assert [path.name for path in tmp_path.rglob("*")] in ([], ["snapshot", ".lock"])

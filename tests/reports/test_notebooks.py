@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import toolkit as tk
 from toolkit.reports.library import copy_notebooks, find_notebooks
 
 NOTEBOOKS = find_notebooks()
@@ -89,6 +91,20 @@ def test_every_link_to_another_notebook_leads_to_one(notebook: nbformat.Notebook
 def test_notebooks_are_numbered_in_reading_order() -> None:
     numbers = [path.stem.split("-")[0] for path in NOTEBOOKS]
     assert numbers == [f"{i:02}" for i in range(len(numbers))]
+
+
+def test_a_copy_that_fails_is_not_taken_for_a_users_own_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_the_disk(_: Path, target: Path) -> None:
+        Path(target).write_text("{")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full, pytest.raises(tk.errors.ArgumentError, match="Free space"):
+        full.setattr("shutil.copyfile", fill_the_disk)
+        copy_notebooks(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert copy_notebooks(tmp_path)[1] == []
 
 
 def test_copies_never_go_over_a_file_that_was_changed(tmp_path: Path) -> None:

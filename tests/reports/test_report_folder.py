@@ -39,6 +39,31 @@ def test_an_earlier_report_goes_with_all_its_pages_and_nothing_else_does(tmp_pat
     assert names(tmp_path) == ["01-one.html", "assets", "index.html", "mine.html"]
 
 
+@pytest.mark.parametrize("name", ["index.html", "overview.pdf", "assets", "figures"])
+def test_a_folder_with_others_files_under_a_reports_names_is_refused_at_once(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).touch()
+    with (
+        pytest.raises(tk.errors.ReportError, match=rf"holds other files \({name}\)"),
+        replaced(tmp_path),
+    ):
+        raise AssertionError("nothing is read or written")
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("has_report", [True, False])
+def test_a_page_of_somebody_else_is_not_replaced(has_report: bool, tmp_path: Path) -> None:
+    if has_report:
+        write(tmp_path, "01-one")
+    (tmp_path / "thesis.html").write_text("mine")
+    before = names(tmp_path)
+    with pytest.raises(tk.errors.ReportError, match=r"holds other files \(thesis.html\)"):
+        write(tmp_path, "thesis")
+    assert names(tmp_path) == before
+    assert (tmp_path / "thesis.html").read_text() == "mine"
+
+
 def test_a_report_that_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
     write(tmp_path / "a", "01-one")
     for folder in (tmp_path / "a", tmp_path / "b"):
@@ -116,7 +141,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_loaded(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(tk.errors.ReportError, match=r"report cannot be written.*Free space"):
+    with pytest.raises(tk.errors.ReportError, match=r"report cannot be written: a file"):
         tk.write_report(tmp_path / "file" / "report")
 
 

@@ -232,6 +232,23 @@ def test_on_a_full_disk_the_earlier_snapshot_stays_and_the_error_says_so(
     assert sorted(path.name for path in folder.glob(".*")) == [".lock"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a right on Windows")
+@pytest.mark.parametrize("name", ["file", "file/s", "to_file", "to_nothing", "to_nothing/s"])
+def test_a_file_or_a_link_in_the_place_of_a_snapshot_is_told_of(
+    platform, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "to_file").symlink_to("file")
+    (tmp_path / "to_nothing").symlink_to("nothing/at/all")
+    snapshot = tk.take_snapshot(platform, tmp_path / "kept", key=KEY)
+    with pytest.raises(tk.errors.SnapshotError, match="where a folder is needed"):
+        tk.take_snapshot(platform, tmp_path / name, key=KEY)
+    with pytest.raises(tk.errors.SnapshotError, match="where a folder is needed"):
+        tk.snapshots.export_csv(snapshot, tmp_path / name)
+    with pytest.raises(tk.errors.SnapshotError, match="holds no snapshot"):
+        tk.open_snapshot(tmp_path / name)
+
+
 def test_a_folder_that_cannot_be_made_is_told_of(platform, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     snapshot = tk.take_snapshot(platform, tmp_path / "s", key=KEY)

@@ -20,9 +20,8 @@ from hostile import OK, RECORD, Breaking, Connection, Talk, self_signed, serving
 
 import toolkit as tk
 from toolkit.config import settings
-from toolkit.errors import ReportError, writing
 from toolkit.loading.platform import Platform
-from toolkit.reports.folder import replaced
+from toolkit.reports.folder import GENERATOR, replaced, writable
 
 TOKEN = "Throw-away/token+1"
 KEY = secrets.token_hex(32)
@@ -301,14 +300,20 @@ def replaced_twice(folder: Path, _: pytest.MonkeyPatch) -> None:
 
 
 def failing_report(folder: Path, _: pytest.MonkeyPatch) -> None:
+    page = f'<meta name="generator" content="{GENERATOR}">'
     with replaced(folder) as part:
-        (part / "index.html").write_text("old")
+        (part / "index.html").write_text(page)
     try:
-        with replaced(folder) as part, writing(part, ReportError):
+        with replaced(folder) as part, writable(part):
             (part / "index.html").write_text("new")
             raise OSError(errno.ENOSPC, "No space left on device")
     finally:
-        assert [path.read_text() for path in folder.iterdir()] == ["old"]
+        assert [path.read_text() for path in folder.iterdir()] == [page]
+
+
+def foreign_report(folder: Path, _: pytest.MonkeyPatch) -> None:
+    (folder / "figures").mkdir()
+    tk.write_report(folder)
 
 
 def report(**arguments: object) -> Meet:
@@ -467,7 +472,7 @@ FAULTS = [
           AS_IT_WAS, cut_off_while_taken),
     Fault(REST, "two runs write into one folder", "another run is writing", "SnapshotError",
           AS_IT_WAS, taken_by_two),
-    Fault(REST, "a folder without write access, or a full disk", "Free space, or name a folder",
+    Fault(REST, "a file where a folder is needed", "where a folder is needed",
           "SnapshotError", "what was there", unwritable_snapshot),
     Fault(REST, "a folder that holds other files", "holds other files (thesis.docx)",
           "SnapshotError", "what was there", foreign_folder),
@@ -479,8 +484,10 @@ FAULTS = [
           "SnapshotError", NOTHING, refused_by_a_store),
     Fault(REST, "an open snapshot is replaced twice", "open it again",
           "SnapshotError", "the open snapshot, until the second time", replaced_twice),
-    Fault(PAGE, "the disk is full while a report is written", "No space left",
+    Fault(PAGE, "the disk is full while a report is written", "Free space, or name",
           "ReportError", "the earlier report, complete", failing_report),
+    Fault(PAGE, "a report's folder that holds other files", "holds other files (figures)",
+          "ReportError", "what was there", foreign_report),
     Fault(PAGE, "a report's folder without write access", "cannot be written", "ReportError",
           "what was there", unwritable_report),
     Fault(PAGE, "a notebook that does not exist", "there is no notebook nope.ipynb", "ReportError",

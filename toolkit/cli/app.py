@@ -6,6 +6,7 @@ when used: `so2 --help` does not wait for JupyterLab or Great Expectations.
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -67,9 +68,18 @@ for name, command in (
     app.command(name)(command)
 
 
+def _tidy_up_when_ended() -> None:
+    """Let SIGTERM and SIGHUP end a command as Ctrl+C does: what it wrote aside is deleted."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
 def main() -> None:
     """Run `so2`; a `ToolkitError`, or a full disk, ends it with status 1 and only a message."""
     shorten_warnings()
+    _tidy_up_when_ended()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as for errors, where it is not UTF-8
     try:
@@ -77,8 +87,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None:
             raise
-        # Of a file that has no name, such as standard output.
-        print_error(f"the output cannot be written: {error.strerror or error}")
+        print_error(error)
         sys.exit(1)
     except ToolkitError as error:
         print_error(error)

@@ -7,11 +7,14 @@ import warnings
 
 from rich.console import Console
 
+from toolkit.errors import reason
 from toolkit.text.naming import clean
 
 
 def print_error(message: object) -> None:
     """Print an error to standard error as plain text, whatever it quotes."""
+    if isinstance(message, OSError) and message.filename is None:  # such as standard output
+        message = f"the output cannot be written: {reason(message)}"
     text = "\n".join(map(clean, str(message).splitlines()))
     Console(stderr=True).print(f"so2: {text}", style="bold red", markup=False, highlight=False)
 

@@ -97,7 +97,10 @@ def compare_command(
     """
     changes = tk.compare_snapshots(tk.open_snapshot(earlier), tk.open_snapshot(later))
     counts = changes.counts.release()
-    _print(counts.frame, title=f"Changes from {earlier} to {later}")
+    if counts.frame.is_empty():
+        typer.echo(f"Nothing changed from {clean(earlier)} to {clean(later)}.")
+    else:
+        _print(counts.frame, title=f"Changes from {earlier} to {later}")
     if counts.caption:
         typer.echo(counts.caption)
     if output is not None:

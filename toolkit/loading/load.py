@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 import polars as pl
 
-from toolkit.errors import ArgumentError
+from toolkit.errors import ArgumentError, reason
 from toolkit.loading.batches import Batch, BatchReader
 from toolkit.loading.body import BodyChangedError
 from toolkit.loading.platform import Platform
@@ -214,7 +214,7 @@ def read(body: str | Path | bytes, resource: ResourceName) -> pl.DataFrame:
         with opened as file:
             batches = list(reader.read(iter(partial(file.read, _READ_SIZE), b"")))
     except OSError as error:
-        raise ArgumentError(f"{body!s} cannot be read: {error.strerror}") from None
+        raise ArgumentError(f"{body!s} cannot be read: {reason(error)}") from None
     frame, problems = _collected(table, [*batches, reader.ending()])
     if reader.next_page:
         more = problem_rows(

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from toolkit.errors import ArgumentError, QualityError
+from toolkit.errors import ArgumentError, QualityError, reason
 from toolkit.quality.gx import expectations as _own  # noqa: F401  (registers it)
 from toolkit.quality.gx.library import (
     Expectation,
@@ -108,7 +108,7 @@ def read_suite(path: str | Path) -> ExpectationSuite:
     except ArgumentError:
         raise
     except (OSError, TypeError, ValueError, GreatExpectationsError) as error:
-        raise QualityError(f"{path} is not a Great Expectations suite: {error}") from error
+        raise QualityError(f"{path} is not a Great Expectations suite: {reason(error)}") from error
 
 
 def _check(row: Mapping[str, Any], frame: str) -> Check:

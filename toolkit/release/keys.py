@@ -20,7 +20,7 @@ from pathlib import Path
 import platformdirs
 
 from toolkit.config import settings
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ConfigurationError, reason
 
 _KEY_VARIABLE = "SO2_PSEUDONYM_KEY"
 _SECRET_VARIABLE = "SO2_RELEASE_SECRET"  # noqa: S105  # the name of one
@@ -98,7 +98,7 @@ def pseudonym_key(text: PseudonymKey | str | None = None) -> PseudonymKey:
         return _stretched(_kept(path), str(path))
     except OSError as error:
         raise ConfigurationError(
-            f"the pseudonym key cannot be kept: {error}. Set {_KEY_VARIABLE}."
+            f"the pseudonym key cannot be kept as {path}: {reason(error)}. Set {_KEY_VARIABLE}."
         ) from None
 
 

@@ -20,6 +20,7 @@ from toolkit.errors import ReportError, writing
 GENERATOR = "so2-toolkit"  # what each page says made it
 INDEX = "index.html"
 PDF = "overview.pdf"
+_FOLDERS = ("assets", "figures")
 _LOCK = ".lock"
 _PARTIAL = ".partial-"
 
@@ -31,11 +32,13 @@ def replaced(folder: Path) -> Iterator[Path]:
     Pages of an earlier report that the new one lacks are removed; other files stay.
 
     Raises:
-        ReportError: The folder cannot be written.
+        ReportError: The folder cannot be written, or it holds other files under the names of a
+            report's.
     """
     is_new = not folder.exists()
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_others(folder, [INDEX, PDF, *_FOLDERS])
         _clear(folder)
         aside = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder))
         part = aside / "new"
@@ -52,6 +55,11 @@ def replaced(folder: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
+def writable(part: Path) -> AbstractContextManager[None]:
+    """Turn a failed write into the folder that `replaced` yields into a `ReportError`."""
+    return _writable(part.parents[1])
+
+
 def _writable(folder: Path) -> AbstractContextManager[None]:
     return writing(folder, ReportError, left="An earlier report is unchanged.")
 
@@ -65,16 +73,42 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+def _refuse_others(folder: Path, names: list[str]) -> None:
+    """Raise if files of somebody else have names that a report needs.
+
+    Raises:
+        ReportError: Such a page was not made here, or there is no page of a report beside it.
+    """
+    pages = _pages(folder)
+    others = [
+        name
+        for name in names
+        if (folder / name).exists() and (name not in pages if name.endswith(".html") else not pages)
+    ]
+    if others:
+        raise ReportError(
+            f"{folder} holds other files ({', '.join(others[:3])}), which the report would "
+            "replace; name another folder"
+        )
+
+
 def _put_in_place(part: Path, folder: Path, aside: Path) -> None:
     old = aside / "old"
     old.mkdir()
-    names = sorted(path.name for path in part.iterdir() if path.name != INDEX)
-    pages = [path.name for path in folder.glob("*.html") if path.name != INDEX and _is_ours(path)]
-    for name in dict.fromkeys([INDEX, PDF, *names, *pages]):
+    pages = [path.name for path in part.glob("*.html") if path.name != INDEX]
+    names = [*pages, *(path.name for path in part.iterdir() if path.suffix != ".html")]
+    _refuse_others(folder, [INDEX, *names])
+    # Pages go last and come first, so that what a killed run leaves is known to be a report's.
+    for name in dict.fromkeys([INDEX, PDF, *reversed(names), *_pages(folder)]):
         if (folder / name).exists():
             (folder / name).rename(old / name)
     for name in [*names, INDEX]:
         (part / name).rename(folder / name)
+
+
+def _pages(folder: Path) -> list[str]:
+    """Return the names of the pages in a folder that were made here."""
+    return [page.name for page in folder.glob("*.html") if page.is_file() and _is_ours(page)]
 
 
 def _is_ours(page: Path) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from toolkit.errors import ReportError, writing
+from toolkit.results.files import atomically
 from toolkit.schemas.arguments import a_path
 
 _PACKAGE = Path(__file__).parents[1]
@@ -83,8 +85,7 @@ def copy_notebooks(folder: str | Path) -> tuple[list[Path], list[Path]]:
     for notebook in find_notebooks():
         target = folder / notebook.name
         if not target.exists():
-            with writing(target):
-                shutil.copyfile(notebook, target)
+            atomically(target, partial(shutil.copyfile, notebook))
         unchanged = target.read_bytes() == notebook.read_bytes()
         (same if unchanged else kept).append(target)
     return same, kept

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from toolkit.citation import cite
 from toolkit.config import settings
 from toolkit.connect import connect_or_sandbox
-from toolkit.errors import ReportError, writing
+from toolkit.errors import ReportError
 from toolkit.loading.load import Source
 from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
@@ -29,6 +29,7 @@ from toolkit.reports.execution import (
     execute_notebooks,
     refuse_unknown,
 )
+from toolkit.reports.folder import writable
 from toolkit.reports.guard import Identities, Records, refuse_identities
 from toolkit.reports.key_figures import as_tiles, key_figures
 from toolkit.reports.language import Language
@@ -98,7 +99,7 @@ def written(
             "resources": _resources(study),
         }
         courses = read_courses(study, before=before, say=language)
-        with writing(part, ReportError):
+        with writable(part):
             write_site(
                 part,
                 site,

@@ -35,7 +35,8 @@ def write_pdf(page: Path, target: Path) -> bool:
     if browser is None:
         return False
     unlinked = page.with_name(f"print-{page.name}")  # its styles lie beside it
-    with tempfile.TemporaryDirectory(prefix="so2-") as profile:
+    # The browser's helpers may still write there after it has ended.
+    with tempfile.TemporaryDirectory(prefix="so2-", ignore_cleanup_errors=True) as profile:
         command = [
             browser,
             "--headless",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import polars as pl
@@ -62,6 +62,9 @@ def atomically(
 ) -> Path:
     """Fill a new file beside the target, then put it in the target's place.
 
+    The new file is in a folder of its own, so that no thread creates it again after a failure. A
+    pipe or a device, such as /dev/stdout, is written to; the file behind a link is replaced.
+
     Args:
         path: The target.
         fill: Writes to the path it is called with.
@@ -69,15 +72,17 @@ def atomically(
         suffix: The ending of the new file's name.
     """
     with writing(path, kind, left="What was there is unchanged."):
-        with NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False
-        ) as file:
-            part = Path(file.name)  # readable by its owner alone
-        try:
+        target = path.resolve()
+        is_stream = path.exists() and not (path.is_file() or path.is_dir())
+        with TemporaryDirectory(
+            dir=None if is_stream else target.parent, prefix=".so2-", ignore_cleanup_errors=True
+        ) as aside:
+            part = Path(aside, f"new{suffix}")
+            part.touch(mode=0o600)  # readable by its owner alone
             fill(part)
-            part.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
+            if is_stream:
+                with part.open("rb") as written, path.open("wb") as stream:
+                    shutil.copyfileobj(written, stream)
+            else:
+                part.replace(target)
     return path

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
-from toolkit.errors import SnapshotError, writing
+from toolkit.errors import SnapshotError, reason, writing
 from toolkit.snapshots.manifest import MANIFEST, Manifest, read_manifest, sync_folder
 from toolkit.snapshots.store_path import StorePath
 
@@ -137,7 +137,7 @@ def copy_snapshot(manifest: Manifest, folder: StorePath, here: Path) -> None:
             (folder / file.name).download(here / file.name)
         manifest.write(here)
     except OSError as error:
-        raise SnapshotError(f"{folder} cannot be copied to {here}: {error}") from None
+        raise SnapshotError(f"{folder} cannot be copied to {here}: {reason(error)}") from None
 
 
 def _require_free(folder: StorePath) -> None:

@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-from toolkit.errors import SnapshotError
+from toolkit.errors import SnapshotError, reason
 from toolkit.snapshots.store_path import StorePath
 
 MANIFEST = "manifest.json"
@@ -175,7 +175,7 @@ def read_manifest(folder: Path | StorePath) -> Manifest:
     with reading(path):
         try:
             written = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise SnapshotError(
                 f"{folder} holds no snapshot: it has no {MANIFEST}. Take one with "
                 "tk.take_snapshot(platform, folder) or `so2 fetch FOLDER`."
@@ -205,7 +205,7 @@ def reading(path: Path | StorePath) -> Iterator[None]:
         with path.safe_errors() if isinstance(path, StorePath) else nullcontext():
             yield
     except OSError as error:
-        raise SnapshotError(f"{path} cannot be read: {error}") from None
+        raise SnapshotError(f"{path} cannot be read: {reason(error)}") from None
 
 
 def damaged(path: Path | StorePath, how: str) -> SnapshotError:
