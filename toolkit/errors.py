@@ -19,7 +19,6 @@ A message says what happened, where, and what to do next. None holds the token.
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

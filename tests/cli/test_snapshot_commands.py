@@ -23,9 +23,12 @@ def so2(*arguments: str, stdin: str | None = None) -> str:
     return result.output
 
 
-def test_what_is_fetched_is_listed_compared_and_exported(tmp_path: Path) -> None:
+def test_what_is_fetched_is_listed_compared_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     so2("fetch", "snapshots/a", "--sandbox")
-    so2("fetch", "snapshots/b", "--sandbox", "--course", "course-v1:DemoX+STAT101+2025_T2")
+    monkeypatch.setenv("SO2_SANDBOX_LEARNERS", "4000")
+    so2("fetch", "snapshots/b", "--sandbox")
 
     listed = so2("snapshots", "--verify")
     assert "checksum" not in listed

@@ -100,9 +100,10 @@ def test_a_copy_that_fails_is_not_taken_for_a_users_own_notebook(
         Path(target).write_text("{")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as full, pytest.raises(tk.errors.ArgumentError, match="Free space"):
+    with monkeypatch.context() as full:
         full.setattr("shutil.copyfile", fill_the_disk)
-        copy_notebooks(tmp_path)
+        with pytest.raises(tk.errors.ArgumentError, match="Free space"):
+            copy_notebooks(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert copy_notebooks(tmp_path)[1] == []
 
