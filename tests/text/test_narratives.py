@@ -153,3 +153,51 @@ def test_who_is_left_out_of_a_time_is_told(name: str) -> None:
     )
     analysis = getattr(tk.survival, name)
     assert "Left out: 40 without a known time" in analysis(timed).narrate()
+
+
+@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("n", [0, 1, 2, 40])
+def test_one_of_a_thing_is_not_several(name: str, n: int) -> None:
+    text = RESULTS[name](learners(n)).release(min_n=None).narrate()
+    nouns = "days|weeks|groups|enrollments|learners|records|pairs|choices|go on"
+    assert not re.search(rf"(?<![\d.,])1 (?:{nouns})", text)
+    assert not re.search(r"\b0 enrollments,|– (?:of|led)", text)
+
+
+def test_learners_too_few_to_show_are_still_there() -> None:
+    few = tk.survival.smoothed_hazard(durations(learners(8))).narrate()
+    assert few == "Too few learners to show."
+
+
+def test_a_test_says_of_which_groups_it_is() -> None:
+    """Two groups of four are too small to be shown."""
+    sizes = {"a": (200, 100), "b": (200, 140), "c": (6, 3), "d": (7, 2)}
+    pc = pl.DataFrame(
+        [
+            {"mode": mode, "passed": i < k, "in_enrollments": True}
+            for mode, (n, k) in sizes.items()
+            for i in range(n)
+        ]
+    ).with_columns(completion=None, percent_grade=None)
+    told = tk.compare_groups(pc, by="mode").test
+    assert told.release(min_n=None).narrate().startswith("The 4 groups differ by more")
+    assert told.narrate().startswith("The 2 groups differ by more")
+    assert "1 degree of freedom" in told.narrate()
+    assert told.narrate().endswith(" 2 groups could not be compared.")
+
+
+def test_choices_that_cannot_be_shown_are_counted_beside_a_single_one() -> None:
+    few = {f"all but {n}": pl.int_range(pl.len()) >= n for n in (5, 6)}
+    found = tk.reports.sensitivity(
+        PC, among=[], as_of=[], excluding={"nobody": pl.lit(value=False), **few}
+    )
+    assert found.narrate().endswith("%. 2 choices cannot be shown.")
+
+
+def test_a_figure_of_one_day_is_one_day() -> None:
+    day = pl.col("created") + pl.duration(days=1)
+    soon = PC.with_columns(passed=pl.lit(value=True), passed_timestamp=day)
+    found = tk.reports.sensitivity(soon, headline="median", as_of=[])
+    assert found.narrate().startswith("The median is 1 day; excluding")
+    nobody = tk.outcomes(PC.clear())
+    assert nobody.release(min_n=None).narrate() == "Too few learners to show."

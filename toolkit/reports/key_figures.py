@@ -103,7 +103,7 @@ def _figures(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
 
 def in_words(released: Released) -> str:
     """Say how many enrolled, and what share passed."""
-    passed = released.frame.filter(figure="Passed").drop_nulls("n_whole").rows(named=True)
+    passed = released.frame.filter(pl.col("n_whole") > 0, figure="Passed").rows(named=True)
     if not passed:
         return words.too_few(released)
     [row] = passed

@@ -65,7 +65,9 @@ REGISTRY: dict[str, Entry] = {
     ),
     "gray_test": Entry(None, "text.curve_differences:gray_test"),
     "nelson_aalen": Entry("charts.incidence:nelson_aalen", "text.curve_narratives:nelson_aalen"),
-    "smoothed_hazard": Entry("charts.incidence:smoothed_hazard", "text.curve_narratives:hazard"),
+    "smoothed_hazard": Entry(
+        "charts.incidence:smoothed_hazard", "text.curve_narratives:hazard", None
+    ),
     "key_figures": Entry(None, "reports.key_figures:in_words"),
     "sensitivity": Entry("charts.sensitivity:sensitivity", "text.sensitivity:in_words"),
     "table_one": Entry(None, "text.table_one:in_words"),

@@ -96,11 +96,12 @@ def within_strata(released: Released) -> str:
         return f"{where}: {_verdicts(seen, released)}"
     most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)
     row = most.row(0, named=True)
+    decimal = words.supports_decimal(row, "pooled_difference", released)
     text = (
         f"{where}, {naming.compared(row['group_a'])} and "
         f"{naming.compared(row['group_b'])} differ by "
         f"{_points(row, released)}, {words.p_value(row['p_adjusted'], released.alpha)}; "
-        f"overall by {words.percentage_points(row['pooled_difference'])}."
+        f"overall by {words.percentage_points(row['pooled_difference'], decimal=decimal)}."
         f"{words.for_all(released)}"
     )
     for changed, how in ((reversed_, "reverses. It comes"), (vanished, f"{NO_MORE}. It may come")):
@@ -141,8 +142,14 @@ def comparison_test(released: Released) -> str:
         figures = f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, {figures}"
     if row["cramers_v"] is not None:
         figures += f", Cramér's V = {row['cramers_v']:.2f}"
-    found = f"The {plural(row['n_groups'], 'group')} {verdict(row['p_value'], released.alpha)}"
-    return f"{found} ({row['test']} test: {figures})."
+    n = row["df"] + 1
+    found = f"The {plural(n, 'group')} {verdict(row['p_value'], released.alpha)}"
+    return f"{found} ({row['test']} test: {figures}).{untested(row['n_groups'] - n)}"
+
+
+def untested(n: int) -> str:
+    """Say how many groups a test leaves out: " 2 groups could not be compared."."""
+    return f" {plural(n, 'group')} could not be compared." if n else ""
 
 
 def _points(row: Row, released: Released) -> str:

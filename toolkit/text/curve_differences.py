@@ -16,6 +16,7 @@ from toolkit.text.comparison_narratives import (
     ONLY_CHANCE,
     degrees,
     differing,
+    untested,
     verdict,
 )
 from toolkit.text.curve_narratives import as_percent, standardization
@@ -48,11 +49,10 @@ def _test(released: Released, what: str, test: str) -> str:
         f"{words.p_value(row['p_value'], released.alpha)}"
     )
     n = released.frame.filter("is_compared").height
-    left = released.frame.height - n
-    untested = f" {plural(left, 'group')} could not be compared." if left else ""
+    left = untested(released.frame.height - n)
     return (
         f"The {what} of the {plural(n, 'group')} {verdict(row['p_value'], released.alpha)} "
-        f"({test} test: {figures}).{untested}{in_groups(released)}{words.formed_later(released.by)}"
+        f"({test} test: {figures}).{left}{in_groups(released)}{words.formed_later(released.by)}"
     )
 
 

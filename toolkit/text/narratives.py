@@ -37,7 +37,7 @@ def _one_outcome(row: Row, released: Released) -> str:
     n, min_n = row["n_enrolled"], released.min_n
     by = [name for name in released.by if name != "is_total"]
     where = "" if row.get("is_total") else naming.group_name(row, by)
-    if n is None:
+    if not n:
         return f"{where}: {words.NOTHING}." if where else words.too_few(released)
     rate = "pass_rate_of_enrolled"
     active = share(row, "pass_rate_of_active", released)
@@ -63,9 +63,10 @@ def funnel(released: Released) -> str:
         return f"Most learners are lost between {where}.{words.hidden(total, len(losses))}"
     [loss] = losses.values()
     row = released.frame.row(by_predicate=pl.col("stage") == loss.stage, named=True)
+    n = row["n_reached"]
     text = (
         f"Most learners are lost between {loss.before} and {loss.stage}: of "
-        f"{row['n_previous']:,}, {count_text(row['n_reached'], released.min_n)} go on, "
+        f"{row['n_previous']:,}, {count_text(n, released.min_n)} {'goes' if n == 1 else 'go'} on, "
         f"{share(row, 'rate_of_previous', released)}"
         f"{words.in_brackets(interval(row, 'rate_of_previous', released), released)}."
     )

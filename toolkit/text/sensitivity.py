@@ -27,14 +27,14 @@ def in_words(released: Released) -> str:
     if seen.is_empty():
         return f"{text}; no other choice can be shown." if others.height else f"{text}."
     low, high = seen.row(0, named=True), seen.row(-1, named=True)
-    if seen.height == 1:
-        return f"{text}; {described(low)}, it is {figure_text(low, name, released)}."
     lost = others.height - seen.height
+    hidden = f" {words.plural(lost, 'choice')} cannot be shown." if lost else ""
+    if seen.height == 1:
+        return f"{text}; {described(low)}, it is {figure_text(low, name, released)}.{hidden}"
     return (
         f"{text}; under {words.plural(seen.height, 'other choice')}, each alone, it lies between "
         f"{figure_text(low, name, released)} ({described(low)}) and "
-        f"{figure_text(high, name, released)} ({described(high)})."
-        + (f" {words.plural(lost, 'choice')} cannot be shown." if lost else "")
+        f"{figure_text(high, name, released)} ({described(high)}).{hidden}"
     )
 
 
@@ -54,7 +54,7 @@ def figure_text(row: Row, name: str, released: Released) -> str:
     """Write the figure of a row."""
     if name == "rate":
         return words.share(row, "rate", released)
-    return words.ABSENT if row["days"] is None else f"{words.days(row['days'])} days"
+    return words.ABSENT if row["days"] is None else words.span(row["days"], released)
 
 
 def between(row: Row, name: str, released: Released) -> str:
