@@ -326,6 +326,7 @@ FRONT_DOORS: dict[str, Any] = {
     "read": lambda source: tk.read(source, "grades"),
     "open_snapshot": tk.open_snapshot,
     "list_snapshots": tk.snapshots.list_snapshots,
+    "open_earlier": tk.snapshots.open_earlier,
     "compare_snapshots": lambda source: tk.compare_snapshots(source, source),
     "take_snapshot": lambda source: tk.take_snapshot(source, "nowhere"),
     "take_snapshot into": lambda source: tk.take_snapshot(PLATFORM, source),

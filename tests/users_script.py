@@ -27,6 +27,7 @@ def load(platform: tk.Platform, folder: Path) -> tk.Study:
     snapshot: tk.Snapshot = tk.take_snapshot(platform, folder / "snapshot")
     assert tk.open_snapshot(folder / "snapshot").as_of == snapshot.as_of
     assert tk.snapshots.list_snapshots(folder).height == 1
+    assert tk.snapshots.open_earlier(snapshot) is None
     changes: tk.snapshots.Changes = tk.compare_snapshots(snapshot, snapshot)
     print(changes, tk.snapshots.export_csv(snapshot, folder / "csv"))
     shared: tk.snapshots.SharedExport = tk.snapshots.export_for_sharing(snapshot, folder / "shared")

@@ -193,15 +193,6 @@ def test_a_snapshot_of_another_platform_is_not_the_one_before(tmp_path: Path) ->
     assert study_before(now) is None
 
 
-def test_a_broken_snapshot_beside_it_costs_the_comparison_alone(tmp_path: Path) -> None:
-    with tk.sandbox(learners=40) as platform:
-        now = tk.take_snapshot(platform, tmp_path / "b", key=secrets.token_hex(32))
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "manifest.json").write_text("{")
-    assert study_before(now) is None
-    assert study_before(object()) is None
-
-
 def test_no_courses_make_an_empty_table() -> None:
     found = read_courses(study_of())
     assert (found.rows, found.answer, found.median) == ([], "", None)

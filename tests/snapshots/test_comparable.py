@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,3 +152,89 @@ def test_a_comparison_of_two_platforms_says_so(
     assert ("two platforms" in shown) == (said is not None)
     assert (said or "") in shown
     assert shown in repr(changes)
+
+
+MOMENTS = {"old": "2025-01-01", "mid": "2025-04-01", "last": "2025-07-01"}
+
+
+def write_earlier(folder: Path, **asked: dict[str, object]) -> tk.Snapshot:
+    """Write three older snapshots, with these arguments, beside the one that is returned."""
+    with tk.sandbox(learners=60) as platform:
+        for name, moment in MOMENTS.items():
+            with platform.earlier(moment) as past:
+                given = {"key": KEY} | asked.get(name, {})
+                tk.take_snapshot(past, folder / name, **given)  # type: ignore[arg-type]
+        courses = sorted(set(tk.load_grades(platform)["course_id"]))
+        return tk.take_snapshot(platform, folder / "now", course_id=courses[0], key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, "last"),
+        ({"last": {"key": secrets.token_hex(32)}}, "mid"),
+        ({"last": {"course_id": "another"}, "mid": {"identities": "keep"}}, "old"),
+    ],
+)
+def test_the_earlier_snapshot_is_the_latest_that_can_be_compared(
+    asked: dict[str, dict[str, object]], found: str, tmp_path: Path
+) -> None:
+    now = write_earlier(tmp_path, **asked)
+    earlier = tk.snapshots.open_earlier(now)
+    assert earlier is not None
+    assert earlier.folder == tmp_path / found
+    tk.compare_snapshots(earlier, now)
+
+
+def break_manifest(folder: Path, _: pytest.MonkeyPatch) -> None:
+    (folder / "manifest.json").write_text("{")
+
+
+def break_file(folder: Path, _: pytest.MonkeyPatch) -> None:
+    next(folder.glob("data-*/grades.parquet")).write_bytes(b"")
+
+
+def close(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make a folder one that this user may not enter, as mode 0 does not for root."""
+    is_file = Path.is_file
+
+    def refused(path: Path, *arguments: object) -> bool:
+        if path.parent == folder:
+            raise PermissionError(13, "Permission denied")
+        return is_file(path, *arguments)
+
+    patch.setattr(Path, "is_file", refused)
+
+
+@pytest.mark.parametrize("spoil", [break_manifest, break_file, close])
+def test_an_earlier_snapshot_that_cannot_be_read_is_passed_over(
+    spoil: Callable[[Path, pytest.MonkeyPatch], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = write_earlier(tmp_path)
+    spoil(tmp_path / "last", monkeypatch)
+    earlier = tk.snapshots.open_earlier(now)
+    assert earlier is not None
+    assert earlier.folder == tmp_path / "mid"
+
+
+def test_folders_that_this_user_may_not_enter_are_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_earlier(tmp_path)
+    close(tmp_path / "last", monkeypatch)
+    listed = tk.snapshots.list_snapshots(tmp_path)["folder"]
+    assert [Path(folder).name for folder in listed] == ["old", "mid", "now"]
+
+
+def test_a_folder_that_cannot_be_searched_has_no_earlier_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = write_earlier(tmp_path)
+
+    def refused(_: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert tk.snapshots.open_earlier(now) is None

@@ -13,12 +13,11 @@ from urllib.parse import quote
 import polars as pl
 
 from toolkit.analyses.outcomes import completion_funnel, outcomes
-from toolkit.errors import SnapshotError
 from toolkit.release.tables import SHOWN
 from toolkit.reports.figures import drawable
 from toolkit.reports.language import Language, read_language
 from toolkit.results.result import Released
-from toolkit.snapshots.snapshot import Snapshot, list_snapshots, open_snapshot
+from toolkit.snapshots.snapshot import Snapshot, open_earlier
 from toolkit.study import LazyStudy, Study, scan_study
 from toolkit.survival.durations import time_to_pass
 from toolkit.survival.kaplan_meier import kaplan_meier
@@ -198,27 +197,9 @@ def read_courses(
 def study_before(
     source: object, course_id: str | None = None, joins: Path | None = None
 ) -> LazyStudy | None:
-    """Return the study of `snapshot_before`; None if there is none."""
-    before = snapshot_before(source) if isinstance(source, Snapshot) else None
+    """Return the study of the latest older snapshot beside a snapshot; None if there is none."""
+    before = open_earlier(source) if isinstance(source, Snapshot) else None
     return None if before is None else scan_study(before, course_id=course_id, joins=joins)
-
-
-def snapshot_before(source: Snapshot) -> Snapshot | None:
-    """Return the next older snapshot beside a snapshot, of its source and key; None without one.
-
-    A broken snapshot beside it does not make a report fail: there is then nothing to compare with.
-    """
-    try:
-        beside = list_snapshots(source.folder.parent)
-    except SnapshotError:
-        return None
-    key = source.manifest.key_fingerprint
-    older = beside.filter(
-        pl.col("as_of") < source.as_of,
-        pl.col("source") == source.manifest.source,
-        pl.col("key_fingerprint").eq_missing(pl.lit(key)),
-    )
-    return None if older.is_empty() else open_snapshot(older["folder"][-1])
 
 
 def most_lost(losses: dict[str, Loss]) -> str:

@@ -21,7 +21,7 @@ from toolkit.loading.load import Source
 from toolkit.loading.platform import Platform
 from toolkit.release.keys import key_file, release_secret, secret_file
 from toolkit.release.rounding import MIN_N, release_counts, release_number
-from toolkit.reports.courses import read_courses, snapshot_before, study_before
+from toolkit.reports.courses import read_courses, study_before
 from toolkit.reports.execution import (
     CELL_TIMEOUT,
     OnCell,
@@ -39,7 +39,7 @@ from toolkit.reports.site import Site, write_site
 from toolkit.sandbox.start import SandboxPlatform
 from toolkit.schemas.arguments import as_given
 from toolkit.snapshots.folder import copy_snapshot
-from toolkit.snapshots.snapshot import Snapshot, opened
+from toolkit.snapshots.snapshot import Snapshot, open_earlier, opened
 from toolkit.snapshots.store_path import StorePath
 from toolkit.snapshots.writer import take_snapshot
 from toolkit.study import LazyStudy, scan_study
@@ -148,7 +148,7 @@ def _read_once(
 
 def _copied(source: Snapshot, here: Path) -> Snapshot:
     """Copy a snapshot and the one before it, so that no kernel needs the store or its keys."""
-    for name, snapshot in (("before", snapshot_before(source)), ("now", source)):
+    for name, snapshot in (("before", open_earlier(source)), ("now", source)):
         if snapshot is not None and isinstance(snapshot.folder, StorePath):
             copy_snapshot(snapshot.manifest, snapshot.folder, here / name)
     return Snapshot(here / "now", source.manifest)

@@ -11,7 +11,7 @@ from toolkit.results.files import atomically, harmless
 from toolkit.schemas import RESOURCES
 from toolkit.schemas.arguments import a_path, as_given
 from toolkit.snapshots.folder import on_disk
-from toolkit.snapshots.snapshot import Snapshot
+from toolkit.snapshots.snapshot import Snapshot, a_snapshot
 
 
 def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
@@ -53,12 +53,8 @@ def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
         ArgumentError: `snapshot` is not a snapshot, or `folder` not a path.
         SnapshotError: It is inside the snapshot, or cannot be written to.
     """
-    if not isinstance(snapshot, Snapshot):
-        raise ArgumentError(
-            f"snapshot must be a snapshot (tk.open_snapshot), not {as_given(snapshot)}"
-        )
     target = a_path(folder, name="folder")
-    if isinstance(snapshot.folder, Path) and snapshot.folder.resolve() in [
+    if isinstance(a_snapshot(snapshot).folder, Path) and snapshot.folder.resolve() in [
         target.resolve(),
         *target.resolve().parents,
     ]:

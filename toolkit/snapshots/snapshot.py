@@ -13,7 +13,7 @@ Replaced data stay until the next snapshot after that, for their present readers
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -22,11 +22,12 @@ from pathlib import Path
 import polars as pl
 
 from toolkit.config import platform_settings
-from toolkit.errors import SnapshotError
+from toolkit.errors import ArgumentError, SnapshotError
 from toolkit.loading.load import Load, Source, about
 from toolkit.loading.platform import Platform
 from toolkit.loading.streams import Provenance
 from toolkit.schemas import RESOURCES, Table
+from toolkit.schemas.arguments import as_given
 from toolkit.snapshots.manifest import (
     MANIFEST,
     File,
@@ -209,8 +210,7 @@ def list_snapshots(folder: str | Path | StorePath) -> pl.DataFrame:
     with reading(top):
         if not top.is_dir():
             raise SnapshotError(f"there is no folder {top}")
-        found = [path for path in (top, *top.iterdir()) if (path / MANIFEST).is_file()]
-    rows = [_listed(path) for path in found]
+        rows = [_listed(path) for path in (top, *top.iterdir()) if _has_manifest(path)]
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "folder": pl.String,
         "as_of": pl.Datetime("us", "UTC"),
@@ -221,6 +221,65 @@ def list_snapshots(folder: str | Path | StorePath) -> pl.DataFrame:
         **dict.fromkeys([*RESOURCES, "problems", "bytes"], pl.Int64),
     }
     return pl.DataFrame(rows, schema=schema).sort("as_of", "folder")
+
+
+def _has_manifest(folder: Path | StorePath) -> bool:
+    """Whether a folder holds a snapshot, as far as this user may know."""
+    with suppress(PermissionError):
+        return (folder / MANIFEST).is_file()
+    return False
+
+
+def open_earlier(snapshot: Snapshot) -> Snapshot | None:
+    """Open the latest older snapshot beside a snapshot, to compare the two; None if there is none.
+
+    It is of the same source, under the same key, and of all courses or some of the same. Snapshots
+    that cannot be read are passed over; `list_snapshots` says what is wrong with them.
+
+    Raises:
+        ArgumentError: `snapshot` is not a snapshot.
+
+    Examples:
+        >>> import secrets, tempfile, toolkit as tk
+        >>> with tempfile.TemporaryDirectory() as folder, tk.sandbox(learners=50) as platform:
+        ...     key = secrets.token_hex(32)
+        ...     now = tk.take_snapshot(platform, f"{folder}/now", key=key)
+        ...     with platform.earlier("2025-06-01") as past:
+        ...         then = tk.take_snapshot(past, f"{folder}/then", key=key)
+        ...     open_earlier(now).as_of == then.as_of, open_earlier(then)
+        (True, None)
+    """
+    found: list[Snapshot] = []
+    with suppress(SnapshotError), reading(a_snapshot(snapshot).folder.parent):
+        for folder in snapshot.folder.parent.iterdir():
+            with suppress(SnapshotError):
+                if _has_manifest(folder):
+                    found.append(Snapshot(folder, read_manifest(folder)))
+    older = [one for one in found if one.as_of < snapshot.as_of and _are_comparable(one, snapshot)]
+    for one in sorted(older, key=lambda one: (one.as_of, str(one.folder)), reverse=True):
+        with suppress(SnapshotError):
+            return open_snapshot(one.folder)
+    return None
+
+
+def _are_comparable(one: Snapshot, other: Snapshot) -> bool:
+    """Whether two snapshots are of one source, under one key, and have a course in common."""
+    a, b = one.manifest, other.manifest
+    in_common = a.course_id is None or b.course_id is None or {*a.course_id} & {*b.course_id}
+    return (a.source, a.key_fingerprint) == (b.source, b.key_fingerprint) and bool(in_common)
+
+
+def a_snapshot(given: Snapshot) -> Snapshot:
+    """Return the argument.
+
+    Raises:
+        ArgumentError: It is not a snapshot.
+    """
+    if not isinstance(given, Snapshot):
+        raise ArgumentError(
+            f"snapshot must be a snapshot (tk.open_snapshot), not {as_given(given)}"
+        )
+    return given
 
 
 def _listed(folder: Path | StorePath) -> dict[str, object]:
