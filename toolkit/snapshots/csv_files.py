@@ -53,8 +53,8 @@ def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
         ArgumentError: `snapshot` is not a snapshot, or `folder` not a path.
         SnapshotError: It is inside the snapshot, or cannot be written to.
     """
-    target = a_path(folder, name="folder")
-    if isinstance(a_snapshot(snapshot).folder, Path) and snapshot.folder.resolve() in [
+    held, target = a_snapshot(snapshot).folder, a_path(folder, name="folder")
+    if isinstance(held, Path) and held.resolve() in [
         target.resolve(),
         *target.resolve().parents,
     ]:
