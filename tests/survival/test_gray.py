@@ -61,7 +61,8 @@ def plainly(groups: list[Group], k: int) -> tuple[np.ndarray, np.ndarray]:
         after = [s[j] * (1 - (d1[j] + d2[j]) / y[j]) if y[j] else s[j] for j in each]
         variances = [one_group(y[j], d2[j], s[j], after[j], all_h, d) for j in each]
         f = [f[j] + s[j] * d1[j] / y[j] if y[j] else f[j] for j in each]
-        rate, f0 = (d / all_h / (1 - f0) if d else NONE), f0 + d / all_h
+        n_present = sum(y[j] > 0 for j in each)  # the weights a of one group are 0
+        rate, f0 = (d / all_h / (1 - f0) if d and n_present > 1 else NONE), f0 + d / all_h
         g = [(1 - f0) / after[j] if after[j] else NONE for j in each]
         a = [[h[i] * ((i == j) - h[j] / all_h) for j in each] for i in each]
         steps.append((a, rate, g, variances))
@@ -141,6 +142,19 @@ def test_the_statistic_is_that_of_the_formula(
         found = tk.survival.gray_test(rows, by="group", strata=strata).frame["statistic"][0]
     if right is not None:
         assert found == pytest.approx(right, rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 19])
+def test_a_pooled_incidence_of_1_costs_no_digits(seed: int) -> None:
+    """If all pass, it reaches 1 while some of the slower group are still under way."""
+    rng = np.random.default_rng(seed)
+    days = np.ceil(rng.exponential(np.repeat([10.0, 7.0], 60)))
+    rows = pl.DataFrame({"group": np.repeat([0, 1], 60), "duration": days})
+    rows = rows.with_columns(end=pl.lit("passed"), event=pl.lit(value=True))
+    expected = statistic(rows, 2, None)
+    assert expected is not None
+    found = tk.survival.gray_test(rows, by="group").frame["statistic"].to_list()
+    assert found == pytest.approx([expected] * 2, rel=1e-8)
 
 
 def score_of(rows: pl.DataFrame, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,8 @@ Floats = NDArray[np.floating]
 TIMES_AT_ONCE = 128
 """The times computed at once, as arrays of groups × times; twice as many for few groups."""
 FEW = 50
+_TOLERANCE = 1e-9
+"""Below it, a difference is a rounding error."""
 IN_ONE_THREAD = 4 * 65_536
 """The most multiplications that OpenBLAS does in a single thread."""
 
@@ -241,7 +243,9 @@ def _steps(leaving: Floats, d1: Floats, d2: Floats, before: _State) -> tuple[_St
     [f0_before], f0_end = _added_up(total[None] / all_h, before.pooled)
     f0_after = np.append(f0_before[1:], f0_end)
     r = h * (1 - f_before)
-    rate = np.where(total > 0, total / (all_h * np.where(f0_before < 1, 1 - f0_before, 1)), 0.0)
+    # F₀ may reach 1 once a single group is at risk; its weights a are then 0, whatever dΛ.
+    is_below_1 = (f0_before < 1 - _TOLERANCE) & (present.sum(axis=0) > 1)
+    rate = np.where(total > 0, total / (all_h * np.where(is_below_1, 1 - f0_before, 1)), 0.0)
     g = np.where(s_after > 0, (1 - f0_after) / np.where(s_after > 0, s_after, 1), 0.0)
     to_end, to_other = _step_variances(d2, y, s_before, s_after, all_h, total)
     d_d = to_end * (1 - g) ** 2 + to_other * g**2
@@ -350,9 +354,7 @@ def _step_variances(
     """
     safe_y = np.where(y > 0, y, 1)
     pooled = all_h * s_before
-    spared = np.where(
-        pooled - total > 1e-9 * pooled, pooled - total, 0.0
-    )  # without rounding errors
+    spared = np.where(pooled - total > _TOLERANCE * pooled, pooled - total, 0.0)
     tie = np.where(total > 1, spared / np.where(pooled > 1, pooled - 1, 1), 1.0)
     to_end = np.where(y > 0, tie * s_before * total / (all_h * safe_y), 0.0)
     tie = np.where(d2 > 1, (y - d2) / np.where(y > 1, y - 1, 1), 1.0)
