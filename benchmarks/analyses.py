@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import polars as pl
@@ -31,7 +31,7 @@ from toolkit.analyses.table_one import table_one
 from toolkit.reports.key_figures import key_figures
 
 FEW = 20_000
-MOST_MEGABYTES = 4_000
+MOST_MEGABYTES, MOST_EXPONENT = 4_000, 1.1
 ENGINES: dict[str, Callable[[str], Any]] = {
     "Polars": pl.scan_parquet,
     "DuckDB": lambda path: duckdb.read_parquet(path),
@@ -78,71 +78,72 @@ CASES: dict[str, Callable[[Any], object]] = OF_RECORDS | {
 }
 
 
+class Spent(NamedTuple):
+    """The cost of a cell: seconds of all processors, and megabytes."""
+
+    processor: float
+    megabytes: float
+
+
 def child(case: str, engine: str, few: str, path: str) -> None:
-    """Compute a cell, after one of few rows; print seconds (clock, processors) and megabytes."""
+    """Compute a cell, after one of few rows; print its cost."""
     if engine == "DuckDB":  # what a session may hold before it writes to disk
         duckdb.sql("SET memory_limit = '2GB'")
     CASES[case](ENGINES[engine](few))  # imports what it needs
-    begun, worked = time.perf_counter(), processor_seconds()
+    begun = processor_seconds()
     CASES[case](ENGINES[engine](path))
-    print(time.perf_counter() - begun, processor_seconds() - worked, peak_megabytes(), flush=True)
+    print(processor_seconds() - begun, peak_megabytes(), flush=True)
     os._exit(0)  # DuckDB warns of what it has not freed
 
 
-def cell(case: str, engine: str, *paths: str) -> tuple[float, float, float]:
-    """Return the seconds by the clock and of all processors, and the megabytes of a process."""
+def cell(case: str, engine: str, *paths: str) -> Spent:
+    """Return the cost of a process."""
     command = [sys.executable, "-m", "benchmarks.analyses", "--cell", case, engine, *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{case} in {engine}:\n{done.stderr}")
-    seconds, processor, megabytes = map(float, done.stdout.split())
-    return seconds, processor, megabytes
+    return Spent(*map(float, done.stdout.split()))
 
 
-def main(most: int = 10_000_000, folder: Path | None = None) -> list[Bar]:
+def main(most: int = 10_000_000, folder: Path | None = None, only: str = "") -> list[Bar]:
     """Print one table: what each analysis costs in each engine, by the number of rows."""
     sizes = [10**e for e in range(6, 9) if 10**e <= most]
-    spent, largest = {}, {}
+    head = "seconds of all processors, and peak memory"
+    print(f"{head:48}" + "".join(f"{n:>18.0e}" for n in sizes) + "  exponent")
+    largest, exponents = {}, {}
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        for n in [FEW, *sizes]:
-            _rows.write(Path(place) / str(n), n)
-        print(
-            f"{'seconds of all processors, megabytes':48}" + "".join(f"{n:>18.0e}" for n in sizes)
-        )
+        paths = {n: f"{place}/{n}/*.parquet" for n in (FEW, *sizes)}
+        for n, path in paths.items():
+            _rows.write(Path(path).parent, n)
         for case, engine in product(CASES, ENGINES):
-            line = f"{case:40}{engine:8}"
-            for n in sizes:
-                _, processor, megabytes = cell(
-                    case, engine, *(f"{place}/{m}/*.parquet" for m in (FEW, n))
-                )
-                spent[case, engine, n], largest[case, engine] = processor, megabytes
-                line += f"{processor:>9.2f} s{megabytes:>6.0f} MB"
-            print(line, flush=True)
-    kept = [
-        Bar(
-            f"most memory: {', '.join(max(largest, key=largest.__getitem__))}",
-            max(largest.values()),
-            "≤",
-            MOST_MEGABYTES,
-        )
+            if not re.search(only, case):
+                continue
+            spent = [cell(case, engine, paths[FEW], paths[n]) for n in sizes]
+            largest[case, engine] = spent[-1].megabytes
+            growth = math.log(spent[-1].processor / spent[0].processor)
+            exponents[case, engine] = growth / math.log(sizes[-1] / sizes[0])
+            cells = "".join(f"{cost.processor:>9.2f} s{cost.megabytes:>6.0f} MB" for cost in spent)
+            print(f"{case:40}{engine:8}{cells}{exponents[case, engine]:>10.2f}", flush=True)
+    return [
+        _worst("most memory", largest, MOST_MEGABYTES),
+        _worst("highest exponent", exponents, MOST_EXPONENT),
     ]
-    growths = {
-        (case, engine): math.log10(spent[case, engine, sizes[-1]] / spent[case, engine, sizes[0]])
-        / math.log10(sizes[-1] / sizes[0])
-        for case, engine in product(CASES, ENGINES)
-    }
-    worst = max(growths, key=growths.__getitem__)
-    return [*kept, Bar(f"highest exponent: {', '.join(worst)}", growths[worst], "≤", 1.1)]
+
+
+def _worst(what: str, figures: dict[tuple[str, str], float], limit: float) -> Bar:
+    worst = max(figures, key=figures.__getitem__)
+    return Bar(f"{what}: {', '.join(worst)}", figures[worst], "≤", limit)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most", type=int, default=10_000_000, help="the largest number of rows")
     parser.add_argument("--folder", type=Path, help="where the rows are written temporarily")
+    parser.add_argument("--only", default="", help="a pattern of the wanted analyses")
     parser.add_argument("--cell", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.cell:
         child(*options.cell)
     else:
-        for bar in main(options.most, options.folder):
+        for bar in main(options.most, options.folder, options.only):
             print(bar)
