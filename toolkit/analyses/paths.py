@@ -10,11 +10,10 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
+from toolkit.analyses.counting import Frame, counted, flag, grouped, latest_moment, records
 from toolkit.analyses.grouping import KEY
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import ENROLLED
-from toolkit.loading.ranges import ranges
 from toolkit.release.rounding import keys_of_groups
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas.arguments import a_level, a_whole_number
@@ -111,9 +110,10 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     enrolled = enrolled.with_columns(key_in_time=nw.col("in_time") * nw.col("key"))
     summed = nw.col("in_time", "key", "key_in_time").sum()
     courses = grouped(enrolled, ["course"], [nw.len().alias("records"), summed])
-    parts = [(_repeaters(part), _moves(part, within_days)) for part in _parts(enrolled, rows)]
-    repeaters = _summed([found for found, _ in parts], KINDS)
-    moves = _summed([found for _, found in parts], ["from_course", "to_course"])
+    # `map` frees a part before the next is read.
+    found = [*map(partial(_joined, within_days=within_days), _parts(enrolled))]
+    repeaters = _summed([one for one, _ in found], KINDS)
+    moves = _summed([one for _, one in found], ["from_course", "to_course"])
     learners = _learners(courses, repeaters)
     repeats, transitions = _repeats(learners, repeaters), _transitions(learners, moves)
     if not has_keys:
@@ -126,17 +126,27 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     )
 
 
-def _parts(enrolled: nw.LazyFrame[Any], rows: nw.LazyFrame[Any]) -> Iterator[nw.LazyFrame[Any]]:
-    """Yield the rows by ranges of learners, if Polars reads many; other engines join out of core.
+def _parts(enrolled: nw.LazyFrame[Any]) -> Iterator[nw.LazyFrame[Any]]:
+    """Yield the rows in parts small enough to be joined, by the last characters of usernames.
 
-    A range is read once, though it is joined several times.
+    These are well spread: hexadecimal digits in pseudonyms, digits or letters in other names.
+    Polars reads each part once, though it is joined several times.
     """
-    learners = ranges([rows.to_native()], "username", most=MOST_AT_ONCE)
-    if not learners:
+    ended = enrolled.select(*JOINED, end=nw.coalesce(nw.col("username").str.tail(1), nw.lit("")))
+    sizes = counted(ended, ["end"], [nw.len().alias("n")]).sort("end")
+    if sizes["n"].sum() <= MOST_AT_ONCE:
         yield enrolled
-    needed = enrolled.select(*JOINED).to_native()
-    for those in learners:
-        yield nw.from_native(needed.filter(those).collect()).lazy()
+        return
+    number = (sizes["n"].cum_sum() - 1) // MOST_AT_ONCE
+    for ends in sizes.with_columns(number.alias("part")).partition_by("part", maintain_order=True):
+        part = ended.filter(nw.col("end").is_in(ends["end"].to_list())).drop("end")
+        native = part.to_native()
+        is_of_polars = isinstance(native, pl.LazyFrame)
+        yield nw.from_native(native.collect()).lazy() if is_of_polars else part
+
+
+def _joined(part: nw.LazyFrame[Any], within_days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return _repeaters(part), _moves(part, within_days)
 
 
 def _summed(counts: Sequence[pl.DataFrame], by: list[str]) -> pl.DataFrame:
