@@ -453,3 +453,31 @@ def test_no_figure_is_minus_zero(name: str, min_n: int | None) -> None:
     shown = ALL[name](PC).release(min_n=min_n)
     assert "-0.0" not in re.split(r"[,\n]", shown.frame.write_csv())
     assert not re.search(r"[ \[]-0\.0[,}\]]", shown.chart().to_json(indent=None))
+
+
+def test_a_cohort_of_a_year_is_not_named_as_its_first_month() -> None:
+    pc = pl.DataFrame(
+        {
+            "in_enrollments": True,
+            "passed": [True, False] * 100,
+            "enrolled_day": [19_800] * 200,  # 18 Mar 2024
+            "days_to_pass": [5.0, None] * 100,
+            "observed_days": 90.5,
+        }
+    )
+    chart = tk.cohort_progress(pc, cohort="1y").chart().to_dict()
+    assert "50% of those enrolled from Jan 2024 had passed" in " ".join(chart["title"]["text"])
+    assert "Enrolled from" in str(chart)
+
+
+def test_of_equal_groups_chart_and_narrative_name_the_same() -> None:
+    pc = pl.DataFrame(
+        {
+            "in_enrollments": True,
+            "percent_grade": [0.0, 0.5] * 120,
+            "mode": [mode for mode in "abcd" for _ in range(60)],
+        }
+    )
+    grades = tk.grade_distribution(pc, by="mode").release(min_n=None)
+    told = re.findall(r"in ([abcd])\b", grades.narrate())
+    assert re.findall(r"in ([abcd])\b", str(grades.chart().to_dict()["title"])) == told

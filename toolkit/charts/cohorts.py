@@ -55,10 +55,10 @@ def cohort_progress(
     }
     order = [names[first] for first in rows["cohort"].unique().sort()]
     x = alt.X("days:O", title="Days since enrollment", axis=alt.Axis(labelAngle=0))
-    y = alt.Y("enrolled:N", sort=order, title="Enrolled in", axis=alt.Axis(labelPadding=8))
+    y = alt.Y("enrolled:N", sort=order, title="Enrolled from", axis=alt.Axis(labelPadding=8))
     tooltip = [
         *([alt.Tooltip("group:N", title="group")] if released.by else []),
-        alt.Tooltip("enrolled:N", title="enrolled in"),
+        alt.Tooltip("enrolled:N", title="enrolled from"),
         alt.Tooltip("days:Q", title="days since enrollment"),
         alt.Tooltip(f"text_{RATE}:N", title=f"{outcome} ({words.kind_of_interval(released)})"),
         alt.Tooltip("text_n_reached:N", title="learners counted"),
@@ -94,8 +94,8 @@ def _finding(rows: pl.DataFrame, outcome: str, released: Released) -> str:
     since = words.plural(first["days"], "day")
     told = f"{since} after enrollment, {words.share(first, RATE, released)} of those"
     if at.height == 1:
-        return f"{told} enrolled in {first['enrolled']} had {outcome}"
+        return f"{told} enrolled from {first['enrolled']} had {outcome}"
     return (
-        f"{told} enrolled in {first['enrolled']} had {outcome}, "
-        f"{words.share(last, RATE, released)} of those in {last['enrolled']}"
+        f"{told} enrolled from {first['enrolled']} had {outcome}, "
+        f"{words.share(last, RATE, released)} of those from {last['enrolled']}"
     )

@@ -147,7 +147,7 @@ def _marks(drawn: pl.DataFrame) -> list[alt.Chart]:
 
 
 def _finding(rows: pl.DataFrame, measure: str, released: Released) -> str:
-    seen = rows.filter(pl.col(SHARE).is_not_null()).sort(SHARE, "group")
+    seen = rows.filter(pl.col(SHARE).is_not_null()).sort(SHARE, "group", descending=[False, True])
     parts = {part: seen.filter(pl.col("part") == part) for part in ("missing", "zero", "bin")}
     if released.by:
         zero = parts["zero"]
