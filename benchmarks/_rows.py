@@ -48,7 +48,7 @@ def write(folder: Path, n: int, **more: pl.Expr) -> None:
                 "last_date": pl.Series(seen, dtype=pl.Int32).cast(pl.Date),
                 "observed_days": observed,
                 "days_to_pass": to_pass,
-                "record_key": rng.integers(0, 2**40, m),
+                "record_key": rng.integers(0, 2**32, m),
             }
         ).with_columns(
             pl.format("learner-{}", "username").alias("username"),

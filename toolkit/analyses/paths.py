@@ -44,7 +44,9 @@ JOINED = [
     "key_in_time",
 ]
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
-MOST_AT_ONCE = 10_000_000  # records joined at once, to bound the memory
+# Records joined at once, to bound the memory. Polars holds them; other engines join out of core,
+# but read all records several times for each part.
+MOST_AT_ONCE, MOST_OUT_OF_CORE = 10_000_000, 25_000_000
 ANY_COURSE = "(any other course)"
 
 
@@ -134,15 +136,15 @@ def _parts(enrolled: nw.LazyFrame[Any]) -> Iterator[nw.LazyFrame[Any]]:
     """
     ended = enrolled.select(*JOINED, end=nw.coalesce(nw.col("username").str.tail(1), nw.lit("")))
     sizes = counted(ended, ["end"], [nw.len().alias("n")]).sort("end")
-    if sizes["n"].sum() <= MOST_AT_ONCE:
+    is_of_polars = isinstance(enrolled.to_native(), pl.LazyFrame)
+    most = MOST_AT_ONCE if is_of_polars else MOST_OUT_OF_CORE
+    if sizes["n"].sum() <= most:
         yield enrolled
         return
-    number = (sizes["n"].cum_sum() - 1) // MOST_AT_ONCE
+    number = (sizes["n"].cum_sum() - 1) // most
     for ends in sizes.with_columns(number.alias("part")).partition_by("part", maintain_order=True):
         part = ended.filter(nw.col("end").is_in(ends["end"].to_list())).drop("end")
-        native = part.to_native()
-        is_of_polars = isinstance(native, pl.LazyFrame)
-        yield nw.from_native(native.collect()).lazy() if is_of_polars else part
+        yield nw.from_native(part.to_native().collect()).lazy() if is_of_polars else part
 
 
 def _joined(part: nw.LazyFrame[Any], within_days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
