@@ -215,3 +215,18 @@ def test_a_table_without_course_is_refused() -> None:
             grades=tk.grade_distribution(frame, by=BY, bins=10),
             curve=tk.kaplan_meier(tk.time_to_pass(frame), by=BY, times=[0, 30]),
         )
+
+
+def test_the_line_of_medians_breaks_where_a_course_is_withheld() -> None:
+    frame = learners(("A", "2024", 100, 80), ("B", "2024", 100, 60), ("C", "2024", 100, 40))
+    number = pl.col("username").str.extract(r"(\d+)$").cast(pl.Int64)
+    day = pl.when(number < 5).then(20).otherwise(130)  # fewer than 10 of B pass until day 130
+    later = pl.datetime(2025, 1, 1, time_zone="UTC") + pl.duration(days=day)
+    is_later = pl.col("course").eq("B") & pl.col("passed")
+    late = pl.when(is_later).then(later).otherwise("passed_timestamp")
+    [rows] = tables(explorer(frame.with_columns(passed_timestamp=late)), "days", "n")
+    drawn = {row["days"]: row["passed"] for row in rows if row["cohort"] == "all"}
+    assert [*drawn][:6] == [0, 30, 60, 90, 120, 150]
+    assert [drawn[day] for day in (30, 60, 90, 120)] == [None] * 4
+    assert drawn[0] == 0
+    assert drawn[150] == pytest.approx(0.6, abs=0.05)

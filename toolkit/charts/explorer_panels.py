@@ -269,13 +269,14 @@ def _ranked(released: Released) -> pl.DataFrame:
 def curve(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> alt.LayerChart:
     """Draw the share estimated to have passed by each day."""
     table = released.frame
-    rows = table.select(
+    times = table.select(
         *PAIR,
         pl.col("duration").alias("days"),
         passed=(1 - pl.col("survival")).round(4),
         low=(1 - pl.col("ci_high")).round(4),
         high=(1 - pl.col("ci_low")).round(4),
-    ).drop_nulls("passed")
+    )
+    rows = times.drop_nulls("passed")
     followed = set(table.filter(pl.col("n_at_risk").is_not_null()).select(PAIR).rows())
     undated = {pair: words.NOTHING if pair in followed else UNDATED for pair in pairs}
     end = max(rows["days"].to_list(), default=0.0) or 1.0
@@ -306,7 +307,7 @@ def curve(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> al
     told = percent_of("passed", decimal=False)
     chosen = base.transform_filter(CHOSEN).transform_calculate(told=told)
     layers += [
-        alt.Chart(_medians(rows, "passed", ["days"]))
+        alt.Chart(_line_of_medians(times))
         .transform_filter(_IN_COHORT)
         .mark_line(strokeWidth=2, strokeDash=[4, 3], color=_MEDIAN, interpolate="step-after")
         .encode(x=x, y=y),
@@ -373,6 +374,14 @@ def _medians(rows: pl.DataFrame, value: str, by: list[str]) -> pl.DataFrame:
     # Of all courses or of none: a median that loses courses on its way would jump.
     everyone = pl.col("n") == pl.col("n").max().over("cohort")
     return medians.filter(everyone, pl.col("n") >= FEWEST)
+
+
+def _line_of_medians(times: pl.DataFrame) -> pl.DataFrame:
+    """Return the medians by day, null where one is unknown: there the line breaks."""
+    days = times.select("cohort", "days").unique()
+    known = _medians(times, "passed", ["days"])
+    whole = days.join(known, on="cohort", how="semi").join(known, on=["cohort", "days"], how="left")
+    return whole.sort("cohort", "days")
 
 
 def _without_empty(table: pl.DataFrame, value: str) -> pl.DataFrame:
