@@ -57,6 +57,7 @@ def _as_released(
 ) -> ExpectationSuiteValidationResult:
     """Return the result with released counts, and ‹ for <, which GX's templates do not escape."""
     shown = copy.deepcopy(result)
+    shown.meta["batch_spec"] = {"data_asset_name": result.suite_name}
     for one, outcome in zip(shown.results, outcomes, strict=True):
         found = one.result or {}
         if "observed_value" in found:

@@ -41,7 +41,7 @@ class ExpectTableColumnsToHaveTypes(BatchExpectation):
                 "element_count": len(self.types),
                 "unexpected_count": len(wrong),
                 "unexpected_percent": 100 * len(wrong) / len(self.types),
-                "observed_value": sorted(wrong),
+                "observed_value": sorted(wrong) or "as expected",
                 "details": wrong,
             },
         }
