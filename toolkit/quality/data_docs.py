@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from toolkit.quality.gx.library import (
+    BatchSpec,
     DefaultJinjaPageView,
     ExpectationSuiteValidationResult,
     ValidationResultsPageRenderer,
@@ -57,7 +58,7 @@ def _as_released(
 ) -> ExpectationSuiteValidationResult:
     """Return the result with released counts, and ‹ for <, which GX's templates do not escape."""
     shown = copy.deepcopy(result)
-    shown.meta["batch_spec"] = {"data_asset_name": result.suite_name}
+    shown.meta["batch_spec"] = BatchSpec(data_asset_name=result.suite_name)
     for one, outcome in zip(shown.results, outcomes, strict=True):
         found = one.result or {}
         if "observed_value" in found:
