@@ -21,9 +21,9 @@ if warnings.showwarning is not _show:
 from great_expectations.constants import MAX_RESULT_RECORDS
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 from great_expectations.core.batch import BatchData, BatchMarkers, LegacyBatchDefinition
-from great_expectations.core.batch_spec import BatchSpec, RuntimeDataBatchSpec
+from great_expectations.core.batch_spec import RuntimeDataBatchSpec
 from great_expectations.core.expectation_suite import ExpectationSuite
-from great_expectations.core.id_dict import IDDict
+from great_expectations.core.id_dict import BatchSpec, IDDict
 from great_expectations.data_context.data_context.context_factory import project_manager
 from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
 from great_expectations.data_context.types.base import (
