@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import narwhals.stable.v2 as nw
 import polars as pl
@@ -43,10 +43,14 @@ JOINED = [
     "key",
     "key_in_time",
 ]
+Rows = TypeVar("Rows", nw.DataFrame[Any], nw.LazyFrame[Any])
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
-# Records joined at once, to bound the memory. Polars holds them; other engines join out of core,
-# but read all records several times for each part.
-MOST_AT_ONCE, MOST_OUT_OF_CORE = 10_000_000, 25_000_000
+MOST_AT_ONCE = 1_000_000
+"""The most records that Polars joins at once: more take longer, for each."""
+MOST_HELD = 15_000_000
+"""The most records that Polars reads at once, to bound the memory."""
+MOST_OUT_OF_CORE = 25_000_000
+"""The most records that other engines join at once."""
 ANY_COURSE = "(any other course)"
 
 
@@ -132,19 +136,32 @@ def _parts(enrolled: nw.LazyFrame[Any]) -> Iterator[nw.LazyFrame[Any]]:
     """Yield the rows in parts small enough to be joined, by the last characters of usernames.
 
     These are well spread: hexadecimal digits in pseudonyms, digits or letters in other names.
-    Polars reads each part once, though it is joined several times.
+    Polars reads several parts at once, and holds them; other engines read each part again.
     """
-    ended = enrolled.select(*JOINED, end=nw.coalesce(nw.col("username").str.tail(1), nw.lit("")))
+    end = nw.coalesce(nw.col("username").str.tail(2), nw.lit(""))
+    ended = enrolled.select(*JOINED, end=end)
     sizes = counted(ended, ["end"], [nw.len().alias("n")]).sort("end")
     is_of_polars = isinstance(enrolled.to_native(), pl.LazyFrame)
-    most = MOST_AT_ONCE if is_of_polars else MOST_OUT_OF_CORE
-    if sizes["n"].sum() <= most:
+    if sizes["n"].sum() <= (MOST_AT_ONCE if is_of_polars else MOST_OUT_OF_CORE):
         yield enrolled
-        return
-    number = (sizes["n"].cum_sum() - 1) // most
-    for ends in sizes.with_columns(number.alias("part")).partition_by("part", maintain_order=True):
-        part = ended.filter(nw.col("end").is_in(ends["end"].to_list())).drop("end")
-        yield nw.from_native(part.to_native().collect()).lazy() if is_of_polars else part
+    elif is_of_polars:
+        for ends in _divided(sizes, MOST_HELD):
+            held = nw.from_native(_of(ended, ends).to_native().collect())
+            for few in _divided(ends, MOST_AT_ONCE):
+                yield _of(held, few).lazy()
+    else:
+        for ends in _divided(sizes, MOST_OUT_OF_CORE):
+            yield _of(ended, ends)
+
+
+def _divided(sizes: pl.DataFrame, most: int) -> list[pl.DataFrame]:
+    """Divide the ends of usernames into parts of about so many records."""
+    part = ((sizes["n"].cum_sum() - 1) // most).alias("part")
+    return sizes.with_columns(part).partition_by("part", maintain_order=True)
+
+
+def _of(rows: Rows, ends: pl.DataFrame) -> Rows:
+    return rows.filter(nw.col("end").is_in(ends["end"].to_list()))
 
 
 def _joined(part: nw.LazyFrame[Any], within_days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
