@@ -196,3 +196,28 @@ def test_an_end_that_hardly_anybody_has_reached_has_no_share() -> None:
 def test_one_learner_is_one_enrollment() -> None:
     alone = tk.kaplan_meier(LATE.tail(1)).release(min_n=None).narrate()
     assert "0.0% of 1 enrollment pass" in alone
+
+
+@pytest.mark.parametrize("min_n", [None, 10])
+@pytest.mark.parametrize(
+    ("times", "day", "share"),
+    [([530, 930], 530, r"(38|39|4\d)(\.\d)?%"), ([930], 930, r"50(\.0)?%")],
+)
+def test_curves_at_times_after_a_year_are_told_at_the_first(
+    times: list[float], day: int, share: str, min_n: int | None
+) -> None:
+    for curves, at in (
+        (tk.kaplan_meier, "Within"),
+        (tk.survival.cumulative_incidence, "By day"),
+    ):
+        told = curves(LATE, times=times).release(min_n=min_n).narrate()
+        assert re.match(rf"{at} {day}( days)?, an estimated {share}", told)
+
+
+def test_a_part_of_the_ends_is_told_as_it_is() -> None:
+    """Of one group the rows of an end, of the other no row of it."""
+    rows = (pl.col("end") == "left") | (pl.col("group") == "early")
+    left = pl.when(pl.col("duration") % 2 == 1).then(pl.lit("left")).otherwise("end")
+    both = pl.concat([LATE, EARLY]).with_columns(end=pl.when("event").then(left))
+    found = tk.survival.cumulative_incidence(both, by="group").release(min_n=None).filter(rows)
+    assert "None" not in found.narrate()

@@ -201,3 +201,13 @@ def test_a_figure_of_one_day_is_one_day() -> None:
     assert found.narrate().startswith("The median is 1 day; excluding")
     nobody = tk.outcomes(PC.clear())
     assert nobody.release(min_n=None).narrate() == "Too few learners to show."
+
+
+def test_an_interval_without_width_is_in_no_sentence_as_in_no_table() -> None:
+    """All who pass do so on one day, so that the median has no other."""
+    days = pl.DataFrame(
+        {"duration": [90.0] * 60 + [200.0] * 20, "event": [True] * 60 + [False] * 20}
+    )
+    for view in (found := tk.survival_summary(days), found.release(min_n=None)):
+        assert str(view.narrate()).startswith("Half of the learners pass within 90 days.")
+        assert "90–90" not in str(view.narrate()) + repr(view)

@@ -155,10 +155,11 @@ def cumulative_incidence(released: Released) -> str:
     known = [(name, part) for name, part in known if curves.end(part, value) >= day]
     left = f"{_shorter(seen - len(known))}{hidden(total, seen)}{_unseen(released)}"
     by_day = f"By {words.at_time(day, released)}, "
-    phrases = [
-        _reaching(named, [(name, part.filter(end=end)) for name, part in known], day, released)
-        for end, named in naming.ends(known[0][1]["end"]).items()
-    ]
+    phrases = []
+    for end, named in naming.ends(known[0][1]["end"]).items():
+        of_end = [(name, part.filter(end=end)) for name, part in known]
+        left_in = [(name, part) for name, part in of_end if part.height]  # after filtering
+        phrases.append(_reaching(named, left_in, day, released))
     if len(known) > 1:
         later = words.formed_later(released.by)
         return f"{by_day}estimated shares are: {'; '.join(phrases)}.{left}{later}"

@@ -73,9 +73,13 @@ def end(part: pl.DataFrame, value: str) -> float:
 
 
 def common_day(known: Sequence[pl.DataFrame], value: str, unit: str) -> float:
-    """Return the longest time that half of the curves reach with enough learners, up to a year."""
+    """Return the longest time that half of the curves reach with enough learners, up to a year.
+
+    Of curves at chosen times, all after a year, it is the first of these.
+    """
     ends = sorted(end(part, value) for part in known)
-    return min(YEAR[unit], ends[(len(ends) - 1) // 2])
+    first = min(float(part["duration"][0]) for part in known)
+    return max(min(YEAR[unit], ends[(len(ends) - 1) // 2]), first)
 
 
 def row_at(part: pl.DataFrame, value: str, time: float) -> dict[str, Any] | None:

@@ -276,7 +276,7 @@ def supports_decimal(row: dict[str, Any], name: str, released: Released) -> bool
 def interval(row: dict[str, Any], rate: str, released: Released) -> str:
     """Write the interval of a rate of a released row: "60–86%"; empty if there is none."""
     ends = released.schema.interval_of(rate)
-    if ends is None or row[ends[0]] == row[ends[1]]:
+    if ends is None:
         return ""
     decimal = supports_decimal(row, rate, released)
     low, high = (row[end] for end in ends)
@@ -284,8 +284,10 @@ def interval(row: dict[str, Any], rate: str, released: Released) -> str:
 
 
 def written_interval(low: float | None, high: float | None, write: Callable[[float], str]) -> str:
-    """Write an interval, each end by `write`; empty if an end is unknown."""
-    return "" if low is None or high is None else between(write(low), write(high))
+    """Write an interval, each end by `write`; empty if an end is unknown, or it has no width."""
+    if low is None or high is None or low == high:
+        return ""
+    return between(write(low), write(high))
 
 
 def between(low: str, high: str) -> str:
