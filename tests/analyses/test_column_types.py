@@ -24,6 +24,7 @@ NUMBERS = pl.col("percent_grade", "completion")
 MOMENTS = pl.col("created", "passed_timestamp")
 COLUMNS = {
     "numbered learners": pl.col("username").rank("dense").cast(pl.Int64),
+    "hashed learners": pl.col("username").hash(),
     "categories": TEXTS.cast(pl.Categorical),
     "single precision": NUMBERS.cast(pl.Float32),
     "decimals": NUMBERS.cast(pl.Decimal(10, 6)),
@@ -110,3 +111,24 @@ def test_times_of_duckdb_make_no_difference(time: str, study: tk.Study, tmp_path
         checked = {name: getattr(study, name) for name in resources}
         report = tk.check(**resources, as_of=study.as_of)
         assert str(report) == str(tk.check(**checked, as_of=study.as_of))
+
+
+@pytest.mark.parametrize("put", PUTS.values(), ids=PUTS)
+@pytest.mark.parametrize("at_once", [10_000_000, 100])
+def test_whole_numbers_beyond_64_bits_with_a_sign_are_groups(
+    put: Callable[[pl.DataFrame, Path], object],
+    at_once: int,
+    study: tk.Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("toolkit.analyses.counting.MOST_AT_ONCE", at_once)
+    large = study.person_course.with_columns(
+        mode=pl.col("mode").replace_strict(
+            {"audit": 1, "honor": 2**63, "verified": 2**64 - 1}, return_dtype=pl.UInt64
+        )
+    )
+    found = tk.outcomes(put(large, tmp_path / "stored.parquet"), by="mode").frame
+    right = tk.outcomes(study.person_course, by="mode").frame
+    assert found["mode"].to_list() == [1, 2**63, 2**64 - 1]
+    assert_frame_equal(found.drop("mode"), right.drop("mode"))

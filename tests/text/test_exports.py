@@ -1,6 +1,6 @@
 import re
 import zipfile
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
@@ -207,3 +207,36 @@ def test_a_name_in_a_workbook_is_text_and_no_link(name: str, tmp_path: Path) -> 
         assert shown.replace("_x005F_", "_") == ("'" * name.startswith("{=") + name)
     with zipfile.ZipFile(path) as file:
         assert b"hyperlink" not in file.read("xl/worksheets/sheet1.xml")
+
+
+@pytest.mark.parametrize(
+    ("group", "shown"),
+    [
+        (date(1, 1, 1), "0001-01-01"),
+        (date(1900, 2, 28), "1900-02-28"),
+        (date(1900, 3, 1), 61.0),
+        (datetime(1899, 12, 31, 6, tzinfo=ZoneInfo("UTC")), "1899-12-31 06:00:00.000000"),
+        (2**53, float(2**53)),
+        (2**53 + 1, str(2**53 + 1)),
+    ],
+)
+def test_a_workbook_holds_as_text_what_excel_has_no_number_for(
+    group: object, shown: str | float, tmp_path: Path
+) -> None:
+    frame = pl.DataFrame({"g": [group], "n": [50]})
+    result = tk.result(frame, counts={"n": None}, groups=["g"])
+    assert workbook(result, tmp_path / "x.xlsx")[1][:2] == [shown, 50]
+
+
+def test_a_workbook_shows_a_year_as_a_year_and_a_count_with_its_thousands(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"year": [2024], "n": [5000]})
+    path = tk.result(frame, counts={"n": None}, groups=["year"]).to_excel(tmp_path / "x.xlsx")
+    with zipfile.ZipFile(path) as parts:
+        sheet = parts.read("xl/worksheets/sheet1.xml").decode()
+        styles = ElementTree.fromstring(parts.read("xl/styles.xml"))  # noqa: S314
+    used = dict(re.findall(r'<c r="([AB]2)" s="(\d+)"', sheet))
+    formats = [cell.get("numFmtId") for cell in styles.find("{*}cellXfs") or ()]
+    custom = {one.get("numFmtId"): one.get("formatCode") for one in styles.iterfind(".//{*}numFmt")}
+    year, count = (formats[int(used[cell])] for cell in ("A2", "B2"))
+    assert year == "1"  # Excel's own "0"
+    assert "#,##0" in str(custom[count])

@@ -228,7 +228,9 @@ def _packing(
 
 def _combined(slices: Iterable[pl.DataFrame], by: Sequence[str], up_to: int | None) -> pl.DataFrame:
     def both(one: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-        return pl.concat([one, more]).group_by(by).agg(pl.exclude(*by).sum())
+        return (
+            pl.concat([one, more], how="vertical_relaxed").group_by(by).agg(pl.exclude(*by).sum())
+        )
 
     found = pl.DataFrame()
     for found in accumulate(slices, both):

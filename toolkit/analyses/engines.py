@@ -97,7 +97,10 @@ def as_stored(frame: Any) -> nw.LazyFrame[Any]:
 
 
 def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
-    """Collect the rows in Polars; whole numbers become Int64, whatever type the engine returns."""
+    """Collect the rows in Polars; whole numbers become Int64, whatever type the engine returns.
+
+    A column with larger ones, such as hashes of usernames, stays as it is.
+    """
     native = nw.to_native(rows)
     if isinstance(native, pl.LazyFrame):
         frame = native.collect()
@@ -105,7 +108,7 @@ def collected(rows: nw.LazyFrame[Any]) -> pl.DataFrame:
         frame = pl.DataFrame(native.toArrow())
     else:  # DuckDB and Ibis pass Arrow columns: no copy, and DuckDB needs no PyArrow
         frame = pl.DataFrame(native)
-    whole = [name for name, dtype in frame.schema.items() if _is_whole(dtype)]
+    whole = [column.name for column in frame if _is_whole(column.dtype) and _fits(column)]
     return frame.with_columns(pl.col(whole).cast(pl.Int64))
 
 
@@ -267,6 +270,13 @@ def _wrapped(native: Any) -> nw.LazyFrame[Any]:
 
 def _is_whole(dtype: pl.DataType) -> bool:
     return dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale == 0)
+
+
+def _fits(whole: pl.Series) -> bool:
+    """Whether all whole numbers of a column can be Int64."""
+    if whole.dtype.is_integer() and whole.dtype not in (pl.UInt64, pl.Int128, pl.UInt128):
+        return True
+    return whole.cast(pl.Int64, strict=False).null_count() == whole.null_count()
 
 
 def _refused(frame: object, where: str = "") -> ArgumentError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -68,7 +69,15 @@ def write(released: Released, form: str, path: Path) -> Path:
 
     def workbook(part: Path) -> None:
         with Workbook(part, _WORKBOOK) as book:
-            _for_excel(safe).write_excel(book, worksheet=released.schema.name[:31])
+            sheet = _for_excel(safe)
+            groups = {
+                header: "0"  # a year is no count
+                for name, header in zip(safe.columns, sheet.columns, strict=True)
+                if name in released.by and sheet.schema[header].is_integer()
+            }
+            sheet.write_excel(
+                book, worksheet=released.schema.name[:31], column_formats=groups or None
+            )
 
     return atomically(path, workbook, suffix=".xlsx")
 
@@ -76,7 +85,8 @@ def write(released: Released, form: str, path: Path) -> Path:
 def _for_excel(frame: pl.DataFrame) -> pl.DataFrame:
     """Drop time zones, with all times in UTC; number headers that differ only in case.
 
-    Texts that are too long for a cell end in "…".
+    Columns with a value that Excel has no number for become texts. Texts that are too long for a
+    cell end in "…".
     """
     zoned = [name for name, dtype in frame.schema.items() if getattr(dtype, "time_zone", None)]
     utc = pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
@@ -88,12 +98,22 @@ def _for_excel(frame: pl.DataFrame) -> pl.DataFrame:
             header = f"{name} ({n})"
         headers[header.lower()] = header
     plain = frame.with_columns(utc) if zoned else frame
+    plain = plain.with_columns(column.cast(pl.String) for column in plain if not _fits(column))
     text, longest = pl.col(pl.String), _LONGEST_CELL // 2
     fits = text.str.len_chars() <= longest
     plain = plain.with_columns(
         pl.when(fits).then(text).otherwise(text.str.head(longest) + "…").name.keep()
     )
     return plain.rename(dict(zip(frame.columns, headers.values(), strict=True)))
+
+
+def _fits(column: pl.Series) -> bool:
+    """Whether Excel has a number for each value: it counts days since 1900, and in doubles."""
+    if column.dtype.is_integer():
+        return column.is_between(-(2**53), 2**53).all()
+    if column.dtype in (pl.Date, pl.Datetime):
+        return (column.dt.date() >= date(1900, 3, 1)).all()  # it takes 1900 for a leap year
+    return True
 
 
 def latex(
