@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -70,13 +71,13 @@ def write(released: Released, form: str, path: Path) -> Path:
     def workbook(part: Path) -> None:
         with Workbook(part, _WORKBOOK) as book:
             sheet = _for_excel(safe)
-            groups = {
+            plain: dict[Any, str] = {
                 header: "0"  # a year is no count
                 for name, header in zip(safe.columns, sheet.columns, strict=True)
                 if name in released.by and sheet.schema[header].is_integer()
             }
             sheet.write_excel(
-                book, worksheet=released.schema.name[:31], column_formats=groups or None
+                book, worksheet=released.schema.name[:31], column_formats=plain or None
             )
 
     return atomically(path, workbook, suffix=".xlsx")
