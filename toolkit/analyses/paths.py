@@ -47,7 +47,7 @@ Rows = TypeVar("Rows", nw.DataFrame[Any], nw.LazyFrame[Any])
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
 MOST_AT_ONCE = 1_000_000
 """The most records that Polars joins at once: more take longer, for each."""
-MOST_HELD = 15_000_000
+MOST_HELD = 10_000_000
 """The most records that Polars reads at once, to bound the memory."""
 MOST_OUT_OF_CORE = 25_000_000
 """The most records that other engines join at once."""
@@ -146,12 +146,16 @@ def _parts(enrolled: nw.LazyFrame[Any]) -> Iterator[nw.LazyFrame[Any]]:
         yield enrolled
     elif is_of_polars:
         for ends in _divided(sizes, MOST_HELD):
-            held = nw.from_native(_of(ended, ends).to_native().collect())
-            for few in _divided(ends, MOST_AT_ONCE):
-                yield _of(held, few).lazy()
+            yield from _held(_of(ended, ends), ends)  # its rows are freed at the end
     else:
         for ends in _divided(sizes, MOST_OUT_OF_CORE):
             yield _of(ended, ends)
+
+
+def _held(rows: nw.LazyFrame[Any], sizes: pl.DataFrame) -> Iterator[nw.LazyFrame[Any]]:
+    held = nw.from_native(rows.to_native().collect(engine="streaming"))
+    for few in _divided(sizes, MOST_AT_ONCE):
+        yield _of(held, few).lazy()
 
 
 def _divided(sizes: pl.DataFrame, most: int) -> list[pl.DataFrame]:
