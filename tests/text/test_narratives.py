@@ -8,6 +8,7 @@ from told_results import RESULTS, durations, learners
 
 import toolkit as tk
 from toolkit.results.registry import REGISTRY
+from toolkit.text import curve_differences
 
 PC = learners()
 
@@ -211,3 +212,13 @@ def test_an_interval_without_width_is_in_no_sentence_as_in_no_table() -> None:
     for view in (found := tk.survival_summary(days), found.release(min_n=None)):
         assert str(view.narrate()).startswith("Half of the learners pass within 90 days.")
         assert "90–90" not in str(view.narrate()) + repr(view)
+
+
+def test_no_difference_of_means_is_neither_sooner_nor_later() -> None:
+    one = pl.DataFrame({"duration": [float(day) for day in range(1, 41)]})
+    both = pl.concat(
+        one.with_columns(event=pl.col("duration") % 3 > 0, group=pl.lit(group)) for group in "ab"
+    )
+    exact = tk.survival.rmst_difference(both, by="group").release(min_n=None)
+    told = curve_differences.rmst_difference(exact)
+    assert "compared with a: b at the same time (95% interval −" in told

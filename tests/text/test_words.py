@@ -68,10 +68,33 @@ def test_a_difference_of_shares_is_told_in_points(difference: float, told: str) 
 
 def test_a_difference_from_nobody_is_told_as_the_share_itself() -> None:
     for share, decimal in ((0.125, False), (0.325, False), (0.0125, True), (0.1625, True)):
-        told = words.points(share, decimal=decimal, unit=False)
+        told = words.points(share, decimal=decimal, is_end=True)
         assert told == f"+{words.percent(share, decimal=decimal).removesuffix('%')}"
 
 
 def test_an_interval_names_its_unit_once() -> None:
     assert words.between("60%", "86%") == "60–86%"
     assert words.between("−3", "+5") == "−3 to +5"
+
+
+@given(value=st.floats(1e-6, 400), decimal=st.booleans(), below=st.booleans())
+@example(value=0.0004, decimal=False, below=True)
+@example(value=0.04, decimal=True, below=False)
+def test_the_end_of_an_interval_is_told_on_its_side_of_0(
+    value: float, decimal: bool, below: bool
+) -> None:
+    end = -value if below else value
+    for told in (
+        words.points(end / 100, decimal=decimal, is_end=True),
+        words.signed_days(end, is_end=True),
+    ):
+        number = float(told.replace("−", "-").replace(",", ""))
+        assert (number < 0) == below
+        assert number != 0
+        assert number == pytest.approx(end, abs=0.5 if abs(end) > 1 else abs(end))
+
+
+def test_rounding_errors_are_0_and_estimates_are_rounded() -> None:
+    assert words.points(1e-17, is_end=True) == words.points(0.0, is_end=True) == "0"
+    assert words.signed_days(-1e-12, is_end=True) == "0.0"
+    assert (words.points(0.004), words.signed_days(0.04)) == ("0 points", "0.0")

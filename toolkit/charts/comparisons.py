@@ -84,7 +84,7 @@ def pairs(
 def _difference(row: dict[str, Any], released: Released) -> str:
     decimal = words.supports_decimal(row, "difference", released)
     value = words.points(row["difference"], decimal=decimal)
-    write = partial(words.points, decimal=decimal, unit=False)
+    write = partial(words.points, decimal=decimal, is_end=True)
     ends = words.written_interval(row["simultaneous_low"], row["simultaneous_high"], write)
     return words.with_interval(value, ends)
 

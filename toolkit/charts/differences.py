@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -38,7 +40,8 @@ def rmst(
             "+.0f",
             zero=True,
         ),
-        lambda value: f"{words.signed(words.days(abs(value)), value)} {unit}",
+        words.signed_days,
+        f" {unit}",
         ("pass sooner", "pass later"),
         title,
         source,
@@ -67,7 +70,8 @@ def milestones(
             "+.0%",
             zero=True,
         ),
-        lambda value: words.points(value, decimal=decimal),
+        partial(words.points, decimal=decimal),
+        "",
         ("have a smaller share passed", "have a larger share passed"),
         title,
         source,
@@ -81,7 +85,8 @@ def _first(released: Released) -> dict[str, Any]:
 def _differences(
     released: Released,
     axis: Axis,
-    write: Any,
+    write: Callable[..., str],
+    unit: str,
     ways: tuple[str, str],
     title: str | None,
     source: str | None,
@@ -91,11 +96,9 @@ def _differences(
     drawn, notes = fewest_and_most(seen)
     told = [
         words.with_interval(
-            write(row["difference"]),
+            f"{write(row['difference'])}{unit}",
             words.written_interval(
-                row["simultaneous_low"],
-                row["simultaneous_high"],
-                lambda end: write(end).rsplit(" ", 1)[0],
+                row["simultaneous_low"], row["simultaneous_high"], partial(write, is_end=True)
             ),
         )
         for row in drawn.iter_rows(named=True)

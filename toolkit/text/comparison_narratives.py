@@ -58,7 +58,7 @@ def differing(n: int, of: str) -> str:
 
 def _verdicts(seen: pl.DataFrame, released: Released) -> str:
     """Say which pairs are equivalent, different or undecided, with the figures of a few."""
-    margin = words.points(seen["margin"][0], decimal=True, unit=False).lstrip("+")
+    margin = words.points(seen["margin"][0], decimal=True, is_end=True).lstrip("+")
     margin = margin.removesuffix(".0")
     sentences = []
     for name, label in (
@@ -158,7 +158,7 @@ def _points(row: Row, released: Released) -> str:
     difference = words.percentage_points(row["difference"], decimal=decimal)
     ends = released.schema.interval_of("difference")
     low, high = (row[end] for end in ends) if ends else (None, None)
-    write = partial(words.points, decimal=decimal, unit=False)
+    write = partial(words.points, decimal=decimal, is_end=True)
     return f"{difference}{words.in_brackets(words.written_interval(low, high, write), released)}"
 
 

@@ -78,14 +78,16 @@ def rmst_difference(released: Released) -> str:
     seen = _known(released)
     if seen.is_empty():
         return words.too_few(released)
-    phrases = []
+    phrases, write = [], partial(words.signed_days, is_end=True)
     for row in _ends_of(seen).iter_rows(named=True):
-        d = row["difference"]
-        way = "sooner" if d < 0 else "later"
+        span = words.span(abs(row["difference"]), released)
+        way = f"{span} {'sooner' if row['difference'] < 0 else 'later'}"
+        if span.startswith(("0 ", "0.0 ")):
+            way = "at the same time"
         p = words.p_value(row["p_adjusted"], released.alpha)
         phrases.append(
-            f"{naming.group_name(row, released.by)} {words.span(abs(d), released)} {way} "
-            f"({words.kind_of_interval(released)} {_interval(row, _signed)}, {p})"
+            f"{naming.group_name(row, released.by)} {way} "
+            f"({words.kind_of_interval(released)} {_interval(row, write)}, {p})"
         )
     first = seen.row(0, named=True)
     until = words.within(first["horizon"], released).capitalize()
@@ -103,7 +105,7 @@ def milestone_difference(released: Released) -> str:
     seen = _known(released)
     if seen.is_empty():
         return words.too_few(released)
-    write = partial(words.points, decimal=released.min_n is None, unit=False)
+    write = partial(words.points, decimal=released.min_n is None, is_end=True)
     phrases = [
         f"{naming.group_name(row, released.by)} {as_percent(row['passed_share'], released)}, "
         f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
@@ -130,10 +132,6 @@ def _known(released: Released) -> pl.DataFrame:
 def _interval(row: Row, write: Callable[[float], str]) -> str:
     low, high = row["simultaneous_low"], row["simultaneous_high"]
     return words.written_interval(low, high, write) or "unknown"
-
-
-def _signed(days: float) -> str:
-    return words.signed(words.days(abs(days)), days)
 
 
 def _ends_of(seen: pl.DataFrame) -> pl.DataFrame:

@@ -249,13 +249,8 @@ def _text(
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        text = _number(value, unit, row, name, released, is_end=is_end)
-        return words.signed(text, value) if _is_signed(unit, name) else text
+        return _number(value, unit, row, name, released, is_end=is_end)
     return naming.compared(str(value)) if name in COMPARED else naming.name(value, name)
-
-
-def _is_signed(unit: str | None, name: str) -> bool:
-    return name in {"difference", "days_change"} and unit in TIME_UNITS
 
 
 def _number(
@@ -269,11 +264,12 @@ def _number(
     if name == "margin":  # a choice, not an estimate
         return f"{value * 100:g} points"
     if unit == "points":
-        return words.points(value, decimal=decimal, unit=not is_end)
+        return words.points(value, decimal=decimal, is_end=is_end)
     if unit == "p":
         return words.p_value(value, released.alpha).removeprefix("p ").removeprefix("= ")
     if unit in TIME_UNITS:
-        return words.days(abs(value) if _is_signed(unit, name) else value)
+        is_signed = name in {"difference", "days_change"}
+        return words.signed_days(value, is_end=is_end) if is_signed else words.days(value)
     return words.number(value)
 
 

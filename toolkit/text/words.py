@@ -18,6 +18,7 @@ from toolkit.schemas.survival_results import UNDATED_SHARE
 ABSENT = "–"
 NOTHING = "too few learners to show"
 TOO_FEW = "Too few learners to show."
+_NOTHING = 1e-9  # a smaller number is a rounding error
 _MANY = 5_000  # learners from which a share supports a decimal
 _SPANS = {"enrolled_month": "%b %Y", "enrolled_year": "%Y"}
 
@@ -69,17 +70,48 @@ def _in_percent(share: float, digits: int) -> float:
     return math.floor(share * 100 * scale + 0.5 + 1e-9) / scale
 
 
-def signed(text: str, value: float) -> str:
-    """Put a sign before the text of a number, unless it is 0."""
-    is_zero = not any(digit in text for digit in "123456789")
-    return text if is_zero else f"{'−' if value < 0 else '+'}{text}"
+def signed(
+    value: float, write: Callable[[float, int], str], digits: int, *, is_end: bool = False
+) -> str:
+    """Write a number with its sign, unless it is written as 0.
+
+    Args:
+        value: The number.
+        write: Writes it without a sign, to so many digits.
+        digits: How many.
+        is_end: Whether it is an end of an interval. Then as many digits are written as show its
+            sign, since that says whether the interval excludes 0.
+    """
+    text = write(abs(value), digits)
+    while _is_0(text) and is_end and abs(value) > _NOTHING:
+        digits += 1
+        text = write(abs(value), digits)
+    return text if _is_0(text) else f"{'−' if value < 0 else '+'}{text}"
 
 
-def points(difference: float, *, decimal: bool = False, unit: bool = True) -> str:
-    """Write a difference of two shares in percentage points, with its sign: "+3 points"."""
-    digits = 1 if decimal else 0
-    text = signed(f"{_in_percent(abs(difference), digits):.{digits}f}", difference)
-    return text if not unit else f"{text} point{'' if text[1:] == '1' else 's'}"
+def _is_0(text: str) -> bool:
+    return not any(digit in text for digit in "123456789")
+
+
+def points(difference: float, *, decimal: bool = False, is_end: bool = False) -> str:
+    """Write a difference of two shares in percentage points, with its sign.
+
+    Args:
+        difference: A fraction.
+        decimal: Whether to write a decimal.
+        is_end: Whether it is an end of an interval: without the unit, and see `signed`.
+
+    Examples:
+        >>> points(0.031), points(0.0004, is_end=True), points(0.0)
+        ('+3 points', '+0.04', '0 points')
+    """
+    text = signed(
+        difference,
+        lambda size, digits: f"{_in_percent(size, digits):.{digits}f}",
+        1 if decimal else 0,
+        is_end=is_end,
+    )
+    return text if is_end else f"{text} point{'' if text[1:] == '1' else 's'}"
 
 
 def percentage_points(difference: float, *, decimal: bool = False) -> str:
@@ -204,6 +236,16 @@ def days(value: float) -> str:
     """Write a time in days: whole, but with a decimal for fractions under 10."""
     whole = value == round(value) or abs(value) >= 10
     return f"{value + 0.0:,.0f}" if whole else f"{value:.1f}"
+
+
+def signed_days(value: float, *, is_end: bool = False) -> str:
+    """Write a difference of two times in days, with its sign; see `signed`."""
+    return signed(
+        value,
+        lambda size, digits: days(size) if digits == 1 else f"{size:.{digits}f}",
+        1,
+        is_end=is_end,
+    )
 
 
 def unit(released: Released) -> str:
