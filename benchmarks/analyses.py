@@ -89,6 +89,7 @@ def child(case: str, engine: str, few: str, path: str) -> None:
     """Compute a cell, after one of few rows; print its cost."""
     if engine == "DuckDB":  # what a session may hold before it writes to disk
         duckdb.sql("SET memory_limit = '2GB'")
+        duckdb.sql(f"SET temp_directory = '{Path(path).parents[1]}'")
     CASES[case](ENGINES[engine](few))  # imports what it needs
     begun = processor_seconds()
     CASES[case](ENGINES[engine](path))
