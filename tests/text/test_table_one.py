@@ -86,6 +86,7 @@ def test_groups_that_share_no_value_differ_most() -> None:
     result = tk.reports.table_one(pc, by="course_number", columns=["passed", "run"])
     assert "differ most in run (standardized difference ∞)" in result.narrate()
     assert [row[-1] for row in result.table().rows][-1] == "∞"
+    assert "∞" in repr(result.filter("is_total").table(["standardized_difference"]))
     assert r" & $\infty$ \\" in result.to_latex()
 
 

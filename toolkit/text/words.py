@@ -229,6 +229,8 @@ def for_all(released: Released) -> str:
 
 def number(value: float) -> str:
     """Write a number without a unit: whole from 100 on, else to three digits."""
+    if math.isinf(value):
+        return "∞"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
