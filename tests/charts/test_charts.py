@@ -481,3 +481,45 @@ def test_of_equal_groups_chart_and_narrative_name_the_same() -> None:
     grades = tk.grade_distribution(pc, by="mode").release(min_n=None)
     told = re.findall(r"in ([abcd])\b", grades.narrate())
     assert re.findall(r"in ([abcd])\b", str(grades.chart().to_dict()["title"])) == told
+
+
+def title_of(view: Released | Result) -> str:
+    title = view.chart().to_dict()["title"]["text"]
+    return title if isinstance(title, str) else " ".join(title)
+
+
+def test_a_title_is_about_one_group_or_choice_as_about_several() -> None:
+    days = [*(float(i % 10 + 1) for i in range(200)), *(float(i % 10 + 5) for i in range(200))]
+    times = pl.DataFrame({"group": ["a"] * 200 + ["b"] * 200, "duration": days, "event": True})
+    assert title_of(rmst_difference(times, by="group")) == "Of 1 group, 1 passes later than a"
+    share = milestone_difference(times, by="group", at=8)
+    assert title_of(share) == "Of 1 group, 1 has a smaller share passed than a"
+    pc = pl.DataFrame(
+        {
+            "in_enrollments": True,
+            "passed": [True, False] * 100,
+            "created": datetime(2025, 1, 1, tzinfo=UTC),
+            "passed_timestamp": datetime(2025, 2, 1, tzinfo=UTC),
+            "as_of": datetime(2026, 1, 1, tzinfo=UTC),
+        }
+    ).with_columns(completion=None, percent_grade=None)
+    rare = {"all but 5": pl.int_range(pl.len()) >= 5}
+    found = tk.reports.sensitivity(pc, among=[], as_of=[], excluding=rare)
+    assert title_of(found) == "Pass rate: 50%"
+
+
+def test_a_course_may_be_called_in_brackets() -> None:
+    day = pl.date(2025, 1, 1).cast(pl.Int32)
+    pc = pl.DataFrame({"username": [f"u{i}" for i in range(60) for _ in "ab"]}).with_columns(
+        course_id=pl.Series(["(first)", "(second)"] * 60),
+        **{name: pl.lit(None, pl.String) for name in ("org", "course_number")},
+        in_enrollments=pl.lit(value=True),
+        passed=pl.lit(value=True),
+        enrolled_day=day + pl.Series([0, 40] * 60),
+        passed_day=day + pl.Series([30, 70] * 60),
+        percent_grade=0.9,
+        as_of=pl.lit(datetime(2026, 1, 1, tzinfo=UTC)),
+    )
+    moves = tk.learner_paths(pc).transitions
+    assert "100% of those who passed (first) went on to (second)" in title_of(moves)
+    assert "who passed (first), 100%" in moves.narrate()

@@ -18,7 +18,7 @@ from toolkit.release.rounding import keys_of_groups
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas.arguments import a_level, a_whole_number
 from toolkit.schemas.moments import EPOCH
-from toolkit.schemas.outcome_results import REPEATS, TRANSITIONS
+from toolkit.schemas.outcome_results import ANY_COURSE, REPEATS, TRANSITIONS
 
 NEEDED = [
     "username",
@@ -51,7 +51,6 @@ MOST_HELD = 10_000_000
 """The most records that Polars reads at once, to bound the memory."""
 MOST_OUT_OF_CORE = 25_000_000
 """The most records that other engines join at once."""
-ANY_COURSE = "(any other course)"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -13,6 +13,7 @@ from toolkit.charts.basis import differences, labelled, subtitle
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
+from toolkit.schemas.outcome_results import ANY_COURSE
 from toolkit.text import naming, words
 from toolkit.text.comparison_narratives import differing
 
@@ -139,9 +140,8 @@ def transitions(
 
 
 def _way(released: Released) -> str:
-    seen = released.frame.filter(
-        pl.col("move_rate").is_not_null(), ~pl.col("to_course").str.starts_with("(")
-    )
+    named = pl.col("to_course") != ANY_COURSE
+    seen = released.frame.filter(pl.col("move_rate").is_not_null(), named)
     if seen.is_empty():
         return f"From course to course: {words.NOTHING}"
     best = seen.sort("move_rate", "from_course", "to_course").row(-1, named=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import altair as alt
 import polars as pl
@@ -15,6 +15,9 @@ from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
 from toolkit.text import naming, words
+
+Ways: TypeAlias = tuple[tuple[str, str], tuple[str, str]]
+"""How a group differs, to either side, in the words for one and for several."""
 
 
 def rmst(
@@ -42,7 +45,7 @@ def rmst(
         ),
         words.signed_days,
         f" {unit}",
-        ("pass sooner", "pass later"),
+        (("passes sooner", "pass sooner"), ("passes later", "pass later")),
         title,
         source,
     )
@@ -72,7 +75,10 @@ def milestones(
         ),
         partial(words.points, decimal=decimal),
         "",
-        ("have a smaller share passed", "have a larger share passed"),
+        (
+            ("has a smaller share passed", "have a smaller share passed"),
+            ("has a larger share passed", "have a larger share passed"),
+        ),
         title,
         source,
     )
@@ -87,7 +93,7 @@ def _differences(
     axis: Axis,
     write: Callable[..., str],
     unit: str,
-    ways: tuple[str, str],
+    ways: Ways,
     title: str | None,
     source: str | None,
 ) -> alt.LayerChart:
@@ -139,12 +145,12 @@ def _note(released: Released) -> str:
     return f"Filled dots: p below {released.alpha:g}{together}"
 
 
-def _finding(seen: pl.DataFrame, reference: str, ways: tuple[str, str], alpha: float) -> str:
+def _finding(seen: pl.DataFrame, reference: str, ways: Ways, alpha: float) -> str:
     if seen.is_empty():
         return f"Differences from {reference}: {words.NOTHING}"
     sure = seen.filter(pl.col("p_adjusted") < alpha)
     counts = [
-        f"{part.height} {way}"
+        words.plural(part.height, *way)
         for part, way in zip(
             (sure.filter(pl.col("difference") < 0), sure.filter(pl.col("difference") > 0)),
             ways,

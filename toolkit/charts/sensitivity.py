@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -82,8 +83,10 @@ def _reported(released: Released) -> dict[str, Any]:
 def _finding(seen: pl.DataFrame, headline: str, name: str) -> str:
     if seen.is_empty():
         return f"{headline.capitalize()}: {words.NOTHING}"
-    low, high = seen["value"].min(), seen["value"].max()
-    ends = [float(str(end)) for end in (low, high)]
-    told = [words.percent(end, plain=True) if name == "rate" else words.days(end) for end in ends]
-    days = "" if name == "rate" else " days"
-    return f"{headline.capitalize()}: {words.between(*told)}{days} under other choices"
+    values = seen["value"].sort().to_list()
+    write = partial(words.percent, plain=True) if name == "rate" else words.days
+    low, high = write(values[0]), write(values[-1])
+    told = high if low == high else words.between(low, high)
+    days = "" if name == "rate" else " day" if told == "1" else " days"
+    other = " under other choices" if len(values) > 1 else ""
+    return f"{headline.capitalize()}: {told}{days}{other}"

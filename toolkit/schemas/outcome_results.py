@@ -205,12 +205,14 @@ REPEATS = Table(
     ),
 )
 
+ANY_COURSE = "(any other course)"  # the row of all courses that learners go on to
+
 TRANSITIONS = Table(
     "transitions",
     "one row per course passed and course enrolled in afterwards",
     (
         group("from_course", pl.String, "The course passed, over all its runs."),
-        group("to_course", pl.String, "The next course; (any other course) counts a learner once."),
+        group("to_course", pl.String, f"The next course; {ANY_COURSE} counts a learner once."),
         count("n_passed", "Learners who passed and were observed for the whole period since."),
         count("n_moved", "Of them, enrolled in the next course within the period.", "n_passed"),
         *with_interval("move_rate", "n_moved of n_passed.", "n_moved", "n_passed"),

@@ -13,7 +13,7 @@ import polars as pl
 from toolkit.results.registry import NOBODY_MOVED
 from toolkit.results.result import Released
 from toolkit.schemas import Role
-from toolkit.schemas.outcome_results import PASSED_ASIDE
+from toolkit.schemas.outcome_results import ANY_COURSE, PASSED_ASIDE
 from toolkit.text import left_out, naming, words
 from toolkit.text.losses import largest_losses, most_common
 from toolkit.text.words import count_text, interval, listed, percent, plural, share
@@ -166,7 +166,7 @@ def repeats(released: Released) -> str:
 
 def transitions(released: Released) -> str:
     """Say between which two courses the largest share of learners goes on."""
-    named = ~pl.col("to_course").str.starts_with("(")
+    named = pl.col("to_course") != ANY_COURSE
     seen = released.frame.filter(pl.col("move_rate").is_not_null(), named)
     if seen.is_empty():
         return words.too_few(released, NOBODY_MOVED)
