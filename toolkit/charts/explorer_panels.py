@@ -218,12 +218,11 @@ def courses(released: Released) -> alt.LayerChart:
         .mark_rule(strokeDash=[4, 3], color=_MEDIAN)
         .encode(x=x, tooltip=[alt.Tooltip("at:Q", title="median of the courses", format=".0%")])
     )
-    note = f"The highest and the lowest {_HALF}; " if is_long else ""
+    note = ["Dashed: the median of those shown"]
+    note[:0] = [f"The highest and the lowest {_HALF}"] * is_long
     return alt.LayerChart(
         layer=[medians, interval, points, others, chosen, unknown],
-        title=_panel(
-            "Passed, among all courses", f"{note}dashed: the median of those shown".capitalize()
-        ),
+        title=_panel("Passed, among all courses", *note),
         width=LEFT,
         height=max(n_slots, 3) * _SLOT,
         name="courses",
@@ -389,9 +388,9 @@ def _without_empty(table: pl.DataFrame, value: str) -> pl.DataFrame:
     return table.filter(pl.col(value).is_not_null().any().over(PAIR))
 
 
-def _panel(title: str, note: str) -> alt.TitleParams:
+def _panel(title: str, *notes: str) -> alt.TitleParams:
     return alt.TitleParams(
-        text=title, subtitle=note, fontSize=14, subtitleFontSize=12, offset=10, frame="group"
+        text=title, subtitle=[*notes], fontSize=14, subtitleFontSize=12, offset=10, frame="group"
     )
 
 
