@@ -87,3 +87,24 @@ def test_the_edges_of_bins_are_the_decimals_they_are_meant_to_be() -> None:
     assert table["bin_high"].to_list() == [k / 100 for k in range(1, 101)]
     # Each grade lies in the bin that begins at it, the floats below their decimal too.
     assert table["n_learners"].to_list() == [0, *[1] * 99]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_released_cumulative_share_never_falls(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pc = pl.DataFrame(
+        {
+            "in_enrollments": True,
+            "percent_grade": rng.random(300),
+            "mode": rng.choice(["audit", "honor"], 300),
+            "record_key": rng.integers(0, 2**32, 300),
+        }
+    )
+    for by in (None, "mode"):
+        bins = tk.grade_distribution(pc, by=by, bins=50).release().frame.filter(part="bin")
+        for part in bins.partition_by(by) if by else [bins]:
+            shares = part["ecdf"].drop_nulls()
+            assert shares.is_sorted()
+            assert shares[-1] == 1
+            counts = part["n_up_to"].drop_nulls() / part["n_valued"][0]
+            assert counts.to_list() == pytest.approx(shares.to_list())

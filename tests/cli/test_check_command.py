@@ -45,6 +45,11 @@ def test_clean_data_end_with_0_and_say_how_much_was_checked() -> None:
     assert "19 checks: 18 passed, 0 failed, 1 not run" in done.stdout
 
 
+def test_what_was_found_is_said_once() -> None:
+    done = check(saved())
+    assert done.stdout.count("found fewer than") == 1
+
+
 def test_a_failure_below_the_severity_named_ends_with_0() -> None:
     body = saved(CLEAN | {"course_id": "course-v1:MOOCit-demo-1"})
     assert check(body).exit_code == 0

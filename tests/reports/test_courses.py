@@ -15,10 +15,12 @@ from toolkit.reports.courses import (
     EACH,
     Courses,
     Figure,
+    lost,
     most_lost,
     read_courses,
     study_before,
 )
+from toolkit.reports.language import read_language
 from toolkit.reports.site import Site, write_site
 from toolkit.text import words
 from toolkit.text.choices import RATE, UNDATED
@@ -204,3 +206,22 @@ def test_courses_that_lose_alike_are_counted_and_a_withheld_rest_is_no_100_perce
     assert "over 90% of the active, before half-way" in told
     same = Loss("active", "half-way", 0.9, "90%", "")
     assert "1 other course loses as many." in most_lost({"A": same, "B": same})
+
+
+@pytest.mark.parametrize(
+    ("before", "stage", "told"),
+    [
+        ("enrolled", "active", "57% of the enrolled, before active"),
+        ("active", "half-way", "57% of the active, before half-way"),
+        ("half-way", "completed", "57% of those half-way, before completed"),
+        (
+            "completed",
+            "completed and passed",
+            "57% of those who completed, before completed and passed",
+        ),
+    ],
+)
+def test_a_loss_says_of_whom_it_is_a_share(before: str, stage: str, told: str) -> None:
+    loss = Loss(before, stage, 0.57, "57%", "")
+    assert loss.words == told
+    assert lost(loss, read_language("en")) == told

@@ -19,7 +19,13 @@ from toolkit.reports.site import Site, write_site
 HERE = Path(read_language.__wrapped__.__code__.co_filename).parent
 TEMPLATES = sorted((HERE / "templates").glob("*.jinja"))
 SOURCES = [*TEMPLATES, *sorted((HERE / "assets").glob("*.js")), *sorted(HERE.glob("*.py"))]
-FREE = {"pages", "questions", "stages", "definitions"}  # looked up by names of other things
+FREE = {
+    "those",
+    "pages",
+    "questions",
+    "stages",
+    "definitions",
+}  # looked up by names of other things
 
 
 def keys(language: Language) -> dict[str, set[str | None]]:

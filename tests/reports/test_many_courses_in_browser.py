@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import polars as pl
 import pytest
+from looks import faults_of
 from playwright.sync_api import Browser
 
 import toolkit as tk
@@ -117,3 +118,14 @@ def test_a_course_is_loaded_when_it_is_chosen_and_the_words_follow(
     tab.wait_for_selector("html[data-drawn=true]", state="attached")
     assert told.inner_text().startswith(COURSES[7])
     assert faults == []
+
+
+@pytest.mark.parametrize("width", [1280, 768, 390])
+def test_no_text_of_many_courses_is_cut_or_covered(
+    page: Path, browser: Browser, width: int
+) -> None:
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto(page.as_uri())
+    tab.wait_for_selector("html[data-drawn=true]", state="attached")
+    assert faults_of(tab) == []
+    tab.close()

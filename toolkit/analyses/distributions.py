@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import narwhals.stable.v2 as nw
@@ -75,7 +76,8 @@ def _distribution(pc: Frame, measure: str, by: By, bins: int) -> Result:
         within={"slot": _slot(nw.col(measure), bins)},
     )
     table = counted.pipe(partial(_in_parts, measure=measure, groups=groups, bins=bins))
-    return Result.from_counts(DISTRIBUTION, groups.names, table.n, _shares, keys=table.keys)
+    derive = partial(_shares, by=groups.names)
+    return Result.from_counts(DISTRIBUTION, groups.names, table.n, derive, keys=table.keys)
 
 
 def _in_parts(counted: pl.DataFrame, *, measure: str, groups: Groups, bins: int) -> pl.DataFrame:
@@ -98,8 +100,10 @@ def _in_parts(counted: pl.DataFrame, *, measure: str, groups: Groups, bins: int)
     return groups.named(table)
 
 
-def _shares(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(
+def _shares(table: pl.DataFrame, *, by: Sequence[str]) -> pl.DataFrame:
+    # Released counts are rounded one by one, so that a cumulative one could fall.
+    rising = pl.col("n_up_to").cum_max().over(by or pl.lit(0))
+    return table.with_columns(rising).with_columns(
         share_of_enrolled=(pl.col("n_learners") / pl.col("n_enrolled")).fill_nan(None),
         ecdf=(pl.col("n_up_to") / pl.col("n_valued")).fill_nan(None),
     )

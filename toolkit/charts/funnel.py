@@ -123,6 +123,4 @@ def _finding(released: Released) -> str:
     if released.by:
         return f"Most are lost between {most_common(losses, released.by)}"
     [loss] = losses.values()
-    return (
-        f"Most are lost between {loss.before} and {loss.stage}: {loss.percent} of the {loss.before}"
-    )
+    return f"Most are lost between {loss.before} and {loss.stage}: {loss.of_whom}"

@@ -155,16 +155,18 @@ def _print_table(report: tk.quality.QualityReport) -> None:
     if report.ok:
         return
     from toolkit.quality.outcome import worst_first  # takes seconds to import
+    from toolkit.quality.rendering import cells
 
     table = Table()
     for name in ("severity", "data", "failed expectation", "records", "examples"):
         table.add_column(name, overflow="fold")
     for failed in worst_first(report.released):
+        severity, frame, expects, amount, _, detail = cells(failed)
         table.add_row(
-            Text(failed.severity, COLOURS[failed.severity]),
-            failed.frame,
-            Text.assemble(failed.expects, "\n", (f"{failed.why} {failed.do}", "dim")),
-            Text(clean(failed.amount)),
-            Text("\n".join(map(clean, failed.detail.split(", ")))),
+            Text(severity, COLOURS[failed.severity]),
+            frame,
+            Text.assemble(expects, "\n", (f"{failed.why} {failed.do}", "dim")),
+            Text(clean(amount)),
+            Text("\n".join(map(clean, detail.split(", ")))),
         )
     console.print(table)

@@ -36,8 +36,8 @@ def in_words(released: Released) -> str:
     failed = released.frame
     worst = failed.row(0, named=True)
     return (
-        f"{plural(failed.height, 'check')} failed: {_levels(failed['severity'])}. The first, "
-        f"{worst['severity']}, expects of {worst['data']}: {worst['expects']}."
+        f"{plural(failed.height, 'check')} failed: {_levels(failed['severity'])}. The first "
+        f"({worst['severity']}, {worst['data']}) expects: {worst['expects']}."
     )
 
 

@@ -183,7 +183,7 @@ def read_courses(
                 _rate(row, rates, say),
                 row[f"{RATE}_ci_low"],
                 row[f"{RATE}_ci_high"],
-                too_few if loss is None else Figure(_lost(loss, say), loss.share),
+                too_few if loss is None else Figure(lost(loss, say), loss.share),
                 too_few if row["n_enrolled"] is None else _days(medians.get(title), say),
                 curves.get(title, []),
                 None if before is None else drifts.get(title, too_few),
@@ -239,8 +239,9 @@ def most_lost(losses: dict[str, Loss]) -> str:
     )
 
 
-def _lost(loss: Loss, say: Language) -> str:
-    before, stage = (say.named("stages", name) for name in (loss.before, loss.stage))
+def lost(loss: Loss, say: Language) -> str:
+    """Write a loss in the report's language."""
+    before, stage = say.named("those", loss.before), say.named("stages", loss.stage)
     return say("courses.lost", share=loss.percent, before=before, stage=stage)
 
 

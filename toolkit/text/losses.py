@@ -11,6 +11,8 @@ import polars as pl
 from toolkit.results.result import Released
 from toolkit.text import naming, words
 
+_THOSE = {"half-way": "those half-way", "completed": "those who completed"}
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -31,9 +33,14 @@ class Loss:
     interval: str
 
     @property
+    def of_whom(self) -> str:
+        """The share and of whom it is: "45% of the active"."""
+        return f"{self.percent} of {_THOSE.get(self.before, f'the {self.before}')}"
+
+    @property
     def words(self) -> str:
         """The loss in words: "45% of the active, before half-way"."""
-        return f"{self.percent} of the {self.before}, before {self.stage}"
+        return f"{self.of_whom}, before {self.stage}"
 
 
 def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
