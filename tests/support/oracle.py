@@ -1162,7 +1162,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (r"(?:Fewer|fewer) than 10 [^.,;]*[.,;]?", _nothing),
         (r"\* only part of the cohort was observed so long\. [^.]*\.", _nothing),
         (r"Written by so2-toolkit [\d.]+\.", _nothing),
-        (r"'?\d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d, ", _nothing),
+        (r"'?\d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d,(?: |$)", _nothing),
         (r"(?:as of )?\d{4}-\d\d-\d\d$", _nothing),
         (r"(?:For slides: )?(?:(?:SVG|PNG|CSV(?: \d+)?) ?)+$", _nothing),
     ]  # fmt: skip
