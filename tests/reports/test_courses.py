@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pdf import pdf_texts
 
 import toolkit as tk
 from toolkit.reports.courses import (
@@ -21,6 +22,7 @@ from toolkit.reports.courses import (
     study_before,
 )
 from toolkit.reports.language import read_language
+from toolkit.reports.pdf import find_chromium, write_pdf
 from toolkit.reports.site import Site, write_site
 from toolkit.text import words
 from toolkit.text.choices import RATE, UNDATED
@@ -225,3 +227,13 @@ def test_a_loss_says_of_whom_it_is_a_share(before: str, stage: str, told: str) -
     loss = Loss(before, stage, 0.57, "57%", "")
     assert loss.words == told
     assert lost(loss, read_language("en")) == told
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason="no Chromium here")
+def test_the_headings_are_printed_on_each_page_of_the_courses(tmp_path: Path) -> None:
+    page_of(read_courses(study_of(*((f"Course {n}", 40, 20) for n in range(40)))), tmp_path)
+    assert write_pdf(tmp_path / "index.html", tmp_path / "o.pdf")
+    drawn, _ = pdf_texts(tmp_path / "o.pdf")
+    assert drawn.count("Enrolled") == drawn.count("Largest loss") > 1

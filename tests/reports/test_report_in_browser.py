@@ -14,6 +14,7 @@ from urllib.parse import quote
 import polars as pl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from pdf import pdf_images
 from playwright.sync_api import Browser, BrowserContext, Page
 
 import toolkit as tk
@@ -313,6 +314,18 @@ def test_paper_is_light_and_a_phone_reads_rows_as_lists(index: Path, browser: Br
     assert cell.evaluate(label) == '"Enrolled"'
     assert page.locator("#course-table tbody tr").first.get_attribute("role") == "row"
     context.close()
+
+
+def test_charts_are_printed_light_without_backgrounds(
+    index: Path, browser: Browser, tmp_path: Path
+) -> None:
+    context = browser.new_context(offline=True, color_scheme="dark")
+    page = open_page(context, index.with_name("03-completion.html")).page
+    page.pdf(path=tmp_path / "page.pdf", print_background=False)  # as browsers do unless asked
+    context.close()
+    images = pdf_images(tmp_path / "page.pdf")
+    assert images
+    assert all(sum(pixels) / len(pixels) > 200 for pixels in images)
 
 
 def test_a_list_of_contents_leads_to_each_part(opened: dict[Path, Opened]) -> None:

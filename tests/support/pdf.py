@@ -30,6 +30,16 @@ def pdf_texts(path: Path) -> tuple[list[str], list[str]]:
     return drawn, [text for found in objects.values() for text in _strings(found[2])]
 
 
+def pdf_images(path: Path) -> list[bytes]:
+    """Return the pixels of each image of a PDF, red, green and blue."""
+    content = path.read_bytes()
+    return [
+        _stream(content, found)
+        for found in _OBJECT.finditer(content)
+        if b"/Subtype /Image" in found[2] and b"/DeviceRGB" in found[2]
+    ]
+
+
 def _stream(content: bytes, found: re.Match[bytes]) -> bytes:
     length = _LENGTH.search(found[2])
     raw = content[found.end() : found.end() + int(length[1])] if length else b""
