@@ -97,3 +97,9 @@ def test_groups_of_any_plain_value_are_told_drawn_and_written(value: object) -> 
     result = tk.result(frame, counts=COUNTS, groups=["g"])
     assert result.chart().to_dict()
     assert "50%" in result.narrate()
+
+
+def test_shares_of_ten_billion_have_their_interval() -> None:
+    frame = pl.DataFrame({"n": [10**10], "n_passed": [5 * 10**9]})
+    low, high = tk.result(frame, counts=COUNTS).frame.row(0)[-2:]
+    assert (0.5 - low, high - 0.5) == pytest.approx([1.96 * 0.5 / 10**5] * 2, rel=1e-3)

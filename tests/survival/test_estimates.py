@@ -1,5 +1,6 @@
 """Summaries, comparisons, competing ends and hazards: worked by hand, and beside the truth."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -347,3 +348,20 @@ def test_a_group_seen_only_at_its_origin_does_not_take_the_horizon_to_0() -> Non
     found = tk.survival_summary(frame, by="mode", milestones=[]).frame
     means = found.filter(statistic="restricted mean").select("mode", "at", "estimate").rows()
     assert means == [("a", 6.0, pytest.approx(4.0)), ("b", 6.0, None)]
+
+
+@pytest.mark.parametrize(
+    "estimate",
+    [tk.kaplan_meier, tk.survival.cumulative_incidence, tk.survival.nelson_aalen],
+    ids=lambda estimate: estimate.__name__,
+)
+def test_a_thousand_times_as_many_learners_have_a_smaller_error_by_its_root(
+    estimate: Callable[[pl.DataFrame], tk.Result],
+) -> None:
+    """Of three million, the third power does not fit into a whole number."""
+    i = pl.int_range(3_000)
+    end = pl.when(i % 3 == 0).then(pl.lit("passed")).when(i % 3 == 1).then(pl.lit("left"))
+    few = pl.select(duration=(i % 10 + 1).cast(pl.Float64), end=end)
+    few = few.with_columns(event=pl.col("end").is_not_null())
+    of_few, of_many = (estimate(rows).frame["std_error"] for rows in (few, pl.concat([few] * 1000)))
+    assert (of_many * 1000**0.5).to_list() == pytest.approx(of_few.to_list())

@@ -64,7 +64,7 @@ def wilson_of_clusters(
 
 def _score_interval(k: pl.Expr, n: pl.Expr, z: float | pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     centre = (k + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * (k * (n - k) / n + z**2 / 4).sqrt()
+    half = z / (n + z**2) * (k * ((n - k) / n) + z**2 / 4).sqrt()
     # The ends are exactly 0 at k = 0 and 1 at k = n; floating point alone would miss them.
     low = pl.when(k == 0).then(0.0).otherwise(centre - half)
     high = pl.when(k == n).then(1.0).otherwise(centre + half)

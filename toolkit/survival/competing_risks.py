@@ -328,9 +328,10 @@ def _incidence(steps: pl.DataFrame, each: list[str]) -> pl.DataFrame:
     step = pl.when(dj > 0).then(share * dj / n).otherwise(0.0)
     f = pl.col("cumulative_incidence")
     # If all at risk reach an end (n = d), nothing is left to vary.
-    w1 = pl.when((d > 0) & (n > d)).then(d / (n * (n - d))).otherwise(0.0)
-    w2 = pl.when(dj > 0).then(share * dj / n**2).otherwise(0.0)
-    w3 = pl.when(dj > 0).then(share**2 * dj * (n - dj) / n**3).otherwise(0.0)
+    w1 = pl.when((d > 0) & (n > d)).then(d / n / (n - d)).otherwise(0.0)
+    w2 = pl.when(dj > 0).then(share * dj / n / n).otherwise(0.0)
+    # Divided step by step: the third power of a few million does not fit into a whole number.
+    w3 = pl.when(dj > 0).then(share**2 * (dj / n) * ((n - dj) / n) / n).otherwise(0.0)
     sums = {"w1": w1, "w2": f * w1 + w2, "w3": f**2 * w1 + 2 * f * w2 + w3}
     of_w1, of_w2, of_w3 = (pl.col(name + SO_FAR) for name in sums)
     terms = f**2 * of_w1 + of_w3
