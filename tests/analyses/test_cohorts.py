@@ -229,6 +229,33 @@ def test_a_history_needs_distinct_moments() -> None:
         tk.completion_progress([one.clear(), one.clear()])
 
 
+@pytest.mark.parametrize(
+    ("before", "now"), [(pl.Null, pl.String), (pl.Categorical, pl.String), (pl.Int32, pl.Float64)]
+)
+def test_a_group_column_may_have_another_type_in_an_older_snapshot(before: Any, now: Any) -> None:
+    value = 1 if now == pl.Float64 else "x"
+    history = [
+        snapshot(datetime(2026, 1, day, tzinfo=UTC), (date(2026, 1, 1), 0.9)).with_columns(
+            group=pl.Series([None if of == pl.Null else value], dtype=of)
+        )
+        for day, of in ((6, before), (20, now))
+    ]
+    table = tk.completion_progress(history, step="1w", periods=3, by="group").frame
+    assert table.schema["group"] == now
+    assert table["n_reached"].to_list() == [None if before == pl.Null else 1, None, 1]
+
+
+def test_group_columns_of_types_that_do_not_fit_are_refused() -> None:
+    one, other = (
+        snapshot(datetime(2026, 1, day, tzinfo=UTC), (date(2026, 1, 1), 0.9)).with_columns(
+            group=pl.Series(["x"], dtype=pl.Enum(levels))
+        )
+        for day, levels in ((6, ["x"]), (20, ["x", "y"]))
+    )
+    with pytest.raises(tk.errors.SchemaError, match="group has types"):
+        tk.completion_progress([one, other], by="group")
+
+
 def test_a_period_of_49_days_is_reached_on_its_last_day() -> None:
     # Polars divides by a constant with its reciprocal: 98 / 49 comes out below 2 there.
     enrolled = [AS_OF - timedelta(days=49 * k) for k in range(1, 21)]

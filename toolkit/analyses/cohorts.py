@@ -24,7 +24,7 @@ from toolkit.analyses.grouping import (
 )
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import COMPLETED, DAYS_TO_PASS, ENROLLED, completed
-from toolkit.errors import ArgumentError
+from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_level, a_whole_number, as_given, one_of
 from toolkit.schemas.outcome_results import COHORT_PROGRESS
@@ -208,12 +208,19 @@ def completion_progress(
 def _cells_of_snapshots(seen: list[pl.DataFrame], *, groups: Groups, periods: int) -> pl.DataFrame:
     """Combine the snapshots: members from the latest, those who reached from each period."""
     key = [*groups.keys, "cohort"]
+    parts = [one.with_columns(is_last=pl.lit(one is seen[-1])) for one in seen]
+    try:
+        # A column may have another type in an older snapshot, such as that of nulls only.
+        every = pl.concat(parts, how="vertical_relaxed")
+    except pl.exceptions.SchemaError as error:
+        of = ", ".join(groups.names)
+        raise SchemaError(f"{of} has types in these snapshots that do not fit: {error}") from error
     members = (
-        seen[-1]
+        every.filter("is_last")
         .group_by(key)
         .agg(n_members=pl.col("n").sum(), oldest=pl.col("period").max().fill_null(0))
     )
-    reached = pl.concat(seen).group_by(*key, "period").agg(pl.col("n_observed", "n_reached").sum())
+    reached = every.group_by(*key, "period").agg(pl.col("n_observed", "n_reached").sum())
     cells = (
         members.join(pl.DataFrame({"period": range(1, periods + 1)}), how="cross")
         .join(reached, on=[*key, "period"], how="left", nulls_equal=True)
