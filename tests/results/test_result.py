@@ -1,8 +1,11 @@
 """`Result`: exact in memory, released wherever it is shown."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
+import toolkit as tk
 from toolkit.analyses.outcomes import outcomes
 from toolkit.errors import DisclosureError, SchemaError
 from toolkit.results.registry import REGISTRY, chart_of, look_up
@@ -90,3 +93,16 @@ def test_every_result_table_has_its_words_and_its_chart(table: str) -> None:
 
 def test_the_registry_names_no_table_that_does_not_exist() -> None:
     assert set(REGISTRY) - {"user_result"} <= set(RESULTS)
+
+
+@pytest.mark.parametrize("column", ["username", "email"])
+def test_learners_are_no_groups_of_what_is_shown(column: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame({column: ["ada", "bob"], "n": [20, 30]})
+    result = tk.result(frame, counts={"n": None}, groups=[column])
+    for show in (repr, tk.Result.release, lambda result: result.to_csv(tmp_path / "x.csv")):
+        with pytest.raises(
+            tk.errors.DisclosureError, match=f"a table by `{column}` names learners"
+        ):
+            show(result)
+    assert list(tmp_path.iterdir()) == []
+    assert result.frame["n"].to_list() == [20, 30]

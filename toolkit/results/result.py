@@ -18,10 +18,11 @@ from toolkit.release.rounding import MIN_N
 from toolkit.release.tables import SHOWN, release_table, with_status
 from toolkit.results.output import Chart, Narrative, marked
 from toolkit.results.registry import REGISTRY, look_up
-from toolkit.schemas import Table
+from toolkit.schemas import RESOURCES, Role, Table
 from toolkit.schemas.arguments import a_path, alpha_of, as_given
 
 _SCREEN = 30  # rows of a table printed as text
+_IDENTITIES = {name for table in RESOURCES.values() for name in table.of_role(Role.IDENTITY)}
 View = Callable[[pl.DataFrame], pl.DataFrame]
 Protect = Callable[[int], pl.DataFrame]
 
@@ -267,7 +268,8 @@ class Result(Shown):
             min_n: The smallest count that is shown. None switches the protection off.
 
         Raises:
-            DisclosureError: `min_n` is under 5, too small for rounding to multiples of 5.
+            DisclosureError: `min_n` is under 5, too small for rounding to multiples of 5, or the
+                groups are learners, by username or email address.
 
         Source:
             NCES 2011-603 (2010), for a threshold of 10; the cell-key method of Fraser & Wooton
@@ -281,6 +283,11 @@ class Result(Shown):
             raise DisclosureError(
                 f"min_n must be a whole number of at least 5, or None for no protection, "
                 f"not {as_given(min_n)}"
+            )
+        elif named := _IDENTITIES.intersection(self.by):
+            raise DisclosureError(
+                f"a table by `{named.pop()}` names learners; group by something else. `frame` has "
+                "the exact figures, for computing"
             )
         else:
             frame = self.protect(min_n)
