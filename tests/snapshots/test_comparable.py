@@ -154,6 +154,12 @@ def test_a_comparison_of_two_platforms_says_so(
     assert shown in repr(changes)
 
 
+def test_two_moments_of_one_sandbox_are_of_one_platform(tmp_path: Path) -> None:
+    now = write_earlier(tmp_path)
+    earlier = tk.open_snapshot(tmp_path / "old")
+    assert "two platforms" not in repr(tk.compare_snapshots(earlier, now))
+
+
 MOMENTS = {"old": "2025-01-01", "mid": "2025-04-01", "last": "2025-07-01"}
 
 

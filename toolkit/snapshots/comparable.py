@@ -48,14 +48,14 @@ def remarks(earlier: Snapshot, later: Snapshot) -> str:
 
 
 def platform_of(snapshot: Snapshot) -> str:
-    """Return the address of a snapshot's platform; of one on this machine, what captions call it.
+    """Return the address of a snapshot's platform; of one on this machine, its name.
 
     A sandbox has another port each time.
     """
     received = snapshot.manifest.resources["grades"].received
     parts = urlsplit(received[0].url if received else "")
     if not parts.netloc or is_loopback(parts.hostname):
-        return snapshot.source
+        return snapshot.source.partition(", ")[2]  # without the date
     return f"{parts.netloc}{parts.path}".removesuffix(f"{API_PATH}grades")
 
 
