@@ -365,3 +365,12 @@ def test_a_thousand_times_as_many_learners_have_a_smaller_error_by_its_root(
     few = few.with_columns(event=pl.col("end").is_not_null())
     of_few, of_many = (estimate(rows).frame["std_error"] for rows in (few, pl.concat([few] * 1000)))
     assert (of_many * 1000**0.5).to_list() == pytest.approx(of_few.to_list())
+
+
+@pytest.mark.parametrize("of_one", [10, 7, 3])
+def test_a_stretch_begins_at_the_decimal_that_it_is_meant_to(of_one: int) -> None:
+    """3 × 0.1 is not 0.3 in floating point."""
+    frame = pl.DataFrame({"duration": [k / of_one for k in range(1, 41)], "event": True})
+    hazard = tk.survival.smoothed_hazard(frame, every=1 / of_one).frame
+    assert hazard["n_events"].to_list() == [0, *[1] * 39]
+    assert hazard["n_at_risk"].to_list() == [40, *range(40, 1, -1)]

@@ -29,6 +29,8 @@ from toolkit.survival.released import only_shown, released_table, shown
 
 Floats = NDArray[np.floating]
 MOST_STRETCHES = 100_000
+_EDGE = 1e-9
+"""How far below its start a time is still in a stretch, in stretches: 3 × 0.1 is not 0.3."""
 
 
 def nelson_aalen(durations: IntoFrame, *, by: By = None, level: float = 0.95) -> Result:
@@ -222,10 +224,10 @@ class _Stretches:
     """One group's hazard in the middle of each stretch."""
 
     def __init__(self, end: float, every: float, width: float) -> None:
-        n = int(end // every)
+        n = int(end / every + _EDGE)
         self._every, self._end, self._reach = every, end, min(width, end / 2)
-        self._borders: Floats = np.append(np.arange(n) * every, end // every * every)
-        self._middles: Floats = self._borders[:-1] + every / 2
+        starts: Floats = np.arange(n + 1) * every
+        self._borders, self._middles = starts - _EDGE * every, starts[:-1] + every / 2
         self._events, self._at_risk = np.zeros(n + 1), np.full(n, np.nan)
         self._hazard, self._variance, self._watched = (np.zeros(n) for _ in range(3))
         self._last = 0.0
