@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import toolkit as tk
+from toolkit.loading.ranges import is_read_by_row
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -194,7 +196,7 @@ def test_an_end_may_have_any_name(undated: Any) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["entry", "end", "event", "bound", "duration_unit", "_look", "_n_undated", "_undated_by_1"],
+    ["entry", "end", "event", "bound", "duration_unit", "_look"],
 )
 def test_a_column_named_as_one_of_the_durations_is_refused(name: str) -> None:
     pc = person_course(learner("ada", day=10, **{name: "mine"}))
@@ -421,6 +423,49 @@ def test_a_group_has_a_curve_just_if_few_of_its_own_passes_are_undated(
         }
     for coarser in [[], *([name] for name in names), names]:
         tk.kaplan_meier(durations, by=coarser)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "1:b"), ("a1:", "b")),
+        (("-", "b"), (None, "b")),
+        (("1", "2"), ("12", "")),
+        ((None, None), ("-", "-")),
+    ],
+)
+def test_groups_are_told_apart_whatever_their_names(one: Any, other: Any) -> None:
+    def of(name: str, group: Any, **known: Any) -> dict[str, object]:
+        return learner(name, mode=group[0], year=group[1], **known)
+
+    rows = [of("undated", one, passed=True), *[of("dated", other, day=10)] * 300]
+    durations = tk.time_to_pass(
+        person_course(*rows), undated="leave_out", undated_by=["mode", "year"]
+    )
+    left = durations.filter(pl.col("excluded").str.starts_with("in a group"))
+    assert left["username"].to_list() == ["undated"]
+
+
+@pytest.mark.parametrize("dated", [0, 300])
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"undated": "leave_out", "undated_by": ["course_id", "mode"]},
+        {"undated": "leave_out", "undated_by": None},
+        {"as_of": START + timedelta(days=40), "entry": 4, "unit": "weeks"},
+        {"entry": "enrolled", "whole": True},
+        {"competing": {"left": "created"}, "origin": {"c1": START}},
+    ],
+)
+def test_durations_of_files_are_read_in_parts(dated: int, way: Any, tmp_path: Path) -> None:
+    """Curves of more rows than fit in memory are computed range by range."""
+    rows = [
+        learner("undated", passed=True, mode="a"),
+        *[learner("dated", day=10, mode="b")] * dated,
+    ]
+    person_course(*rows).write_parquet(tmp_path / "rows.parquet")
+    durations = tk.time_to_pass(pl.scan_parquet(tmp_path / "rows.parquet"), **way)
+    assert is_read_by_row(durations)
 
 
 def test_the_refusal_of_a_curve_names_a_way_that_gives_it() -> None:

@@ -43,7 +43,7 @@ Undated = Literal["refuse", "bounds", "leave_out"]
 
 _COMPUTED = re.compile(
     rf"duration|event|entry|end|{BOUND}|excluded|{TIME_UNIT}"
-    r"|_(look|origin|enrolled|undated|passed|end|other_end_\d+|n_dated|n_undated|undated_by_\d+)"
+    r"|_(look|origin|enrolled|undated|passed|end|other_end_\d+)"
 )
 
 _NEVER = nw.lit(None, nw.Int64)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
+import polars as pl
 
-from toolkit.analyses.counting import flag
+from toolkit.analyses.counting import counted, flag
 from toolkit.analyses.grouping import group_value
 from toolkit.schemas.survival_results import UNDATED_SHARE
 from toolkit.survival.included import BOUND, UNDATED, null_for_excluded
@@ -35,19 +36,42 @@ def both_bounds(frame: Rows, entry: float | str | None) -> Rows:
 def without_undated_groups(durations: Rows, by: Sequence[str]) -> Rows:
     """Exclude all learners of the groups in which too many passers are undated.
 
-    The groups together then have as few as each of them.
+    The groups together then have as few as each of them. They are counted at once, so that the rows
+    can still be read in parts.
     """
     schema, included = durations.collect_schema(), nw.col("excluded").is_null()
-    keys = {f"_undated_by_{place}": group_value(schema, name) for place, name in enumerate(by)}
-    keys = keys or {"_undated_by_0": nw.lit(0)}
-    is_undated = nw.col("excluded") == UNDATED
-    counts = {"_n_undated": flag(is_undated), "_n_dated": flag(included, nw.col("event"))}
-    of_groups = durations.with_columns(**keys, **counts).with_columns(
-        nw.col(name).sum().over(*keys) for name in counts
+    is_undated, group = nw.col("excluded") == UNDATED, _written(schema, by)
+    counts = {"n_undated": flag(is_undated), "n_dated": flag(included, nw.col("event"))}
+    of_groups = counted(
+        durations.select(group.alias("group"), **counts),
+        ["group"],
+        [nw.col(name).sum() for name in counts],
     )
-    n_undated, n_dated = (nw.col(name) for name in counts)
-    too_many = n_undated > UNDATED_SHARE * (n_undated + n_dated)
-    reason = IN_UNDATED.format("course" if [*by] == ["course_id"] else "group")
-    out = (included | is_undated) & too_many
-    excluded = nw.when(out).then(nw.lit(reason)).otherwise(nw.col("excluded"))
-    return null_for_excluded(of_groups.with_columns(excluded=excluded))
+    n_undated, n_dated = (pl.col(name) for name in counts)
+    out = of_groups.filter(n_undated > UNDATED_SHARE * (n_undated + n_dated))["group"]
+    if out.is_empty():
+        return durations
+    is_out = group.is_in(out.drop_nulls().to_list())
+    if out.has_nulls():
+        is_out = is_out | group.is_null()
+    reason = nw.lit(IN_UNDATED.format("course" if [*by] == ["course_id"] else "group"))
+    excluded = nw.when(included | is_undated, is_out).then(reason).otherwise(nw.col("excluded"))
+    return null_for_excluded(durations.with_columns(excluded=excluded))
+
+
+def _written(schema: Mapping[str, Any], by: Sequence[str]) -> nw.Expr:
+    """Write each row's group as a text; null for the nulls of a single column."""
+    values = [group_value(schema, name) for name in by]
+    values = [
+        one + 0.0 if schema[name].is_float() else one for one, name in zip(values, by, strict=True)
+    ]
+    texts = [value.cast(nw.String) for value in values]  # of −0.0 as of 0.0
+    if len(texts) == 1:
+        return texts[0]
+    parts = [
+        nw.when(text.is_null())
+        .then(nw.lit("-"))
+        .otherwise(nw.concat_str(text.str.len_chars().cast(nw.String), nw.lit(":"), text))
+        for text in texts
+    ]
+    return nw.concat_str(nw.lit(""), *parts)
