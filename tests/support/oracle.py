@@ -37,6 +37,7 @@ from toolkit.reports.library import find_notebooks
 TOO_FEW = {"<10", "n<10", "fewer than 10"}
 _DIGIT = re.compile(r"\d")
 _N = r"(\d[\d,]*)"
+_OF = r"of (?:the|those(?: who)?)"  # whom a loss is a share of
 _P = r"((?:under |over )?[\d.]+%)"
 _CI = r"(?: \(95% interval ([\d.]+–[\d.]+%)\))?"
 _DAYS = r"(\d[\d,.]*)"
@@ -543,7 +544,7 @@ class Oracle:
             self.unread.append(("index", str(cell)))
 
     def _loss(self, page: str, course: str, text: str, value: str = "") -> None:
-        found = re.fullmatch(rf"{_P} of the ([\w -]+), before ([\w -]+)", text)
+        found = re.fullmatch(rf"{_P} {_OF} ([\w -]+), before ([\w -]+)", text)
         if found is None:
             if _DIGIT.search(text) and text not in TOO_FEW:
                 self.unread.append((page, text))
@@ -840,7 +841,7 @@ def _headline(o: Oracle, page: str, row: Row) -> None:
         o.unread.append((page, headline))
     pattern = (
         rf"Of {_N} enrolled, (\S+|fewer than \S+) were active and (\S+) passed{_CI}\."
-        rf"(?: Largest loss: {_P} of the ([\w -]+), before ([\w -]+?)"
+        rf"(?: Largest loss: {_P} {_OF} ([\w -]+), before ([\w -]+?)"
         rf"(?:, the (?:{_K}\w\w )?largest of {_K} courses; the median of them is {_P})?\.)?"
     )
     found = re.fullmatch(pattern, text)
@@ -1086,7 +1087,7 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"Most (?:learners )?are lost between ({stage}) and ({stage}): of {_N}, {_N} go on, "
          rf"{_P}{_CI}\.", _most_lost),
         (rf"{_N} passed without completing\.", _counted("passed without completing")),
-        (rf"Most (?:learners )?are lost between ({stage}) and ({stage}): {_P} of the ({stage})\.?",
+        (rf"Most (?:learners )?are lost between ({stage}) and ({stage}): {_P} {_OF} ({stage})\.?",
          _most_lost_share),
         (rf"Most (?:learners )?are lost between (?:{stage}) and (?:{stage}) in "
          rf"(?:all |{_K} of )?{_K} groups\.?", _nothing),
@@ -1137,17 +1138,17 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"In {_K} groups? fewer pass\.|For {_K} groups? this cannot be shown\.", _nothing),
         (rf"Half of the learners have passed by day ({_DAYS[1:-1]})()\.?", _half_by),
         (rf"Half have passed by day {_DAYS} in ({course})", _half_by),
-        (rf"Most learners are lost in ({course}): {_P} of the ({stage}), before ({stage})\.",
+        (rf"Most learners are lost in ({course}): {_P} {_OF} ({stage}), before ({stage})\.",
          _worst),
         (rf"(?:, |; | and )?(?:by )?day {_DAYS} in ({course})", _half_by),
         (rf"; (?:not|only where few are still at risk) in {_K} of {_K} groups\.?", _nothing),
         (rf"The curves of the {_K} groups [^(]*\(log-rank test: χ² = ([\d.]+), {_K} degrees of "
          r"freedom, (p [=<] [\d.]+)\)\.", _logrank),
         (r"Changes, in the courses where they can be shown: ", _nothing),
-        (rf"(?:, )?(?:and )?about {_N} ((?:\w+ ?){{1,3}}?)(?=, about| and about|\.|$)", _changed),
-        (rf"({course}) loses most learners at one step: {_P} of the ({stage}), before "
+        (rf"(?:, )?(?:and )?((?:\w+ ){{1,3}}?)\(about {_N}\)\.?", _changed),
+        (rf"({course}) loses most learners at one step: {_P} {_OF} ({stage}), before "
          rf"({stage}){_CI}\.", _worst),
-        (rf"Next is ({course}): {_P} of the ({stage}), before ({stage})\.", _worst),
+        (rf"Next is ({course}): {_P} {_OF} ({stage}), before ({stage})\.", _worst),
         (rf"The median of the largest losses of {_K} courses is {_P}\.", _median_loss),
         (r"[A-Z][^.?]*\? ", _nothing),  # the question of a page
         (rf"n = {_K} checks(?: ·)?", _nothing),
@@ -1333,7 +1334,7 @@ def _logrank(o: Oracle, page: str, found: re.Match[str]) -> None:
 
 
 def _changed(o: Oracle, page: str, found: re.Match[str]) -> None:
-    o.sums.append((page, f"change: {found[2].strip()}", int(found[1].replace(",", ""))))
+    o.sums.append((page, f"change: {found[1].strip()}", int(found[2].replace(",", ""))))
 
 
 def _worst(o: Oracle, page: str, found: re.Match[str]) -> None:

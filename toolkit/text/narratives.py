@@ -203,7 +203,7 @@ def change_counts(released: Released) -> str:
     if totals.is_empty():
         return words.too_few(released, "Too few records changed in any course to show.")
     about = "" if released.min_n is None else "about "
-    phrases = [f"{about}{n:,} {change}" for change, n in totals.iter_rows()]
+    phrases = [f"{change} ({about}{n:,})" for change, n in totals.iter_rows()]
     return f"Changes, in the courses where they can be shown: {listed(phrases)}."
 
 
