@@ -18,7 +18,7 @@ from toolkit.schemas.survival_results import UNDATED_SHARE
 ABSENT = "–"
 NOTHING = "too few learners to show"
 TOO_FEW = "Too few learners to show."
-_NOTHING = 1e-9  # a smaller number is a rounding error
+_TOLERANCE = 1e-9  # a smaller number is a rounding error
 _MANY = 5_000  # learners from which a share supports a decimal
 _SPANS = {"enrolled_month": "%b %Y", "enrolled_year": "%Y"}
 
@@ -83,7 +83,7 @@ def signed(
             sign, since that says whether the interval excludes 0.
     """
     text = write(abs(value), digits)
-    while _is_0(text) and is_end and abs(value) > _NOTHING:
+    while _is_0(text) and is_end and abs(value) > _TOLERANCE:
         digits += 1
         text = write(abs(value), digits)
     return text if _is_0(text) else f"{'−' if value < 0 else '+'}{text}"
