@@ -185,6 +185,21 @@ def test_impossible_values_are_refused(column: str, values: list[object], messag
         tk.kaplan_meier(rows)
 
 
+@pytest.mark.parametrize("analysis", ["cumulative_incidence", "gray_test"])
+def test_an_event_without_its_end_is_refused(analysis: str) -> None:
+    """By its `event` it is a pass, by its `end` a censoring."""
+    rows = pl.DataFrame(
+        {
+            "duration": [1.0, 2.0, 3.0],
+            "event": [True, True, False],
+            "end": ["passed", None, None],
+            "group": ["a", "b", "b"],
+        }
+    )
+    with pytest.raises(tk.errors.SchemaError, match="1 have an event, but no `end`"):
+        getattr(tk.survival, analysis)(rows, by="group")
+
+
 def test_a_missing_group_column_is_named() -> None:
     with pytest.raises(tk.errors.SchemaError, match="no column `course`"):
         tk.kaplan_meier(durations([(1.0, True)]), by="course")

@@ -129,7 +129,9 @@ def test_scikit_survival_gives_the_same_incidence_and_variance_at_ties() -> None
         rows = data("ties").filter(group=group)
         # Where all leave at the last time scikit-survival's variance divides by 0.
         last = pl.col("duration") == pl.col("duration").max()
-        rows = rows.with_columns(pl.when(~last).then("end").alias("end"))
+        rows = rows.with_columns(pl.when(~last).then(pl.col("end", "event"))).with_columns(
+            pl.col("event").fill_null(value=False)
+        )
         codes = rows["end"].fill_null("0").cast(pl.Int64).to_numpy()
         times, incidences, intervals = cumulative_incidence_competing_risks(
             codes, rows["duration"].to_numpy(), conf_type="log-log", var_type="Dinse_Approx"

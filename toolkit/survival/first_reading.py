@@ -89,6 +89,7 @@ def _counted(
     counts = leaving_counts(columns)
     if any(name.startswith("end_") for name in columns):
         counts["n_passed"] = present_if(nw.col("passed"))
+        counts["n_endless"] = present_if(nw.col("passed"), ~nw.col("event"))
     if "entry" in columns:
         known = entry.is_finite() & (entry >= 0)
         counts["n_no_entry"] = present_if(flag(known) == 0)  # true of nulls, too
@@ -153,6 +154,7 @@ def _of_groups(counts: pl.DataFrame, by: list[str]) -> pl.DataFrame:
         "n_timeless": of("n_left", kind == _TIMELESS),
         "n_no_time": of("n_left", kind == _IMPOSSIBLE),
         "n_eventless": of("n_left", kind == _EVENTLESS),
+        "n_endless": of("n_endless"),
         "n_no_entry": of("n_no_entry"),
         "n_late": of("n_late"),
         "n_passed": of("n_passed", otherwise="n_events"),

@@ -117,6 +117,7 @@ def refuse_impossible(counted: pl.DataFrame) -> None:
         pl.col("n_timeless").sum().alias("have no duration"),
         pl.col("n_no_time").sum().alias("have a duration that is negative or not a number"),
         pl.col("n_eventless").sum().alias("have neither event nor censoring in `event`"),
+        pl.col("n_endless").sum().alias("have an event, but no `end`"),
         pl.col("n_no_entry").sum().alias("have an entry that is missing, negative or not a number"),
         pl.col("n_late").sum().alias("have an entry that is not before their duration"),
     ).row(0, named=True)
