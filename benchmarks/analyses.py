@@ -110,7 +110,7 @@ def main(most: int = 10_000_000, folder: Path | None = None, only: str = "") -> 
     """Print one table: what each analysis costs in each engine, by the number of rows."""
     sizes = [10**e for e in range(6, 9) if 10**e <= most]
     head = "seconds of all processors, and peak memory"
-    print(f"{head:48}" + "".join(f"{n:>18.0e}" for n in sizes) + "  exponent")
+    print(f"{head:58}" + "".join(f"{n:>18.0e}" for n in sizes) + "  exponent")
     largest, exponents = {}, {}
     with tempfile.TemporaryDirectory(dir=folder) as place:
         paths = {n: f"{place}/{n}/*.parquet" for n in (FEW, *sizes)}
@@ -124,7 +124,7 @@ def main(most: int = 10_000_000, folder: Path | None = None, only: str = "") -> 
             growth = math.log(spent[-1].processor / spent[0].processor)
             exponents[case, engine] = growth / math.log(sizes[-1] / sizes[0])
             cells = "".join(f"{cost.processor:>9.2f} s{cost.megabytes:>6.0f} MB" for cost in spent)
-            print(f"{case:40}{engine:8}{cells}{exponents[case, engine]:>10.2f}", flush=True)
+            print(f"{case:50}{engine:8}{cells}{exponents[case, engine]:>10.2f}", flush=True)
     return [
         _worst("most memory", largest, MOST_MEGABYTES),
         _worst("highest exponent", exponents, MOST_EXPONENT),
