@@ -138,7 +138,9 @@ def _worst(what: str, figures: dict[tuple[str, str], float], limit: float) -> Ba
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most", type=int, default=10_000_000, help="the largest number of rows")
+    parser.add_argument(
+        "--most", type=int, choices=[10**7, 10**8], default=10**7, help="the largest number of rows"
+    )
     parser.add_argument("--folder", type=Path, help="where the rows are written temporarily")
     parser.add_argument("--only", default="", help="a pattern of the wanted analyses")
     parser.add_argument("--cell", nargs=4, help=argparse.SUPPRESS)

@@ -154,6 +154,16 @@ def test_every_engine_and_order_gives_the_same_paths(tmp_path: Path) -> None:
             assert_frame_equal(there.transitions.frame, here.transitions.frame, check_exact=True)
 
 
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum([f"u{i}" for i in range(40)])])
+def test_usernames_may_be_categories(dtype: pl.DataType, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"u{i % 40}", "A", str(i // 40), i, None, None) for i in range(60)]
+    here = tk.learner_paths(pc := person_course(*rows))
+    monkeypatch.setattr("toolkit.analyses.paths.MOST_AT_ONCE", 20)
+    there = tk.learner_paths(pc.cast({"username": dtype}))
+    assert_frame_equal(there.repeats.frame, here.repeats.frame)
+    assert_frame_equal(there.transitions.frame, here.transitions.frame)
+
+
 def test_the_same_learners_are_rounded_as_in_other_tables() -> None:
     """Two draws of one count would tell more of it than one."""
     with tk.sandbox(learners=2_000, seed=3) as platform:

@@ -137,7 +137,7 @@ def _parts(enrolled: nw.LazyFrame[Any]) -> Iterator[nw.LazyFrame[Any]]:
     These are well spread: hexadecimal digits in pseudonyms, digits or letters in other names.
     Polars reads several parts at once, and holds them; other engines read each part again.
     """
-    end = nw.coalesce(nw.col("username").str.tail(2), nw.lit(""))
+    end = nw.coalesce(nw.col("username").cast(nw.String).str.tail(2), nw.lit(""))
     ended = enrolled.select(*JOINED, end=end)
     sizes = counted(ended, ["end"], [nw.len().alias("n")]).sort("end")
     is_of_polars = isinstance(enrolled.to_native(), pl.LazyFrame)

@@ -120,7 +120,7 @@ def time_to_pass(
             as if all of them had passed "at once", once "at the last moment". The truth lies
             between. "leave_out" leaves out all learners of a group, passed or not, if these are
             more than 2 % of its passers: that causes no such bias, but results are then about the
-            other groups only.
+            other groups only. The groups are counted at once, also of rows that are lazy.
         undated_by: The groups that "leave_out" decides by, each by its own passers. Name all
             columns of a later `by`: no curve is then refused, by all of them or by some.
         whole: Round durations up to whole units, so that day 1 is the first 24 hours; an

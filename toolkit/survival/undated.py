@@ -62,10 +62,10 @@ def without_undated_groups(durations: Rows, by: Sequence[str]) -> Rows:
 def _written(schema: Mapping[str, Any], by: Sequence[str]) -> nw.Expr:
     """Write each row's group as a text; null for the nulls of a single column."""
     values = [group_value(schema, name) for name in by]
-    values = [
+    values = [  # of −0.0 as of 0.0
         one + 0.0 if schema[name].is_float() else one for one, name in zip(values, by, strict=True)
     ]
-    texts = [value.cast(nw.String) for value in values]  # of −0.0 as of 0.0
+    texts = [value.cast(nw.String) for value in values]
     if len(texts) == 1:
         return texts[0]
     parts = [
