@@ -123,6 +123,11 @@ def slice_of(rows: nw.LazyFrame[Any], start: int, length: int) -> nw.LazyFrame[A
     return _wrapped(rows.to_native().slice(start, length))
 
 
+def is_of_duckdb(rows: nw.LazyFrame[Any]) -> bool:
+    """Whether the frame is a relation of DuckDB."""
+    return rows.implementation is nw.Implementation.DUCKDB
+
+
 def is_in_memory(frame: Any) -> bool:
     """Whether the frame holds its rows, as those of Polars (not lazy), pandas and PyArrow do."""
     return not isinstance(nw.from_native(frame), nw.LazyFrame)
@@ -147,7 +152,7 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
             raise SchemaError(
                 f"an origin or an end must be a column of dates; `{name}` is of {schema[name]}"
             )
-    if rows.implementation is nw.Implementation.DUCKDB:
+    if is_of_duckdb(rows):
         import duckdb
 
         epoch = (
@@ -173,6 +178,26 @@ def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw
             for new, old in moments.items()
         )
     )
+
+
+def with_part(rows: nw.LazyFrame[Any], name: str, n: int, part: str) -> nw.LazyFrame[Any]:
+    """Append whole numbers from 0 to n − 1, the same for the same value of a column.
+
+    They are of the engine's own hash, so each engine has others.
+    """
+    native = rows.to_native()
+    if is_of_duckdb(rows):
+        import duckdb
+
+        hashed = duckdb.FunctionExpression("hash", duckdb.ColumnExpression(name))
+        number = (hashed % duckdb.ConstantExpression(n)).cast("BIGINT").alias(part)
+        return _wrapped(native.select(duckdb.StarExpression(), number))
+    if rows.implementation is nw.Implementation.IBIS:  # null has no hash there
+        return _wrapped(native.mutate(**{part: (native[name].hash() % n).abs().fill_null(0)}))
+    if rows.implementation in OF_SPARK:
+        functions = _functions_of_spark(rows.implementation)
+        return _wrapped(native.withColumn(part, functions.abs(functions.xxhash64(name) % n)))
+    return _wrapped(native.with_columns((pl.col(name).hash() % n).alias(part)))
 
 
 def _with_usual_times(relation: Any) -> Any:
@@ -236,12 +261,16 @@ def _of_two(field: Any, moment: Any) -> Any:
     """The signature of a function of the database."""
 
 
-def _spark_epoch(name: str, dtype: Any, kind: nw.Implementation) -> Any:
+def _functions_of_spark(kind: nw.Implementation) -> Any:
     if kind is nw.Implementation.PYSPARK:
         from pyspark.sql import functions
     else:
         from pyspark.sql.connect import functions
+    return functions
 
+
+def _spark_epoch(name: str, dtype: Any, kind: nw.Implementation) -> Any:
+    functions = _functions_of_spark(kind)
     if dtype == nw.Date:
         return functions.unix_date(name).cast("bigint") * MICROSECONDS_A_DAY
     if dtype.time_zone is None:
@@ -258,7 +287,7 @@ def planned_apart(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     expressions at each step: planning then takes minutes. A volatile condition, always true here,
     prevents this at no cost.
     """
-    if rows.implementation is not nw.Implementation.DUCKDB:
+    if not is_of_duckdb(rows):
         return rows
     return _wrapped(rows.to_native().filter("random() < 2"))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.counting import Frame, counted, flag, grouped, latest_moment, records
+from toolkit.analyses.copies import in_parts
+from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
 from toolkit.analyses.grouping import KEY
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import ENROLLED
@@ -43,14 +44,11 @@ JOINED = [
     "key",
     "key_in_time",
 ]
-Rows = TypeVar("Rows", nw.DataFrame[Any], nw.LazyFrame[Any])
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
-MOST_AT_ONCE = 1_000_000
-"""The most records that Polars joins at once: more take longer, for each."""
-MOST_HELD = 10_000_000
-"""The most records that Polars reads at once, to bound the memory."""
-MOST_OUT_OF_CORE = 25_000_000
-"""The most records that other engines join at once."""
+MOST_AT_ONCE = 2_500_000
+"""The most records that are joined at once: more take longer, for each."""
+MOST_PARTS = 100
+"""The most parts, so that writing them takes little memory."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,8 +113,10 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     enrolled = enrolled.with_columns(key_in_time=nw.col("in_time") * nw.col("key"))
     summed = nw.col("in_time", "key", "key_in_time").sum()
     courses = grouped(enrolled, ["course"], [nw.len().alias("records"), summed])
+    n_parts = -(-int(courses["records"].sum()) // MOST_AT_ONCE)
+    parts = in_parts(enrolled.select(*JOINED), "username", min(n_parts, MOST_PARTS))
     # `map` frees a part before the next is read.
-    found = [*map(partial(_joined, within_days=within_days), _parts(enrolled))]
+    found = [*map(partial(_joined, within_days=within_days), parts)]
     repeaters = _summed([one for one, _ in found], KINDS)
     moves = _summed([one for _, one in found], ["from_course", "to_course"])
     learners = _learners(courses, repeaters)
@@ -129,42 +129,6 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     return _paths(
         level, repeats, transitions, _repeats(learners, repeaters), _transitions(learners, moves)
     )
-
-
-def _parts(enrolled: nw.LazyFrame[Any]) -> Iterator[nw.LazyFrame[Any]]:
-    """Yield the rows in parts small enough to be joined, by the last characters of usernames.
-
-    These are well spread: hexadecimal digits in pseudonyms, digits or letters in other names.
-    Polars reads several parts at once, and holds them; other engines read each part again.
-    """
-    end = nw.coalesce(nw.col("username").cast(nw.String).str.tail(2), nw.lit(""))
-    ended = enrolled.select(*JOINED, end=end)
-    sizes = counted(ended, ["end"], [nw.len().alias("n")]).sort("end")
-    is_of_polars = isinstance(enrolled.to_native(), pl.LazyFrame)
-    if sizes["n"].sum() <= (MOST_AT_ONCE if is_of_polars else MOST_OUT_OF_CORE):
-        yield enrolled
-    elif is_of_polars:
-        for ends in _divided(sizes, MOST_HELD):
-            yield from _held(_of(ended, ends), ends)  # its rows are freed at the end
-    else:
-        for ends in _divided(sizes, MOST_OUT_OF_CORE):
-            yield _of(ended, ends)
-
-
-def _held(rows: nw.LazyFrame[Any], sizes: pl.DataFrame) -> Iterator[nw.LazyFrame[Any]]:
-    held = nw.from_native(rows.to_native().collect(engine="streaming"))
-    for few in _divided(sizes, MOST_AT_ONCE):
-        yield _of(held, few).lazy()
-
-
-def _divided(sizes: pl.DataFrame, most: int) -> list[pl.DataFrame]:
-    """Divide the ends of usernames into parts of about so many records."""
-    part = ((sizes["n"].cum_sum() - 1) // most).alias("part")
-    return sizes.with_columns(part).partition_by("part", maintain_order=True)
-
-
-def _of(rows: Rows, ends: pl.DataFrame) -> Rows:
-    return rows.filter(nw.col("end").is_in(ends["end"].to_list()))
 
 
 def _joined(part: nw.LazyFrame[Any], within_days: int) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -12,6 +12,7 @@ from narwhals.typing import IntoFrame
 
 from toolkit.analyses.clusters import refuse_too_many
 from toolkit.analyses.counting import counted, counted_in_slices, grouped
+from toolkit.analyses.engines import is_in_memory
 from toolkit.analyses.grouping import (
     KEY,
     By,
@@ -154,17 +155,17 @@ def event_ranges(
     refuse_undated(first.groups, groups)
     keys = _numbered(first.groups, by)
     about = pl.concat([keys, first.groups.select("^(n|key)_.*$", "longest")], how="horizontal")
-    cutting = Cutting(frame, about)
+    cutting = Cutting(frame, about, is_held=is_in_memory(durations))
 
     def read(low: float, high: float, at: Sequence[float]) -> pl.DataFrame:
         counts: Iterable[pl.DataFrame]
         if first.leaving is not None:
             counts = [first.leaving]
         else:
-            counts = _leaving(between(frame, "duration", low, high), by, columns, cutting)
+            counts = _leaving(between(cutting.rows, "duration", low, high), by, columns, cutting)
         parts = [_steps(part, keys) for part in counts]
         if "entry" in columns:
-            entering = _entering(between(frame, "entry", low, high), by, columns)
+            entering = _entering(between(cutting.rows, "entry", low, high), by, columns)
             parts.append(with_number(entering, keys, by).drop(by))
         return in_order(parts, keys, at)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import polars as pl
@@ -151,9 +152,9 @@ class CurveBuilder:
         self._estimate, self._interval = estimate, interval
         self._levels = levels
         self._each = list(each)
-        self._ranges, self._is_short = ranges, not ranges.is_long
+        self._about, self._is_short = ranges.about, not ranges.is_long
         self._parts: list[pl.DataFrame] = []
-        self._onward = Resumable(self._with_all, each)
+        self._onward = Resumable(partial(_with_all, estimate, interval, self._each), each)
         if not self._is_short:
             cells = max(MOST_STEPS / max(ranges.last, 1.0) / ranges.about.height, 1.0)
             self._fineness = 2.0 ** math.floor(math.log2(cells))  # so whole times are cells' ends
@@ -172,16 +173,12 @@ class CurveBuilder:
         for some in rows.iter_slices(ROWS_AT_ONCE):
             self._parts.append(self._kept(self._onward(self._prepare(some))))
 
-    def _with_all(self, rows: pl.DataFrame) -> pl.DataFrame:
-        known = with_history(self._estimate(rows), self._each)
-        return known if self._interval is None else _with_parts(self._interval(known))
-
     def table(self) -> pl.DataFrame:
         """Return the rows that are kept, by curve and time."""
         table = pl.concat(self._parts)
         if not self._is_short:
             table = table.sort(*self._each, "duration")
-        return with_groups(table, self._ranges.about)
+        return with_groups(table, self._about)
 
     def _kept(self, known: pl.DataFrame) -> pl.DataFrame:
         """Keep some rows, with the counts and sums since the previous one kept."""
@@ -221,6 +218,13 @@ class CurveBuilder:
             *(_differs(one, -1) for one in cells),
             *(is_down & ~is_down.shift(1, fill_value=False) for is_down in down),
         ).fill_null(value=False)
+
+
+def _with_all(
+    estimate: Estimate, interval: Estimate | None, each: list[str], rows: pl.DataFrame
+) -> pl.DataFrame:
+    known = with_history(estimate(rows), each)
+    return known if interval is None else _with_parts(interval(known))
 
 
 def _without(suffix: str, table: pl.DataFrame) -> pl.DataFrame:

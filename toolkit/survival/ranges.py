@@ -12,6 +12,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from toolkit.analyses.copies import copied
 from toolkit.analyses.counting import flag, grouped
 from toolkit.analyses.grouping import Counted
 from toolkit.survival.included import of_included
@@ -57,12 +58,20 @@ class Cutting:
         sizes: By group, the number of learners, `n_learners`, of those whose times are whole
             numbers, `n_whole`, the most distinct times, `n_times`, and the last time, `longest`,
             null if there is nobody.
+        is_held: Whether the rows are in memory.
         most: The most rows of a range; by default `MOST_TIMES`.
     """
 
     frame: nw.LazyFrame[Any]
     sizes: pl.DataFrame
+    is_held: bool
     most: float | None = None
+
+    @cached_property
+    def rows(self) -> nw.LazyFrame[Any]:
+        """The rows, computed once if they are read for several ranges."""
+        is_read_once = self.is_held or self.n_times <= self.limit
+        return self.frame if is_read_once else copied(self.frame)
 
     @property
     def limit(self) -> float:
@@ -123,11 +132,11 @@ class Cutting:
 
     def _times(self, low: float, high: float) -> Iterator[nw.LazyFrame[Any]]:
         """Yield the durations, and the entries if there are any, as `_time`; null if excluded."""
-        columns = self.frame.collect_schema().names()
+        columns = self.rows.collect_schema().names()
         for name in ("duration", "entry"):
             if name in columns:
                 time = of_included(nw.col(name).cast(nw.Float64), columns)
-                yield between(self.frame, name, low, high).select(time.alias("_time"))
+                yield between(self.rows, name, low, high).select(time.alias("_time"))
 
 
 def _counted(rows: nw.LazyFrame[Any], start: float, step: float) -> pl.DataFrame:
