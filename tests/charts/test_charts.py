@@ -176,6 +176,9 @@ def test_every_count_of_a_chart_is_one_that_is_released(name: str) -> None:
         for column, value in row.items()
         if column.startswith("n_") and value is not None
     ]
+    basis = re.match(r"n = (?:<10–)?((?:[\d,]+–)?[\d,]+)", spec_of(name)["title"]["subtitle"][0])
+    assert basis
+    counts += [int(n.replace(",", "")) for n in basis[1].split("–")]
     assert set(counts) <= shown | {0}
     assert not set(range(1, 10)) & set(counts)
 

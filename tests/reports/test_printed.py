@@ -8,8 +8,10 @@ import re
 import shutil
 import unicodedata
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pytest
 import vl_convert
@@ -19,7 +21,7 @@ from nights import SOURCES, made_once, nights, reports
 from oracle import Oracle
 from pdf import pdf_texts
 from reading import soup, words
-from recount import ALL
+from recount import ALL, Truth, changes
 
 import toolkit as tk
 from toolkit.release.rounding import MIN_N
@@ -58,6 +60,20 @@ def test_every_printed_number_is_placed_and_within_the_tolerance_of_the_rule(top
         assert len(night.cells) > 1_000
         assert len(night.shares) > 1_000
         assert len(night.points) > 200
+
+
+def test_pages_of_the_sandbox_itself_say_the_same_on_each_page(tmp_path: Path) -> None:
+    """Every page reads the platform on its own; the history is of snapshots that its page takes."""
+    in_process.write_report(tmp_path / "report", SO2_SANDBOX_LEARNERS="300")
+    with tk.sandbox(learners=300) as now:
+        study = tk.load_study(now)
+        later = tk.take_snapshot(now, tmp_path / "later", identities="keep")
+        with now.earlier(study.as_of - timedelta(days=90)) as past:
+            earlier = tk.take_snapshot(past, tmp_path / "earlier", identities="keep")
+    truths = [Truth(study), Truth(tk.load_study(earlier))]
+    found = Oracle(tmp_path / "report", *truths, changes(earlier, later))
+    assert found.unread == []
+    assert found.faults() == []
 
 
 def test_of_45_learners_in_six_courses_a_report_prints_no_false_number(

@@ -107,6 +107,7 @@ class Oracle:
     earlier: list[Cell] = field(default_factory=list)  # counts of the night before
     medians: list[tuple[str, str, str | None, float | None, float]] = field(default_factory=list)
     sums: list[tuple[str, str, int]] = field(default_factory=list)
+    extents: list[tuple[str, list[int | None], str | None]] = field(default_factory=list)
     tests: list[tuple[str, float, str]] = field(default_factory=list)
     estimates: list[tuple[str, str, float, str, str]] = field(default_factory=list)
     quantiles: list[tuple[str, str, float, float, float | None, float | None]] = field(
@@ -286,7 +287,7 @@ class Oracle:
         if rest == self.truth.study.caption:
             return
         rest = rest.replace(self.truth.study.caption, "")
-        origin = self.truth.study.source.partition(", ")[2]
+        origin = re.sub("^snapshot of [^,]*, ", "", self.truth.study.source)
         rest = rest.replace(origin, "")
         while rest.strip():
             rest = rest.strip()
@@ -324,6 +325,7 @@ class Oracle:
         found += [("mean", one) for one in self.means if not self._is_mean(*one[1:])]
         found += [("change", one) for one in self.changed.items() if not self._is_changed(*one)]
         found += [("sum", one) for one in self.sums if not self._is_sum(*one)]
+        found += [("extent", one) for one in self.extents if not self._is_extent(*one)]
         found += [("peak", one) for one in self.peaks if not self._is_peak(one[1])]
         found += [("test", one) for one in self.tests if not self._is_test(*one[1:])]
         return found
@@ -428,16 +430,25 @@ class Oracle:
                 sum(BASE * end(n / BASE) for n in exact) for end in (math.floor, math.ceil)
             )
             return value % BASE == 0 and least <= value <= most
+        of_groups = self._of_groups(page, (kind,))
+        return any(value == sum(n or 0 for n in group) for group in of_groups)
+
+    def _is_extent(self, page: str, ends: list[int | None], group: str | None) -> bool:
+        """Whether the "n" of a chart is printed of all, or of the smallest and largest group."""
+        of_groups = self._of_groups(page, ("enrolled", "in a cohort", "at risk on day 0"))
+        return any(
+            ends[1] == max(one or 0 for one in n)
+            and ends[0] in {None, min(one or 0 for one in n)}  # one of few is not always drawn
+            for n in of_groups
+            if group is not None or len(n) == 1
+        )
+
+    def _of_groups(self, page: str, wholes: tuple[str, ...]) -> list[list[int | None]]:
+        """Return the printed numbers of all, by course, by cohort and by mode."""
         cells = [cell for cell in self.cells if cell.where == page or page == "index"]
-        wholes = {
-            "n": ("enrolled", "in a cohort", "at risk on day 0"),
-            "left out": ("left out",),
-            "in no cohort": ("in no cohort",),
-        }[kind]
-        names = {cell.name: cell.value or 0 for cell in cells if cell.name[0] in wholes}
-        groups = [name[1:] for name in names]
-        sums = {
-            sum(n for name, n in names.items() if name[0] == whole and chosen(name))
+        names = {cell.name: cell.value for cell in cells if cell.name[0] in wholes}
+        found = [
+            [n for name, n in names.items() if name[0] == whole and chosen(name)]
             for whole in wholes
             for chosen in (
                 lambda name: name[1:] == (ALL, ALL, ALL),
@@ -445,8 +456,8 @@ class Oracle:
                 lambda name: name[2] != ALL and name[1] == ALL,
                 lambda name: name[3] != ALL,
             )
-        }
-        return value in sums and bool(groups)
+        ]
+        return [numbers for numbers in found if numbers]
 
     def _is_peak(self, name: Name) -> bool:
         """Whether the most common range is the first with the largest printed count."""
@@ -1155,7 +1166,8 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"{_K} of {_K} rows\.", _nothing),
         (r"A step where 10 more have passed\.", _nothing),
         (r"Bands are 95% intervals, time by time\.", _nothing),
-        (rf"n = (?:about )?{_N} enrollments(?: · )?", _n_about),
+        (rf"n = (?:(<10|{_N[1:-1]})–)?{_N} enrollments(?: per (course|cohort|group))?(?: · )?",
+         _extent),
         (r"In brackets: 95% intervals(?:, those of the difference for all rows together)?\.",
          _nothing),
         (r"Counts (?:are rounded to multiples of 5|under 10 learners are withheld|"
@@ -1254,9 +1266,10 @@ def _excluded(o: Oracle, page: str, found: re.Match[str]) -> None:
     o.sums.append((page, "in no cohort", int(found[1].replace(",", ""))))
 
 
-def _n_about(o: Oracle, page: str, found: re.Match[str]) -> None:
-    """Read the number in a chart's subtitle, the sum of what the chart shows."""
-    o.sums.append((page, "n", int(found[1].replace(",", ""))))
+def _extent(o: Oracle, page: str, found: re.Match[str]) -> None:
+    """Read how many a chart shows: all, or the fewest and the most of its groups."""
+    most = _number(found[2])
+    o.extents.append((page, [_number(found[1]) if found[1] else most, most], found[3]))
 
 
 def _spread(o: Oracle, page: str, found: re.Match[str]) -> None:

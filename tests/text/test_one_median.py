@@ -44,4 +44,4 @@ def test_a_chart_of_differences_counts_the_reference_too() -> None:
         tk.survival.milestone_difference(frame, by="g", at=90),
     ):
         subtitle = " ".join(result.release(min_n=None).chart().to_dict()["title"]["subtitle"])
-        assert subtitle.startswith("n = 400 ")
+        assert subtitle.startswith("n = 123–277 enrollments per group ")

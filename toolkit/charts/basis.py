@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -47,25 +47,24 @@ def figure(row: dict[str, Any], name: str, released: Released) -> str:
 
 def subtitle(
     released: Released,
-    n: int | None,
+    n: Iterable[int | None],
     source: str | None,
     *notes: str,
     unit: tuple[str, str] = ("enrollment", "enrollments"),
-    of_groups: bool = False,
+    group: str = "group",
 ) -> str:
     """Write the subtitle: how many, of what, from where, and remarks on the figures.
 
     Args:
         released: What is drawn.
-        n: How many; None if it is not shown.
+        n: How many in each group; None if it is not shown.
         source: Where the data come from; by default the result's caption.
         notes: Further remarks for the reader.
         unit: What n counts: one, and several.
-        of_groups: Whether n is a sum over groups that are rounded separately.
+        group: What n counts the members of.
     """
-    about = "about " if of_groups and released.min_n is not None else ""
-    known = f"n = {about}{words.plural(n, *unit)}" if n else words.NOTHING.capitalize()
     caption = source or released.caption
+    known = how_many(n, released.min_n, unit, group)
     first = " · ".join([known, *([caption] if caption else [])])
     protection = (
         "Exact figures, unprotected"
@@ -75,13 +74,27 @@ def subtitle(
     return "\n".join([first, ". ".join([*notes, protection])])
 
 
-def total(rows: pl.DataFrame, name: str, by: list[str]) -> int:
-    """Sum over groups a count that is the same in all rows of a group."""
-    return (
-        int(rows.unique(by, keep="first")[name].sum())
-        if by
-        else int(max(rows[name].drop_nulls().to_list(), default=0))
-    )
+def how_many(n: Iterable[int | None], min_n: int | None, unit: tuple[str, str], group: str) -> str:
+    """Say how many there are: "n = 8,895 enrollments", "n = <10–2,250 enrollments per course".
+
+    A sum of groups that are rounded separately would not be what all of them are rounded to.
+    """
+    of_groups = list(n)
+    known = [one for one in of_groups if one is not None]
+    if not any(known):
+        return words.NOTHING.capitalize()
+    is_withheld = min_n is not None and None in of_groups
+    fewest = words.count(None if is_withheld else min(known), min_n)
+    most, text = max(known), words.plural(max(known), *unit)
+    ends = text if fewest == words.count(most) else f"{fewest}–{text}"
+    return f"n = {ends}{f' per {group}' if len(of_groups) > 1 else ''}"
+
+
+def of_each(rows: pl.DataFrame, name: str, by: Iterable[str]) -> list[int | None]:
+    """Return for each group a count that is the same in all rows of the group."""
+    groups = [*by]
+    once = rows.unique(groups, maintain_order=True) if groups else rows.head(1)
+    return once[name].to_list()
 
 
 def differences(rows: pl.DataFrame, released: Released, told: Sequence[str]) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts import heat_maps
-from toolkit.charts.basis import labelled, subtitle
+from toolkit.charts.basis import labelled, of_each, subtitle
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
 from toolkit.text import naming, words
@@ -48,7 +48,7 @@ def cohort_progress(
     said = {
         "title": title or finding,
         "subtitle": subtitle(
-            released, int(rows.unique(by)["n_members"].sum()), source, *notes, of_groups=True
+            released, of_each(rows, "n_members", by), source, *notes, group="cohort"
         ),
         "description": f"Heat map of the share who {outcome}, by cohort and time since enrollment."
         f" {finding}.",

@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts import heat_maps
-from toolkit.charts.basis import differences, labelled, subtitle
+from toolkit.charts.basis import differences, labelled, of_each, subtitle
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
@@ -72,11 +72,10 @@ def pairs(
         title=title or finding,
         subtitle=subtitle(
             released,
-            int(learners["n"].sum()),
+            learners["n"],
             source,
             *notes,
             unit=("learner", "learners"),
-            of_groups=True,
         ),
         description=f"Dot plot of differences between groups with {level}s. {finding}.",
     )
@@ -123,17 +122,16 @@ def transitions(
             alt.Tooltip("text_move_rate:N", title=f"share ({words.kind_of_interval(released)})"),
         ],
     )
-    passed = rows.unique("from_course")["n_passed"].sum()
     return finish(
         alt.LayerChart(data=rows, layer=layers).properties(width=alt.Step(72), height=alt.Step(26)),
         title=title or finding,
         subtitle=subtitle(
             released,
-            int(passed),
+            of_each(rows, "n_passed", ["from_course"]),
             source,
             *heat_maps.legend_of(rows, released.min_n),
             unit=("pass", "passes"),
-            of_groups=True,
+            group="course",
         ),
         description=f"Heat map of the course enrolled in after each course passed. {finding}.",
     )

@@ -101,11 +101,10 @@ def basis(
     at_most = "" if all(map(curves.is_whole, parts)) else " at risk at most"
     return subtitle(
         released,
-        sum(max(part["n_at_risk"].drop_nulls(), default=0) for part in parts),
+        [max(part["n_at_risk"].drop_nulls(), default=None) for part in parts],
         source,
         *remarks,
         unit=(f"enrollment{at_most}", f"enrollments{at_most}"),
-        of_groups=bool(released.by),
     )
 
 

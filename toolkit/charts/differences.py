@@ -120,7 +120,7 @@ def _differences(
     reference = naming.compared(_first(released).get("reference"))
     finding = _finding(seen, reference, ways, released.alpha)
     notes = [f"Reference: {reference}", _note(released), *standardization(named), *notes]
-    n = sum(n or 0 for n in [*named["n_learners"], *named["n_reference"].head(1)])
+    n = [*named["n_learners"], *named["n_reference"].head(1)]
     level = words.kind_of_interval(released)
     return finish(
         dots(
@@ -135,7 +135,7 @@ def _differences(
             hidden=hidden,
         ),
         title=title or finding,
-        subtitle=subtitle(released, n, source, *notes, of_groups=True),
+        subtitle=subtitle(released, n, source, *notes),
         description=f"Dot plot of differences from {reference} with {level}s. {finding}.",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import labelled, subtitle, total
+from toolkit.charts.basis import labelled, of_each, subtitle
 from toolkit.charts.theme import INK, PALETTE, RULE, WITHHELD, finish
 from toolkit.results.result import Released
 from toolkit.schemas.arguments import a_share
@@ -58,10 +58,10 @@ def distribution(
     )
     finding = _finding(rows, measure, released)
     notes = ["Grey: fewer than " + str(released.min_n)] if rows["n_learners"].null_count() else []
-    n = total(rows, "n_enrolled", list(released.by))
+    n = of_each(rows, "n_enrolled", released.by)
     said = {
         "title": title or finding,
-        "subtitle": subtitle(released, n, source, *notes, of_groups=bool(released.by)),
+        "subtitle": subtitle(released, n, source, *notes),
         "description": f"Histogram of {measure.lower()}, with missing and zero apart. {finding}.",
     }
     if released.by:

@@ -10,11 +10,11 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts import explorer_panels as panels
+from toolkit.charts.basis import how_many
 from toolkit.charts.explorer_panels import CHOSEN, LABELS, LEFT, PAIR, RIGHT
 from toolkit.charts.theme import finish
 from toolkit.results.result import Result
 from toolkit.schemas import require_columns
-from toolkit.text import words
 from toolkit.text.choices import ALL, RATE, statements, unknown
 
 _LINE = 112  # characters of a sentence on one line
@@ -78,12 +78,12 @@ def course_explorer(
         # A page on a narrow screen sets it: names then stand above what they name.
         alt.param("narrow", value=False),
     )
-    n = int(frame.filter(pl.col("cohort") == cohorts[0])["n_enrolled"].sum())
-    about = [f"n = about {words.plural(n, 'enrollment')}" if n else words.NOTHING.capitalize()]
+    n = frame.filter(pl.col("cohort") == cohorts[0])["n_enrolled"]
+    known = how_many(n, min_n, ("enrollment", "enrollments"), "course")
     return finish(
         parts,
         title=title,
-        subtitle=" · ".join([*about, *([source] if source else [])]),
+        subtitle=" · ".join([known, *([source] if source else [])]),
         description=(
             "Four charts of one course and cohort: how many reached each stage from enrollment to "
             "the pass, the distribution of grades, the share passed among all courses, and the "

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts import heat_maps
-from toolkit.charts.basis import fewest_and_most, labelled, subtitle, total
+from toolkit.charts.basis import fewest_and_most, labelled, of_each, subtitle
 from toolkit.charts.theme import PALETTE, finish
 from toolkit.results.result import Released
 from toolkit.schemas.outcome_results import COMPLETED_AND_PASSED, PASSED_ASIDE
@@ -36,11 +36,11 @@ def completion_funnel(
         drawn, notes = _table(rows, released)
     else:
         drawn = _bars(rows, released)
-    n = total(rows, "n_enrolled", list(released.by))
+    n = of_each(rows, "n_enrolled", released.by)
     return finish(
         drawn,
         title=title or finding,
-        subtitle=subtitle(released, n, source, *notes, of_groups=bool(released.by)),
+        subtitle=subtitle(released, n, source, *notes),
         description=f"Completion funnel from enrolled to passed. {finding}.",
     )
 

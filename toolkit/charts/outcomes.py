@@ -137,11 +137,10 @@ def _rates(
         title=title or finding,
         subtitle=subtitle(
             released,
-            int(rows[n].sum()),
+            rows[n],
             source,
             *notes,
             unit=(of, f"{of}s"),
-            of_groups=rows.height > 1,
         ),
         description=f"Dot plot of {words.plural(rows.height, 'group')}, highest first: {what}, "
         f"with {level}s. {finding}.",

@@ -68,7 +68,7 @@ def sensitivity(
         ),
         title=title or finding,
         subtitle=subtitle(
-            released, _reported(released)["n_learners"], source, "Each choice changed alone"
+            released, [_reported(released)["n_learners"]], source, "Each choice changed alone"
         ),
         description=f"Dot plot of the {headline} under other choices, with intervals. {finding}.",
     )
