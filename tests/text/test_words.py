@@ -1,10 +1,13 @@
 import math
 from datetime import date
+from functools import partial
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from person_courses import passed_of
 
+import toolkit as tk
 from toolkit.text import words
 
 
@@ -75,6 +78,14 @@ def test_a_difference_from_nobody_is_told_as_the_share_itself() -> None:
 def test_an_interval_names_its_unit_once() -> None:
     assert words.between("60%", "86%") == "60–86%"
     assert words.between("−3", "+5") == "−3 to +5"
+
+
+def test_an_interval_whose_ends_are_written_alike_is_not_written() -> None:
+    write = partial(words.percent, plain=True)
+    assert words.written_interval(0.9996, 1.0, write) == ""
+    assert words.written_interval(0.994, 1.0, write) == "99–100%"
+    everybody = tk.outcomes(passed_of(audit=(9_000, 9_000)), by="mode")
+    assert everybody.table(["n_passed", "pass_rate_of_enrolled"]).rows == [["9,000", "100.0%"]]
 
 
 @given(value=st.floats(1e-6, 400), decimal=st.booleans(), below=st.booleans())

@@ -131,7 +131,9 @@ def _known(released: Released) -> pl.DataFrame:
 
 def _interval(row: Row, write: Callable[[float], str]) -> str:
     low, high = row["simultaneous_low"], row["simultaneous_high"]
-    return words.written_interval(low, high, write) or "unknown"
+    if low is None or low == high:
+        return "unknown"
+    return words.written_interval(low, high, write) or write(low)
 
 
 def _ends_of(seen: pl.DataFrame) -> pl.DataFrame:

@@ -60,9 +60,7 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
         group = tuple(row[name] for name in released.by)
         if group in found:  # a smaller loss of the same group
             continue
-        ends = row["rate_of_previous_ci_low"], row["rate_of_previous_ci_high"]
-        known = None not in ends
-        interval = [words.percent(1 - end, plain=True) for end in reversed(ends)] if known else []
+        ends = row["rate_of_previous_ci_high"], row["rate_of_previous_ci_low"]
         # Counts are rounded one by one, so those lost and those who went on need not add up.
         kept = row["rate_of_previous"]
         share = row["n_dropped"] / row["n_previous"] if kept is None else 1 - kept
@@ -75,7 +73,7 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
             row["stage"],
             share,
             percent,
-            words.between(*interval) if interval else "",
+            words.written_interval(*ends, lambda end: words.percent(1 - end, plain=True)),
         )
     return found
 

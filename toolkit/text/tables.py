@@ -184,12 +184,12 @@ def cell(row: Row, name: str, released: Released) -> str:
     if value is None:
         return _missing(row, column, released)
     text = _text(value, unit, row, name, released)
-    ends = released.schema.interval_of(name)
-    low, high = (row.get(end) for end in ends) if ends else (None, None)
-    if low is None or high is None or low == high:
-        return text
-    texts = (_text(end, unit, row, name, released, is_end=True) for end in (low, high))
-    return f"{text} ({words.between(*texts)})"
+    low, high = (row.get(end) for end in released.schema.interval_of(name) or ("", ""))
+
+    def write(end: float) -> str:
+        return _text(end, unit, row, name, released, is_end=True)
+
+    return words.with_interval(text, words.written_interval(low, high, write))
 
 
 def _main(released: Released) -> list[str]:

@@ -328,10 +328,11 @@ def interval(row: dict[str, Any], rate: str, released: Released) -> str:
 
 
 def written_interval(low: float | None, high: float | None, write: Callable[[float], str]) -> str:
-    """Write an interval, each end by `write`; empty if an end is unknown, or it has no width."""
-    if low is None or high is None or low == high:
+    """Write an interval, each end by `write`; empty if an end is unknown, or both look alike."""
+    if low is None or high is None:
         return ""
-    return between(write(low), write(high))
+    ends = write(low), write(high)
+    return "" if ends[0] == ends[1] else between(*ends)
 
 
 def between(low: str, high: str) -> str:
