@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from string import Formatter
 
 import pytest
+from reading import soup
 
+import toolkit as tk
 from toolkit.errors import ArgumentError
-from toolkit.reports.courses import Courses
+from toolkit.reports.courses import Courses, read_courses
 from toolkit.reports.execution import read_notebook
+from toolkit.reports.key_figures import as_tiles
 from toolkit.reports.language import DEFAULT, Language, languages, read_language
 from toolkit.reports.library import find_pages
 from toolkit.reports.pages import Page, Part
@@ -25,6 +29,7 @@ FREE = {
     "questions",
     "stages",
     "definitions",
+    "written",
 }  # looked up by names of other things
 
 
@@ -81,6 +86,50 @@ def test_the_questions_are_those_of_the_notebooks() -> None:
 def test_an_unknown_language_is_refused_with_those_there_are() -> None:
     with pytest.raises(ArgumentError, match=r"'xx'; there are en, es"):
         read_language("xx")
+
+
+@pytest.mark.parametrize(
+    ("english", "spanish"),
+    [
+        ("8,895", "8\u202f895"),
+        ("73.7% (72.8–74.6%)", "73,7\u00a0% (72,8–74,6\u00a0%)"),
+        ("1,234,567.5 días", "1\u202f234\u202f567,5 días"),
+        ("under 1%", "menos del 1\u00a0%"),
+        ("over 99.9%", "más del 99,9\u00a0%"),
+        ("−3 points", "−3 puntos"),
+        ("4 Jan 2026", "4 ene 2026"),
+        ("0.2.0", "0.2.0"),
+        ("<10", "<10"),
+    ],
+)
+def test_a_figure_is_written_as_each_language_does(english: str, spanish: str) -> None:
+    assert read_language("es").written(english) == spanish
+    assert read_language("en").written(english) == english
+
+
+def test_no_part_in_spanish_writes_a_figure_as_in_english(tmp_path: Path) -> None:
+    say = read_language("es")
+    with tk.sandbox(learners=1_500) as platform:
+        study = tk.load_study(platform)
+        with platform.earlier(study.as_of - timedelta(days=120)) as past:
+            before = tk.load_study(past)
+    tiles = as_tiles(tk.reports.key_figures(study).release(), say)
+    courses = read_courses(study, before=before, say=say)
+    page = Page("02-cohorts", "What?", "Why.", "Of 8,895, 31.0%.", 1.25)
+    site = Site("Informe", study.caption, "sandbox", [page], language=say)
+    methods = {"provenance": [], "resources": [("grades", "8,895")]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toolkit.reports.site.write_pdf", lambda *_: False)
+        write_site(tmp_path, site, key_figures=tiles, courses=courses, methods=methods)
+    for name in ("index", "methods"):
+        page_of = soup(tmp_path / f"{name}.html")
+        for tag in page_of.select("script, [lang=en]"):
+            tag.decompose()
+        heard = [str(tag["aria-label"]) for tag in page_of.select("[aria-label]")]
+        text = " ".join([page_of.get_text(), *heard])
+        text = text.replace(f"so2-toolkit {site.version}", "").replace("(WCAG) 2.1", "")
+        assert re.findall(r"\d+,\d{3}|\d\.\d|\d%|points?|under|over \d|Sep 20\d\d", text) == []
+        assert re.search(r"\d\u202f\d{3}\b", text)
 
 
 def test_pages_say_their_language_and_that_of_their_parts(tmp_path: Path) -> None:

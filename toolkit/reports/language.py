@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ from toolkit.schemas.arguments import as_given
 
 _FOLDER = Path(__file__).parent / "languages"
 DEFAULT = "en"
+_NUMBER = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)(?![.,]?\w)")
+_PERCENT = re.compile(r"(?<=\d)%")
+_BESIDE_A_NUMBER = re.compile(
+    r"\b(?:under|over)(?= \d)|(?<=\d )(?:points?|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,19 @@ class Language:
         """
         section, _, name = key.partition(".")
         return self.texts[section][name].format(**values)
+
+    def written(self, text: str) -> str:
+        """Return a text with its figures, written as in English, as this language writes them.
+
+        Examples:
+            >>> [read_language("es").written(text) for text in ("+2.5 points", "4 Jan 2026")]
+            ['+2,5 puntos', '4 ene 2026']
+        """
+        own = self.texts["written"]
+        signs = str.maketrans({",": own["thousands"], ".": own["decimal"]})
+        text = _NUMBER.sub(lambda found: found[0].translate(signs), text)
+        text = _PERCENT.sub(own["percent"], text)
+        return _BESIDE_A_NUMBER.sub(lambda found: own[found[0]], text)
 
     def named(self, section: str, name: str, otherwise: str | None = None) -> str:
         """Return the name of a stage, a page or a question; itself if no text names it.

@@ -198,7 +198,7 @@ def _provenance(study: LazyStudy, say: Language) -> list[tuple[str, str]]:
         ("rounding", release_secret().remark),
         (
             "problems",
-            count(release_number(study.problems.height), MIN_N)
+            say.written(count(release_number(study.problems.height), MIN_N))
             if study.problems.height
             else say("methods.none"),
         ),
