@@ -469,7 +469,7 @@ def test_a_cohort_of_a_year_is_not_named_as_its_first_month() -> None:
         }
     )
     chart = tk.cohort_progress(pc, cohort="1y").chart().to_dict()
-    assert "50% of those enrolled from Jan 2024 had passed" in " ".join(chart["title"]["text"])
+    assert "50% of those enrolled from 1 Jan 2024 had passed" in " ".join(chart["title"]["text"])
     assert "Enrolled from" in str(chart)
 
 

@@ -64,6 +64,29 @@ def test_a_name_is_one_line_of_visible_text(text: str) -> None:
 def test_cohorts_of_weeks_are_named_by_their_day() -> None:
     weeks = [date(2024, 11, 4), date(2024, 12, 2)]
     assert list(naming.cohorts(weeks).values()) == ["4 Nov 2024", "2 Dec 2024"]
+    assert list(naming.cohorts([date(2025, 9, 1)]).values()) == ["1 Sep 2025"]
+    months = [date(2025, 9, 1), date(2025, 10, 1)]
+    assert list(naming.cohorts(months).values()) == ["Sep 2025", "Oct 2025"]
+
+
+def test_a_cohort_has_one_name_in_the_sentence_the_chart_and_the_table() -> None:
+    later = learners(2_000).with_columns(
+        pl.col("enrolled_day") + 100, pl.col("observed_days") - 100
+    )
+    progress = tk.cohort_progress(later, step="30d", periods=1)
+    monday = progress.filter(pl.col("cohort") == date(2025, 9, 1))
+    assert monday.table(["cohort"]).rows[0] == ["Sep 2025"]
+    assert "from Sep 2025 had passed" in str(monday.narrate())
+    assert "from Sep 2025 had passed" in " ".join(monday.chart().to_dict()["title"]["text"])
+
+
+def test_a_group_of_single_precision_has_no_digits_beyond_it() -> None:
+    pc = learners(900).with_columns(weight=pl.lit(0.1, pl.Float32))
+    found = tk.outcomes(pc, by="weight")
+    assert found.table(["weight"]).rows == [["0.1"]]
+    assert "0.100" not in str(found.narrate())
+    assert "0.100" not in json.dumps(found.chart().to_dict())
+    assert found.release().frame["weight"].to_list() == [0.1]
 
 
 def test_a_null_group_has_one_name_in_every_result() -> None:

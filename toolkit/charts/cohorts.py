@@ -31,7 +31,7 @@ def cohort_progress(
     rows = labelled(released, "n_reached", "n_observed", "n_members", RATE)
     rows = rows.filter(pl.col("cohort").is_not_null())
     outcome = released.frame.item(0, "outcome") if released.frame.height else "passed"
-    names = naming.cohorts(rows["cohort"])
+    names = naming.cohorts(released.whole["cohort"])
     part = (pl.col("n_observed") < pl.col("n_members")).fill_null(value=False)
     top = heat_maps.top_of(rows, RATE)
     rows = heat_maps.cells(rows, RATE, released, top=top).with_columns(

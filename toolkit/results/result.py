@@ -293,6 +293,8 @@ class Result(Shown):
             frame = self.protect(min_n)
             if "status" not in frame.columns or "status" in self.exact.columns:
                 frame = with_status(frame, self.exact, self.schema, min_n)
+        # As 64 bits, 0.1 of 32 bits would be displayed as 0.10000000149011612.
+        frame = frame.with_columns(pl.col(pl.Float32).cast(pl.String).cast(pl.Float64))
         return Released(
             self.schema, self.by, self._viewed(frame), min_n, self.caption, self.level, before=frame
         )

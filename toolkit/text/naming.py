@@ -84,9 +84,15 @@ def _visible(character: str) -> str:
 
 
 def cohorts(firsts: Iterable[date | None]) -> dict[date | None, str]:
-    """Name cohorts by their first day: as months if all begin a month, else as days."""
+    """Name cohorts by their first day: as months if all begin a month, else as days.
+
+    Those that all begin a month on a Monday may be weeks. Give all cohorts of a result, so that
+    each has the same name wherever some are told.
+    """
     known = {first for first in firsts if first is not None}
-    column = "enrolled_month" if all(first.day == 1 for first in known) else ""
+    begin_months = all(first.day == 1 for first in known)
+    may_be_weeks = all(first.weekday() == 0 for first in known)
+    column = "enrolled_month" if begin_months and not may_be_weeks else ""
     return {first: UNKNOWN if first is None else day(first, column) for first in firsts}
 
 

@@ -118,7 +118,7 @@ def cohort_progress(released: Released) -> str:
     lengths = seen.group_by("days").len().sort("days")
     days = lengths.filter(pl.col("len") >= pl.col("len").max() / 2)["days"][-1]
     ranked = seen.filter(days=days).sort("reach_rate", maintain_order=True)
-    names = naming.cohorts(ranked["cohort"])
+    names = naming.cohorts(released.whole["cohort"])
     low, high = ranked.row(0, named=True), ranked.row(-1, named=True)
     at = f"{plural(days, 'day')} after enrollment, "
     if ranked.height == 1:

@@ -156,7 +156,7 @@ def reading_table(
     shown = frame.head(rows)
     cells = [[cell(row, name, released) for name in wanted] for row in shown.iter_rows(named=True)]
     if "cohort" in wanted and "cohort" in released.schema.names:
-        named = naming.cohorts(frame["cohort"])
+        named = naming.cohorts(released.whole["cohort"])
         for row_cells, cohort in zip(cells, shown["cohort"], strict=True):
             row_cells[wanted.index("cohort")] = named[cohort]
     _tell_apart(cells, shown, wanted, {*released.by, *_NAMES.intersection(released.schema.names)})
