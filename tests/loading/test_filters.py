@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import toolkit as tk
+from toolkit.config import settings
+from toolkit.loading.platform import Platform
 from toolkit.sandbox.start import SandboxPlatform
 
 
@@ -93,3 +96,48 @@ def test_a_scan_takes_any_lower_bound(platform: SandboxPlatform, year: int) -> N
     later = pl.col("created") >= datetime(year, 1, 1, 5, tzinfo=UTC)
     asked = tk.scan(platform, "enrollments").filter(later).collect()
     assert_frame_equal(asked, tk.load_enrollments(platform).filter(later))
+
+
+def without_filters(body: bytes, **headers: str) -> Platform:
+    """A platform that sends the same whatever is asked for."""
+    stream = httpx.ByteStream(body)
+    answer = lambda _: httpx.Response(200, headers=headers, stream=stream)  # noqa: E731
+    transport = httpx.MockTransport(answer)
+    found = settings(base_url="https://platform.example.com", token="throw-away")
+    return Platform(found, transport=transport)
+
+
+def test_records_that_were_not_asked_for_are_left_out_and_counted() -> None:
+    record = '{{"username": "{}", "email": null, "course_id": "{}", "completion": "{}"}}'
+    rows = [("ada", "c", "1"), ("ada", "d", "x"), ("bob", "d", "y"), ("eve", "c", "z")]
+    body = "[" + ",".join(record.format(*row) for row in rows) + "]"
+    platform = without_filters(body.encode())
+
+    load = tk.fetch(platform, "completion", course_id="d")
+    scanned = tk.scan(platform, "completion").filter(pl.col("course_id").is_in(["c", "d"]))
+
+    assert load.frame["username"].to_list() == ["ada", "bob"]
+    assert load.provenance.records == 2
+    assert load.problems.select("record", "raw", "reason").rows() == [
+        (0, "x", "not a number or a percentage; taken as null"),
+        (1, "y", "not a number or a percentage; taken as null"),
+        (None, "d", "this filter does not match 2 of the records that came; left out"),
+    ]
+    with pytest.warns(UserWarning, match="does not match"):
+        assert scanned.collect().height == 4
+    assert tk.fetch(platform, "completion", username="Ada").frame.is_empty()
+
+
+def test_older_enrollments_than_asked_for_are_left_out_and_counted() -> None:
+    record = '{{"username": "ada", "course_id": "{}", "created": {}}}'
+    created = ['"2026-01-10"', '"2026-01-09 06:00"', "null", '"2025-12-31"']
+    body = "[" + ",".join(map(record.format, "abcd", created)) + "]"
+    platform = without_filters(body.encode(), date="Sat, 10 Jan 2026 12:00:00 GMT")
+
+    load = tk.fetch(platform, "enrollments", days=1)  # perhaps counted from midnight
+
+    assert load.frame["course_id"].to_list() == ["a", "b", "c"]
+    assert load.problems.filter(column="days")["reason"].to_list() == [
+        "this filter does not match 1 of the records that came; left out"
+    ]
+    assert tk.fetch(platform, "enrollments", days=10**9).frame.height == 4

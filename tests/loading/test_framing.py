@@ -24,7 +24,7 @@ OBJECTS = [json.dumps(record) for record in RECORDS]
 FRAMINGS = {
     "array": "[" + ",".join(OBJECTS) + "]",
     "pretty array": json.dumps(RECORDS, indent=4, ensure_ascii=False),
-    "envelope": json.dumps({"count": 3, "results": RECORDS, "next": None, "e": [{}, {"a": "]"}]}),
+    "envelope": json.dumps({"count": 3, "results": RECORDS, "next": None, "start": [{}, ["]"]]}),
     "lines": "\n".join(OBJECTS) + "\n",
     "commas": ",\n".join(OBJECTS),
     "with byte order mark": "\ufeff[" + ",".join(OBJECTS) + "]",
@@ -116,6 +116,28 @@ def test_the_documented_sample_as_printed_is_refused_where_its_comma_is_missing(
 
 
 RECORD = '{"username": "u", "course_id": "c"}'
+
+
+def test_pages_of_open_edx_name_the_next_one_in_an_object_of_their_own() -> None:
+    reader = BatchReader(COMPLETION)
+    for following in ("/?page=2", None):
+        page = {"results": RECORDS[:1], "pagination": {"count": 3, "next": following}}
+        list(reader.read([json.dumps(page).encode()]))
+        assert reader.next_page == following
+
+    assert reader.ending().problems["reason"].to_list() == [
+        "the platform says there are 3 records; 2 came"
+    ]
+
+
+def test_fields_of_pages_that_are_not_known_are_reported_where_they_hold_something() -> None:
+    about = {"num_pages": 2, "next_cursor": "x", "errors": [], "pagination": {"has_next": True}}
+    _, problems = read(json.dumps({**about, "results": RECORDS}).encode())
+
+    assert problems.select("record", "column", "raw").rows() == [
+        (None, "next_cursor", None),
+        (None, "has_next", None),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES, TIMESTAMP, Table
 
 TABLES = (GRADES, ENROLLMENTS, COMPLETION)
 SPACE = " \t\n\r"
+KNOWN = {"results", "next", "previous", "count", "num_pages", "current_page", "start"}
+UNKNOWN = "not a known field of a page; if it says that more records follow, they did not come"
 BLANK = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
@@ -65,25 +67,31 @@ def expected(body: bytes, table: Table) -> Expected:
     """Frame and problems of a body, by the documented rules."""
     try:
         found = of_records(list(records_of(body.decode())), table)
-        announced = announced_by(body.decode())
+        about = of_page(body.decode())
     except (ValueError, IndexError) as error:
         raise Refused from error
+    is_count = re.fullmatch("[0-9]{1,15}", str(about.get("count")))
+    announced = int(str(about["count"])) if is_count and not about.get("next") else 0
+    found.problems += [(None, name, None, UNKNOWN) for name in about if name not in KNOWN]
     if announced > len(found.rows):
         said = f"the platform says there are {announced:,} records; {len(found.rows):,} came"
         found.problems.append((None, "count", str(announced), said))
     return found
 
 
-def announced_by(text: str) -> int:
-    """The `count` of the last page of an envelope; 0 if it has none, or a page follows."""
+def of_page(text: str) -> dict[str, Any]:
+    """The fields of an envelope that have a value, with those of its `pagination`."""
     text = text.removeprefix("\ufeff")
     at = behind(text, 0)
     fields = pairs_at(text, at)[0] if text[at] == "{" else []
     if not any(name == "results" and text[start] == "[" for name, start in fields):
-        return 0
-    last = {name: PAIRS.raw_decode(text, start)[0] for name, start in fields}
-    is_count = re.fullmatch("[0-9]{1,15}", str(last.get("count")))
-    return int(str(last["count"])) if is_count and not last.get("next") else 0
+        return {}
+    found = {name: PAIRS.raw_decode(text, start)[0] for name, start in fields}
+    if isinstance(found.get("pagination"), tuple):
+        inner = dict(found.pop("pagination"))
+        found |= {name: value for name, value in inner.items() if found.get(name) is None}
+    refuse_unless(type(found.get("next")) in {str, type(None)})
+    return {name: value for name, value in found.items() if value}
 
 
 def records_of(text: str) -> Iterator[Record]:
@@ -99,8 +107,7 @@ def records_of(text: str) -> Iterator[Record]:
     lists = [start for start in starts if text[start] == "["]
     if lists:
         refuse_unless(len(starts) == 1 and behind(text, end) == len(text))
-        following = [PAIRS.raw_decode(text, start)[0] for name, start in first if name == "next"]
-        refuse_unless(all(type(one) in {str, type(None)} for one in following[-1:]))
+        refuse_unless(sum(name == "next" for name, _ in first) < 2)
         json.dumps(PAIRS.decode(text), ensure_ascii=False).encode()  # no half of a surrogate pair
         yield from records_in_list(text, lists[0])
         return
@@ -375,8 +382,9 @@ def framed(rng: random.Random, writer: Writer, records: list[str]) -> str:
     if framing == 2:
         return rng.choice(["\n", "\r\n", "\n\n", " \n\t"]).join(records) + rng.choice(["", "\n"])
     around = [("count", "3"), ("next", rng.choice(["null", '"/x?page=2"', '""', "7"])),
-              ("meta", '{"results":[{}],"a":[[]]}'), ("errors", '["\\"}]", {"a": "]"}]')]  # fmt: skip
-    fields = [*rng.sample(around, rng.randrange(4)), ("results", writer.join(records, "[]"))]
+              ("meta", '{"results":[{}],"a":[[]]}'), ("errors", '["\\"}]", {"a": "]"}]'),
+              ("pagination", rng.choice(['{"count":4,"next":""}', '{"next":"?p=2"}', '{"next":7}', '"x"']))]  # fmt: skip
+    fields = [*rng.sample(around, rng.randrange(6)), ("results", writer.join(records, "[]"))]
     if rng.random() < 0.05:
         fields.append(("results", writer.join(records[:1], "[]")))
     rng.shuffle(fields)

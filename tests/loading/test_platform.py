@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import logging
 import pickle
@@ -77,13 +78,22 @@ def test_a_refused_token_is_an_authentication_error(status: int) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [ok(b"<!doctype html>Log in"), ok(b"\n <html>"), ok(b"x", **{"content-type": "text/html"})],
+    [
+        *(ok(b"<!doctype html>Log in"), ok(b"\n <html>"), ok(b"\xef\xbb\xbf<html>")),
+        ok(b"x", **{"content-type": "text/html"}),
+    ],
 )
 def test_a_login_page_is_an_authentication_error(answer: httpx.Response) -> None:
     handler, _ = answering(answer)
 
     with pytest.raises(tk.errors.AuthenticationError, match="web page"):
         tk.load_completion(platform(handler))
+
+
+def test_records_that_a_server_calls_a_web_page_are_records() -> None:
+    handler, _ = answering(ok(RECORDS, **{"content-type": "text/html; charset=utf-8"}))
+
+    assert tk.load_completion(platform(handler)).height == 1
 
 
 def test_an_address_without_the_api_is_named() -> None:
@@ -107,8 +117,7 @@ def test_what_a_server_says_of_a_bad_request_is_passed_on() -> None:
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("peer closed connection"),
-        httpx.Response(429),
-        httpx.Response(503),
+        *(httpx.Response(status) for status in (408, 429, 503, 522)),
     ],
 )
 def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception) -> None:
@@ -171,6 +180,45 @@ def test_pages_are_followed_and_records_numbered_through() -> None:
     assert load.provenance.records == 3
     assert [request.url.query for request in requests] == [b"", b"page=2", b"page=3"]
     assert load.problems["record"].to_list() == [1, 2]  # the same learner and course again
+
+
+def test_a_next_page_is_relative_to_where_a_redirect_led() -> None:
+    moved = httpx.Response(301, headers={"Location": "/v2/completion/"})
+    handler, requests = answering(moved, page("page2"), page(None))
+
+    assert tk.fetch(platform(handler), "completion").frame.height == 2
+    assert requests[2].url.path == "/v2/completion/page2"
+
+
+def test_a_next_page_that_only_a_header_names_is_followed() -> None:
+    handler, requests = answering(ok(link='<?page=2>; rel="next", <?page=9>; rel="last"'), ok())
+
+    assert tk.fetch(platform(handler), "completion").frame.height == 2
+    assert [request.url.query for request in requests] == [b"", b"page=2"]
+
+
+LINE = b'{"username":"ada","email":"a","course_id":"c","completion":"0.5"}\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "columns"),
+    [
+        (LINE, {}, ["Content-Length"]),
+        (b"[" + LINE + b"]", {}, []),
+        (LINE, {"Content-Length": str(len(LINE))}, []),
+        (LINE, {"Transfer-Encoding": "chunked"}, []),
+        (gzip.compress(LINE, mtime=0), {"Content-Encoding": "gzip"}, []),
+    ],
+)
+def test_a_body_of_which_a_cut_would_not_show_is_reported(
+    body: bytes, headers: dict[str, str], columns: list[str]
+) -> None:
+    handler, _ = answering(httpx.Response(200, headers=headers, stream=httpx.ByteStream(body)))
+
+    load = tk.fetch(platform(handler), "completion")
+
+    assert load.frame.height == 1
+    assert load.problems["column"].to_list() == columns
 
 
 def test_pages_in_a_circle_or_elsewhere_are_refused() -> None:

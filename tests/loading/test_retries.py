@@ -22,6 +22,7 @@ def answer(retry_after: str, **headers: str) -> httpx.Response:
         ("20", 20.0),
         ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
         ("999999", 999_999.0),
+        ("1.25", 1.25),
         ("0", 0.5),
         ("-5", 0.5),
         ("Thu, 01 Jan 2026 11:00:00 GMT", 0.5),

@@ -21,6 +21,7 @@ from toolkit.schemas import Table
 
 _THREADS = 2
 _MOST_WAITING = 4  # pieces being parsed or waiting to be; more would only take memory
+_OF_PAGE = "not a known field of a page; if it says that more records follow, they did not come"
 _MOST_EXTRA = 1000  # unknown fields that are reported by name
 # Once a block of this size has been freed, glibc keeps smaller ones for the next piece. Otherwise
 # it returns each to the system, which takes a fifth of the time. The block is never written to.
@@ -50,6 +51,7 @@ class BatchReader:
     Attributes:
         records: How many records were read.
         next_page: The address of the next page in the last body.
+        shows_its_end: Whether a cut between two records of the last body would have been noticed.
     """
 
     def __init__(self, table: Table, *, piece_size: int = PIECE_SIZE) -> None:
@@ -58,7 +60,9 @@ class BatchReader:
         self._present: set[str] = set()
         self._extra: set[str] = set()
         self._announced = 0
+        self._of_pages: dict[str, None] = {}
         self.records = 0
+        self.shows_its_end = False
         self.next_page: str | None = None
 
     def read(self, body: Iterable[bytes]) -> Iterator[Batch]:
@@ -79,12 +83,13 @@ class BatchReader:
     def ending(self) -> Batch:
         """Return the problems known only after the last record.
 
-        These are fields that no record has, and fewer records than the pages said there are, as
-        when the platform deletes one while the pages are read.
+        These are fields that no record has, fields of pages that are unknown, and fewer records
+        than the pages said there are, as when the platform deletes one while the pages are read.
         """
         absent = [name for name in self._table.names if self.records and name not in self._present]
         rows: list[Problem] = [
-            (None, name, None, "no record has this field; taken as null") for name in absent
+            *((None, name, None, "no record has this field; taken as null") for name in absent),
+            *((None, name, None, _OF_PAGE) for name in self._of_pages),
         ]
         if self.next_page is None and self._announced > self.records:
             said = f"the platform says there are {self._announced:,} records; {self.records:,} came"
@@ -101,13 +106,16 @@ class BatchReader:
         submitted = self._submitted(pieces, pool)
         for piece, parsed in self._whole(submitted, pool):
             yield self._batch(parsed)
+            self.shows_its_end = piece.framing.bracketed
             if parsed.raw.tail:
                 end = piece.split(len(piece.data) - len(parsed.raw.tail))[1]
                 for more, _ in submitted:
                     end = end.join(more)
                     _refuse_if_too_large(end, "what follows the records")
-                self.next_page, count = envelope(end)
-                self._announced = max(self._announced, count)
+                page = envelope(end)
+                self.next_page = page.following
+                self._announced = max(self._announced, page.announced)
+                self._of_pages |= dict.fromkeys(page.unknown)
                 return
 
     def _whole(

@@ -52,6 +52,7 @@ class Body:
         started: When the first attempt began.
         ended: When the last byte so far arrived.
         date: The platform's clock at the response; this computer's if it sends none.
+        shows_its_end: Whether a response that is cut off would be noticed.
     """
 
     def __init__(
@@ -70,6 +71,9 @@ class Body:
         self.started = datetime.now(UTC)
         self.ended = self.started
         self.date = self.started
+        self.shows_its_end = False
+        self._base = url
+        self._linked: str | None = None
         self._send = send
         self._patience = patience
         self._retries = retries
@@ -81,13 +85,17 @@ class Body:
         """The SHA-256 of the bytes yielded so far."""
         return self._digest.hexdigest()
 
-    def next_page(self, named: str) -> str:
-        """Return the address of the next page.
+    def next_page(self, named: str | None) -> str | None:
+        """Return the address of the next page, if the body or a `Link` header names one.
+
+        Args:
+            named: How the body names it.
 
         Raises:
             TransportError: It is not an address, or on another server, where the token must not go.
         """
-        return link(self.url, named, self.place, kind="the next page")
+        target = named or self._linked
+        return link(self._base, target, self.place, kind="the next page") if target else None
 
     def __iter__(self) -> Iterator[bytes]:
         attempt = 0
@@ -161,7 +169,12 @@ class Body:
                     return link(url, headers["location"], self.place, kind="the redirect target")
                 require_success(response, self.place)
                 self.date = http_date(headers.get("date", "")) or self.date
-                for chunk in decoded(_arriving(response), headers.get("content-encoding", "")):
+                encodings = headers.get("content-encoding", "")
+                self._base, self._linked = url, response.links.get("next", {}).get("url")
+                self.shows_its_end = bool(
+                    encodings or {"content-length", "transfer-encoding"} & set(headers)
+                )
+                for chunk in decoded(_arriving(response), encodings):
                     if not size:
                         refuse_html(response, chunk, self.place)
                     size += len(chunk)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
 from io import BytesIO
@@ -20,7 +19,7 @@ from toolkit.loading.body import BodyChangedError
 from toolkit.loading.platform import Platform
 from toolkit.loading.problems import repeated, unmatched, warn_of_problems
 from toolkit.loading.records import problem_rows
-from toolkit.loading.streams import Provenance, digest_of, open_stream
+from toolkit.loading.streams import Provenance, days_before, digest_of, open_stream
 from toolkit.loading.threads import side_by_side
 from toolkit.schemas import ENROLLMENTS, PROBLEMS, RESOURCES, Table
 from toolkit.schemas.arguments import a_path, as_given
@@ -29,7 +28,6 @@ _AT_ONCE = 4
 _MOST_CHANGES = 3  # bodies that changed while they were downloaded
 _READ_SIZE = 1 << 20
 _FEW = 10
-_OLDEST = datetime.min.replace(tzinfo=UTC)
 
 Many = str | Iterable[str] | None
 ResourceName = Literal["grades", "enrollments", "completion"]
@@ -335,7 +333,5 @@ def _filtered(
     if learners is not None:
         frame = frame.filter(pl.col("username").is_in(learners))
     if days is not None:
-        as_of = load.provenance.as_of
-        since = as_of - timedelta(days=min(days, (as_of - _OLDEST).days))
-        frame = frame.filter(pl.col("created") >= since)
+        frame = frame.filter(pl.col("created") >= days_before(load.provenance.as_of, days))
     return replace(load, frame=frame)

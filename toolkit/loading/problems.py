@@ -61,9 +61,10 @@ def unmatched(
 
 
 def warn_of_problems(problems: pl.DataFrame, advice: str) -> None:
-    """Issue one warning for all problems, if there are any."""
+    """Issue one warning for all problems, if there are any, with one of a whole body first."""
     if not problems.is_empty():
-        first = problems.row(0, named=True)
+        of_bodies = problems.filter(pl.col("record").is_null())
+        first = (problems if of_bodies.is_empty() else of_bodies).row(0, named=True)
         warnings.warn(
             f"{first['resource']}: {problems.height:,} problems, the first in "
             f"`{_shown(first['column'])}`: {first['reason']}. {advice}.",

@@ -11,6 +11,7 @@ import httpx
 
 from toolkit.errors import AuthenticationError, TransportError
 from toolkit.loading.decoding import decoded
+from toolkit.loading.framing import BOM
 from toolkit.loading.retries import RETRIED_STATUS
 
 TOKEN_ADVICE = "Check SO2_TOKEN, or ask the platform's support for a new token."  # noqa: S105
@@ -63,7 +64,9 @@ def refuse_html(response: httpx.Response, start: bytes, place: str) -> None:
     Raises:
         AuthenticationError: It is; platforms send one once a token has expired.
     """
-    if "html" in response.headers.get("content-type", "") or start.lstrip()[:1] == b"<":
+    first = start.removeprefix(BOM).lstrip()[:1]
+    is_named = "html" in response.headers.get("content-type", "")  # as some servers name any text
+    if first == b"<" or (is_named and first not in {b"[", b"{"}):
         raise AuthenticationError(
             f"{place} answered with a web page instead of records, as platforms do when a token "
             f"has expired. {TOKEN_ADVICE}"

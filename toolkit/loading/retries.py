@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 
-RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
+_OF_CLOUDFLARE = range(520, 531)  # when the server behind it does not respond
+RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504, *_OF_CLOUDFLARE})
 LONGEST_WAIT = 300.0
 _FIRST_WAIT = 0.5
 _LONGEST_BACKOFF = 30.0
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _PLAUSIBLE_YEARS = range(1970, 2200)
 
 
@@ -44,7 +47,7 @@ def retry_delay(
 
 def _retry_after(response: httpx.Response, now: datetime) -> float:
     value = response.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdecimal():
+    if _SECONDS.fullmatch(value):
         return float(value[:12])
     moment = http_date(value)
     now = http_date(response.headers.get("date", "")) or now  # the server counts by its own clock

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 import polars as pl
@@ -16,7 +16,12 @@ from toolkit.loading.body import Body
 from toolkit.loading.pages import Pages
 from toolkit.loading.platform import Platform
 from toolkit.loading.progress import Progress
+from toolkit.loading.records import Problem, problem_rows
 from toolkit.schemas import RESOURCES, Table
+
+_OLDEST = datetime.min.replace(tzinfo=UTC)
+_ENDLESS = "the response states neither length nor end; a cut between two records could not be seen"
+_UNASKED = "this filter does not match {:,} of the records that came; left out"
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class Provenance:
 class Stream:
     """The records of one query, page after page: iterate to get them in batches.
 
-    The last batch has no records, only the problems of the body as a whole.
+    Records that were not asked for are left out, as of a server that ignores filters. The last
+    batch has no records, only the problems of the body as a whole.
     """
 
     def __init__(
@@ -64,6 +70,9 @@ class Stream:
         self._platform = platform
         self._table = table
         self._url = platform.url(table.name, parameters)
+        self._filters = parameters
+        self._unasked = dict.fromkeys(parameters, 0)
+        self._is_endless = False
         self._asked = [
             *(["a learner"] if "username" in parameters else []),
             *([parameters["course_id"]] if "course_id" in parameters else []),
@@ -85,6 +94,7 @@ class Stream:
         patience = self._platform.patience(self._check_cancelled)
         pages = Pages()
         url: str | None = self._url
+        kept = 0
         while url is not None:
             body = self._platform.body(url, patience)
             self._bodies.append(body)
@@ -92,13 +102,58 @@ class Stream:
             for batch in reader.read(progress.counted(body)):
                 progress.show_records(reader.records)
                 first = batch.frame if first is None and batch.frame.height else first
-                yield batch
-            following = body.next_page(reader.next_page) if reader.next_page else None
+                came = reader.records - batch.frame.height
+                asked = self._asked_for(batch, came, kept) if self._filters else batch
+                kept += asked.frame.height
+                yield asked
+            self._is_endless |= not (body.shows_its_end or reader.shows_its_end)
+            following = body.next_page(reader.next_page)
             if following is not None:
                 pages.turn(url, following, reader.records - before, first, body.place)
             url = following
-        yield reader.ending()
-        self._records = reader.records
+        ending = reader.ending()
+        yield replace(ending, problems=ending.problems.vstack(self._problems()))
+        self._records = kept
+
+    def _problems(self) -> pl.DataFrame:
+        """Return the problems of filters and responses, known after the last page."""
+        rows: list[Problem] = [
+            (None, name, self._filters[name], _UNASKED.format(n))
+            for name, n in self._unasked.items()
+            if n
+        ]
+        rows += [(None, "Content-Length", None, _ENDLESS)] if self._is_endless else []
+        return problem_rows(self._table.name, rows)
+
+    def _asked_for(self, batch: Batch, came: int, kept: int) -> Batch:
+        """Return the records of a batch that were asked for, and their problems.
+
+        Args:
+            batch: Its problems are numbered by the records that came.
+            came: How many came before.
+            kept: How many of those were asked for.
+        """
+        frame = batch.frame
+        matches = frame.select(self._matches(name).alias(name) for name in self._filters)
+        asked = matches.select(pl.all_horizontal(pl.all())).to_series()
+        if came == kept and asked.all():
+            return batch
+        for column in matches:
+            self._unasked[column.name] += int((~column).sum())
+        numbers = pl.DataFrame({"record": range(came, came + frame.height)}).filter(asked)
+        problems = batch.problems.join(
+            numbers.with_row_index("kept", kept), on="record", how="left", maintain_order="left"
+        )
+        told = pl.col("kept").is_not_null() | pl.col("raw").is_null()  # the latter: unknown fields
+        renumbered = problems.filter(told).with_columns(record=pl.col("kept").cast(pl.Int64))
+        return Batch(frame.filter(asked), renumbered.drop("kept"))
+
+    def _matches(self, name: str) -> pl.Expr:
+        """Return whether a record matches a filter; platforms may count days from midnight."""
+        if name == "days":
+            since = days_before(self.as_of, int(self._filters[name]) + 1)
+            return pl.col("created").is_null() | (pl.col("created") >= since)
+        return pl.col(name) == self._filters[name]
 
     @property
     def as_of(self) -> datetime:
@@ -122,6 +177,11 @@ class Stream:
             records=self._records,
             sha256=digest_of([body.sha256 for body in self._bodies]),
         )
+
+
+def days_before(moment: datetime, days: int) -> datetime:
+    """Return the moment so many days earlier, or the first of the calendar."""
+    return moment - timedelta(days=min(days, (moment - _OLDEST).days))
 
 
 def open_stream(

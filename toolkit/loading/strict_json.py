@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]  # its stub lacks it
 from typing import NamedTuple, NoReturn
 
@@ -52,6 +52,7 @@ _DECODER = json.JSONDecoder(
     parse_constant=_refuse_constant,
 )
 _COUNT = re.compile(r"[0-9]{1,15}")
+_OF_PAGES = {"results", "next", "previous", "count", "num_pages", "current_page", "start"}
 _SPACES = re.compile(r"[ \t\n\r]*+")
 _TO_NESTED = re.compile(r'(?:[^"\[{}]++|"(?:[^"\\]|\\.)*+")*+(?=[\[{])', re.DOTALL)
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*+"|(?P<constant>-?Infinity|NaN)', re.DOTALL)
@@ -96,21 +97,25 @@ class Envelope(NamedTuple):
     Attributes:
         following: The address of the next page.
         announced: How many records all pages have together, as the platform says.
+        unknown: The names of other fields that have a value.
     """
 
     following: str | None = None
     announced: int = 0
+    unknown: tuple[str, ...] = ()
 
 
 def envelope(end: Piece) -> Envelope:
     """Read what surrounds the records.
 
+    Open edX writes `next` and `count` either beside the results or into an object `pagination`.
+
     Args:
         end: The end of the body, from the `]` after the records on; empty if there is none.
 
     Raises:
-        WireFormatError: Something follows an array, the envelope is not JSON or has two lists of
-            records, or its `next` is not an address.
+        WireFormatError: Something follows an array, the envelope is not JSON or has `results` or
+            `next` twice, or its `next` is not an address.
     """
     if end.framing is not Framing.ENVELOPE:
         space = len(end.data[1:]) - len(end.data[1:].lstrip(SPACE))
@@ -130,19 +135,29 @@ def envelope(end: Piece) -> Envelope:
         reader.read_records()
     except WireFormatError as error:
         raise refused("the envelope is not JSON", error.offset) from None
-    address, count, places = None, None, []
-    for field in reader.fields(0):
-        places += [field.at] if field.name == "results" else []
-        address = field.value if field.name == "next" else address
-        count = field.value if field.name == "count" else count
     if len(reader.records) > 1:
         raise refused("something follows the envelope", reader.offset(reader.starts[1]))
-    if len(places) > 1:
-        raise refused("the envelope has `results` twice", reader.offset(places[1]))
+    fields = _of_page(reader, refused)
+    address = fields.get("next")
     if isinstance(address, _Number) or not isinstance(address, str | None):
         raise refused("the envelope's `next` is not an address", len(head))
-    number = _COUNT.fullmatch(str(count))
-    return Envelope(address or None, int(number[0]) if number else 0)
+    number = _COUNT.fullmatch(str(fields.get("count")))
+    unknown = (name for name, value in fields.items() if value and name not in _OF_PAGES)
+    return Envelope(address or None, int(number[0]) if number else 0, tuple(unknown))
+
+
+def _of_page(reader: _Reader, refused: Callable[[str, int], WireFormatError]) -> dict[str, object]:
+    """Return the fields of an envelope, with those of its `pagination`."""
+    fields: dict[str, object] = {}
+    for field in reader.fields(0):
+        if field.name in fields and field.name in {"results", "next"}:
+            raise refused(f"the envelope has `{field.name}` twice", reader.offset(field.at))
+        fields[field.name] = field.value
+    within = fields.get("pagination")
+    if isinstance(within, tuple):
+        del fields["pagination"]
+        fields |= {name: value for name, value in within if fields.get(name) is None}
+    return fields
 
 
 class _Field(NamedTuple):
