@@ -1,5 +1,6 @@
 """tk.check on small frames, each with one fault."""
 
+import errno
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -327,3 +328,34 @@ def test_threads_may_check_at_once() -> None:
         study = tk.load_study(platform)
     with ThreadPoolExecutor(4) as threads:
         assert [*threads.map(lambda _: tk.check(study).ok, range(8))] == [True] * 8
+
+
+def test_data_docs_replace_earlier_ones_and_no_other_pages(tmp_path: Path) -> None:
+    report = tk.check(grades=grades(BEN), as_of=AS_OF)
+    report.to_html(tmp_path)
+    (tmp_path / "notes.html").write_text("mine")
+    report.to_html(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("grades.html", "index.html", "notes.html")
+    ]
+
+    (tmp_path / "index.html").write_text("<title>A report of grades</title>")
+    (tmp_path / "grades.html").unlink()
+    with pytest.raises(tk.errors.ArgumentError, match=r"holds other files \(index.html\)"):
+        report.to_html(tmp_path)
+    assert not (tmp_path / "grades.html").exists()
+
+
+def test_data_docs_that_cannot_be_written_leave_the_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tk.check(grades=grades(BEN), as_of=AS_OF)
+    before = report.to_html(tmp_path).read_text(encoding="utf-8")
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(tk.errors.ArgumentError, match="Free space"):
+        report.to_html(tmp_path)
+    assert (tmp_path / "index.html").read_text(encoding="utf-8") == before

@@ -10,8 +10,10 @@ import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
+from toolkit.errors import ArgumentError
 from toolkit.quality.gx.library import (
     BatchSpec,
     DefaultJinjaPageView,
@@ -23,6 +25,7 @@ from toolkit.quality.outcome import Outcome, observed
 # Links to pages of a GX site that does not exist here.
 ELSEWHERE = re.compile(r'<a href="\.\./[^"]*"[^>]*>([^<]*)</a>')
 PAGES = Path(__file__).parent / "pages"
+TITLE = b"<title>Data quality: "
 
 
 class OfflinePageView(DefaultJinjaPageView):
@@ -36,21 +39,39 @@ def write(
     summary: str,
     folder: Path,
 ) -> Path:
-    """Write `index.html` and a page per frame; return the path of the index."""
+    """Write `index.html` and a page per frame; return the path of the index.
+
+    They are written aside and put in place at the end, the index last.
+
+    Raises:
+        ArgumentError: The folder has another page of such a name, as of a report.
+    """
     view = OfflinePageView(custom_styles_directory=str(PAGES), custom_views_directory=str(PAGES))
-    folder.mkdir(parents=True, exist_ok=True)
-    pages = []
+    pages, listed = {}, []
     for result, outcomes in results:
         document = ValidationResultsPageRenderer().render(_as_released(result, outcomes))
         page: str = view.render(document, heading=result.suite_name)  # type: ignore[no-untyped-call]
-        page = ELSEWHERE.sub(r"\1", page)
-        (folder / f"{result.suite_name}.html").write_text(page, encoding="utf-8")
-        pages.append((result.suite_name, *_held(result)))
-    index = folder / "index.html"
+        pages[f"{result.suite_name}.html"] = ELSEWHERE.sub(r"\1", page)
+        listed.append((result.suite_name, *_held(result)))
     template = view.env.get_template("offline_page.j2")
-    text = template.render(heading="Data quality", summary=summary, pages=pages)
-    index.write_text(text, encoding="utf-8")
-    return index
+    pages["index.html"] = template.render(heading="Data quality", summary=summary, pages=listed)
+    folder.mkdir(parents=True, exist_ok=True)
+    _refuse_others([folder / name for name in pages])
+    with TemporaryDirectory(dir=folder, prefix=".so2-", ignore_cleanup_errors=True) as aside:
+        for name, text in pages.items():
+            Path(aside, name).write_text(text, encoding="utf-8")
+        for name in pages:
+            Path(aside, name).replace(folder / name)
+    return folder / "index.html"
+
+
+def _refuse_others(paths: Sequence[Path]) -> None:
+    others = [path for path in paths if path.is_file() and TITLE not in path.read_bytes()[:2_000]]
+    if others:
+        raise ArgumentError(
+            f"{others[0].parent} holds other files ({', '.join(path.name for path in others)}), "
+            "which the Data Docs would replace; name another folder"
+        )
 
 
 def _as_released(

@@ -201,7 +201,7 @@ class QualityReport:
             The path of `index.html`; beside it is one page per frame.
 
         Raises:
-            ArgumentError: The folder cannot be written.
+            ArgumentError: The folder cannot be written, or holds other pages of these names.
         """
         pages = [(result, self._released_of(result)) for result in self.results]
         target = a_path(folder, name="folder")
