@@ -68,3 +68,18 @@ def test_a_folder_with_markup_and_control_characters_is_shown_as_text() -> None:
     assert "\x1b" not in said
     assert "s/[*]" in said
     assert "[red]" in said
+
+
+def test_a_narrow_terminal_lists_a_value_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SO2_SANDBOX_LEARNERS", "40")
+    monkeypatch.setenv("COLUMNS", "40")
+
+    lines = so2("fetch", "now", "--sandbox").splitlines()
+
+    assert lines[:3] == ["Snapshots", "", "folder: now"]
+    assert max(map(len, lines)) <= 40
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "┃ folder" in so2("snapshots", "now")

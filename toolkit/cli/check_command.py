@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import toolkit as tk
-from toolkit.cli.messages import print_error
+from toolkit.cli.messages import print_error, print_table
 from toolkit.config import settings
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.loading.load import ResourceName
@@ -169,4 +169,4 @@ def _print_table(report: tk.quality.QualityReport) -> None:
             Text(clean(amount)),
             Text("\n".join(map(clean, detail.split(", ")))),
         )
-    console.print(table)
+    print_table(table)

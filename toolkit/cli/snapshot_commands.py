@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 import toolkit as tk
+from toolkit.cli.messages import print_table
 from toolkit.errors import ArgumentError, SnapshotError
 from toolkit.loading.load import about
 from toolkit.sandbox.start import sandbox_as_set
@@ -165,7 +165,7 @@ def _print(frame: pl.DataFrame, *, title: str) -> None:
         table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
         table.add_row(*(f"{v:,}" if isinstance(v, int) else Text(_shown(v)) for v in row))
-    Console().print(table)
+    print_table(table)
 
 
 def _shown(value: object) -> str:
