@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from toolkit.errors import WireFormatError
+from toolkit.loading import columnar_json
 from toolkit.loading.batches import BatchReader
 from toolkit.loading.columnar_json import read_columns
 from toolkit.loading.framing import Framing, Piece
@@ -306,6 +307,20 @@ def test_a_body_is_read_or_refused_in_linear_time(body: bytes) -> None:
     else:
         with pytest.raises(WireFormatError):
             list(reader.read(chunks))
+
+
+def test_unknown_fields_written_with_escapes_cost_no_second_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = joined(*[RECORD | {"n\u00famero 😀\\": 1, "a\tb": None}] * 3)
+    slow = read_strictly(piece(text), COMPLETION, before=0)
+    monkeypatch.delattr(columnar_json, "read_records")
+
+    fast = read_columns(piece(text), COMPLETION)
+
+    assert fast is not None
+    assert_same(fast, slow)
+    assert slow.extra == {"n\u00famero 😀\\": 0, "a\tb": 0}
 
 
 @pytest.mark.parametrize("depth", [470, 499])

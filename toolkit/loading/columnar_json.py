@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from json.decoder import scanstring  # type: ignore[attr-defined]  # its stub lacks it
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -314,9 +315,9 @@ def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -
         closes = fields.closes[other]
         opens = _skip(_NO_QUOTE, fields.array, closes - 1, -1)
         names = _slices(fields.array, opens + 1, closes)
-        escaped = names.str.contains("\\", literal=True).to_numpy()
-        escaped = escaped | (np.frombuffer(fields.array, np.uint8)[opens - 1] == ord("\\"))
-        rare = np.append(rare, cells.records[other[escaped]])
+        is_cut = np.frombuffer(fields.array, np.uint8)[opens - 1] == ord("\\")  # at a quote in it
+        names, is_known = _unescaped(names, is_cut, table)
+        rare = np.append(rare, cells.records[other[is_cut | is_known]])
         found = pl.DataFrame({"name": names, "record": cells.records[other]})
         found = found.filter(~found["record"].is_in(rare))
         batch.extra = dict(found.unique("name", keep="first", maintain_order=True).iter_rows())
@@ -327,6 +328,14 @@ def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -
         sources = [fields.array[start:stop].rstrip(SPACE + b",") for start, stop in pairs]
         _patch(batch, rare, read_records(sources, table))
     return batch
+
+
+def _unescaped(names: pl.Series, is_cut: Flags, table: Table) -> tuple[pl.Series, Flags]:
+    """Return names without their escapes, and which of them are of the table."""
+    escaped = names.filter(pl.Series(~is_cut) & names.str.contains("\\", literal=True)).unique()
+    plain = {name: scanstring(f'{name}"', 0)[0] for name in escaped}
+    names = names.replace(plain) if plain else names
+    return names, names.is_in(table.names).to_numpy()
 
 
 def _slices(text: bytes, starts: Ints, stops: Ints) -> pl.Series:
