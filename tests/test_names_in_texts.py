@@ -1,6 +1,7 @@
 """Every `tk.…` that a text names exists."""
 
 import ast
+import builtins
 import re
 from pathlib import Path
 
@@ -43,4 +44,23 @@ def test_a_name_in_a_text_exists(text: Path) -> None:
             found = getattr(found, name)
             if not isinstance(found, type) and callable(found):
                 break  # what comes behind a function is of its result
+    assert lacking == set()
+
+
+TYPED = [ROOT / "docs/start.md", ROOT / "docs/privacy.md", ROOT / "docs/scale.md"]
+TYPED += sorted((ROOT / "docs/guides").glob("*.md"))
+CELL = re.compile(r"^```\{run\}\n(?!:hide:)((?:(?!```).*\n)*)^```$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", TYPED, ids=lambda path: path.stem)
+def test_who_types_the_cells_of_a_page_needs_no_others(page: Path) -> None:
+    known, lacking = set(dir(builtins)), set()
+    for cell in CELL.findall(page.read_text(encoding="utf-8")):
+        code = ast.parse(re.sub(r"^:\w+:.*\n", "", cell))
+        for node in ast.walk(code):
+            if isinstance(node, ast.alias):
+                known.add(node.asname or node.name)
+        names = [node for node in ast.walk(code) if isinstance(node, ast.Name)]
+        known |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        lacking |= {name.id for name in names} - known
     assert lacking == set()
