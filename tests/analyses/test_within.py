@@ -94,7 +94,7 @@ def test_only_strata_in_which_both_groups_are_count() -> None:
     assert nothing is not None
     shown = nothing.frame.select("n_strata", "pooled_difference", "difference", "p_value")
     assert shown.row(0) == (0, None, None, None)
-    assert nothing.narrate() == "Too few learners to show."
+    assert nothing.narrate() == "No course has learners of two groups."
 
 
 def test_a_mixture_that_nobody_differs_in_leaves_an_interval_its_width() -> None:

@@ -82,9 +82,7 @@ def test_whose_events_are_withheld_leaves_the_test() -> None:
     assert told["p_value"][0] == without["p_value"][0]
     alone = tk.logrank(durations.filter(pl.col("group") != "0"), by="group").release()
     assert alone.frame["p_value"].is_null().all()
-    assert (
-        alone.narrate() == "The curves cannot be compared: there are too few events, or clusters."
-    )
+    assert str(alone.narrate()).startswith("The curves cannot be compared: too few events")
 
 
 def test_the_test_follows_from_the_released_events() -> None:

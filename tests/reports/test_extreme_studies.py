@@ -135,6 +135,47 @@ def test_a_title_tells_who_passed_late_from_who_has_not_passed() -> None:
     assert title(never, late) == f"Half of the learners have passed in 1 of 2 groups, {few}"
 
 
+def with_a_course_for_each_learner(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    course = pl.format("course-v1:Org+{}+R1", pl.col("username").str.slice(8))
+    many = {name: frame.with_columns(course_id=course) for name, frame in found.items()}
+    return many | {"grades": many["grades"].with_columns(display_name="username")}
+
+
+def with_passes_at_enrollment(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """A day after another, so that half of the learners are early."""
+    enrolled = (AS_OF - timedelta(days=300)) + pl.duration(days=pl.int_range(60))
+    at_once = {"letter_grade": pl.lit("Pass"), "passed_timestamp": enrolled}
+    return found | {
+        "grades": found["grades"].with_columns(**at_once),
+        "enrollments": found["enrollments"].with_columns(created=enrolled),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_passes,
+        without_dates_of_passes,
+        without_dates_of_enrollment,
+        without_enrollments,
+        with_a_course_for_each_learner,
+        with_passes_at_enrollment,
+    ],
+)
+def test_a_template_says_that_nothing_can_be_compared(
+    change: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = {name: json.loads(frame.write_json()) for name, frame in change(frames()).items()}
+    with platform_of(sent) as platform:
+        tk.take_snapshot(platform, tmp_path / "snapshot", key=secrets.token_hex(32))
+    environment = {"SO2_BASE_URL": "", "SO2_SNAPSHOT": str(tmp_path / "snapshot")}
+    done = in_process.execute_notebooks(find_notebooks(["07", "08"]), environment=environment)
+    told = {cell.id: str(cell.get("outputs")) for one in done for cell in one.notebook.cells}
+    for model in ("enough", "cox-fit", "schoenfeld", "cloglog-fit", "cure-words"):
+        assert "No model is fitted" in told[model]
+
+
 def test_two_snapshots_of_a_day_are_two_moments_of_the_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

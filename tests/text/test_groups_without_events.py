@@ -1,6 +1,7 @@
 """Groups in which nobody passes, or too few to show, in titles and sentences."""
 
 import polars as pl
+from told_results import learners
 
 import toolkit as tk
 
@@ -39,3 +40,48 @@ def test_what_has_no_p_is_not_drawn_as_chance() -> None:
     found = tk.survival.milestone_difference(ROWS, by="g", at=10, reference="some")
     assert found.frame["p_adjusted"].null_count() == found.frame.height
     assert title(found.release(min_n=None)) == "Differences from some, which cannot be tested"
+
+
+APART = pl.DataFrame(
+    {
+        "g": ["a"] * 50 + ["b"] * 50,
+        "course": ["c1"] * 50 + ["c2"] * 50,
+        "duration": [float(place % 20 + 1) for place in range(100)],
+        "event": [place % 2 == 0 for place in range(100)],
+    }
+)
+
+
+def test_groups_in_different_courses_are_not_said_to_be_too_small() -> None:
+    told = tk.logrank(APART, by="g", strata="course").narrate()
+    assert told == (
+        "The curves cannot be compared: too few events, or clusters, with two groups at risk."
+    )
+    pc = learners().with_columns(mode="course_id")
+    within = tk.compare_groups(pc, by="mode", strata="course_id").within
+    assert within.narrate() == "No course has learners of two groups."
+
+
+def test_a_reference_without_times_is_counted_as_left_out() -> None:
+    why = pl.when(pl.col("g") == "none").then(pl.lit("no date"))
+    rows = ROWS.with_columns(excluded=why)
+    for made in (
+        tk.survival.milestone_difference(rows, by="g", at=10, reference="none"),
+        tk.survival.rmst_difference(rows, by="g", reference="none"),
+    ):
+        told = str(made.narrate())
+        assert told.startswith("Too few learners to show. Left out: about 50 without a known time")
+
+
+def test_a_chart_of_one_group_names_no_reference() -> None:
+    one = tk.survival.milestone_difference(ROWS.filter(g="some"), by="g", at=10)
+    chart = one.chart().to_dict()
+    assert "unknown" not in str(chart)
+    assert title(one.release()) == "Differences from the reference: too few learners to show"
+
+
+def test_a_comparison_says_once_that_nothing_can_be_shown() -> None:
+    pc = learners().filter("in_enrollments").head(1)
+    told = str(tk.compare_groups(pc, by="course_id", strata="org", margin=0.05).narrate())
+    assert told.count("too few") + told.count("Too few") == 1
+    assert told.count("no two groups") == 1

@@ -83,7 +83,12 @@ class Comparison(Displayed):
             parts = [self.groups, self.pairs]
         parts += [self.within] if self.within else []
         caution = look_up("text.comparison_narratives:caution")(self.by, self.among)
-        return Narrative(" ".join([*(str(part.narrate()) for part in parts), caution]))
+        told: list[str] = []
+        for part in parts:
+            text = str(part.narrate())
+            if not any(earlier.startswith(text) for earlier in told):
+                told.append(text)
+        return Narrative(" ".join([*told, caution]))
 
     def chart(self, **options: Any) -> Any:
         """Draw the groups' rates; `comparison.groups.chart.options` lists the options."""

@@ -117,9 +117,12 @@ def _differences(
     if notes and hidden.height:
         notes.append(f"{words.plural(hidden.height, 'group')} cannot be shown")
         hidden = hidden.clear()
-    reference = naming.compared(_first(released).get("reference"))
+    reference, whose = "the reference", []  # of no row, there is none
+    if released.frame.height:
+        reference = naming.compared(_first(released)["reference"])
+        whose = [f"Reference: {reference}"]
     finding = _finding(seen, reference, ways, released.alpha)
-    notes = [f"Reference: {reference}", _note(released), *standardization(named), *notes]
+    notes = [*whose, _note(released), *standardization(named), *notes]
     n = [*named["n_learners"], *named["n_reference"].head(1)]
     level = words.kind_of_interval(released)
     return finish(

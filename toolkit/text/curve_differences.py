@@ -43,7 +43,8 @@ def _test(released: Released, what: str, test: str) -> str:
     if released.frame.height == 1:
         return f"The {what} cannot be compared: there is only one group."
     if row["p_value"] is None or row["statistic"] is None:
-        return f"The {what} cannot be compared: there are too few events, or clusters."
+        few = "too few events, or clusters, with two groups at risk"
+        return f"The {what} cannot be compared: {few}."
     figures = (
         f"χ² = {words.number(row['statistic'])}, {degrees(row['df'])}, "
         f"{words.p_value(row['p_value'], released.alpha)}"
@@ -59,8 +60,9 @@ def _test(released: Released, what: str, test: str) -> str:
 def logrank_pairs(released: Released) -> str:
     """Say how many pairs of curves differ by more than chance, and which most clearly."""
     seen = released.frame.filter(pl.col("p_adjusted").is_not_null())
+    left_out = in_pairs(released, ["group"], "other")
     if seen.is_empty():
-        return words.too_few(released)
+        return words.too_few(released, f"{words.TOO_FEW}{left_out}")
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
     pair = f"{naming.compared(row['group'])} and {naming.compared(row['other'])}"
@@ -69,15 +71,15 @@ def logrank_pairs(released: Released) -> str:
         finding = f"The curves {ONLY_CHANCE}"
     else:
         finding = differing(differ, f"{plural(seen.height, 'pair')} of curves")
-    left_out = in_pairs(released, ["group"], "other")
     return f"{finding}; the smallest p is that of {pair} ({p}).{left_out}"
 
 
 def rmst_difference(released: Released) -> str:
     """Say how many days sooner or later each group passes, on average, than the reference."""
     seen = _known(released)
+    left_out = in_pairs(released, list(released.by), "reference")
     if seen.is_empty():
-        return words.too_few(released)
+        return words.too_few(released, f"{words.TOO_FEW}{left_out}")
     phrases, write = [], partial(words.signed_days, is_end=True)
     for row in _ends_of(seen).iter_rows(named=True):
         span = words.span(abs(row["difference"]), released)
@@ -95,7 +97,7 @@ def rmst_difference(released: Released) -> str:
         f"{until} learners pass, on average, compared with "
         f"{naming.compared(first['reference'])}: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
-        f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
+        f"{left_out}{standardization(released)}"
         f"{words.formed_later(released.by)}"
     )
 
@@ -103,8 +105,9 @@ def rmst_difference(released: Released) -> str:
 def milestone_difference(released: Released) -> str:
     """Say by how many percentage points the share passed differs from the reference's."""
     seen = _known(released)
+    left_out = in_pairs(released, list(released.by), "reference")
     if seen.is_empty():
-        return words.too_few(released)
+        return words.too_few(released, f"{words.TOO_FEW}{left_out}")
     write = partial(words.points, decimal=released.min_n is None, is_end=True)
     phrases = [
         f"{naming.group_name(row, released.by)} {as_percent(row['passed_share'], released)}, "
@@ -120,7 +123,7 @@ def milestone_difference(released: Released) -> str:
         f"{naming.compared(first['reference'])} have passed. "
         f"In comparison: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
-        f"{in_pairs(released, list(released.by), 'reference')}{standardization(released)}"
+        f"{left_out}{standardization(released)}"
         f"{words.formed_later(released.by)}"
     )
 
