@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -47,6 +48,11 @@ def resources() -> dict[str, pl.DataFrame]:
         )
         for name, columns in rows.items()
     }
+
+
+def study() -> tk.Study:
+    problems = tk.schemas.PROBLEMS.empty()
+    return tk.Study(**resources(), problems=problems, as_of=AS_OF, source="here")
 
 
 @cache
@@ -408,3 +414,22 @@ def test_no_helper_takes_an_argument_of_another_kind(
 def test_a_severity_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(tk.errors.ArgumentError, match="'critical', 'warning', 'info'"):
         tk.check(grades=NAMED).raise_for_failures("error")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        lambda frame: study().with_learners(frame),
+        lambda frame: tk.release.pseudonymize(frame, KEY),
+        lambda frame: tk.result(frame, counts={"n": None}),
+        tk.reports.sensitivity,
+        tk.survival.to_survival,
+    ],
+)
+@pytest.mark.parametrize("given", ["LazyFrame", "pandas DataFrame"])
+def test_who_needs_a_frame_of_polars_says_how_to_make_one(
+    door: Callable[[Any], object], given: str
+) -> None:
+    made = NAMED.lazy() if given == "LazyFrame" else pd.DataFrame(NAMED.to_dict(as_series=False))
+    with pytest.raises(tk.errors.ArgumentError, match=f"not a {given}; .* makes one"):
+        door(made)

@@ -28,7 +28,7 @@ from toolkit.release.keys import PseudonymKey, pseudonym_key, release_secret
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result
 from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, RESOURCES, require_columns
-from toolkit.schemas.arguments import as_given, one_of
+from toolkit.schemas.arguments import a_frame, as_given, one_of
 from toolkit.snapshots.snapshot import Snapshot, opened
 from toolkit.text.naming import clean
 
@@ -133,8 +133,7 @@ class AnyStudy(HasPersonCourse[F]):
             >>> ages.coverage.frame["matched_rate"].to_list()
             [1.0]
         """
-        if not isinstance(frame, pl.DataFrame):
-            raise ArgumentError(f"frame must be a Polars DataFrame, not {type(frame).__name__}")
+        a_frame(frame, name="frame")
         names = (on,) if isinstance(on, str) else tuple(on) if isinstance(on, Iterable) else ()
         if not names or set(names) - set(ENROLLMENTS.key):
             raise ArgumentError(

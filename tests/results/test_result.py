@@ -1,13 +1,16 @@
 """`Result`: exact in memory, released wherever it is shown."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 import toolkit as tk
 from toolkit.analyses.outcomes import outcomes
-from toolkit.errors import DisclosureError, SchemaError
+from toolkit.errors import ArgumentError, DisclosureError, SchemaError
 from toolkit.results.registry import REGISTRY, chart_of, look_up
 from toolkit.results.result import Released, Result
 from toolkit.schemas.results import RESULTS
@@ -106,3 +109,25 @@ def test_learners_are_no_groups_of_what_is_shown(column: str, tmp_path: Path) ->
             show(result)
     assert list(tmp_path.iterdir()) == []
     assert result.frame["n"].to_list() == [20, 30]
+
+
+@pytest.mark.parametrize(
+    ("door", "told"),
+    [
+        (lambda one: one.table(7), "columns must be names, such as ['mode'], not 7"),
+        (lambda one: one.table([]), "columns must be names, such as ['mode'], not []"),
+        (lambda one: one.table(["mode", 7]), "columns must be names"),
+        (lambda one: one.to_latex(label=7), "label must be a string, not 7"),
+        (lambda one: one.captioned(7), "caption must be a string, not 7"),
+    ],
+)
+def test_a_wrong_argument_of_a_display_is_told_at_once(
+    door: Callable[[Any], object], told: str, result: Result
+) -> None:
+    with pytest.raises(ArgumentError, match=re.escape(told)):
+        door(result)
+
+
+def test_an_error_of_polars_is_told_without_its_query(result: Result) -> None:
+    with pytest.raises(SchemaError, match=r"^outcomes: cannot compare [^\n]*\. It has mode, "):
+        result.filter(mode=3)

@@ -1146,13 +1146,15 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (r"(Half|A quarter) of the learners pass ", _quarter),
         (rf"(?:, )?within {_DAYS} days?(?: \(95% interval ([\d,.]+)–([\d,.]+)\))?"
          rf"(?: in ({course}))?\.?", _pass_within),
-        (rf"In {_K} groups? fewer pass\.|For {_K} groups? this cannot be shown\.", _nothing),
+        (rf"In {_K} groups? fewer have passed so far\.", _nothing),
+        (rf"For {_K} groups? this cannot be shown\.", _nothing),
         (rf"Half of the learners have passed by day ({_DAYS[1:-1]})()\.?", _half_by),
         (rf"Half have passed by day {_DAYS} in ({course})", _half_by),
         (rf"Most learners are lost in ({course}): {_P} {_OF} ({stage}), before ({stage})\.",
          _worst),
         (rf"(?:, |; | and )?(?:by )?day {_DAYS} in ({course})", _half_by),
-        (rf"; (?:not|only where few are still at risk) in {_K} of {_K} groups\.?", _nothing),
+        (rf"; (?:not in|not shown for|only where few are still at risk in) {_K} of {_K} groups\.?",
+         _nothing),
         (rf"The curves of the {_K} groups [^(]*\(log-rank test: χ² = ([\d.]+), {_K} degrees of "
          r"freedom, (p [=<] [\d.]+)\)\.", _logrank),
         (r"Changes, in the courses where they can be shown: ", _nothing),

@@ -85,3 +85,18 @@ def test_a_comparison_says_once_that_nothing_can_be_shown() -> None:
     told = str(tk.compare_groups(pc, by="course_id", strata="org", margin=0.05).narrate())
     assert told.count("too few") + told.count("Too few") == 1
     assert told.count("no two groups") == 1
+
+
+def test_a_title_does_not_say_that_half_of_a_group_that_is_not_shown_have_not_passed() -> None:
+    """Eight of the thirteen of "few" pass."""
+    few = pl.DataFrame({"g": "few", "duration": [5.0] * 13, "event": [True] * 8 + [False] * 5})
+    many = pl.DataFrame({"g": "many", "duration": [float(1 + n // 10) for n in range(60)]})
+    curves = pl.concat([few, many.with_columns(event=pl.lit(value=True))], how="diagonal")
+    told = title(tk.kaplan_meier(curves, by="g").release())
+    assert told == "Half have passed by day 3 in many; not shown for 1 of 2 groups"
+    never = pl.concat([few, ROWS.filter(g="some").with_columns(g=pl.lit("many"))])
+    slow = never.with_columns(event=pl.col("event") & (pl.col("duration") < 15))
+    told = title(tk.kaplan_meier(slow, by="g").release())
+    assert (
+        told == "Half of the learners have not passed in 1 of 2 groups; not shown for 1 of 2 groups"
+    )

@@ -131,3 +131,13 @@ def test_a_column_of_ones_own_with_any_name_is_displayed_as_it_is(column: str) -
         told = chart + str(view.narrate()) + str(view.table(rows=10_000))
         assert all(name in told for name in ("“(none)”", "a · (none)", "unknown"))
         assert "a · unknown" not in told
+
+
+def test_of_two_long_names_each_keeps_its_beginning_and_its_end() -> None:
+    long = "Foundations of a very long and thorough name, {} term"
+    told = naming.pair(long.format("autumn"), long.format("spring"))
+    a, b = told.split(" − ")
+    assert a.endswith("autumn term")
+    assert b.endswith("spring term")
+    assert naming.width(told) <= naming.LONGEST
+    assert naming.pair("audit", "honor") == "audit − honor"

@@ -104,7 +104,7 @@ def test_a_group_that_is_withheld_is_not_told_to_pass_less() -> None:
         for name, (n, n_events) in groups.items()
     )
     told = tk.survival_summary(durations, by="group").narrate()
-    assert " in a. In 1 group fewer pass. For 2 groups this cannot be shown." in told
+    assert " in a. In 1 group fewer have passed so far. For 2 groups this cannot be shown." in told
 
 
 def late_medians(n_long: int) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import Table, require_columns
-from toolkit.schemas.arguments import a_level, as_given
+from toolkit.schemas.arguments import a_frame, a_level, as_given
 from toolkit.schemas.outcome_results import count, with_interval
 
 
@@ -94,8 +94,7 @@ def _refuse(
     groups: Sequence[str],
     keys: Mapping[str, str] | None,
 ) -> None:
-    if not isinstance(frame, pl.DataFrame):
-        raise ArgumentError(f"frame must be a Polars DataFrame, not {type(frame).__name__}")
+    a_frame(frame, name="frame")
     if not isinstance(counts, Mapping) or not counts:
         raise ArgumentError('counts must name the columns of learners, such as {"n": None}')
     if isinstance(groups, str | bytes) or not (

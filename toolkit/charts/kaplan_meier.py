@@ -88,9 +88,10 @@ def kaplan_meier(
         decimal=words.has_decimal(None, released.min_n),
     )
     numbers = numbers_at_risk(groups, plot.ticks, rows, released.min_n)
-    is_seen = rows.filter(pl.col("duration") > 0, pl.col("survival").is_not_null()).height > 0
+    seen = rows.filter(pl.col("duration") > 0, pl.col("survival").is_not_null())
+    n_seen = seen["panel"].n_unique()
     unit = time.split()[0].removesuffix("s")
-    finding = _finding(medians, groups if is_seen else [], unit, is_of_all=not released.by)
+    finding = _finding(medians, n_seen, len(groups), unit, is_of_all=not released.by)
     reasons = _result_of("exclusions", exclusions, name="exclusions")
     notes = [] if released.min_n is None else [f"A step where {released.min_n} more have passed"]
     if released.min_n is None and rows["n_censored"].sum():
@@ -153,17 +154,20 @@ def _medians(rows: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def _finding(medians: pl.DataFrame, groups: list[str], unit: str, *, is_of_all: bool) -> str:
-    """Say in a sentence what the curves show."""
-    if not groups:
+def _finding(medians: pl.DataFrame, n_seen: int, n: int, unit: str, *, is_of_all: bool) -> str:
+    """Say in a sentence what the curves show; those of n - n_seen groups have no step."""
+    if not n_seen:
         return f"Time to pass: {words.NOTHING}"
-    n_late, n_never = medians["is_late"].sum(), len(groups) - medians.height
+    n_late, n_never = medians["is_late"].sum(), n_seen - medians.height
+    unseen = [f"not shown for {n - n_seen} of {n} groups"] if n_seen < n else []
     medians = medians.filter(~pl.col("is_late"))
     if medians.height == 0 and n_late:
-        where = f" in {n_late} of {len(groups)} groups," * (n_never > 0)
-        return f"Half of the learners have passed{where} only where few are still at risk"
+        where = f" in {n_late} of {n} groups," * (n_late < n)
+        late = f"Half of the learners have passed{where} only where few are still at risk"
+        return "; ".join([late, *unseen])
     if medians.height == 0:
-        return "Half of the learners have not passed" + (" in any group" * (len(groups) > 1))
+        where = f" in {n_never} of {n} groups" if unseen else " in any group" * (n > 1)
+        return "; ".join([f"Half of the learners have not passed{where}", *unseen])
     by_speed = medians.sort("duration", maintain_order=True)
     first, last = by_speed.row(0, named=True), by_speed.row(-1, named=True)
     if is_of_all:
@@ -172,8 +176,11 @@ def _finding(medians: pl.DataFrame, groups: list[str], unit: str, *, is_of_all: 
     if medians.height > 1:
         text += f", by {unit} {words.days(last['duration'])} in {last['panel']}"
     others = [
-        f"{where} {n} of {len(groups)} groups"
-        for where, n in (("not in", n_never), ("only where few are still at risk in", n_late))
-        if n
+        f"{where} {n_groups} of {n} groups"
+        for where, n_groups in (
+            ("not in", n_never),
+            ("only where few are still at risk in", n_late),
+        )
+        if n_groups
     ]
-    return "; ".join([text, *others])
+    return "; ".join([text, *others, *unseen])

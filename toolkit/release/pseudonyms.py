@@ -19,7 +19,7 @@ from toolkit.errors import ArgumentError, DisclosureError
 from toolkit.release.keys import PseudonymKey, ReleaseSecret, pseudonym_key
 from toolkit.release.rounding import mixed
 from toolkit.schemas import require_columns
-from toolkit.schemas.arguments import as_given
+from toolkit.schemas.arguments import a_frame
 
 _PSEUDONYM = r"^p_[0-9a-f]{32}$"
 _COURSE = r"^course-v1:[^@\s]+$"
@@ -50,8 +50,7 @@ def pseudonymize(frame: pl.DataFrame, key: PseudonymKey | str | None = None) -> 
         >>> pseudonymize(names, secrets.token_hex(32)).item()
         'p_...'
     """
-    if not isinstance(frame, pl.DataFrame):
-        raise ArgumentError(f"frame must be a Polars DataFrame, not {as_given(frame)}")
+    a_frame(frame, name="frame")
     if "raw" not in frame.columns:
         require_columns(frame.columns, ["username"], what="the frame")
     known = pseudonym_key(key)

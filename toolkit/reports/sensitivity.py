@@ -19,7 +19,7 @@ from toolkit.analyses.stages import COMPLETED
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import PERSON_COURSE
-from toolkit.schemas.arguments import a_level, a_share, as_given, one_of
+from toolkit.schemas.arguments import a_frame, a_level, a_share, as_given, one_of
 from toolkit.schemas.moments import When, moment
 from toolkit.schemas.outcome_results import RATES
 from toolkit.schemas.paper_results import AS_REPORTED, SENSITIVITY
@@ -104,12 +104,7 @@ def sensitivity(
         [('as reported', 'pass rate of the enrolled', 40, 0), ('excluding', 'honor', 20, 20)]
     """
     one_of(headline, get_args(Headline), name="headline")
-    frame = pc.person_course if isinstance(pc, HasPersonCourse) else pc
-    if not isinstance(frame, pl.DataFrame):
-        raise ArgumentError(
-            f"sensitivity needs a Polars DataFrame, as person_course returns, not "
-            f"{type(frame).__name__}"
-        )
+    frame = a_frame(pc.person_course if isinstance(pc, HasPersonCourse) else pc, name="pc")
     require_person_course(nw.from_native(frame).schema, _NEEDED)
     nulls = [name for name in _NEEDED if frame.schema[name] == pl.Null]
     frame = frame.cast({name: PERSON_COURSE[name].dtype for name in nulls})

@@ -19,7 +19,7 @@ from toolkit.release.tables import SHOWN, release_table, with_status
 from toolkit.results.output import Chart, Narrative, marked
 from toolkit.results.registry import REGISTRY, look_up
 from toolkit.schemas import RESOURCES, Role, Table
-from toolkit.schemas.arguments import a_path, alpha_of, as_given
+from toolkit.schemas.arguments import a_path, a_text, alpha_of, as_given
 
 _SCREEN = 30  # rows of a table printed as text
 _IDENTITIES = {name for table in RESOURCES.values() for name in table.of_role(Role.IDENTITY)}
@@ -301,7 +301,7 @@ class Result(Shown):
 
     def captioned(self, caption: str) -> Result:
         """Say where the data come from, for charts and exported tables."""
-        return replace(self, caption=caption)
+        return replace(self, caption=a_text(caption, name="caption"))
 
     def _with(self, view: View) -> Self:
         _apply(view, self.frame, self.schema)  # so that a wrong column fails here, not when shown
@@ -322,7 +322,8 @@ def _apply(view: View, frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     try:
         return view(frame)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-        raise SchemaError(f"{table.name}: {error}. It has {', '.join(frame.columns)}") from error
+        said = str(error).partition("\n")[0]  # then, Polars quotes its query
+        raise SchemaError(f"{table.name}: {said}. It has {', '.join(frame.columns)}") from error
 
 
 @dataclass(frozen=True, slots=True, repr=False)

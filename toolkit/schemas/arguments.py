@@ -10,6 +10,8 @@ from numbers import Real
 from pathlib import Path, PurePath
 from typing import TypeGuard, TypeVar
 
+import polars as pl
+
 from toolkit.errors import ArgumentError
 
 T = TypeVar("T")
@@ -31,6 +33,8 @@ def as_given(value: object) -> str:
     """
     text = repr(value) if _is_plain(value) else ""
     kind = type(value).__name__
+    if type(value).__module__.startswith("pandas."):
+        kind = f"pandas {kind}"
     return text if 0 < len(text) <= _LONGEST else f"a{'n' * (kind[0] in 'AEIOUaeio')} {kind}"
 
 
@@ -112,6 +116,33 @@ def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
         return value
     listed = ", ".join(map(repr, known))
     raise ArgumentError(f"{name} must be one of {listed}, not {as_given(value)}")
+
+
+def a_text(value: object, *, name: str) -> str | None:
+    """Return the argument if it is a string or None.
+
+    Raises:
+        ArgumentError: It is neither.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    raise ArgumentError(f"{name} must be a string, not {as_given(value)}")
+
+
+def a_frame(value: object, *, name: str) -> pl.DataFrame:
+    """Return the argument if it is a DataFrame of Polars.
+
+    Raises:
+        ArgumentError: It is not. Says how to make one of a LazyFrame or a frame of pandas.
+    """
+    if isinstance(value, pl.DataFrame):
+        return value
+    given, make = as_given(value), ""
+    if isinstance(value, pl.LazyFrame):
+        make = "; collect() makes one"
+    elif given == "a pandas DataFrame":
+        make = '; pl.DataFrame(frame.to_dict("list")) makes one'
+    raise ArgumentError(f"{name} must be a Polars DataFrame, not {given}{make}")
 
 
 def a_path(value: object, *, name: str) -> Path:

@@ -11,7 +11,7 @@ import polars as pl
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas import require_columns
-from toolkit.schemas.arguments import as_given
+from toolkit.schemas.arguments import a_frame, as_given
 from toolkit.survival.durations import exclusions
 from toolkit.survival.event_table import require_valid
 
@@ -68,11 +68,7 @@ def to_survival(durations: pl.DataFrame, *, covariates: Sequence[str] = ()) -> S
         >>> data.dropped.frame.select("reason", "n_excluded").rows()
         [('no mode', 1), ('no origin', 1)]
     """
-    if not isinstance(durations, pl.DataFrame):
-        raise ArgumentError(
-            f"to_survival needs a Polars DataFrame, as time_to_pass returns, not "
-            f"{type(durations).__name__}"
-        )
+    a_frame(durations, name="durations")
     names = _names(covariates, durations)
     require_valid(durations)
     rows = durations

@@ -138,7 +138,7 @@ def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: R
     others = rows.filter(pl.col("estimate").is_null())
     fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
     hidden_groups, late = others.height - fewer, rows.height - others.height - reached.height
-    text += f". In {plural(fewer, 'group')} fewer pass" if fewer else ""
+    text += f". In {plural(fewer, 'group')} fewer have passed so far" if fewer else ""
     text += f". In {plural(late, 'group')} too few are at risk by then" if late else ""
     text += f". For {plural(hidden_groups, 'group')} this cannot be shown" if hidden_groups else ""
     return f"{text}."

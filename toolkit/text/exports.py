@@ -12,7 +12,7 @@ import polars as pl
 from toolkit.extras import extra
 from toolkit.results.files import atomically, harmless
 from toolkit.results.result import Released
-from toolkit.schemas.arguments import a_path
+from toolkit.schemas.arguments import a_path, a_text
 from toolkit.text.tables import ReadingTable, reading_table
 
 # No text becomes a link, whose address would be shown shortened or be left out.
@@ -140,7 +140,7 @@ def latex(
     if table.caption:
         lines.append(rf"\caption{{{_latex(table.caption)}}}")
     if label is not None:
-        lines.append(rf"\label{{{label}}}")
+        lines.append(rf"\label{{{a_text(label, name='label')}}}")
     lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _latex_row(list(table.headings))]
     lines += [r"\midrule", *(_latex_row(row) for row in table.rows), r"\bottomrule"]
     lines.append(r"\end{tabular}")

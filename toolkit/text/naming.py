@@ -157,7 +157,7 @@ def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:
     return unique
 
 
-def shortened(text: str, longest: int = LONGEST) -> str:
+def shortened(text: str, longest: float = LONGEST) -> str:
     """Cut the middle out of a wide text; the end distinguishes the runs of a course.
 
     Args:
@@ -176,6 +176,20 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     head = sum(width <= half for width in itertools.accumulate(widths))
     tail = sum(width <= half for width in itertools.accumulate(reversed(widths)))
     return f"{''.join(letters[:head])}…{''.join(letters[len(letters) - tail :])}"
+
+
+def pair(a: str, b: str) -> str:
+    """Name a difference of two groups; if it is too wide, each name is shortened.
+
+    Examples:
+        >>> pair("verified", "audit")
+        'verified − audit'
+    """
+    minus = " − "
+    if width(f"{a}{minus}{b}") > LONGEST:
+        half = (LONGEST - width(minus)) / 2
+        a, b = shortened(a, half), shortened(b, half)
+    return f"{a}{minus}{b}"
 
 
 def _letters(text: str) -> list[str]:

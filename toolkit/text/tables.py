@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -10,12 +10,13 @@ from typing import Any
 
 import polars as pl
 
+from toolkit.errors import ArgumentError
 from toolkit.release.rounding import MIN_N
 from toolkit.results.output import marked
 from toolkit.results.registry import look_up
 from toolkit.results.result import Released
 from toolkit.schemas import Column, Role, require_columns
-from toolkit.schemas.arguments import a_whole_number
+from toolkit.schemas.arguments import a_whole_number, as_given
 from toolkit.schemas.comparison_results import COMPARED
 from toolkit.schemas.survival_results import TIME_UNITS
 from toolkit.text import naming, words
@@ -127,6 +128,16 @@ class ReadingTable:
         return "\n".join(part for part in (self.caption, text, self.note) if part)
 
 
+def _named(columns: object) -> list[str]:
+    """Return the names of columns, of one or of several, each once."""
+    given = [columns] if isinstance(columns, str) else columns
+    listed = list(given) if isinstance(given, Iterable) else []
+    names = [one for one in listed if isinstance(one, str)]
+    if not names or len(names) < len(listed):
+        raise ArgumentError(f"columns must be names, such as ['mode'], not {as_given(columns)}")
+    return list(dict.fromkeys(names))
+
+
 def reading_table(
     released: Released, columns: Sequence[str] | None = None, *, rows: int = 40
 ) -> ReadingTable:
@@ -139,7 +150,7 @@ def reading_table(
 
     Raises:
         SchemaError: A requested column does not exist.
-        ArgumentError: `rows` is not a whole number.
+        ArgumentError: `columns` are not names, or `rows` is not a whole number.
     """
     if columns is None and released.schema.name in _BESIDE_EACH_OTHER:
         lay_out = look_up(_BESIDE_EACH_OTHER[released.schema.name])
@@ -147,11 +158,7 @@ def reading_table(
         return table
     frame = released.frame
     rows = a_whole_number(rows, name="rows")
-    if columns is not None:
-        columns = [columns] if isinstance(columns, str) else columns
-        wanted = list(dict.fromkeys(columns))
-    else:
-        wanted = _main(released)
+    wanted = _main(released) if columns is None else _named(columns)
     require_columns(frame.columns, wanted, what=f"the table {released.schema.name}")
     shown = frame.head(rows)
     cells = [[cell(row, name, released) for name in wanted] for row in shown.iter_rows(named=True)]
