@@ -218,7 +218,9 @@ def of_records(records: list[Record], table: Table) -> Expected:
 
 def read(text: str | None, dtype: Any, name: str) -> tuple[object, str | None]:
     if dtype == pl.String:
-        return (None if name == "letter_grade" and text == "" else text), None
+        is_empty_key = name in {"username", "course_id"} and text == ""
+        value = None if name == "letter_grade" and text == "" else text
+        return value, "empty; kept as it is" if is_empty_key else None
     if not text:
         return None, None
     if dtype == pl.Float64:

@@ -153,6 +153,14 @@ def test_an_empty_letter_grade_is_none_and_other_texts_stay_as_they_are() -> Non
     assert read(GRADES, "display_name", [""])[0] == [""]
 
 
+@pytest.mark.parametrize("name", ["username", "course_id"])
+def test_an_empty_key_is_kept_and_reported(name: str) -> None:
+    values, problems = read(COMPLETION, name, ["ada", "", " "])
+
+    assert values == ["ada", "", " "]
+    assert problems.rows() == [("completion", 1, name, "", "empty; kept as it is")]
+
+
 texts = st.one_of(
     st.none(),
     st.text(max_size=5),

@@ -62,6 +62,8 @@ def normalize(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, pl.DataFra
             value, found = _read(raw[column.name], usual, column)
             problems += _problems(found, column, table)
             values = values if value is usual else values.with_columns(value)
+        elif column.required:
+            problems += _problems(_empty(raw[column.name]), column, table)
     return values, pl.concat(problems) if problems else _no_problems()
 
 
@@ -117,6 +119,14 @@ def _read(text: pl.Series, value: pl.Series, column: Column) -> tuple[pl.Series,
         rows = doubtful.fill_null(value=False).arg_true()
         found.append((rows, text.gather(rows), rule.doubt))
     return value, found
+
+
+def _empty(text: pl.Series) -> list[_Found]:
+    """Find empty keys, which all seem to be one learner or course."""
+    if text.str.len_bytes().min() != 0:
+        return []
+    rows = (text == "").arg_true()
+    return [(rows, text.gather(rows), "empty; kept as it is")]
 
 
 def _unread(text: pl.Series, value: pl.Series) -> pl.Series | None:
