@@ -1,5 +1,6 @@
 """Released curves of learners who enter late are as uncertain as the exact ones."""
 
+import polars as pl
 import pytest
 from late_entries import late_entries
 
@@ -15,12 +16,33 @@ def test_errors_are_those_of_the_exact_curve() -> None:
     assert safe["std_error"].to_list() == pytest.approx(exact["std_error"].to_list(), rel=0.08)
 
 
-def test_a_difference_of_means_is_not_much_surer_than_the_exact_one() -> None:
-    found = tk.survival.rmst_difference(LATE, by="g", horizon=70)
+@pytest.mark.parametrize("n", [100, 150, 400])
+@pytest.mark.parametrize("cluster", [None, "learner"])
+def test_means_are_as_uncertain_as_the_exact_ones(n: int, cluster: str | None) -> None:
+    rows = late_entries(0, n).with_columns(learner=pl.int_range(pl.len()) // 2)
+    found = tk.survival.rmst_difference(rows, by="g", horizon=45, cluster=cluster)
     exact, safe = (
         frame["ci_high"][0] - frame["ci_low"][0] for frame in (found.frame, found.release().frame)
     )
-    assert 0.75 * exact < safe < 1.25 * exact  # a step stands later than its first events
+    assert safe == pytest.approx(exact, rel=0.08)
+    means = tk.survival_summary(rows, horizon=45, cluster=cluster).filter(
+        statistic="restricted mean"
+    )
+    exact, safe = (frame["std_error"][0] for frame in (means.frame, means.release().frame))
+    assert safe == pytest.approx(exact, rel=0.08)
+
+
+@pytest.mark.parametrize("n", [400, 1500])
+@pytest.mark.parametrize("cluster", [None, "learner"])
+def test_incidences_are_as_uncertain_as_the_exact_ones(n: int, cluster: str | None) -> None:
+    ends = pl.when("event").then(pl.lit("passed")).when(pl.int_range(pl.len()) % 3 == 0)
+    rows = late_entries(0, n).with_columns(
+        end=ends.then(pl.lit("left")), learner=pl.int_range(pl.len()) // 2
+    )
+    found = tk.survival.cumulative_incidence(rows, times=[30, 45, 60], cluster=cluster)
+    exact, safe = found.frame["std_error"], found.release().frame["std_error"]
+    assert safe.to_list() == pytest.approx(exact.to_list(), rel=0.15)
+    assert (safe > 0.95 * exact).all()
 
 
 def test_without_late_entry_nothing_is_measured_on_the_records() -> None:

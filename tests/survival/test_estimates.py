@@ -374,3 +374,9 @@ def test_a_stretch_begins_at_the_decimal_that_it_is_meant_to(of_one: int) -> Non
     hazard = tk.survival.smoothed_hazard(frame, every=1 / of_one).frame
     assert hazard["n_events"].to_list() == [0, *[1] * 39]
     assert hazard["n_at_risk"].to_list() == [40, *range(40, 1, -1)]
+
+
+def test_a_released_hazard_of_times_below_1_has_no_more_stretches_than_an_exact_one() -> None:
+    frame = pl.DataFrame({"duration": [k * 1e-9 for k in range(1, 41)], "event": True})
+    with pytest.raises(tk.errors.ArgumentError, match="cuts 1 into more than 100,000 stretches"):
+        tk.survival.smoothed_hazard(frame, every=1e-9)

@@ -102,6 +102,18 @@ def test_one_stratum_gives_the_plain_difference_of_means(cluster: str | None) ->
         assert_frame_equal(told.select(counts), shown.select(counts))
 
 
+@pytest.mark.parametrize("last", [True, False])
+def test_one_stratum_gives_the_plain_difference_of_shares(last: bool) -> None:
+    # Where all of a group have passed, nothing is left that could be correlated.
+    rows = durations("clustered").with_columns(one=pl.lit("x"))
+    is_last = (pl.col("group") == pl.col("group").min()) & (pl.col("duration") >= 40)
+    rows = rows.with_columns(event=pl.col("event") | (is_last & last))
+    compare = partial(tk.survival.milestone_difference, rows, by="group", cluster="id")
+    for at in (1.0, 20.0, float(rows["duration"].to_numpy().max())):
+        plain, same = compare(at=at), compare(at=at, strata="one")
+        assert_frame_equal(same.frame.drop("within"), plain.frame, rel_tol=1e-8, abs_tol=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(4))  # sums of another order differ in their last digit
 @pytest.mark.parametrize("strata", [None, "stratum"])
 def test_groups_of_the_same_learners_differ_by_nothing(strata: str | None, seed: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -24,7 +25,7 @@ from toolkit.survival.long_curves import (
 )
 from toolkit.survival.released import only_shown, released_sizes, released_table
 from toolkit.survival.standardized_clusters import AnyClusters, with_measured_variance
-from toolkit.survival.summary import common_horizon
+from toolkit.survival.summary import common_horizon, late_curves
 
 Found = dict[str, float | None]
 
@@ -60,7 +61,12 @@ def against_reference(
     base = keys.index(_chosen(keys, reference)) if keys else 0
     tests = max(len(keys) - 1, 1)
 
-    def compared(curves: pl.DataFrame, counts: pl.DataFrame, clusters: AnyClusters) -> pl.DataFrame:
+    def compared(
+        curves: pl.DataFrame,
+        counts: pl.DataFrame,
+        clusters: AnyClusters,
+        measured: Mapping[int, Curve] = MappingProxyType({}),
+    ) -> pl.DataFrame:
         appended = clusters.appended(curves)
 
         def at_level(level: float, curves: pl.DataFrame) -> pl.DataFrame:
@@ -68,7 +74,7 @@ def against_reference(
             until = common_horizon(known) if time is None else time
             parts = (part for _, part in each_group(known, groups.keys))
             sides = [
-                Side(part[GROUP][0], Curve.of(part), *n)
+                Side(part[GROUP][0], Curve.of(part, measured.get(part[GROUP][0])), *n)
                 for part, n in zip(
                     parts, counts.select("n_learners", "n_excluded").rows(), strict=True
                 )
@@ -109,7 +115,7 @@ def against_reference(
         counts = released_sizes(curves, groups.keys, SURVIVAL_SUMMARY, min_n=min_n)
         released = only_shown(product_limit(safe), "survival")
         released = with_measured_variance(released, curves) if within else released
-        return compared(released, counts, clusters.released())
+        return compared(released, counts, clusters.released(), late_curves(curves))
 
     return Result(table, groups.names, exact, protect, level=level)
 

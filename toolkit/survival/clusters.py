@@ -126,8 +126,13 @@ class Clusters:
         return self._correlation(group, other, lambda part: part.areas(horizon))
 
     def correlation_at(self, group: int, other: int, time: float) -> float:
-        """Return the correlation of two groups' curves at a time; 0 if no learner is in both."""
-        return self._correlation(group, other, lambda part: (part.times <= time).astype(float))
+        """Return the correlation of two groups' curves at a time; 0 if no learner is in both.
+
+        And if a curve is 0 there, since nothing is left that could vary.
+        """
+        return self._correlation(
+            group, other, lambda part: part.heights(np.array([time])) * (part.times <= time)
+        )
 
     def _correlation(self, group: int, other: int, weight: Callable[[Part], Floats]) -> float:
         if group not in self.groups or other not in self.groups:
@@ -230,6 +235,10 @@ class Part:
             return self
         names = ("cluster", "entry", "duration", "events", "rows")
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
+
+    def heights(self, at: Floats) -> Floats:
+        """Return the curve at these times."""
+        return self.survival[self._reached(at) - 1]
 
     def areas(self, horizon: float) -> Floats:
         """Return the area below the curve from each of its times to the horizon."""

@@ -41,7 +41,13 @@ from toolkit.survival.kaplan_meier import (
 )
 from toolkit.survival.long_curves import SO_FAR, CurveBuilder, before
 from toolkit.survival.ranges import EventRanges
-from toolkit.survival.released import at_times, only_shown, released_table, shown
+from toolkit.survival.released import (
+    at_least_measured,
+    at_times,
+    only_shown,
+    released_table,
+    shown,
+)
 from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.score_test import Scores, released_test, score_test, with_test
 
@@ -127,7 +133,7 @@ def cumulative_incidence(
         events, n = pl.col("n_events").sum().over(GROUP, "duration"), pl.col("n_at_risk")
         # If all reach an end, the fractions of the ends may add up to a little less or more.
         n_any = pl.when(events > n * (1 - _TOLERANCE)).then(n).otherwise(events)
-        rows = _incidence(table.with_columns(n_any=n_any), each)
+        rows = at_least_measured(_incidence(table.with_columns(n_any=n_any), each), curves, each)
         safe = _estimates(designed(rows, is_released=True), each, level)
         safe = only_shown(safe, "cumulative_incidence", "std_error", "ci_low", "ci_high")
         if wanted is not None:

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.analyses.spread import Distribution, Spread
+from toolkit.release.rounding import DIGITS
 from toolkit.survival.long_curves import AREAS, STEPS
 from toolkit.survival.released import IS_SHOWN
 from toolkit.text.curves import FEWEST, FEWEST_SHARE
@@ -40,6 +41,7 @@ class Curve:
         areas: The areas below the curve and below its lower limit since the previous row.
         steps: Each row's contributions to the variance of a mean, see `with_parts_of_mean`.
         is_released: Whether it begins at 1 however many, of too few to show, pass at once.
+        measured: The exact curve, if the variance of a released one's mean is measured on it.
     """
 
     times: Floats
@@ -52,9 +54,10 @@ class Curve:
     areas: Sequence[Floats]
     steps: Sequence[Floats]
     is_released: bool = False
+    measured: Curve | None = None
 
     @classmethod
-    def of(cls, table: pl.DataFrame) -> Curve:
+    def of(cls, table: pl.DataFrame, measured: Curve | None = None) -> Curve:
         """Read the curve of one group from a table with the parts of its mean."""
 
         def arrays(*names: str) -> list[Floats]:
@@ -64,7 +67,8 @@ class Curve:
         survival, error, low, high = arrays("survival", "std_error", "ci_low", "ci_high")
         parts = arrays(*AREAS), arrays(*STEPS)
         is_released = IS_SHOWN in table.columns
-        return cls(times, at_risk, events, survival, error, low, high, *parts, is_released)
+        heights = survival, error, low, high
+        return cls(times, at_risk, events, *heights, *parts, is_released, measured)
 
     @property
     def known_until(self) -> float:
@@ -156,6 +160,8 @@ class Curve:
 
     def variance_of_mean(self, horizon: float) -> float:
         """Return the variance of the restricted mean of independent learners."""
+        if self.measured is not None:
+            return float(f"{self.measured.variance_of_mean(horizon):.{DIGITS}g}")
         areas = self._areas_until(horizon, self.areas[0], self.survival)
         ahead = np.cumsum(areas[::-1])[::-1]
         w, aw, aaw = (step[self._inside(horizon)] for step in self.steps)

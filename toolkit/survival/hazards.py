@@ -162,9 +162,10 @@ def smoothed_hazard(
     groups = groups_of(by, SMOOTHED_HAZARD)
     level = a_level(level)
     ranges = event_ranges(durations, groups)
-    if ranges.last / every > MOST_STRETCHES:
+    last = math.ceil(ranges.last)  # released hazards end at a whole unit
+    if last / every > MOST_STRETCHES:
         raise ArgumentError(
-            f"every = {every:g} cuts {ranges.last:g} into more than {MOST_STRETCHES:,} stretches"
+            f"every = {every:g} cuts {last:g} into more than {MOST_STRETCHES:,} stretches"
         )
     builder, exact = CurveBuilder(ranges, products), _Hazards(ranges.longest, every, width)
     for rows in ranges:

@@ -53,32 +53,58 @@ def released_table(
     return _weighed(table, steps) if "greenwood" in steps.columns else table
 
 
+def entered_late(steps: pl.DataFrame, each: Sequence[str] = (GROUP,)) -> pl.Series:
+    """Return the numbers of the groups that learners enter late."""
+    grows = pl.col("n_at_risk") > pl.col("n_at_risk").shift().over(each)
+    return steps.filter(grows)[GROUP].unique()
+
+
+def measured_at(
+    table: pl.DataFrame, steps: pl.DataFrame, name: str, each: Sequence[str] = (GROUP,)
+) -> pl.Series:
+    """Return a column of the exact steps at each time of a released table."""
+    exact = steps.select(*each, (pl.col("duration") - _EDGE).alias("_at"), _exact=name)
+    joined = (
+        table.select(*each, "duration")
+        .with_row_index("_row")
+        .sort("duration")
+        .join_asof(
+            exact.sort("_at"), left_on="duration", right_on="_at", by=each, check_sortedness=False
+        )
+    )
+    return joined.sort("_row")["_exact"]
+
+
+def at_least_measured(
+    table: pl.DataFrame, steps: pl.DataFrame, each: Sequence[str]
+) -> pl.DataFrame:
+    """Raise the `variance` of incidences where learners enter late to that of the exact ones.
+
+    A released step stands for events of earlier times, at which fewer may have been at risk than at
+    its own. The variance is then measured on the records, in two digits.
+    """
+    late = pl.col(GROUP).is_in(entered_late(steps, each).implode())
+    measured = measured_at(table, steps, "variance", each).round_sig_figs(DIGITS)
+    lower = late & (pl.col("cumulative_incidence") > 0) & (pl.col("variance") < measured)
+    return table.with_columns(variance=pl.when(lower).then(measured).otherwise("variance"))
+
+
 def _weighed(table: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Lower the weights where learners enter late, so that Greenwood's sum is the exact one's.
 
-    A released step stands for events of earlier times, at which fewer may have been at risk than at
-    its own. The weight is then measured on the records, in two digits; no estimate changes.
+    As in `at_least_measured`; no estimate changes.
     """
-    grows = pl.col("n_at_risk") > pl.col("n_at_risk").shift().over(GROUP)
-    late = steps.filter(grows)[GROUP].unique()
+    late = entered_late(steps)
     if late.is_empty():
         return table
-    exact = steps.select(GROUP, (pl.col("duration") - _EDGE).alias("_at"), _sum="greenwood")
-    joined = (
-        table.with_row_index("_row")
-        .sort("duration")
-        .join_asof(
-            exact.sort("_at"), left_on="duration", right_on="_at", by=GROUP, check_sortedness=False
-        )
-        .sort("_row")
-    )
     n, share = pl.col("n_at_risk"), pl.col("n_events") / pl.col("n_at_risk")
+    measured = table.with_columns(_sum=measured_at(table, steps, "greenwood"))
     at_rises = pl.when(pl.col("n_events") > 0).then("_sum")
     since = at_rises - at_rises.forward_fill().shift().over(GROUP).fill_null(0.0)
-    measured = (share / (1 - share) / since).round_sig_figs(DIGITS)
-    lower = pl.col(GROUP).is_in(late.implode()) & (since > 0) & (share < 1) & (measured < n)
-    weight = pl.when(lower).then(measured).otherwise(n)
-    weighed = joined.with_columns(n_at_risk=weight, n_events=share * weight)
+    exact = (share / (1 - share) / since).round_sig_figs(DIGITS)
+    lower = pl.col(GROUP).is_in(late.implode()) & (since > 0) & (share < 1) & (exact < n)
+    weight = pl.when(lower).then(exact).otherwise(n)
+    weighed = measured.with_columns(n_at_risk=weight, n_events=share * weight)
     return weighed.with_columns(pl.col("n_events").fill_nan(0.0)).select(table.columns)
 
 

@@ -13,7 +13,7 @@ from toolkit.survival.risk_sets import GROUP
 
 Floats = NDArray[np.float64]
 FEWEST = 10  # learners of each group for a stratum to be used: curves of fewer end early
-EDGE = 1e-9
+_EDGE = 1e-9
 _NEAR_1 = 1e-12  # weights that add up to 1 miss it by some 1e-16
 _ESTIMATES = {"_survival": "survival", "_greenwood": "greenwood"}
 
@@ -109,7 +109,7 @@ class Standardization:
             self._added_up(number, so_far, stratum, values, order)[last]
             for so_far, values in ((self._height, height), (self._variance, variance))
         )
-        curve[curve < EDGE] = 0.0
+        curve[curve < _EDGE] = 0.0
         curve[curve > 1 - _NEAR_1] = 1.0
         counts = {
             name: np.add.reduceat(rows[name].to_numpy()[order], first)

@@ -23,7 +23,7 @@ from toolkit.survival.clusters import (
 )
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
-from toolkit.survival.standardization import EDGE
+from toolkit.survival.released import measured_at
 
 Floats = NDArray[np.float64]
 
@@ -60,8 +60,7 @@ class StandardizedCurve:
     def _heights(self, at: Floats) -> list[Floats]:
         """Return each stratum's curve at these times, times its weight."""
         return [
-            weight * part.survival[np.searchsorted(part.times, at, side="right") - 1]
-            for part, weight in zip(self.parts, self.weights, strict=True)
+            weight * part.heights(at) for part, weight in zip(self.parts, self.weights, strict=True)
         ]
 
     def influences_at(self, time: float, total: int) -> tuple[Floats, float]:
@@ -219,14 +218,6 @@ def _by_number(table: pl.DataFrame) -> dict[int, pl.DataFrame]:
 
 def with_measured_variance(released: pl.DataFrame, curve: pl.DataFrame) -> pl.DataFrame:
     """Give a released curve, from its first step on, the exact one's variance in two digits."""
-    measured = curve.select(
-        GROUP, (pl.col("duration") - EDGE).alias("_at"), _measured="greenwood"
-    ).sort("_at")
-    joined = (
-        released.with_row_index("_row")
-        .sort("duration")
-        .join_asof(measured, left_on="duration", right_on="_at", by=GROUP, check_sortedness=False)
-    )
-    digits = pl.col("_measured").round_sig_figs(DIGITS)
+    digits = measured_at(released, curve, "greenwood").round_sig_figs(DIGITS)
     known = pl.when(pl.col("survival") < 1).then(digits).otherwise("greenwood")
-    return joined.sort("_row").with_columns(greenwood=known).drop("_row", "_at", "_measured")
+    return released.with_columns(greenwood=known)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import get_args
 
 import polars as pl
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.grouping import By, groups_of
+from toolkit.analyses.intervals import LEVEL
 from toolkit.analyses.spread import Distribution
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
@@ -28,7 +30,7 @@ from toolkit.survival.kaplan_meier import (
 )
 from toolkit.survival.long_curves import CurveBuilder, with_parts_of_mean
 from toolkit.survival.ranges import common_end
-from toolkit.survival.released import only_shown, released_sizes, released_table
+from toolkit.survival.released import entered_late, only_shown, released_sizes, released_table
 
 _QUARTILES = {"first quartile": 0.25, "median": 0.5, "third quartile": 0.75}
 
@@ -122,6 +124,7 @@ def survival_summary(
         clusters: Sequence[Clusters],
         counts: pl.DataFrame,
         drawn: pl.DataFrame | None = None,
+        measured: Mapping[int, Curve] = MappingProxyType({}),
     ) -> pl.DataFrame:
         """Summarize the curves; quantiles are those of the curve as it is drawn, if it differs."""
 
@@ -139,7 +142,8 @@ def survival_summary(
             counts.iter_rows(named=True),
             strict=True,
         ):
-            own, shown, number = Curve.of(part), Curve.of(as_drawn), part[GROUP][0]
+            number, shown = part[GROUP][0], Curve.of(as_drawn)
+            own = Curve.of(part, measured.get(number))
             n = clusters[0].size(number, of_group["n_learners"])
             of_mean = clusters[0].about_mean(number, until)
             mean = own.restricted_mean(until, n, level, distribution, **of_mean)
@@ -177,7 +181,7 @@ def survival_summary(
         safe = [shown(steps, borders) for steps in (curve, followed)]
         counts = released_sizes(curve, asked.keys, SURVIVAL_SUMMARY, min_n=min_n)
         clusters = [alike.released(), reverse.released()]
-        return summed_up(safe, clusters, counts, shown(curve, None))
+        return summed_up(safe, clusters, counts, shown(curve, None), late_curves(curve))
 
     return in_unit_of(durations, Result(SURVIVAL_SUMMARY, asked.names, exact, protect, level=level))
 
@@ -195,6 +199,17 @@ def _reversed(table: pl.DataFrame) -> pl.DataFrame:
             events.alias(f"{what}_censored"),
         ]
     return table.with_columns(swapped)
+
+
+def late_curves(curve: pl.DataFrame) -> dict[int, Curve]:
+    """Return the exact curves of the groups that learners enter late, by their numbers.
+
+    A released step stands later than its events, of which the first are the most uncertain: few
+    are at risk then. So the variance of a released mean is measured on these, in two digits.
+    """
+    late = curve.filter(pl.col(GROUP).is_in(entered_late(curve).implode()))
+    known = with_parts_of_mean(with_interval(late, LEVEL, "log-log"))
+    return {part[GROUP][0]: Curve.of(part) for _, part in each_group(known, [])}
 
 
 def common_horizon(curve: pl.DataFrame) -> float:
