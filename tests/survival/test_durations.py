@@ -493,14 +493,15 @@ def test_bounds_that_are_not_told_apart_are_refused() -> None:
         function(durations.filter(bound="at once"))
 
 
-def test_a_pass_at_once_lies_before_a_landmark_and_just_after_a_late_enrollment() -> None:
+def test_a_pass_at_once_lies_just_after_a_landmark_or_a_late_enrollment() -> None:
     pc = person_course(learner("ada", created=12, passed=True))
     start = {"course-v1:Org+CS101+2026": "2026-01-01"}
     landmark = tk.time_to_pass(pc, start, entry=5, undated="bounds")
-    assert landmark.select("bound", "duration", "excluded").rows() == [
-        ("at once", None, "no longer at risk at entry"),
-        ("at the last moment", 59.0, None),
-    ]
+    assert landmark["bound"].to_list() == ["at once", "at the last moment"]
+    assert landmark["duration"].to_list() == pytest.approx([5.0, 59.0], abs=1e-9)
+    assert landmark["excluded"].to_list() == [None, None]
+    unseen = tk.time_to_pass(pc, start, entry=59, undated="bounds")
+    assert unseen["excluded"].to_list() == ["no longer at risk at entry"] * 2
     late = tk.time_to_pass(pc, start, entry="enrolled", undated="bounds")
     assert late["entry"].to_list() == [12.0, 12.0]
     assert late["duration"].to_list() == pytest.approx([12.0, 59.0], abs=1e-9)
@@ -512,16 +513,20 @@ def test_a_pass_at_once_lies_before_a_landmark_and_just_after_a_late_enrollment(
     days=st.lists(st.integers(0, 50), min_size=1, max_size=40),
     known=st.lists(st.booleans(), min_size=40, max_size=40),
     at=st.integers(0, 59),
+    entry=st.sampled_from([None, 0, 10]),
 )
-def test_the_truth_lies_between_the_bounds(days: list[int], known: list[bool], at: int) -> None:
+def test_the_truth_lies_between_the_bounds(
+    days: list[int], known: list[bool], at: int, entry: int | None
+) -> None:
     truth = person_course(*(learner(f"{i}", day=day) for i, day in enumerate(days)))
     seen = truth.with_columns(
         pl.when(pl.Series(known[: len(days)])).then("passed_timestamp").alias("passed_timestamp")
     )
-    (share,) = tk.kaplan_meier(tk.time_to_pass(truth), times=[at]).frame["survival"]
-    bounds = tk.time_to_pass(seen, undated="bounds")
+    durations = tk.time_to_pass(truth, entry=entry)
+    bounds = tk.time_to_pass(seen, undated="bounds", entry=entry)
+    (share,) = tk.kaplan_meier(durations, times=[at]).frame["survival"]
     low, high = tk.kaplan_meier(bounds, by="bound", times=[at]).frame["survival"]
-    assert low - 1e-12 <= share <= high + 1e-12
+    assert share is None or low - 1e-12 <= share <= high + 1e-12  # None if all passed before
 
 
 @pytest.mark.parametrize(

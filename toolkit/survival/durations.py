@@ -117,10 +117,11 @@ def time_to_pass(
             out, and raises an error for the curve of a group if they are more than 2 % of its
             passers, since leaving out only passers makes the share passed too low. "bounds"
             returns every learner twice, with the column `bound`, which must then be in `by`: once
-            as if all of them had passed "at once", once "at the last moment". The truth lies
-            between. "leave_out" leaves out all learners of a group, passed or not, if these are
-            more than 2 % of its passers: that causes no such bias, but results are then about the
-            other groups only. The groups are counted at once, also of rows that are lazy.
+            as if all of them had passed "at once" (with `entry`, just after it), once "at the last
+            moment". The truth lies between, up to the shortest time that a learner is observed.
+            "leave_out" leaves out all learners of a group, passed or not, if these are more than
+            2 % of its passers: that causes no such bias, but results are then about the other
+            groups only. The groups are counted at once, also of rows that are lazy.
         undated_by: The groups that "leave_out" decides by, each by its own passers. Name all
             columns of a later `by`: no curve is then refused, by all of them or by some.
         whole: Round durations up to whole units, so that day 1 is the first 24 hours; an
@@ -164,7 +165,10 @@ def time_to_pass(
     at = {end: f"_other_end_{place}" if place else "_passed" for place, end in enumerate(ends)}
     frame = _moments(frame, origin, as_of, {at[end]: column for end, column in ends.items()})
     if undated == "bounds":
-        frame = both_bounds(frame, entry)
+        frame = both_bounds(
+            frame,
+            entry if entry is None or isinstance(entry, str) else int(entry * _MICROSECONDS[unit]),
+        )
     durations = _durations(frame, at, unit, entry, whole=whole)
     if undated == "leave_out":
         durations = without_undated_groups(durations, groups)

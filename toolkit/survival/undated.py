@@ -17,12 +17,19 @@ Rows = nw.LazyFrame[Any]
 IN_UNDATED = "in a {} whose passes lack a time"
 
 
-def both_bounds(frame: Rows, entry: float | str | None) -> Rows:
-    """Return every learner twice: undated passes as early as possible, or at the last moment."""
+def both_bounds(frame: Rows, entry: int | str | None) -> Rows:
+    """Return every learner twice: undated passes as early as possible, or at the last moment.
+
+    With late entry a pass is observed after it, never before. A pass before a landmark, in
+    microseconds after the origin, would only leave the learner out: one just after it moves the
+    curve further.
+    """
     start, last = nw.col("_origin"), nw.max_horizontal("_origin", "_look")
-    if entry == "enrolled":  # with late entry a pass is observed after it, never before
+    if entry == "enrolled":
         start = nw.max_horizontal(start, nw.col("_enrolled") + 1)
-    bounds = {"at once": start, "at the last moment": last}
+    elif entry:
+        start = start + int(entry) + 1
+    bounds = {"at once": nw.min_horizontal(start, last), "at the last moment": last}
     parts = [
         frame.with_columns(
             nw.when(nw.col("_undated")).then(moment).otherwise(nw.col("_passed")).alias("_passed"),
