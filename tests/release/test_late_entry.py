@@ -50,3 +50,18 @@ def test_without_late_entry_nothing_is_measured_on_the_records() -> None:
     whole = LATE.with_columns(entry=0.0)
     safe, same = (tk.kaplan_meier(frame, by="g").release().frame for frame in (rows, whole))
     assert safe.equals(same)
+
+
+@pytest.mark.parametrize("earliest", [0, 20])
+def test_a_hazard_is_withheld_where_few_are_at_risk(earliest: int) -> None:
+    found = tk.survival.smoothed_hazard(late_entries(earliest), by="g")
+    exact, safe = found.frame, found.release().frame
+    both = safe.join(exact, on=["g", "duration"], suffix="_exact")
+    assert both.height == safe.height > 10
+    few = both["n_at_risk_exact"] < 10
+    assert few.any()
+    hidden = ["n_at_risk", "hazard", "std_error", "ci_low", "ci_high"]
+    assert both.filter(few).select(pl.all_horizontal(pl.col(hidden).is_null()).all()).item()
+    assert set(both.filter(few)["status"]) == {"withheld: fewer than 10 learners"}
+    away = both.filter(~few)["n_at_risk"] - both.filter(~few)["n_at_risk_exact"]
+    assert away.abs().max() < 5

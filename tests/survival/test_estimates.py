@@ -380,3 +380,13 @@ def test_a_released_hazard_of_times_below_1_has_no_more_stretches_than_an_exact_
     frame = pl.DataFrame({"duration": [k * 1e-9 for k in range(1, 41)], "event": True})
     with pytest.raises(tk.errors.ArgumentError, match="cuts 1 into more than 100,000 stretches"):
         tk.survival.smoothed_hazard(frame, every=1e-9)
+
+
+def test_a_smoothed_hazard_that_would_be_negative_is_not_told_as_certainly_0() -> None:
+    # Near 0 the kernel has negative weights, which is all that a pass on day 14 adds to week 1.
+    frame = pl.DataFrame(
+        {"duration": [14.0] * 10 + [60.0] * 10, "event": [True] * 10 + [False] * 10}
+    )
+    week = tk.survival.smoothed_hazard(frame).frame.row(0, named=True)
+    assert week["hazard"] == week["ci_low"] == 0
+    assert week["ci_high"] > 1.95 * week["std_error"] > 0

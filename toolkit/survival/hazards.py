@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toolkit.analyses.grouping import By, groups_of
 from toolkit.analyses.intervals import none_of
 from toolkit.errors import ArgumentError
-from toolkit.release.tables import SHOWN
+from toolkit.release.tables import SHOWN, withheld
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_level, a_number
 from toolkit.schemas.survival_results import NELSON_AALEN, SMOOTHED_HAZARD, thinned
@@ -25,7 +25,7 @@ from toolkit.survival.kaplan_meier import (
     throughout,
 )
 from toolkit.survival.long_curves import CurveBuilder, before
-from toolkit.survival.released import only_shown, released_table, shown
+from toolkit.survival.released import at_risk_since, only_shown, released_table, shown
 
 Floats = NDArray[np.floating]
 MOST_STRETCHES = 100_000
@@ -167,7 +167,9 @@ def smoothed_hazard(
         raise ArgumentError(
             f"every = {every:g} cuts {last:g} into more than {MOST_STRETCHES:,} stretches"
         )
-    builder, exact = CurveBuilder(ranges, products), _Hazards(ranges.longest, every, width)
+    starts = [place * every for place in range(int(last / every) + 1)]
+    builder = CurveBuilder(ranges, products, borders=starts)
+    exact = _Hazards(ranges.longest, every, width)
     for rows in ranges:
         builder.add(rows)
         exact.add(rows)
@@ -184,9 +186,16 @@ def smoothed_hazard(
         found = _Hazards(each.agg(pl.col("duration").max().alias("longest")), every, width)
         found.add(steps)
         safe = found.table(each.first().select(GROUP, *groups.keys, *_LEFT_OUT), level)
-        return groups.named(safe).with_columns(
-            n_events=pl.lit(None, pl.Int64), status=pl.lit(SHOWN)
+        start = pl.col("duration") - (0.5 + _EDGE) * every
+        safe = safe.with_columns(at_risk_since(safe, curve, groups.keys, start, min_n=min_n))
+        # Where learners enter late, there may be too few when a stretch begins, or nobody.
+        is_known = pl.col("n_at_risk").is_not_null()
+        safe = safe.with_columns(
+            pl.when(is_known).then(pl.col("hazard", "std_error", "ci_low", "ci_high")),
+            n_events=pl.lit(None, pl.Int64),
+            status=pl.when(is_known).then(pl.lit(SHOWN)).otherwise(pl.lit(withheld(min_n))),
         )
+        return groups.named(safe.drop(GROUP))
 
     exact_frame = frame.select(*groups.names, *SMOOTHED_HAZARD.names)
     return in_unit_of(
@@ -218,7 +227,7 @@ class _Hazards:
         nothing = pl.DataFrame(schema={GROUP: pl.UInt32, **SMOOTHED_HAZARD.polars_schema})
         found = pl.concat([nothing.drop(_LEFT_OUT), *rows])
         joined = found.join(about, on=GROUP, maintain_order="left")
-        return joined.select(columns, *SMOOTHED_HAZARD.names)
+        return joined.select(columns, GROUP, *SMOOTHED_HAZARD.names)
 
 
 class _Stretches:
@@ -258,11 +267,13 @@ class _Stretches:
     def table(self, level: float) -> pl.DataFrame:
         """Return one row per stretch."""
         every, hazard, variance = self._every, np.maximum(self._hazard, 0.0), self._variance
-        # If nobody passes within the bandwidth: the mid-p limit for the time observed there.
+        # If nobody passes within the bandwidth: the mid-p limit for the time observed there. If
+        # a boundary kernel's negative weights leave no hazard: at least that of its error.
         seen = self._watched
         none = -math.log(1 - level) / np.where(seen > 0, seen, np.nan)
         error = np.sqrt(variance)
-        factor = np.exp(normal_quantile(level) * error / np.where(hazard > 0, hazard, 1))
+        half = normal_quantile(level) * error
+        factor = np.exp(half / np.where(hazard > 0, hazard, 1))
         return pl.DataFrame(
             {
                 "duration": self._middles,
@@ -271,7 +282,7 @@ class _Stretches:
                 "hazard": hazard * every,
                 "std_error": error * every,
                 "ci_low": hazard / factor * every,
-                "ci_high": np.where(variance > 0, hazard * factor, none) * every,
+                "ci_high": np.where(hazard > 0, hazard * factor, np.maximum(none, half)) * every,
             }
         ).with_columns(pl.col("ci_high").fill_nan(None))
 

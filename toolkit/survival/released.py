@@ -118,6 +118,24 @@ def _about(keyed: pl.DataFrame, by: list[str], min_n: int) -> pl.DataFrame:
     return one.select(*by, GROUP).with_columns(left_out)
 
 
+def at_risk_since(
+    table: pl.DataFrame, steps: pl.DataFrame, by: list[str], time: pl.Expr, *, min_n: int
+) -> pl.Series:
+    """Return the released number at risk at each of these times of a table's groups."""
+    keyed = steps if "key_at_risk" in steps.columns else _keyed_by_group(steps, by)
+    at = table.select(GROUP, _at=time).with_row_index("_row").sort("_at")
+    exact = keyed.select(GROUP, "duration", "n_at_risk", "key_at_risk").sort("duration")
+    found = at.join_asof(
+        exact,
+        left_on="_at",
+        right_on="duration",
+        by=GROUP,
+        strategy="forward",
+        check_sortedness=False,  # it is sorted by time
+    ).sort("_row")
+    return release_counts(found["n_at_risk"], found["key_at_risk"], min_n=min_n)
+
+
 def only_shown(table: pl.DataFrame, *estimates: str) -> pl.DataFrame:
     """Withhold the estimates as long as too few learners have reached the end."""
     return table.with_columns(pl.when(IS_SHOWN).then(pl.col(estimates)))
