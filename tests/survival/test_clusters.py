@@ -409,3 +409,21 @@ def test_the_robust_test_keeps_its_level_where_the_other_does_not() -> None:
         robust += tk.logrank(rows, by="mode", cluster="id").frame["p_value"][0] < 0.05
     assert plain / runs > 0.12
     assert 0.03 < robust / runs < 0.075
+
+
+@pytest.mark.parametrize("estimate", ["curve", "standardized", "incidence"])
+def test_before_the_first_pass_only_the_clusters_at_risk_count(estimate: str) -> None:
+    # After day 1 a single learner with 100 rows is left, and one of 100 with a row each.
+    one_each = pl.DataFrame({"id": range(100), "duration": [1.0] * 100})
+    giant = pl.DataFrame({"id": [100] * 100, "duration": [50.0] * 100})
+    rows = pl.concat([one_each, giant]).with_columns(
+        event=False, end=pl.lit(None, pl.String), g=pl.lit("a"), s=pl.int_range(pl.len()) % 2
+    )
+    if estimate == "incidence":
+        found = tk.survival.cumulative_incidence(rows, cluster="id", times=[1, 50])
+        survival = 1 - found.frame["ci_high"]
+    else:
+        strata = "s" if estimate == "standardized" else None
+        found = tk.kaplan_meier(rows, by="g", strata=strata, cluster="id", times=[1, 50])
+        survival = found.frame["ci_low"]
+    assert survival.to_list() == pytest.approx([0.05 ** (1 / 101), 0.05])

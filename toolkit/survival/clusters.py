@@ -96,7 +96,7 @@ class Clusters:
         return replace(self, is_released=True)
 
     def appended(self, curve: pl.DataFrame) -> pl.DataFrame:
-        """Append each row's `design_effect`, and `n_clusters` and `n_rows` of its group.
+        """Append `design_effect` and `clusters_per_row`, and `n_clusters` of each row's group.
 
         If rows are independent, the curve stays as it is.
         """
@@ -148,41 +148,41 @@ class Clusters:
 
 
 class Effects(Protocol):
-    """The design effect of a group's curve, and its numbers of clusters and rows."""
+    """The design effect of a group's curve, and its clusters."""
 
     @property
     def n_clusters(self) -> float:
         """The number of the group's clusters."""
         ...
 
-    @property
-    def n_rows(self) -> float:
-        """The number of the group's rows."""
-        ...
-
     def effects(self, at: Floats) -> Floats:
         """Return the design effect of the curve at each of these times."""
+        ...
+
+    def per_row(self, at: Floats) -> Floats:
+        """Return the number of clusters per row at risk at each of these times."""
         ...
 
 
 def with_effects(
     curve: pl.DataFrame, groups: Mapping[int, Effects], *, is_released: bool
 ) -> pl.DataFrame:
-    """Append each row's `design_effect`, and `n_clusters` and `n_rows` of its group."""
+    """Append `design_effect` and `clusters_per_row`, and `n_clusters` of each row's group."""
     found = []
     for _, rows in each_group(curve, []):
         part = groups.get(rows[GROUP][0])
-        effect = part.effects(rows["duration"].to_numpy()) if part else np.ones(rows.height)
-        sizes = (part.n_clusters, part.n_rows) if part else (0.0, 0.0)
+        at, effect, per_row = rows["duration"].to_numpy(), *np.ones((2, rows.height))
+        if part:
+            effect, per_row = part.effects(at), part.per_row(at)
         found.append(
             rows.with_columns(
                 pl.Series("design_effect", effect),
-                n_clusters=pl.lit(sizes[0]),
-                n_rows=pl.lit(sizes[1]),
+                pl.Series("clusters_per_row", per_row),
+                n_clusters=pl.lit(part.n_clusters if part else 0.0),
             )
         )
     table = pl.concat(found)
-    design = pl.col("design_effect", "n_clusters", "n_rows")
+    design = pl.col("design_effect", "clusters_per_row", "n_clusters")
     return table.with_columns(design.round_sig_figs(DIGITS)) if is_released else table
 
 
@@ -261,6 +261,10 @@ class Part:
     def effects(self, at: Floats) -> Floats:
         """Return the design effect of the curve at each of these times; 1 where nothing varies."""
         return self.effect(covariance(self, self, at), self.greenwood(at))
+
+    def per_row(self, at: Floats) -> Floats:
+        """Return the number of clusters per row at risk at each of these times."""
+        return clusters_per_row(self.cluster, self.entry, self.duration, self.rows, at)
 
     def greenwood(self, at: Floats) -> Floats:
         """Return Greenwood's sum up to each of these times."""
@@ -354,6 +358,21 @@ def design_effect(clustered: Floats, independent: Floats, clusters: float, rows:
     effect = clustered / np.where(independent > 0, independent, 1.0)
     effect = np.where(effect > _TOLERANCE, effect, rows / clusters)
     return np.where(independent > 0, effect, 1.0)
+
+
+def clusters_per_row(
+    cluster: NDArray[np.int64], entry: Floats, duration: Floats, n: Floats, at: Floats
+) -> Floats:
+    """Return the number of clusters per row at risk at each of these times; 1 if there is none."""
+    time, own = np.concatenate([entry, duration]), np.concatenate([cluster, cluster])
+    order = np.lexsort((time, own))
+    change = np.concatenate([n, -n])[order]
+    after, before = running(change, np.diff(own[order], prepend=-1) != 0)
+    changes = np.stack([(after > 0) - 1.0 * (before > 0), change])
+    in_time = np.argsort(time[order], kind="stable")
+    sums = np.concatenate([np.zeros((2, 1)), np.cumsum(changes[:, in_time], axis=1)], axis=1)
+    clusters, rows = sums[:, np.searchsorted(time[order][in_time], at, side="left")]
+    return np.asarray(np.where(rows > 0, clusters / np.where(rows > 0, rows, 1.0), 1.0))
 
 
 def correlation(one: tuple[Floats, float], other: tuple[Floats, float]) -> float:

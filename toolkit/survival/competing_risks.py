@@ -39,7 +39,7 @@ from toolkit.survival.kaplan_meier import (
     steps_at,
     throughout,
 )
-from toolkit.survival.long_curves import SO_FAR, CurveBuilder, before
+from toolkit.survival.long_curves import SO_FAR, CurveBuilder, before, observed_throughout
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.released import (
     at_least_measured,
@@ -368,13 +368,14 @@ def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.Dat
     """
     z: float | pl.Expr = normal_quantile(level)
     error, rest = pl.col("std_error"), pl.col("survival")
-    share: float | pl.Expr = 1.0
+    at_risk = throughout(steps, each)
+    steps = scaled = steps.with_columns(survival=_others(pl.col("cumulative_incidence")))
     if "design_effect" in steps.columns:
-        z, share = students(pl.col("n_clusters"), level), pl.col("n_clusters") / pl.col("n_rows")
-    steps = steps.with_columns(survival=_others(pl.col("cumulative_incidence")))
-    scaled = steps.with_columns(pl.col("n_at_risk", "n_events") * share)
+        z, per_row = students(pl.col("n_clusters"), level), pl.col("clusters_per_row")
+        at_risk = observed_throughout(each, per_row)
+        scaled = steps.with_columns(pl.col("n_at_risk", "n_events") * per_row)
     shift = z * error / (rest * rest.log())
-    none = none_of(share * throughout(steps, each) / pl.col("before"), level=level)
+    none = none_of(at_risk / pl.col("before"), level=level)
 
     def end(shift: pl.Expr, *, at_0: pl.Expr, at_1: pl.Expr) -> pl.Expr:
         between = 1 - rest ** shift.exp()

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from toolkit.analyses.grouping import Groups
 from toolkit.release.rounding import DIGITS
-from toolkit.survival.clusters import Floats, blocks_of_clusters, design_effect, running
+from toolkit.survival.clusters import (
+    Floats,
+    blocks_of_clusters,
+    clusters_per_row,
+    design_effect,
+    running,
+)
 from toolkit.survival.event_table import GROUP, clustered_rows, stratum_keys
 
 
@@ -24,7 +30,7 @@ def with_clusters(
     *,
     is_released: bool = False,
 ) -> pl.DataFrame:
-    """Append `design_effect`, `n_clusters` and `n_rows` to incidences.
+    """Append `design_effect`, `clusters_per_row` and `n_clusters` to incidences.
 
     Args:
         steps: One row per group, end and time.
@@ -46,22 +52,24 @@ def with_clusters(
     measured = exact.partition_by(GROUP, "end", as_dict=True)
     found, numbered = [], steps.with_row_index("_row")
     for key, part in numbered.partition_by(GROUP, "end", as_dict=True).items():
-        effect, sizes = np.ones(part.height), (0.0, 0.0)
+        at, effect, per_row = part["duration"].to_numpy(), *np.ones((2, part.height))
+        n_clusters = 0.0
         if (key[0],) in of_group and key in measured:
             curve = _Incidence.of(measured[key], of_group[(key[0],)], str(key[1]))
-            effect, sizes = curve.effects(part["duration"].to_numpy()), curve.sizes
+            effect, per_row = curve.effects(at), curve.per_row(at)
+            n_clusters = curve.sizes[0]
         found.append(
             part.with_columns(
                 pl.Series("design_effect", effect),
-                n_clusters=pl.lit(sizes[0]),
-                n_rows=pl.lit(sizes[1]),
+                pl.Series("clusters_per_row", per_row),
+                n_clusters=pl.lit(n_clusters),
             )
         )
     if not found:
-        none = ("design_effect", "n_clusters", "n_rows")
+        none = ("design_effect", "clusters_per_row", "n_clusters")
         return steps.with_columns(pl.lit(None, pl.Float64).alias(name) for name in none)
     table = pl.concat(found).sort("_row").drop("_row")
-    names = pl.col("design_effect", "n_clusters", "n_rows")
+    names = pl.col("design_effect", "clusters_per_row", "n_clusters")
     return table.with_columns(names.round_sig_figs(DIGITS)) if is_released else table
 
 
@@ -129,6 +137,10 @@ class _Incidence:
         place = np.searchsorted(self.times, at, side="right") - 1
         clustered, independent = self._variance(at, place), self.independent[place]
         return design_effect(clustered, independent, *self.sizes)
+
+    def per_row(self, at: Floats) -> Floats:
+        """Return the number of clusters per row at risk at each of these times."""
+        return clusters_per_row(self.cluster, self.entry, self.duration, self.n, at)
 
     def _variance(self, at: Floats, place: NDArray[np.intp]) -> Floats:
         """Return the sum of squares of the clusters' influences, updated row by row."""

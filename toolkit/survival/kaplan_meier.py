@@ -98,7 +98,7 @@ def kaplan_meier(
     censorings. With late entry the risk set at t is those with entry < t ≤ duration. With
     clusters the error is that of the infinitesimal jackknife, as in R's `survfit(cluster = )`; see
     Ying & Wei (1994), J. Multivar. Anal. 50:17. Intervals then use Student's t with one degree of
-    freedom fewer than clusters; before the first event each cluster counts as one learner.
+    freedom fewer than clusters; before the first event each cluster at risk counts once.
     Standardized curves: Gail & Byar (1986), Biom. J. 28:587, with Greenwood's variance in strata;
     with clusters, a learner's influences on the curves of all strata are added up.
 
@@ -232,9 +232,9 @@ def _with_interval(curve: pl.DataFrame, *, level: float, ci: Interval) -> pl.Dat
     if "design_effect" in curve.columns:
         error = (pl.col("greenwood") * pl.col("design_effect")).sqrt()
         z = students(pl.col("n_clusters"), level)
-        share = pl.col("n_clusters") / pl.col("n_rows")
-        at_risk = at_risk * share
-        scaled = curve.with_columns(pl.col("n_at_risk", "n_events") * share)
+        per_row = pl.col("clusters_per_row")
+        at_risk = observed_throughout(per_row=per_row)
+        scaled = curve.with_columns(pl.col("n_at_risk", "n_events") * per_row)
     else:
         scaled = curve
     if ci == "log-log":

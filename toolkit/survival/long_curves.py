@@ -61,9 +61,9 @@ def with_history(rows: pl.DataFrame, each: Sequence[str] = (GROUP,)) -> pl.DataF
     )
 
 
-def observed_throughout(each: Sequence[str] = (GROUP,)) -> pl.Expr:
-    """Return the smallest number at risk so far, see `with_history`."""
-    n = pl.col("n_at_risk")
+def observed_throughout(each: Sequence[str] = (GROUP,), per_row: pl.Expr | float = 1) -> pl.Expr:
+    """Return the smallest number at risk so far, of so many per row; see `with_history`."""
+    n = pl.col("n_at_risk") * per_row
     return pl.when(n > 0).then(n).cum_min().forward_fill().over(each)
 
 

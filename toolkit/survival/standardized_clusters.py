@@ -16,6 +16,7 @@ from toolkit.survival.clusters import (
     NO_ROWS,
     Clusters,
     Part,
+    clusters_per_row,
     correlation,
     covariance,
     design_effect,
@@ -107,6 +108,15 @@ class StandardizedCurve:
                 both = covariance(part, self.parts[later], at)
                 variance += 2 * height * heights[later] * both
         return design_effect(variance, independent, self.n_clusters, self.n_rows)
+
+    def per_row(self, at: Floats) -> Floats:
+        """Return the number of clusters per row at risk at each of these times."""
+        cluster = np.concatenate([part.cluster for part in self.parts])
+        entry, duration, rows = (
+            np.concatenate([getattr(part, of) for part in self.parts])
+            for of in ("entry", "duration", "rows")
+        )
+        return clusters_per_row(cluster, entry, duration, rows, at)
 
 
 @dataclass(frozen=True)
