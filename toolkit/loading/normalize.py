@@ -218,15 +218,30 @@ def _if_in_time(moment: pl.Expr) -> pl.Expr:
 
 
 def _any_timestamp(text: pl.Expr) -> pl.Expr:
-    parts = text.str.extract_groups(_ANY_TIMESTAMP).struct
-    clock = parts.field("minute").fill_null("00:00") + parts.field("second").fill_null(":00")
-    local = _if_in_time(_usual_timestamp(parts.field("day") + " " + clock))
+    return text.map_batches(_any_timestamps, return_dtype=TIMESTAMP)
+
+
+def _any_timestamps(text: pl.Series) -> pl.Series:
+    """Read the parts of each text once, which one expression would do for each of its terms."""
+    clock = pl.col("minute").fill_null("00:00") + pl.col("second").fill_null(":00")
+    parts = text.str.extract_groups(_ANY_TIMESTAMP).struct.unnest()
+    parts = parts.with_columns(text=pl.col("day") + " " + clock)
+    parts = parts.with_columns(local=_usual_timestamp(pl.col("text")))
+    local, sign = _if_in_time(pl.col("local")), pl.col("sign")
     offset = pl.duration(
-        hours=parts.field("hours").cast(pl.Int64).fill_null(0),
-        minutes=parts.field("minutes").cast(pl.Int64).fill_null(0),
+        hours=pl.col("hours").cast(pl.Int64).fill_null(0),
+        minutes=pl.col("minutes").cast(pl.Int64).fill_null(0),
     )
-    east, west = parts.field("sign") == "+", parts.field("sign") == "-"
-    return pl.when(east).then(local - offset).when(west).then(local + offset).otherwise(local)
+    east, west = local - offset, local + offset
+    moments = parts.select(
+        pl.when(sign == "+")
+        .then(east)
+        .when(sign == "-")
+        .then(west)
+        .otherwise(local)
+        .alias("moment")
+    )
+    return moments.select(_if_in_time(pl.col("moment"))).to_series()
 
 
 def _boolean(text: pl.Expr) -> pl.Expr:
@@ -269,7 +284,7 @@ _RULES: dict[pl.DataType | type[pl.DataType], _Rule] = {
         "finer than a microsecond; the rest was cut off",
     ),
     pl.Date: _Rule(
-        (_date, lambda text: _if_in_time(_any_timestamp(text)).dt.date()),
+        (_date, lambda text: _any_timestamp(text).dt.date()),
         _if_in_calendar,
         "not a date",
     ),
