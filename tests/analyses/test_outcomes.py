@@ -288,6 +288,12 @@ def test_the_funnel_counts_who_met_all_stages_so_far() -> None:
     ]
 
 
+def test_that_all_enrolled_are_enrolled_is_no_estimate() -> None:
+    funnel = tk.completion_funnel(person_course())
+    enrolled = funnel.frame.select(pl.selectors.starts_with("rate_of_enrolled")).row(0)
+    assert enrolled == (1.0, 1.0, 1.0)
+
+
 def test_who_passed_without_any_activity_is_shown_by_the_funnel() -> None:
     table = tk.completion_funnel(person_course(), by="course_id").frame
     b = table.filter(pl.col("course_id") == "b")

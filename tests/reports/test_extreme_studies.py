@@ -130,7 +130,8 @@ def test_a_title_tells_who_passed_late_from_who_has_not_passed() -> None:
     few = "only where few are still at risk"
     assert title(soon, late) == f"Half have passed by day 20 in soon; {few} in 1 of 2 groups"
     assert title(soon, late, never) == (
-        f"Half have passed by day 20 in soon; not in 1 of 3 groups; {few} in 1 of 3 groups"
+        "Half have passed by day 20 in soon; not in the time shown in 1 of 3 groups; "
+        f"{few} in 1 of 3 groups"
     )
     assert title(never, late) == f"Half of the learners have passed in 1 of 2 groups, {few}"
 

@@ -722,6 +722,9 @@ def _funnel(o: Oracle, page: str, row: Row) -> None:
     o._count(page, ("enrolled", *about), row.pop("n_enrolled"))
     o._count(page, name, row.pop("text_n_reached"))
     rate, ends = row.pop("rate_of_enrolled"), _interval_of(row, "rate_of_enrolled")
+    if stage == "enrolled":  # all of them, by definition
+        o.follows(page, ends in {None, (1.0, 1.0)}, row)
+        ends = None
     o._share(page, name, ("enrolled", *about), rate, ends)
     o._text(page, name, ("enrolled", *about), row.pop("text_rate_of_enrolled"))
     o._text(page, name, ("enrolled", *about), row.pop("text"))
@@ -1153,8 +1156,8 @@ def _patterns(course: str, group: str) -> list[tuple[re.Pattern[str], Read]]:
         (rf"Most learners are lost in ({course}): {_P} {_OF} ({stage}), before ({stage})\.",
          _worst),
         (rf"(?:, |; | and )?(?:by )?day {_DAYS} in ({course})", _half_by),
-        (rf"; (?:not in|not shown for|only where few are still at risk in) {_K} of {_K} groups\.?",
-         _nothing),
+        (r"; (?:not in the time shown in|not shown for|only where few are still at risk in) "
+         rf"{_K} of {_K} groups\.?", _nothing),
         (rf"The curves of the {_K} groups [^(]*\(log-rank test: χ² = ([\d.]+), {_K} degrees of "
          r"freedom, (p [=<] [\d.]+)\)\.", _logrank),
         (r"Changes, in the courses where they can be shown: ", _nothing),

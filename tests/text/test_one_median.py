@@ -37,6 +37,22 @@ def test_half_have_passed_by_the_same_day_in_summary_and_chart(
     assert told
 
 
+def test_a_chart_does_not_deny_what_the_summary_cannot_show() -> None:
+    """Half of b have passed by day 300, when 8 of 200 are left, so the curve shown ends before."""
+    soon = pl.DataFrame({"g": "a", "duration": [20.0] * 150 + [400.0] * 50, "event": True})
+    late = pl.DataFrame(
+        {"g": "b", "duration": [90.0] * 50 + [100.0] * 142 + [300.0] * 8}
+    ).with_columns(event=pl.col("duration") != 100)
+    frame = pl.concat([soon, late], how="diagonal")
+    summary = tk.survival_summary(frame, by="g").filter(statistic="median")
+    assert summary.frame["estimate"].to_list() == [20.0, 300.0]
+    assert "For 1 group this cannot be shown." in str(summary.narrate())
+    title = " ".join(tk.kaplan_meier(frame, by="g").chart().to_dict()["title"]["text"])
+    assert title == "Half have passed by day 20 in a; not in the time shown in 1 of 2 groups"
+    alone = " ".join(tk.kaplan_meier(late).chart().to_dict()["title"]["text"])
+    assert alone == "Half of the learners have not passed in the time shown"
+
+
 def test_a_chart_of_differences_counts_the_reference_too() -> None:
     frame = durations(1)
     for result in (

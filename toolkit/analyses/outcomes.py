@@ -274,7 +274,10 @@ def _funnel_rates(table: pl.DataFrame, *, level: float) -> pl.DataFrame:
     # Only counts with a previous stage are capped on release; cap the others by the enrolled.
     reached, enrolled = pl.col("n_reached"), pl.col("n_enrolled")
     capped = pl.when(reached > enrolled).then(enrolled).otherwise(reached)
-    return table.with_columns(n_reached=capped).with_columns(
+    rated = table.with_columns(n_reached=capped).with_columns(
         *rate("rate_of_enrolled", "n_reached", "n_enrolled", level=level),
         *rate("rate_of_previous", "n_reached", "n_previous", level=level),
     )
+    low = "rate_of_enrolled_ci_low"  # the first stage is all of them, by definition
+    is_all = pl.col("stage") == "enrolled"
+    return rated.with_columns(pl.when(is_all).then("rate_of_enrolled").otherwise(low).alias(low))

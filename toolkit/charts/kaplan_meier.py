@@ -26,6 +26,7 @@ from toolkit.schemas.arguments import a_number, as_given, one_of
 from toolkit.text import curves, words
 
 _MEDIAN = 0.5
+_SO_FAR = "in the time shown"  # a released curve ends where too few are at risk
 
 
 def kaplan_meier(
@@ -167,7 +168,7 @@ def _finding(medians: pl.DataFrame, n_seen: int, n: int, unit: str, *, is_of_all
         return "; ".join([late, *unseen])
     if medians.height == 0:
         where = f" in {n_never} of {n} groups" if unseen else " in any group" * (n > 1)
-        return "; ".join([f"Half of the learners have not passed{where}", *unseen])
+        return "; ".join([f"Half of the learners have not passed{where} {_SO_FAR}", *unseen])
     by_speed = medians.sort("duration", maintain_order=True)
     first, last = by_speed.row(0, named=True), by_speed.row(-1, named=True)
     if is_of_all:
@@ -178,7 +179,7 @@ def _finding(medians: pl.DataFrame, n_seen: int, n: int, unit: str, *, is_of_all
     others = [
         f"{where} {n_groups} of {n} groups"
         for where, n_groups in (
-            ("not in", n_never),
+            (f"not {_SO_FAR} in", n_never),
             ("only where few are still at risk in", n_late),
         )
         if n_groups
