@@ -77,7 +77,14 @@ def test_a_chart_of_one_group_names_no_reference() -> None:
     one = tk.survival.milestone_difference(ROWS.filter(g="some"), by="g", at=10)
     chart = one.chart().to_dict()
     assert "unknown" not in str(chart)
-    assert title(one.release()) == "Differences from the reference: too few learners to show"
+    assert title(one.release()) == "There are no two groups to compare"
+
+
+def test_a_chart_of_one_large_group_does_not_say_that_there_are_too_few_learners() -> None:
+    one = tk.compare_groups(learners(), by="org").pairs
+    chart = one.release().chart().to_dict()
+    assert title(one.release()) == "There are no two groups to compare"
+    assert "oo few" not in str(chart)
 
 
 def test_a_comparison_says_once_that_nothing_can_be_shown() -> None:

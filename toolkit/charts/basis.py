@@ -65,7 +65,7 @@ def subtitle(
     """
     caption = source or released.caption
     known = how_many(n, released.min_n, unit, group)
-    first = " · ".join([known, *([caption] if caption else [])])
+    first = " · ".join(filter(None, [known, caption]))
     protection = (
         "Exact figures, unprotected"
         if released.min_n is None
@@ -77,10 +77,13 @@ def subtitle(
 def how_many(n: Iterable[int | None], min_n: int | None, unit: tuple[str, str], group: str) -> str:
     """Say how many there are: "n = 8,895 enrollments", "n = <10–2,250 enrollments per course".
 
+    Empty if there are no groups.
     A sum of groups that are rounded separately would not be what all of them are rounded to.
     """
     of_groups = list(n)
     known = [one for one in of_groups if one is not None]
+    if not of_groups:
+        return ""
     if not any(known):
         return words.NOTHING.capitalize()
     is_withheld = min_n is not None and None in of_groups

@@ -12,6 +12,7 @@ from toolkit.charts import heat_maps
 from toolkit.charts.basis import differences, labelled, of_each, subtitle
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
+from toolkit.results.registry import NO_PAIR
 from toolkit.results.result import Released
 from toolkit.schemas.outcome_results import ANY_COURSE
 from toolkit.text import naming, words
@@ -47,9 +48,9 @@ def pairs(
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     level = words.kind_of_interval(released)
     of = words.plural(seen.height, "pair")
-    finding = (
-        differing(differ, f"{of} of groups") if seen.height else f"Pairs of groups: {words.NOTHING}"
-    )
+    finding = differing(differ, f"{of} of groups")
+    if seen.is_empty():
+        finding = f"Pairs of groups: {words.NOTHING}" if released.frame.height else NO_PAIR[:-1]
     together = ", all intervals together" if released.whole.height > 1 else ""
     alone = ["Intervals hold for all pairs together"] if together else []
     notes = [f"Filled dots differ{together}"] if differ else alone

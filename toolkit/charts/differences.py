@@ -13,6 +13,7 @@ from toolkit.charts.basis import differences, fewest_and_most, labelled, subtitl
 from toolkit.charts.curve_tables import standardization
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
+from toolkit.results.registry import NO_PAIR
 from toolkit.results.result import Released
 from toolkit.text import naming, words
 
@@ -121,7 +122,7 @@ def _differences(
     if released.frame.height:
         reference = naming.compared(_first(released)["reference"])
         whose = [f"Reference: {reference}"]
-    finding = _finding(seen, reference, ways, released.alpha)
+    finding = _finding(seen, reference, ways, released.alpha) if whose else NO_PAIR[:-1]
     notes = [*whose, _note(released), *standardization(named), *notes]
     n = [*named["n_learners"], *named["n_reference"].head(1)]
     level = words.kind_of_interval(released)
