@@ -390,3 +390,19 @@ def test_a_smoothed_hazard_that_would_be_negative_is_not_told_as_certainly_0() -
     week = tk.survival.smoothed_hazard(frame).frame.row(0, named=True)
     assert week["hazard"] == week["ci_low"] == 0
     assert week["ci_high"] > 1.95 * week["std_error"] > 0
+
+
+@pytest.mark.parametrize("cluster", [None, "id"])
+def test_between_two_times_the_interval_is_of_those_still_at_risk(cluster: str | None) -> None:
+    frame = pl.DataFrame({"duration": [10.0] * 19 + [100.0], "event": False, "id": range(20)})
+    frame = frame.with_columns(end=pl.lit(None, pl.String))
+    times = [9, 10, 50, 100]
+    curve = tk.kaplan_meier(frame, times=times, cluster=cluster).frame
+    assert curve["n_at_risk"].to_list() == [20, 20, 1, 1]
+    limits = [0.05 ** (1 / 20)] * 2 + [0.05] * 2
+    assert curve["ci_low"].to_list() == pytest.approx(limits)
+    passed = tk.survival_summary(frame, milestones=times, cluster=cluster).frame
+    passed = passed.filter(statistic="passed by")
+    assert (1 - passed["ci_high"]).to_list() == pytest.approx(limits)
+    reached = tk.survival.cumulative_incidence(frame, times=times, cluster=cluster).frame
+    assert (1 - reached["ci_high"]).to_list() == pytest.approx(limits)

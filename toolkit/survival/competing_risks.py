@@ -39,7 +39,13 @@ from toolkit.survival.kaplan_meier import (
     steps_at,
     throughout,
 )
-from toolkit.survival.long_curves import SO_FAR, CurveBuilder, before, observed_throughout
+from toolkit.survival.long_curves import (
+    SO_FAR,
+    CurveBuilder,
+    before,
+    observed_throughout,
+    until_next,
+)
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.released import (
     at_least_measured,
@@ -368,14 +374,16 @@ def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.Dat
     """
     z: float | pl.Expr = normal_quantile(level)
     error, rest = pl.col("std_error"), pl.col("survival")
-    at_risk = throughout(steps, each)
+    at_risk, per_row = throughout(steps, each), pl.lit(1)
     steps = scaled = steps.with_columns(survival=_others(pl.col("cumulative_incidence")))
     if "design_effect" in steps.columns:
         z, per_row = students(pl.col("n_clusters"), level), pl.col("clusters_per_row")
         at_risk = observed_throughout(each, per_row)
         scaled = steps.with_columns(pl.col("n_at_risk", "n_events") * per_row)
     shift = z * error / (rest * rest.log())
+    before_next = pl.col("before").shift(-1).over(each).fill_null(pl.col("before"))
     none = none_of(at_risk / pl.col("before"), level=level)
+    none_after = none_of(until_next(at_risk, each, per_row) / before_next, level=level)
 
     def end(shift: pl.Expr, *, at_0: pl.Expr, at_1: pl.Expr) -> pl.Expr:
         between = 1 - rest ** shift.exp()
@@ -387,6 +395,7 @@ def _with_interval(steps: pl.DataFrame, level: float, each: list[str]) -> pl.Dat
         .with_columns(
             ci_low=end(shift, at_0=pl.lit(0.0), at_1=1 - pl.col("_end_at_0")),
             ci_high=end(-shift, at_0=none, at_1=pl.lit(1.0)),
+            ci_high_after=end(-shift, at_0=none_after, at_1=pl.lit(1.0)),
             cumulative_incidence=pl.when(rest == 0).then(1.0).otherwise("cumulative_incidence"),
         )
         .drop("_end_at_0", "survival")

@@ -38,6 +38,7 @@ class Curve:
     """One group's Kaplan–Meier table as arrays; unknown bounds are NaN.
 
     Attributes:
+        ci_low_after: The lower limit after each of its times, before the next.
         areas: The areas below the curve and below its lower limit since the previous row.
         steps: Each row's contributions to the variance of a mean, see `with_parts_of_mean`.
         is_released: Whether it begins at 1 however many, of too few to show, pass at once.
@@ -51,6 +52,7 @@ class Curve:
     std_error: Floats
     ci_low: Floats
     ci_high: Floats
+    ci_low_after: Floats
     areas: Sequence[Floats]
     steps: Sequence[Floats]
     is_released: bool = False
@@ -64,11 +66,13 @@ class Curve:
             return [table[n].cast(pl.Float64).fill_null(math.nan).to_numpy() for n in names]
 
         times, at_risk, events = arrays("duration", "n_at_risk", "n_events")
-        survival, error, low, high = arrays("survival", "std_error", "ci_low", "ci_high")
+        survival, error = arrays("survival", "std_error")
+        low, high, after = arrays("ci_low", "ci_high", "ci_low_after")
         parts = arrays(*AREAS), arrays(*STEPS)
         is_released = IS_SHOWN in table.columns
-        heights = survival, error, low, high
-        return cls(times, at_risk, events, *heights, *parts, is_released, measured)
+        return cls(
+            times, at_risk, events, survival, error, low, high, after, *parts, is_released, measured
+        )
 
     @property
     def known_until(self) -> float:
@@ -113,7 +117,8 @@ class Curve:
         i = int(np.searchsorted(self.times, time, side="right")) - 1
         if self.is_released and self.survival[i] == 1:
             return Estimate()
-        values = (self.survival[i], self.std_error[i], self.ci_high[i], self.ci_low[i])
+        lower = self.ci_low if time == self.times[i] else self.ci_low_after
+        values = (self.survival[i], self.std_error[i], self.ci_high[i], lower[i])
         survival, error, high, low = (None if np.isnan(v) else float(v) for v in values)
         return Estimate(
             None if survival is None else 1 - survival,

@@ -32,6 +32,7 @@ from toolkit.survival.long_curves import (
     Estimate,
     before,
     observed_throughout,
+    until_next,
     with_history,
     with_parts_of_mean,
 )
@@ -228,7 +229,7 @@ def with_interval(curve: pl.DataFrame, level: float, ci: Interval) -> pl.DataFra
 def _with_interval(curve: pl.DataFrame, *, level: float, ci: Interval) -> pl.DataFrame:
     survival, error = pl.col("survival"), pl.col("greenwood").sqrt()
     z: float | pl.Expr = normal_quantile(level)
-    at_risk = throughout(curve)
+    at_risk, per_row = throughout(curve), pl.lit(1)
     if "design_effect" in curve.columns:
         error = (pl.col("greenwood") * pl.col("design_effect")).sqrt()
         z = students(pl.col("n_clusters"), level)
@@ -257,6 +258,11 @@ def _with_interval(curve: pl.DataFrame, *, level: float, ci: Interval) -> pl.Dat
         std_error=pl.when(survival > 0).then(survival * error),
         ci_low=bound(low, at_1=1 - none_of(at_risk, level=level), at_0=pl.lit(0.0)),
         ci_high=bound(high, at_1=pl.lit(1.0), at_0=pl.col("_end_at_0")),
+        ci_low_after=bound(
+            low,
+            at_1=1 - none_of(until_next(at_risk, per_row=per_row), level=level),
+            at_0=pl.lit(0.0),
+        ),
     )
     return bounded.drop("_end_at_0").collect()
 
@@ -318,13 +324,17 @@ def steps_at(part: pl.DataFrame, wanted: pl.Series, estimate: str, *, at_end: bo
     last = part["duration"].search_sorted(wanted, side="right").cast(pl.Int64) - 1
     next_ = part["duration"].search_sorted(wanted, side="left")
     at = part[last.to_list()]
+    # Before the first event the interval is that of none of those at risk, who become fewer.
+    between = wanted > at["duration"]
+    limits = [name for name in ("ci_low", "ci_high") if f"{name}_after" in part.columns]
+    after = [pl.when(between).then(f"{name}_after").otherwise(name).alias(name) for name in limits]
     observed = (wanted <= part["duration"].max()) | at_end
     since = {
         name: part[name].cum_sum()[last.to_list()].diff().fill_null(part[name].cum_sum()[last[0]])
         for name in ("n_events", "n_censored")
     }
     at_risk = part["n_at_risk"].extend_constant(0, 1)[next_.to_list()]
-    return at.with_columns(
+    return at.with_columns(after).with_columns(
         wanted,
         at_risk,
         *(series.alias(name) for name, series in since.items()),

@@ -67,6 +67,14 @@ def observed_throughout(each: Sequence[str] = (GROUP,), per_row: pl.Expr | float
     return pl.when(n > 0).then(n).cum_min().forward_fill().over(each)
 
 
+def until_next(
+    at_risk: pl.Expr, each: Sequence[str] = (GROUP,), per_row: pl.Expr | float = 1
+) -> pl.Expr:
+    """Return the smallest number at risk so far, after this time and before the next row's."""
+    n = (pl.col("n_at_risk") * per_row).shift(-1).over(each)
+    return pl.when(n > 0).then(pl.min_horizontal(at_risk, n)).otherwise(at_risk)
+
+
 class Ranges(Protocol):
     """What must be known of the curves before they are computed, range by range."""
 
