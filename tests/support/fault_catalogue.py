@@ -197,6 +197,23 @@ def closed(*_: object) -> None:
         tk.load_completion(source)
 
 
+def cut_unseen(*_: object) -> None:
+    """Load a line from a response that ends with its connection."""
+    talk = lambda connection: connection.end(OK + b"\r\n" + RECORD + b"\n")  # noqa: E731
+    with serving(talk) as server, platform(server.base_url) as source:
+        found = tk.fetch(source, "completion")
+    assert found.frame.height == 1
+    assert "neither length nor end" in found.problems["reason"].item()
+
+
+def unfiltered(*_: object) -> None:
+    talk = lambda connection: connection.answer(BODY)  # noqa: E731
+    with serving(talk) as server, platform(server.base_url) as source:
+        found = tk.fetch(source, "completion", course_id="another")
+    assert found.frame.is_empty()
+    assert "does not match 1 of the records" in found.problems["reason"][0]
+
+
 def nulled(value: str, reason: str) -> Meet:
     """Load an impossible value, which becomes null and is reported with its text."""
 
@@ -444,6 +461,10 @@ FAULTS = [
     Fault(WIRE, "a time in the year 10000", "not a point in time; taken as null", None,
           "all records; the value is null, its text is in the problems",
           nulled("10000-01-01 00:00", "not a point in time; taken as null")),
+    Fault(WIRE, "lines in a response without a length", "neither length nor end", None,
+          "all records that came", cut_unseen),
+    Fault(WIRE, "a filter that the platform ignores", "this filter does not match", None,
+          "the records asked for", unfiltered),
     Fault(PAGED, "the next page is on another server", "the token was not sent there",
           "TransportError", NOTHING, pages(lambda _: "https://elsewhere.example.com/", record)),
     Fault(PAGED, "the next page is not a string", "`next` is not an address", "WireFormatError",

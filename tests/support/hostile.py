@@ -75,6 +75,11 @@ class Connection:
         """Send a whole answer."""
         self.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
+    def end(self, data: bytes) -> None:
+        """Send this and nothing more, on a connection that ends with it."""
+        self.send(data)
+        self._stream.shutdown(socket.SHUT_WR)
+
     def silence(self) -> None:
         """Send nothing until the client goes."""
         with suppress(OSError):
