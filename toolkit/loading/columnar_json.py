@@ -6,8 +6,8 @@ the names are counted here, by arithmetic on the places of colons, quotes and br
 of them have a value as the frame has values, no value was dropped. The names of nulls and of bare
 values are read, so that their cells can be checked; if anything disagrees, all names are.
 
-What Polars refuses is left to `strict_json`, which says what is wrong. Of a piece with a repeated
-field, only the records concerned are read there.
+What Polars refuses is left to `strict_json`, which says what is wrong, and where. If a known field
+is repeated, or holds a list or an object, only the records concerned are read there.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from toolkit.errors import SchemaError, WireFormatError
 from toolkit.loading.framing import Framing, Piece
 from toolkit.loading.json_structure import SPACE, Bytes, Ints, brackets, escapes, places, quotes
 from toolkit.loading.records import DEEPEST, IncompleteError, RawBatch
@@ -51,12 +52,14 @@ def read_columns(piece: Piece, table: Table) -> RawBatch | None:
         records = look(piece)
         if records is None:
             continue
+        odd = _odd_records(records, table)
+        text, regular = _blanked(records, odd) if len(odd) else (records.array, records)
         try:
-            frame = pl.read_json(records.array, schema=dict.fromkeys(table.names, pl.String))
-        except pl.exceptions.PolarsError:
+            frame = pl.read_json(text, schema=dict.fromkeys(table.names, pl.String))
+            if frame.height == len(records.starts):
+                return _proven(RawBatch(frame, tail=records.tail), regular, odd, table)
+        except (pl.exceptions.PolarsError, WireFormatError, SchemaError):
             continue
-        if frame.height == len(records.starts):
-            return _proven(RawBatch(frame, tail=records.tail), records, table)
     return None
 
 
@@ -84,6 +87,31 @@ class _Records(NamedTuple):
         return self._replace(
             closes=self.closes[rows], values=self.values[rows], kinds=self.kinds[rows]
         )
+
+
+def _odd_records(records: _Records, table: Table) -> Ints:
+    """Return the numbers of the records in which a known field holds a list or an object."""
+    nested = np.flatnonzero((records.kinds | 0x20) == ord("{"))
+    if not len(nested) or records.closes[0] < records.starts[0]:  # before any record
+        return nested[:0]
+    cells = _cells(records.take(nested), table)
+    return np.unique(cells.records[cells.columns < len(table.names)])
+
+
+def _blanked(records: _Records, odd: Ints) -> tuple[bytes, _Records]:
+    """Return the text with these records empty, and the fields of all others."""
+    characters = bytearray(records.array)
+    for start, stop in _extents(records, odd):
+        characters[start + 1 : stop - 1] = b" " * (stop - start - 2)
+    of_record = np.searchsorted(records.starts, records.closes) - 1
+    return bytes(characters), records.take(np.flatnonzero(~np.isin(of_record, odd)))
+
+
+def _extents(records: _Records, numbers: Ints) -> list[tuple[int, int]]:
+    """Return where these records begin and end in the text."""
+    borders = np.append(records.starts, len(records.array) - 1)
+    pairs = zip(borders[numbers].tolist(), borders[numbers + 1].tolist(), strict=True)
+    return [(start, records.array.rfind(b"}", start, stop) + 1 or stop) for start, stop in pairs]
 
 
 def _flat_records(piece: Piece) -> _Records | None:
@@ -230,17 +258,20 @@ class _Text:
         return _array(records.data)
 
 
-def _proven(batch: RawBatch, records: _Records, table: Table) -> RawBatch:
-    """Return the batch once each field is known to be in the frame or reported."""
+def _proven(batch: RawBatch, records: _Records, odd: Ints, table: Table) -> RawBatch:
+    """Return the batch once each field is known to be in the frame or reported.
+
+    The odd records are read one by one.
+    """
     kinds, frame = records.kinds, batch.frame
     named = np.count_nonzero(kinds) - np.count_nonzero(kinds == ord("n"))
     if named == frame.height * frame.width - sum(frame.null_count().row(0)):
         bare = records.take(np.flatnonzero((kinds != 0) & (kinds != ord('"'))))
         cells = _cells(bare, table)
         if _agree(bare, cells, frame):
-            return _completed(batch, bare, cells, table)
+            return _completed(batch, bare, cells, odd, table)
     fields = records.take(np.flatnonzero(kinds))
-    return _completed(batch, fields, _cells(fields, table), table)
+    return _completed(batch, fields, _cells(fields, table), odd, table)
 
 
 class _Cells(NamedTuple):
@@ -294,7 +325,9 @@ def _agree(fields: _Records, cells: _Cells, frame: pl.DataFrame) -> bool:
     return True
 
 
-def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -> RawBatch:
+def _completed(
+    batch: RawBatch, fields: _Records, cells: _Cells, odd: Ints, table: Table
+) -> RawBatch:
     """Complete the batch: numbers as written, unknown fields, and records read one by one."""
     known = cells.columns < len(table.names)
     seen = np.bincount(cells.columns, minlength=len(table.names) + 1)
@@ -310,7 +343,7 @@ def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -
         texts = _slices(fields.array, starts, _skip(_OF_NUMBER, fields.array, starts))
         column = batch.frame.to_series(code).scatter(cells.records[rows], texts)
         batch.frame = batch.frame.with_columns(column)
-    rare, other = cells.records[cells.twice], np.flatnonzero(~known)
+    rare, other = np.append(odd, cells.records[cells.twice]), np.flatnonzero(~known)
     if len(other):
         closes = fields.closes[other]
         opens = _skip(_NO_QUOTE, fields.array, closes - 1, -1)
@@ -323,9 +356,7 @@ def _completed(batch: RawBatch, fields: _Records, cells: _Cells, table: Table) -
         batch.extra = dict(found.unique("name", keep="first", maintain_order=True).iter_rows())
     rare = np.unique(rare)
     if len(rare):
-        borders = np.append(fields.starts, len(fields.array) - 1)
-        pairs = zip(borders[rare].tolist(), borders[rare + 1].tolist(), strict=True)
-        sources = [fields.array[start:stop].rstrip(SPACE + b",") for start, stop in pairs]
+        sources = [fields.array[start:stop] for start, stop in _extents(fields, rare)]
         _patch(batch, rare, read_records(sources, table))
     return batch
 
