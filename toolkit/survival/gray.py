@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from toolkit.errors import writing
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.risk_sets import GROUP
 
@@ -51,29 +54,41 @@ def grays_score(ranges: EventRanges, compared: Compared) -> tuple[Floats, Floats
     another end -g_j D_ij. F₀ is the pooled incidence of all groups. The covariance of two groups
     is the sum over all steps of the product of their weights, times the variance of the step.
 
-    States are carried forward in time, but D depends on later times: so the ranges are read in
-    order, except the last, and then from the last to the first.
+    States are carried forward in time, but D depends on later times: so the ranges are counted in
+    order, written to temporary files, except the last, and read again from the last to the first.
 
     Args:
         ranges: Counts by group and stratum, with one end.
         compared: The groups to compare, and their strata.
     """
-    k = compared.k
-    before = [_at_start(ranges, compared)]
-    for table in islice(ranges, len(ranges.ends) - 1):
-        of_strata = zip(_by_stratum(table, compared), before[-1], strict=True)
-        before.append([deque(_states(*own), maxlen=1).pop() for own in of_strata])
+    k, tables = compared.k, iter(ranges)
+    before, files = [_at_start(ranges, compared)], list[Path]()
     score, ended = np.zeros(k), []
     covariances = [_Covariance.empty(k) for _ in before[0]]
-    for table, states in zip(ranges.backwards(), reversed(before), strict=True):
-        ended.append(table.group_by(GROUP).agg(pl.col("^(n|key)_end_0$").sum()))
-        for stratum, counts in enumerate(_by_stratum(table, compared)):
-            own, covariances[stratum] = _preceded(covariances[stratum], counts, states[stratum])
-            score += own
+    with TemporaryDirectory(prefix="so2-") as folder:
+        for table in islice(tables, len(ranges.ends) - 1):
+            of_strata = zip(_by_stratum(table, compared), before[-1], strict=True)
+            before.append([deque(_states(*own), maxlen=1).pop() for own in of_strata])
+            files.append(_written(table, Path(folder, f"{len(files)}.parquet")))
+            del table  # so that two ranges are never in memory at once
+        backwards = chain(islice(tables, 1), map(pl.read_parquet, reversed(files)))
+        for table, states in zip(backwards, reversed(before), strict=True):
+            ended.append(table.group_by(GROUP).agg(pl.col("^(n|key)_end_0$").sum()))
+            for stratum, counts in enumerate(_by_stratum(table, compared)):
+                own, covariances[stratum] = _preceded(covariances[stratum], counts, states[stratum])
+                score += own
     covariance = np.zeros((k, k))
     for of_stratum, at_start in zip(covariances, before[0], strict=True):
         covariance += of_stratum.of_scores(at_start.at_risk)
     return score, covariance, pl.concat(ended).group_by(GROUP).sum().sort(GROUP)
+
+
+def _written(table: pl.DataFrame, file: Path) -> Path:
+    with writing(file.parent, left="TMPDIR names another."):
+        table.select("^(_group|duration|n_(events|censored)|(n|key)_end_0)$").write_parquet(
+            file, compression="lz4"
+        )
+    return file
 
 
 def _preceded(after: _Covariance, counts: _Counts, before: _State) -> tuple[Floats, _Covariance]:

@@ -16,7 +16,7 @@ from toolkit.analyses.copies import copied
 from toolkit.analyses.counting import flag, grouped
 from toolkit.analyses.grouping import Counted
 from toolkit.survival.included import of_included
-from toolkit.survival.risk_sets import GROUP, at_risk, before_at_risk, still_at_risk
+from toolkit.survival.risk_sets import GROUP, at_risk, still_at_risk
 
 MOST_TIMES = 5_000_000
 """The most rows of an event table read at once; a longer one is read in ranges of times."""
@@ -212,17 +212,6 @@ class EventRanges:
         """Yield the table of each range, in which each group has a row at the last time."""
         at = [*self.ends[:-1], self.last] if self.is_split else []
         return (self.with_groups(table) for table, _ in self.with_rest(at))
-
-    def backwards(self) -> Iterator[pl.DataFrame]:
-        """Yield the tables of `__iter__` from the last to the first."""
-        if not self.is_split:
-            yield self._only
-            return
-        after = self._nobody
-        for low, high in reversed([*pairwise([-math.inf, *self.ends])]):
-            steps = self.read(low, high, [0.0] if low < 0 else [])
-            after = before_at_risk(steps, after)
-            yield at_risk(steps, after)
 
     def with_groups(self, table: pl.DataFrame) -> pl.DataFrame:
         """Append the group columns and exclusions to rows with the groups' numbers."""

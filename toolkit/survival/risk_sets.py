@@ -78,24 +78,15 @@ def at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
 
 def still_at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
     """Return the numbers at risk after these times, as `start` for the next ones."""
-    return _moved(steps, start, 1)
-
-
-def before_at_risk(steps: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Return the numbers at risk before these times, given those after them."""
-    return _moved(steps, after, -1)
-
-
-def _moved(steps: pl.DataFrame, there: pl.DataFrame, sign: int) -> pl.DataFrame:
     changes = steps.group_by(GROUP).agg(pl.col("^(n|key)_(left|entered)$").sum())
-    both = there.join(changes, on=GROUP, how="left", maintain_order="left").fill_null(0)
-    moved = {}
+    both = start.join(changes, on=GROUP, how="left", maintain_order="left").fill_null(0)
+    still = {}
     for what in _kinds(steps):
         gone = pl.col(f"{what}_left")
         if "n_entered" in steps.columns:
             gone -= pl.col(f"{what}_entered")
-        moved[f"{what}_start"] = pl.col(f"{what}_start") - sign * gone
-    return both.select(GROUP, **moved)
+        still[f"{what}_start"] = pl.col(f"{what}_start") - gone
+    return both.select(GROUP, **still)
 
 
 def _kinds(steps: pl.DataFrame) -> list[str]:
