@@ -56,10 +56,13 @@ def read_columns(piece: Piece, table: Table) -> RawBatch | None:
         text, regular = _blanked(records, odd) if len(odd) else (records.array, records)
         try:
             frame = pl.read_json(text, schema=dict.fromkeys(table.names, pl.String))
-            if frame.height == len(records.starts):
-                return _proven(RawBatch(frame, tail=records.tail), regular, odd, table)
-        except (pl.exceptions.PolarsError, WireFormatError, SchemaError):
+        except pl.exceptions.PolarsError:
             continue
+        if frame.height == len(records.starts):
+            try:
+                return _proven(RawBatch(frame, tail=records.tail), regular, odd, table)
+            except (WireFormatError, SchemaError):  # of a record read by itself: its place is wrong
+                return None
     return None
 
 

@@ -27,8 +27,8 @@ def both_bounds(frame: Rows, entry: int | str | None) -> Rows:
     start, last = nw.col("_origin"), nw.max_horizontal("_origin", "_look")
     if entry == "enrolled":
         start = nw.max_horizontal(start, nw.col("_enrolled") + 1)
-    elif entry:
-        start = start + int(entry) + 1
+    elif isinstance(entry, int) and entry > 0:
+        start = start + entry + 1
     bounds = {"at once": nw.min_horizontal(start, last), "at the last moment": last}
     parts = [
         frame.with_columns(
