@@ -185,11 +185,7 @@ def completion_progress(
         if later is not None:
             gap = (later[0] - moment).total_seconds() / SECONDS_A_DAY
             last = last & (_period(age + gap, days) > period)
-        counts = {
-            "n": ENROLLED,
-            "n_observed": ENROLLED & last,
-            "n_reached": done & last,
-        }
+        counts = {"n": ENROLLED, "n_observed": ENROLLED & last, "n_reached": done & last}
         within = {"cohort": nw.col(COHORT), "period": _at_most(period, periods + 1)}
         counted = count_by(rows, groups, counts, within=within)
         seen.append(counted.pipe(partial(_dated, cohort=cohort)))

@@ -177,11 +177,7 @@ def grouped(
 
 
 def counted(
-    frame: Frame,
-    by: Sequence[str],
-    aggregations: Iterable[nw.Expr],
-    *,
-    need: Sequence[str] = (),
+    frame: Frame, by: Sequence[str], aggregations: Iterable[nw.Expr], *, need: Sequence[str] = ()
 ) -> pl.DataFrame:
     """Return what `grouped` does, unordered: sorting many groups takes longer than counting."""
     found, packing = _counted(frame, by, aggregations, need)

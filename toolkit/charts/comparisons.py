@@ -73,13 +73,7 @@ def pairs(
             ],
         ),
         title=title or finding,
-        subtitle=subtitle(
-            released,
-            learners["n"],
-            source,
-            *notes,
-            unit=("learner", "learners"),
-        ),
+        subtitle=subtitle(released, learners["n"], source, *notes, unit=("learner", "learners")),
         description=f"Dot plot of differences between groups with {level}s. {finding}.",
     )
 

@@ -135,13 +135,7 @@ def _rates(
             rule=all_groups[0] if all_groups else None,
         ),
         title=title or finding,
-        subtitle=subtitle(
-            released,
-            rows[n],
-            source,
-            *notes,
-            unit=(of, f"{of}s"),
-        ),
+        subtitle=subtitle(released, rows[n], source, *notes, unit=(of, f"{of}s")),
         description=f"Dot plot of {words.plural(rows.height, 'group')}, highest first: {what}, "
         f"with {level}s. {finding}.",
     )

@@ -94,10 +94,7 @@ def written(
             is_protected=all(is_protected(one) for one in executed),
             language=language,
         )
-        methods = {
-            "provenance": _provenance(study, language),
-            "resources": _resources(study),
-        }
+        methods = {"provenance": _provenance(study, language), "resources": _resources(study)}
         courses = read_courses(study, before=before, say=language)
         with writable(part):
             write_site(

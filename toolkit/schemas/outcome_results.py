@@ -47,10 +47,7 @@ def interval(of: str, *rests_on: str, unit: str = "fraction") -> list[Column]:
 
 def with_interval(name: str, description: str, k: str, n: str) -> tuple[Column, ...]:
     """Return the columns of the share k of n and its Wilson interval."""
-    return (
-        statistic(name, description, k, n),
-        *interval(name, k, n),
-    )
+    return (statistic(name, description, k, n), *interval(name, k, n))
 
 
 def group(

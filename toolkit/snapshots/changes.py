@@ -214,12 +214,7 @@ def _outcomes(grades: pl.DataFrame) -> pl.DataFrame:
         "grade lowered": after < before,
     }
     parts = [
-        grades.filter(condition).select(
-            *KEY,
-            outcome=pl.lit(name),
-            before=before,
-            after=after,
-        )
+        grades.filter(condition).select(*KEY, outcome=pl.lit(name), before=before, after=after)
         for name, condition in kinds.items()
     ]
     return pl.concat(parts).sort(*KEY, "outcome")

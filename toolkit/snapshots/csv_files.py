@@ -54,10 +54,7 @@ def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
         SnapshotError: It is inside the snapshot, or cannot be written to.
     """
     held, target = a_snapshot(snapshot).folder, a_path(folder, name="folder")
-    if isinstance(held, Path) and held.resolve() in [
-        target.resolve(),
-        *target.resolve().parents,
-    ]:
+    if isinstance(held, Path) and held.resolve() in [target.resolve(), *target.resolve().parents]:
         raise SnapshotError(
             f"{target} is inside the snapshot; name another folder for the CSV files"
         )

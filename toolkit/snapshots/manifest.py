@@ -14,14 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from toolkit.errors import SnapshotError, reason
 from toolkit.snapshots.store_path import StorePath

@@ -96,8 +96,7 @@ def export_for_sharing(snapshot: Snapshot, folder: str | Path) -> SharedExport:
 def _coarsened(frame: pl.DataFrame) -> pl.DataFrame:
     tenth = ((cs.float() * 10 + 1e-9).floor().clip(upper_bound=9) / 10).round(1)
     return frame.with_columns(
-        cs.datetime().dt.truncate("1q").dt.date(),
-        pl.when(cs.float().is_between(0, 1)).then(tenth),
+        cs.datetime().dt.truncate("1q").dt.date(), pl.when(cs.float().is_between(0, 1)).then(tenth)
     )
 
 

@@ -18,11 +18,7 @@ from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, each_group, refuse_many, sizes
 from toolkit.survival.kaplan_meier import product_limit, with_interval
-from toolkit.survival.long_curves import (
-    SIMULTANEOUS,
-    at_simultaneous_level,
-    with_parts_of_mean,
-)
+from toolkit.survival.long_curves import SIMULTANEOUS, at_simultaneous_level, with_parts_of_mean
 from toolkit.survival.released import only_shown, released_sizes, released_table
 from toolkit.survival.standardized_clusters import AnyClusters, with_measured_variance
 from toolkit.survival.summary import common_horizon, late_curves

@@ -47,13 +47,7 @@ from toolkit.survival.long_curves import (
     until_next,
 )
 from toolkit.survival.ranges import EventRanges
-from toolkit.survival.released import (
-    at_least_measured,
-    at_times,
-    only_shown,
-    released_table,
-    shown,
-)
+from toolkit.survival.released import at_least_measured, at_times, only_shown, released_table, shown
 from toolkit.survival.risk_sets import in_blocks
 from toolkit.survival.score_test import Scores, released_test, score_test, with_test
 
@@ -184,11 +178,7 @@ def _estimates(steps: pl.DataFrame, each: list[str], level: float) -> pl.DataFra
 
 
 def gray_test(
-    durations: IntoFrame,
-    *,
-    by: str | Sequence[str],
-    end: str = "passed",
-    strata: By = None,
+    durations: IntoFrame, *, by: str | Sequence[str], end: str = "passed", strata: By = None
 ) -> Result:
     """Test whether the groups have the same cumulative incidence of an end.
 

@@ -11,12 +11,7 @@ import numpy as np
 from narwhals.typing import IntoFrame
 
 from toolkit.analyses.grouping import By
-from toolkit.analyses.simultaneous import (
-    Ends,
-    agreeing,
-    hybrid,
-    students_of,
-)
+from toolkit.analyses.simultaneous import Ends, agreeing, hybrid, students_of
 from toolkit.analyses.spread import Distribution, Floats, Spread, error_of_difference
 from toolkit.release.rounding import ROUNDING
 from toolkit.results.result import Result

@@ -19,12 +19,7 @@ from toolkit.analyses.counting import (
     refuse_other_kinds,
     require_person_course,
 )
-from toolkit.analyses.engines import (
-    HasPersonCourse,
-    collected,
-    is_in_memory,
-    with_microseconds,
-)
+from toolkit.analyses.engines import HasPersonCourse, collected, is_in_memory, with_microseconds
 from toolkit.analyses.grouping import KEY, By, group_value, groups_of, refuse_ungroupable
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result

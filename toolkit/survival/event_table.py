@@ -13,23 +13,12 @@ from narwhals.typing import IntoFrame
 from toolkit.analyses.clusters import refuse_too_many
 from toolkit.analyses.counting import counted, counted_in_slices, grouped
 from toolkit.analyses.engines import is_in_memory
-from toolkit.analyses.grouping import (
-    KEY,
-    By,
-    Counted,
-    Groups,
-    groups_of,
-)
+from toolkit.analyses.grouping import KEY, By, Counted, Groups, groups_of
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import as_given
 from toolkit.survival.first_reading import first_reading, leaving_counts, sums_of
-from toolkit.survival.included import (
-    checked,
-    of_included,
-    refuse_impossible,
-    refuse_undated,
-)
+from toolkit.survival.included import checked, of_included, refuse_impossible, refuse_undated
 from toolkit.survival.ranges import MOST_TIMES, Cutting, EventRanges, between
 from toolkit.survival.risk_sets import GROUP as GROUP
 from toolkit.survival.risk_sets import in_order
@@ -115,10 +104,7 @@ def sizes(table: pl.DataFrame, by: list[str]) -> Counted:
 
 
 def event_ranges(
-    durations: IntoFrame,
-    groups: Groups,
-    strata: Sequence[str] = (),
-    ends: Sequence[str] = (),
+    durations: IntoFrame, groups: Groups, strata: Sequence[str] = (), ends: Sequence[str] = ()
 ) -> EventRanges:
     """Count the learners at risk, the events and the censorings at each distinct time.
 

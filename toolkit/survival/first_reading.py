@@ -100,11 +100,7 @@ def _counted(
     kind = _kind(columns, below).cast(nw.Int64).alias("duration")
     rows = frame.select(*by, kind, *(value.alias(name) for name, value in counts.items()))
     return grouped(
-        rows,
-        [*by, "duration"],
-        sums_of(counts),
-        n_values={"duration": _EXCLUDED + 1},
-        up_to=up_to,
+        rows, [*by, "duration"], sums_of(counts), n_values={"duration": _EXCLUDED + 1}, up_to=up_to
     )
 
 

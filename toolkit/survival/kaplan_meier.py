@@ -19,13 +19,7 @@ from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_level, a_number, as_given, one_of
 from toolkit.schemas.survival_results import KAPLAN_MEIER, standardized, thinned
 from toolkit.survival.clusters import Clusters
-from toolkit.survival.event_table import (
-    GROUP,
-    compared,
-    each_group,
-    ranges_of,
-    stratum_keys,
-)
+from toolkit.survival.event_table import GROUP, compared, each_group, ranges_of, stratum_keys
 from toolkit.survival.included import in_unit_of
 from toolkit.survival.long_curves import (
     CurveBuilder,

@@ -41,11 +41,7 @@ Floats = NDArray[np.float64]
 
 
 def logrank(
-    durations: IntoFrame,
-    *,
-    by: str | Sequence[str],
-    strata: By = None,
-    cluster: str | None = None,
+    durations: IntoFrame, *, by: str | Sequence[str], strata: By = None, cluster: str | None = None
 ) -> Result:
     """Test whether the groups have the same survival curve (log-rank test).
 
@@ -108,11 +104,7 @@ def logrank(
 
 
 def logrank_pairs(
-    durations: IntoFrame,
-    *,
-    by: str | Sequence[str],
-    strata: By = None,
-    cluster: str | None = None,
+    durations: IntoFrame, *, by: str | Sequence[str], strata: By = None, cluster: str | None = None
 ) -> Result:
     """Run the log-rank test for each pair of groups, with Holm's correction.
 
@@ -167,10 +159,7 @@ def logrank_pairs(
 
 
 def _table_of_pairs(
-    counts: pl.DataFrame,
-    pairs: list[list[int]],
-    tests: Sequence[ScoreTest | None],
-    keys: list[str],
+    counts: pl.DataFrame, pairs: list[list[int]], tests: Sequence[ScoreTest | None], keys: list[str]
 ) -> pl.DataFrame:
     """Pair the counts of the groups, and append the test of each pair."""
     labels = group_names(counts.select(keys))

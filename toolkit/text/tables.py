@@ -53,10 +53,7 @@ _BESIDE_EACH_OTHER = {"table_one": "text.table_one:side_by_side"}
 _LEFT_OUT_IF_EMPTY = {"n_censored", "rate", "rate_change", "days", "days_change"}
 _HIDDEN = {"status", "completed_from", "std_error", "is_total", "is_well_observed"}
 # Columns of a table, rather than of `by`, that name groups.
-_NAMES = {
-    *("course", "course_id", "from_course", "to_course"),
-    *("end", *COMPARED),
-}
+_NAMES = {*("course", "course_id", "from_course", "to_course"), *("end", *COMPARED)}
 Row = dict[str, Any]
 
 
