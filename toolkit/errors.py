@@ -124,10 +124,7 @@ def writing(
 ) -> Iterator[None]:
     """Turn a failed write into one error that says what to do.
 
-    Args:
-        path: What is being written, a file or a folder.
-        kind: Which error to raise.
-        left: A sentence that says what remains on disk.
+    `left` is a sentence that says what remains on disk.
 
     Examples:
         >>> with writing(Path("report")):

@@ -12,12 +12,6 @@ from toolkit.errors import MissingExtraError
 def extra(name: str) -> Iterator[None]:
     """Turn a failed import into an error that names the extra to install.
 
-    Args:
-        name: One of the extras in pyproject.toml.
-
-    Raises:
-        MissingExtraError: A package imported inside is not installed.
-
     Examples:
         >>> with extra("sandbox"):
         ...     import fastapi

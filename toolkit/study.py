@@ -294,13 +294,7 @@ def _write(rows: pl.LazyFrame, path: Path, source: str) -> None:
 def scan_study(
     source: Source | str | Path, *, course_id: Many = None, joins: Path | None = None
 ) -> LazyStudy:
-    """Return the study of `Study.scan`, with the folder of joined snapshots as an argument.
-
-    Args:
-        source: As for `load_study`.
-        course_id: One or several courses; by default all.
-        joins: The folder in which joined snapshots are kept; None to keep none.
-    """
+    """Return the study of `Study.scan`, with the folder of joined snapshots as an argument."""
     with opened(source) as found:
         if not isinstance(found, Snapshot):
             return _lazy(load_study(found, course_id=course_id))

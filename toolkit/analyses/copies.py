@@ -23,9 +23,6 @@ def copied(rows: Rows) -> Rows:
     """Return the same rows, in Polars and DuckDB from a file, so that they are computed once.
 
     The file is for this user alone, and deleted with the frame that is returned.
-
-    Raises:
-        ArgumentError: The file cannot be written.
     """
     with ExitStack() as until_read:
         folder = Path(until_read.enter_context(TemporaryDirectory(prefix="so2-")))
@@ -40,9 +37,6 @@ def in_parts(rows: Rows, name: str, n: int) -> Iterator[Rows]:
     """Yield the rows in `n` parts of about equal size, those of one value of a column together.
 
     Polars and DuckDB write each part to files; other engines read all rows for each part.
-
-    Raises:
-        ArgumentError: The files cannot be written.
     """
     if n < 2:
         yield rows

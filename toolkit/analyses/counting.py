@@ -68,10 +68,6 @@ def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:
     """Return the rows of a person_course, after checking the types of the needed columns.
 
     Numbers become Float64, null if not finite; Booleans become false if unknown.
-
-    Raises:
-        ArgumentError: The engine of the frame is not supported.
-        SchemaError: A column is missing or has another type.
     """
     rows = lazily(frame)
     schema = rows.collect_schema()
@@ -90,11 +86,7 @@ def records(frame: Frame, need: Sequence[str]) -> nw.LazyFrame[Any]:
 
 
 def require_person_course(schema: Mapping[str, Any], need: Sequence[str]) -> None:
-    """Raise if a needed column is missing, or one that is read holds other values than documented.
-
-    Raises:
-        SchemaError: A column is missing or has another type.
-    """
+    """Raise if a needed column is missing, or one that is read has values of another kind."""
     require_columns(schema, need, what="person_course")
     read = [name for name in (*need, KEY) if name in PERSON_COURSE.names]
     refuse_other_kinds(
@@ -103,11 +95,7 @@ def require_person_course(schema: Mapping[str, Any], need: Sequence[str]) -> Non
 
 
 def refuse_other_kinds(schema: Mapping[str, Any], wanted: Mapping[str, Any], *, what: str) -> None:
-    """Raise if one of these columns is there and holds values of another kind.
-
-    Raises:
-        SchemaError: A column has another type.
-    """
+    """Raise if one of these columns is there and holds values of another kind."""
     for name, dtype in wanted.items():
         if name not in schema or schema[name] == nw.Unknown:  # a column of nulls only
             continue
@@ -148,21 +136,10 @@ def grouped(
 ) -> pl.DataFrame:
     """Aggregate per group in the frame's own engine, and collect.
 
-    One row per group, ordered by group, nulls first; a single row if `by` is empty. Integers
-    are Int64, whatever type the engine sums into.
-
-    Args:
-        frame: Any frame with the columns of `by` and of the aggregations.
-        by: The columns to group by; null is a group like any other.
-        aggregations: Named Narwhals sums or lengths, which can be added up over slices of the rows.
-        need: The columns that the aggregations read.
-        n_values: For columns of `by` known to hold whole numbers from 0 to n − 1: n, which saves
-            a scan.
-        up_to: Stop if there are more groups than this: the table then has more rows, but is
-            incomplete.
-
-    Raises:
-        SchemaError: A column does not exist.
+    One row per group, ordered by group, nulls first; a single row if `by` is empty. Integers are
+    Int64, whatever type the engine sums into. The `aggregations` are sums or lengths, and `need`
+    names what they read. `n_values` says which columns of `by` hold whole numbers from 0 to n − 1,
+    which saves a scan. If there are more groups than `up_to`, the table is incomplete.
 
     Examples:
         >>> people = pl.DataFrame({"course": ["a", "a", "b"], "passed": [True, None, False]})

@@ -51,10 +51,6 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
 
     pandas and PyArrow frames become Polars, which has only one kind of missing value: NaN in
     pandas is null. Over Ibis, NaN and infinity are null in ClickHouse and DuckDB too.
-
-    Raises:
-        ArgumentError: The frame's engine is not tested to give the same figures.
-        SchemaError: Two columns have the same name.
     """
     rows = as_stored(frame)
     if rows.implementation is nw.Implementation.IBIS:
@@ -65,12 +61,7 @@ def lazily(frame: Any) -> nw.LazyFrame[Any]:
 
 
 def as_stored(frame: Any) -> nw.LazyFrame[Any]:
-    """Wrap a frame in Narwhals with the values its engine holds.
-
-    Raises:
-        ArgumentError: The frame's engine is not tested to give the same figures.
-        SchemaError: Two columns have the same name.
-    """
+    """Wrap a frame in Narwhals with the values its engine holds."""
     if isinstance(frame, HasPersonCourse):
         frame = frame.person_course
     try:
@@ -136,15 +127,8 @@ def is_in_memory(frame: Any) -> bool:
 def with_microseconds(rows: nw.LazyFrame[Any], moments: Mapping[str, str]) -> nw.LazyFrame[Any]:
     """Append moments as whole microseconds since 1970 in UTC, by the engine's own functions.
 
-    The time zones of columns and sessions make no difference. A date means its 00:00 UTC,
-    and a moment without a zone is in UTC.
-
-    Args:
-        rows: Rows of any engine.
-        moments: The columns of dates or moments, by the names of the new columns.
-
-    Raises:
-        SchemaError: A column does not hold dates.
+    The time zones of columns and sessions make no difference. A date means its 00:00 UTC, and a
+    moment without a zone is in UTC. `moments` names the columns of dates by those appended.
     """
     schema, native = rows.collect_schema(), rows.to_native()
     for name in moments.values():

@@ -61,14 +61,7 @@ class Groups:
 def groups_of(by: By, result: Table | None, *, argument: str = "by") -> Groups:
     """Return the group columns that `by` names.
 
-    Args:
-        by: A column, several, or None.
-        result: The table that the analysis returns, whose columns cannot be group columns. None if
-            the group columns are not returned under their own names.
-        argument: The name of the argument, for messages.
-
-    Raises:
-        ArgumentError: `by` is not a name or several, or names a column twice or one of the result.
+    Refuses the columns of the `result`, unless the groups have other names there.
     """
     names = (by,) if isinstance(by, str) else () if by is None else by
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
@@ -87,9 +80,7 @@ def groups_of(by: By, result: Table | None, *, argument: str = "by") -> Groups:
 def with_spans(rows: nw.LazyFrame[Any], spans: Mapping[str, str]) -> nw.LazyFrame[Any]:
     """Append the number of the week, month, quarter or year of `enrolled_day`.
 
-    Args:
-        rows: Rows with `enrolled_day`.
-        spans: The spans, as in `COHORTS`, by the name of the new column.
+    `spans` are those of `COHORTS`, by the name of the new column.
 
     Source:
         Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
@@ -231,16 +222,7 @@ def count_by(
 
     One row per group and combination of `within`, ordered by them, nulls first. A cohort column
     holds the first day of its week, month, quarter or year. The group columns are called
-    `groups.keys`.
-
-    Args:
-        rows: What `records` returns.
-        groups: Columns, or names in `COHORTS`.
-        counts: What to count. A condition that is null does not hold.
-        within: Expressions that subdivide a group, by name.
-
-    Raises:
-        SchemaError: A column does not exist, or its values cannot form groups.
+    `groups.keys`. A condition that is null does not hold.
     """
     cells = count_cells(rows, groups, counts, within=within)
     return (cells.per_cell(list(counts)) if within else cells.per_group()).pipe(cells.named)

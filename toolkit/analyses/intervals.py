@@ -19,11 +19,6 @@ def wilson(k: pl.Expr, n: pl.Expr, *, level: float = LEVEL) -> tuple[pl.Expr, pl
 
     It keeps its coverage at small n and near 0 and 1, where the textbook interval fails.
 
-    Args:
-        k: The numerator.
-        n: The denominator.
-        level: The coverage, a fraction.
-
     Source:
         Wilson (1927), Probable inference, the law of succession, and statistical inference,
         JASA 22, 209–212.
@@ -41,14 +36,9 @@ def wilson_of_clusters(
 ) -> tuple[pl.Expr, pl.Expr]:
     """Return the ends of the score interval of k out of n rows that come in clusters.
 
-    Wilson's interval for the effective sample size, n over the design effect, with Student's t.
-
-    Args:
-        k: The numerator.
-        n: The denominator.
-        effect: The design effect: the variance of the share over that of independent rows.
-        clusters: The number of clusters; with one, the ends are null.
-        level: The coverage, a fraction.
+    Wilson's interval for the effective sample size, n over the design effect, with Student's t. The
+    design effect is the variance of the share over that of independent rows. With one cluster, the
+    ends are null.
 
     Source:
         Dean and Pagano (2015), Evaluating confidence interval methods for binomial proportions in
@@ -77,12 +67,7 @@ def rate(
 ) -> list[pl.Expr]:
     """Return the share k / n as `name`, with its interval `name_ci_low` and `name_ci_high`.
 
-    Args:
-        name: The name of the share.
-        k: The column of the numerator.
-        n: The column of the denominator.
-        level: The coverage, a fraction.
-        of_clusters: Whether rows come in clusters, with `name_effect` and `name_clusters`.
+    For rows in clusters, their design effect is `name_effect` and their number `name_clusters`.
     """
     low, high = wilson(pl.col(k), pl.col(n), level=level)
     if of_clusters:
@@ -98,13 +83,6 @@ def katz(
     """Return the ends of the log interval of the ratio of k_a / n_a to k_b / n_b.
 
     Null if a numerator is 0, as the logarithm then has no interval.
-
-    Args:
-        k_a: The first numerator.
-        n_a: The first denominator.
-        k_b: The second numerator.
-        n_b: The second denominator.
-        level: The coverage, a fraction.
 
     Source:
         Katz, Baptista, Azen and Pike (1978), Obtaining confidence intervals for the risk ratio in
@@ -132,10 +110,6 @@ def none_of(n: pl.Expr, *, level: float = LEVEL) -> pl.Expr:
 
     The exact interval of Clopper and Pearson counts the whole probability of the observed count
     where the mid-p interval counts half of it, so it covers more often than its level.
-
-    Args:
-        n: The denominator; not necessarily whole.
-        level: The coverage, a fraction.
 
     Source:
         Lancaster (1961), Significance tests in discrete distributions, JASA 56, 223–234. Berry and

@@ -75,12 +75,7 @@ class Packing(NamedTuple):
         """Scan the rows for the values of these columns.
 
         None if the numbers would be too large, or a column holds neither texts nor whole numbers
-        nor dates.
-
-        Args:
-            rows: The rows.
-            by: The columns.
-            n_values: For columns known to hold whole numbers from 0 up: how many values.
+        nor dates. `n_values` says how many values a column of whole numbers from 0 up has.
         """
         schema = rows.select(by).collect_schema()
         if not all(_is_packable(dtype) for dtype in schema.values()):

@@ -29,12 +29,7 @@ def compared_pairs(
 ) -> pl.DataFrame:
     """Compare every two groups, or each with the reference.
 
-    Args:
-        groups: One row per group, with `DESIGN` if rows come in clusters.
-        moments: The groups' moments over the clusters; None if rows are independent.
-        reference: The group that all others are compared with; None compares all pairs.
-        margin: The smallest difference that matters; None for no test of equivalence.
-        level: The coverage of the intervals, a fraction.
+    The groups have `DESIGN` if rows come in clusters; `moments` are then theirs.
     """
     numbered = groups.with_row_index("place")
     a = numbered.rename(lambda name: f"{name}_a")

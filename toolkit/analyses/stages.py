@@ -25,9 +25,5 @@ NEEDED = ["in_enrollments", "completion", "percent_grade", "passed"]
 
 
 def completed(threshold: float) -> nw.Expr:
-    """Completion at or above the threshold, a fraction.
-
-    Raises:
-        ArgumentError: The threshold is not above 0 and at most 1.
-    """
+    """Completion at or above the threshold, a fraction."""
     return ENROLLED & (nw.col("completion") >= a_share(threshold, name="completed_from"))

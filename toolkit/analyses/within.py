@@ -47,16 +47,9 @@ def compared_within(
 ) -> pl.DataFrame:
     """Compare every two groups, or each with the reference, within shared strata.
 
-    Args:
-        cells: `group`, `STRATUM`, `n_learners` and `n_reached`, one row per group and stratum;
-            `key_learners` and `key_reached` are the sums of the keys of these records.
-        per_cluster: The same per `CLUSTER`; None if rows are independent.
-        reference: The group that all others are compared with; None compares all pairs.
-        margin: The smallest difference that matters; None for no test of equivalence.
-        level: The coverage of the intervals, a fraction.
-
-    Raises:
-        ArgumentError: There are more than 1,000 pairs.
+    The cells have `group`, `STRATUM`, `n_learners`, `n_reached` and the sums of the keys of these
+    records, `key_learners` and `key_reached`; `per_cluster` has the same by `CLUSTER`, for rows in
+    clusters.
 
     Source:
         Direct standardization with the strata's shares of the learners of both groups as weights:

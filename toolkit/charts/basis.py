@@ -16,12 +16,7 @@ MOST = 30  # rows of a chart; of more, only the highest and the lowest are drawn
 
 
 def labelled(released: Released, *columns: str) -> pl.DataFrame:
-    """Return the released frame with `group`, the group's name, and `text_…`, figures as text.
-
-    Args:
-        released: What is drawn.
-        columns: Counts and rates that the chart shows in labels or tooltips.
-    """
+    """Return the released frame with `group`, the group's name, and `text_…`, figures as text."""
     frame = released.frame
     rows = frame.rows(named=True)
     texts = [
@@ -55,13 +50,8 @@ def subtitle(
 ) -> str:
     """Write the subtitle: how many, of what, from where, and remarks on the figures.
 
-    Args:
-        released: What is drawn.
-        n: How many in each group; None if it is not shown.
-        source: Where the data come from; by default the result's caption.
-        notes: Further remarks for the reader.
-        unit: What n counts: one, and several.
-        group: What n counts the members of.
+    `n` counts the units of each group, null where that is not shown. The source is the result's
+    caption by default.
     """
     caption = source or released.caption
     known = how_many(n, released.min_n, unit, group)
@@ -101,13 +91,7 @@ def of_each(rows: pl.DataFrame, name: str, by: Iterable[str]) -> list[int | None
 
 
 def differences(rows: pl.DataFrame, released: Released, told: Sequence[str]) -> pl.DataFrame:
-    """Return what dots of differences show; those that differ by more than chance are filled.
-
-    Args:
-        rows: Rows of a table of differences.
-        released: That table.
-        told: Each difference as text.
-    """
+    """Return what dots of differences show; those that differ by more than chance are filled."""
     return rows.with_columns(
         value="difference",
         low="simultaneous_low",

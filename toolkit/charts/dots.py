@@ -15,10 +15,7 @@ from toolkit.charts.theme import INK, MUTED, PALETTE, PAPER
 class Axis:
     """The shared axis.
 
-    Attributes:
-        title: Its title.
-        format: The format of its ticks.
-        zero: Whether a line marks zero, as for differences.
+    It may mark zero with a line, as for differences.
     """
 
     title: str
@@ -36,12 +33,8 @@ def dots(
 ) -> alt.LayerChart:
     """Draw `value` with `low` and `high`, one row per `group`, in the order of the rows.
 
-    Args:
-        rows: `group`, `value`, `low`, `high`; with `filled`, dots may be hollow.
-        axis: The axis of the values.
-        tooltip: The tooltip of a row.
-        hidden: `group` and `text` of rows without a dot, drawn below the others.
-        rule: A value to mark across all rows.
+    With `filled`, dots may be hollow. The `hidden` rows, `group` and `text`, have no dot and are
+    below the others. A line marks the value `rule` across all rows.
     """
     order = [*rows["group"], *(hidden["group"] if hidden is not None else [])]
     y = alt.Y(

@@ -128,14 +128,9 @@ def draw(
 ) -> alt.VConcatChart:
     """Draw curves in one panel, or each group in a small one, with the numbers at risk below.
 
-    Args:
-        plot: What the marks have in common.
-        curves: `panel`, `series`, `duration`, `value`, `low`, `high`, `n_censored`.
-        medians: `panel`, `series`, `duration`, `value`: points to mark; may be empty.
-        numbers: `panel`, `duration` (the ticks) and `text`: the table below.
-
-    Returns:
-        A FacetChart of many panels, too, which `finish` treats alike.
+    `curves` has `panel`, `series`, `duration`, `value`, `low`, `high` and `n_censored`; `medians`
+    are points of it to mark; `numbers` is the table below: `panel`, `duration` (the ticks) and
+    `text`. Many panels make a FacetChart, which `finish` treats alike.
     """
     drawn = (_many_panels if plot.is_small else _one_panel)(plot, curves, medians, numbers)
     return cast("alt.VConcatChart", drawn)

@@ -120,11 +120,7 @@ def _checked(
 
 
 def _refuse(checked: str, **options: object) -> None:
-    """Raise if an option was given that says nothing of what is checked.
-
-    Raises:
-        ConfigurationError: One was.
-    """
+    """Raise if an option was given that says nothing of what is checked."""
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
     if given:
         raise ConfigurationError(f"{' and '.join(given)} cannot be used with {checked}")

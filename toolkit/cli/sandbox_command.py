@@ -54,12 +54,7 @@ def sandbox_command(
 
 
 def connection(platform: SandboxPlatform, *, windows: bool = os.name == "nt") -> str:
-    """Return the lines that say how another program reaches the sandbox, with its temporary token.
-
-    Args:
-        platform: The running sandbox.
-        windows: Whether to write the settings for PowerShell.
-    """
+    """Return the lines that tell another program the sandbox's address and temporary token."""
     prefix, quote = ("$env:", '"') if windows else ("export ", "")
     settings = {"SO2_BASE_URL": platform.base_url, "SO2_TOKEN": platform.token}
     return "\n".join(

@@ -146,11 +146,7 @@ def reidentify_command(
 
 
 def _lines_of_input() -> list[str]:
-    """Return the lines of standard input that are not empty.
-
-    Raises:
-        ArgumentError: They are not in UTF-8.
-    """
+    """Return the lines of standard input that are not empty."""
     if sys.stdin is None:  # closed
         return []
     try:

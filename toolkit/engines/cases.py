@@ -50,12 +50,7 @@ Put: TypeAlias = Callable[[pl.DataFrame], Frame]
 class Case:
     """An analysis of known rows.
 
-    Attributes:
-        analysis: Its name.
-        kind: Which rows they are, such as "nasty rows".
-        rows: Makes the frames it takes.
-        call: Computes its results.
-        is_keyed: Whether its released figures are the same in every engine.
+    Keyed figures are released alike in every engine.
     """
 
     analysis: str

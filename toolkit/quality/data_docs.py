@@ -42,9 +42,6 @@ def write(
     """Write `index.html` and a page per frame; return the path of the index.
 
     They are written aside and put in place at the end, the index last.
-
-    Raises:
-        ArgumentError: The folder has another page of such a name, as of a report.
     """
     view = OfflinePageView(custom_styles_directory=str(PAGES), custom_views_directory=str(PAGES))
     pages, listed = {}, []

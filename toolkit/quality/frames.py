@@ -80,9 +80,6 @@ def taken(name: str, frame: AnyFrame) -> AnyFrame:
     """Return the frame to check; pandas and PyArrow frames become Polars.
 
     A pandas column without any value has no type; it gets the one it should have.
-
-    Raises:
-        ArgumentError: Its engine is not supported.
     """
     if isinstance(frame, pl.DataFrame | pl.LazyFrame):
         return frame
@@ -101,11 +98,7 @@ def taken(name: str, frame: AnyFrame) -> AnyFrame:
 
 
 def require_one_engine(given: Mapping[str, AnyFrame]) -> None:
-    """Refuse frames of different engines, which cannot be joined.
-
-    Raises:
-        ArgumentError: They are of different engines.
-    """
+    """Refuse frames of different engines, which cannot be joined."""
     engines = {name: as_stored(frame).implementation.value for name, frame in given.items()}
     if len(set(engines.values())) > 1:
         named = ", ".join(f"{name} of {engine}" for name, engine in engines.items())
@@ -124,11 +117,7 @@ def checked_frames(
 ) -> list[Checked]:
     """Return the given resources and, if there are two or more, their join.
 
-    Args:
-        given: The resources by name, of one engine.
-        as_of: The moment the data describe.
-        course_starts: The first day of each course by course_id.
-        whole: Whether all columns of the join are needed, or only those of the toolkit's checks.
+    The `whole` join has all columns, not only those that the toolkit's checks need.
     """
     found = [_resource(name, frame) for name, frame in given.items()]
     broken = [frame.name for frame in found if frame.wrong]

@@ -84,11 +84,7 @@ class Outcome:
 
 
 def worst_first(outcomes: Iterable[Outcome], severity: Severity = "info") -> list[Outcome]:
-    """Return the failed checks at or above a severity, the worst first.
-
-    Raises:
-        ArgumentError: There is no such severity.
-    """
+    """Return the failed checks at or above a severity, the worst first."""
     one_of(severity, SEVERITIES, name="severity")
     levels = SEVERITIES[: SEVERITIES.index(severity) + 1]
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]

@@ -97,9 +97,6 @@ def record_keys(secret: ReleaseSecret) -> pl.Expr:
     a pseudonym is already such a hash, so numpy only mixes its digits with the secret, for all at
     once. A course is a keyed number, too. The key is the upper half of the two combined and mixed.
 
-    Args:
-        secret: See `keys.release_secret`.
-
     Examples:
         >>> from toolkit.release.keys import release_secret
         >>> frame = pl.DataFrame({"username": ["ada"], "course_id": ["course-v1:Org+CS+R1"]})

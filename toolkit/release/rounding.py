@@ -51,10 +51,7 @@ def rounded(values: Floats, keys: NDArray[Any]) -> Floats:
 def release_counts(counts: pl.Series, keys: pl.Series, *, min_n: int = MIN_N) -> pl.Series:
     """Withhold the counts below `min_n`, including 0, and round all others.
 
-    Args:
-        counts: Whole numbers of records; null stays null.
-        keys: The sum of the keys of those records.
-        min_n: The smallest count that is shown.
+    `keys` are the sums of the keys of the records counted.
 
     Source:
         The cell-key method: Fraser & Wooton (2005), A proposed method for confidentialising

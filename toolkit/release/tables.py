@@ -27,12 +27,7 @@ def release_table(
 ) -> pl.DataFrame:
     """Round the counts of a count table, and shorten its measures.
 
-    Args:
-        counts: The group columns, counts and measures of the table.
-        keys: For each count, the sum of the keys of its records, in the same rows.
-        table: Which columns are counts and measures, and which count includes which.
-        by: The group columns.
-        min_n: The smallest count that is shown.
+    `keys` are the sums of the keys of the records behind each count.
 
     Returns:
         The same rows. A count is null below `min_n`, else a multiple of 5 and no larger than the

@@ -46,12 +46,7 @@ def courses_of(spec: dict[str, Any]) -> list[str]:
 
 
 def divided(spec: dict[str, Any], folder: str) -> Divided:
-    """Split off the rows of an explorer that only the chosen course needs.
-
-    Args:
-        spec: The explorer.
-        folder: Where the page will find the courses' files.
-    """
+    """Split off the rows of an explorer that only the chosen course needs."""
     options = courses_of(spec)
     alone = sorted(_alone(spec))
     places = {course: place for place, course in enumerate(options)}

@@ -148,10 +148,7 @@ def read_courses(
 ) -> Courses:
     """Summarize each course; runs of the same title are one course, as in the course explorer.
 
-    Args:
-        study: The study that is reported.
-        before: An earlier state of the same learners, to compare pass rates with.
-        say: The language of the cells; English by default.
+    Pass rates are compared with those of an earlier study of the same learners.
     """
     say = say or read_language()
     too_few = Figure(say("courses.too_few"))
@@ -204,9 +201,6 @@ def study_before(
 
 def most_lost(losses: dict[str, Loss]) -> str:
     """Say which course loses most learners, where, and how that compares with the others.
-
-    Args:
-        losses: The largest loss of each course, by its title.
 
     Examples:
         >>> half = Loss("active", "half-way", 0.5, "50%", "")

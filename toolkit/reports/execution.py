@@ -66,11 +66,7 @@ def count_code_cells(paths: Sequence[Path]) -> int:
 
 
 def refuse_unknown(parameters: Mapping[str, object], paths: Sequence[Path]) -> None:
-    """Refuse parameters that no notebook has; `course_id` also says which data are read.
-
-    Raises:
-        ArgumentError: They are not a mapping, or a name is unknown. Names those there are.
-    """
+    """Refuse parameters that no notebook has; `course_id` also says which data are read."""
     if not isinstance(parameters, Mapping):
         raise ArgumentError(f"parameters must name values, not be {as_given(parameters)}")
     known = {"course_id"}.union(*(_assigned(cell) for path in paths for cell in _tagged(path)))
@@ -104,15 +100,9 @@ def execute_notebooks(
 ) -> list[Executed]:
     """Execute notebooks, each in its own kernel and empty folder, and return them in order.
 
-    Args:
-        paths: The notebook files, which stay as they are.
-        environment: Variables for the kernels in addition to those of this process. Neither the
-            token nor the pseudonym key is passed on, wherever it is set.
-        parameters: Values for names that a cell tagged "parameters" assigns.
-        workers: How many run at a time.
-        timeout: Seconds that a cell may take.
-        on_cell: Called with the notebook's name after each executed cell.
-        withhold: Removes from an error's text what must not be shown.
+    The kernels have this process's variables and those of `environment`, but neither the token nor
+    the pseudonym key. Parameters are for names that a cell tagged "parameters" assigns. `withhold`
+    removes from an error's text what must not be shown.
     """
     running = _Running()
     run = partial(
@@ -245,11 +235,7 @@ def _set_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, objec
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
-    """Return the notebook in a file.
-
-    Raises:
-        ReportError: There is none, or it cannot be read.
-    """
+    """Return the notebook in a file."""
     try:
         text = path.read_text(encoding="utf-8")
         notebook: nbformat.NotebookNode = nbformat.reads(text, 4)  # type: ignore[no-untyped-call]

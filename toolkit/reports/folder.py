@@ -30,10 +30,6 @@ def replaced(folder: Path) -> Iterator[Path]:
     """Yield a folder to write a report into, which replaces an earlier one at the end.
 
     Pages of an earlier report that the new one lacks are removed; other files stay.
-
-    Raises:
-        ReportError: The folder cannot be written, or it holds other files under the names of a
-            report's.
     """
     is_new = not folder.exists()
     with _writable(folder):
@@ -74,11 +70,7 @@ def _clear(folder: Path) -> None:
 
 
 def _refuse_others(folder: Path, names: list[str]) -> None:
-    """Raise if files of somebody else have names that a report needs.
-
-    Raises:
-        ReportError: Such a page was not made here, or there is no page of a report beside it.
-    """
+    """Raise if files of somebody else have names that a report needs."""
     pages = _pages(folder)
     others = [
         name

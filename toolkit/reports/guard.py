@@ -92,9 +92,6 @@ class Records:
     """The records that a text must not show, by their moments and rows.
 
     They stay where they are.
-
-    Args:
-        person_course: One row per learner per course.
     """
 
     def __init__(self, person_course: pl.DataFrame | pl.LazyFrame) -> None:
@@ -143,9 +140,6 @@ def refuse_identities(
 
     A word of the notebook's own text, such as "audit", does not count there, even if it is a
     learner's name.
-
-    Raises:
-        DisclosureError: Names the notebook and the cell, not the learner.
     """
     done = list(executed)
     outputs = [

@@ -93,11 +93,7 @@ def languages() -> list[str]:
 
 @cache
 def read_language(code: str = DEFAULT) -> Language:
-    """Return the texts of a language.
-
-    Raises:
-        ArgumentError: There is no such language; the message names those there are.
-    """
+    """Return the texts of a language."""
     if code not in languages():
         raise ArgumentError(
             f"there is no report in the language {as_given(code)}; there are "

@@ -18,11 +18,7 @@ _PACKAGE = Path(__file__).parents[1]
 def find_notebooks(names: Iterable[str] | None = None) -> list[Path]:
     """Return the toolkit's notebooks in reading order, from an installed wheel or the checkout.
 
-    Args:
-        names: Stems such as "02-cohorts", or their numbers such as "02"; by default all.
-
-    Raises:
-        ReportError: A name is not a notebook's, or the installation lacks them.
+    Names are stems or numbers; by default, all are found.
 
     Examples:
         >>> [path.stem for path in find_notebooks(["02"])]

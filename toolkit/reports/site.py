@@ -67,12 +67,8 @@ def write_site(
 ) -> Path:
     """Write index, pages, methods, figures, scripts and the PDF; return the index.
 
-    Args:
-        folder: An empty folder.
-        site: Title, caption and pages.
-        key_figures: Rows with `figure`, `value`, `meaning`.
-        courses: The rows of the table of courses.
-        methods: What the methods page shows: `provenance` and `resources`.
+    The folder is empty. Key figures have `figure`, `value` and `meaning`; the methods page shows
+    `provenance` and `resources`.
     """
     assets, figures = folder / "assets", folder / "figures"
     for part in (assets, figures):

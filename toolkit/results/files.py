@@ -64,12 +64,6 @@ def atomically(
 
     The new file is in a folder of its own, so that no thread creates it again after a failure. A
     pipe or a device, such as /dev/stdout, is written to; the file behind a link is replaced.
-
-    Args:
-        path: The target.
-        fill: Writes to the path it is called with.
-        kind: The error to raise if the file cannot be written.
-        suffix: The ending of the new file's name.
     """
     with writing(path, kind, left="What was there is unchanged."):
         target = path.resolve()

@@ -84,11 +84,7 @@ def look_up(name: str) -> Callable[..., Any]:
 
 
 def chart_of(table: str) -> Callable[..., Any]:
-    """Return the function that draws a table.
-
-    Raises:
-        SchemaError: The table has no chart; names the tables that have one.
-    """
+    """Return the function that draws a table."""
     entry = REGISTRY.get(table)
     if entry is None or entry.chart is None:
         drawn = sorted(name for name, one in REGISTRY.items() if one.chart)

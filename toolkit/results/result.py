@@ -103,24 +103,30 @@ class Shown:
         return self._write("excel", path)
 
     def to_latex(self, path: str | Path | None = None, **options: Any) -> str:
-        """Return the table for reading as LaTeX (booktabs), and write it if a path is given."""
+        """Return the table for reading as LaTeX (booktabs), and write it if a path is given.
+
+        The options are those of `table`, and a `label` for references.
+        """
         return str(look_up("text.exports:latex")(self.release(), path, **options))
 
     def to_word(self, path: str | Path, **options: Any) -> Path:
-        """Write the table for reading as a Word document (docx), caption and note included."""
+        """Write the table for reading as a Word document (docx), with the options of `table`."""
         written: Path = look_up("text.word:word")(
             self.release(), a_path(path, name="path"), **options
         )
         return written
 
     def to_html(self, path: str | Path | None = None, **options: Any) -> str:
-        """Return the table for reading as HTML, and write it if a path is given."""
+        """Return the table for reading as HTML, and write it if a path is given.
+
+        The options are those of `table`.
+        """
         return str(look_up("text.exports:html")(self.release(), path, **options))
 
     def to_great_table(self, **options: Any) -> Any:
         """Return the table for reading as a `great_tables.GT`, which has methods to style it.
 
-        Needs the extra `tables`. The arguments are those of `to_html`, without a path.
+        Needs the extra `tables`. The options are those of `table`.
         """
         return look_up("text.great_table:great_table")(self.release(), **options)
 
@@ -314,11 +320,7 @@ class Result(Shown):
 
 
 def _apply(view: View, frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Apply a view; turn an error of Polars into one that names the columns.
-
-    Raises:
-        SchemaError: A column does not exist, or an argument is invalid.
-    """
+    """Apply a view; turn an error of Polars into one that names the columns."""
     try:
         return view(frame)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:

@@ -164,11 +164,7 @@ def sandbox_as_set(
     faults: str | None = None,
     port: int = 0,
 ) -> SandboxPlatform:
-    """Start the sandbox with the learners of the arguments, else of the settings.
-
-    Raises:
-        ConfigurationError: As for `sandbox`, or a setting is invalid.
-    """
+    """Start the sandbox with the learners of the arguments, else of the settings."""
     chosen = settings()
     if oulad is None and learners is None and seed is None:
         oulad = chosen.oulad

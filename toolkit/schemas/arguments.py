@@ -49,9 +49,6 @@ def _is_plain(value: object) -> bool:
 def a_number(value: object, *, name: str, above: float | None = None) -> float:
     """Return the argument as a finite number of at least 0, or above a bound.
 
-    Raises:
-        ArgumentError: It is not such a number.
-
     Examples:
         >>> a_number(-5, name="horizon")
         Traceback (most recent call last):
@@ -64,11 +61,7 @@ def a_number(value: object, *, name: str, above: float | None = None) -> float:
 
 
 def a_share(value: object, *, name: str) -> float:
-    """Return the argument as a fraction above 0 and at most 1.
-
-    Raises:
-        ArgumentError: It is not such a fraction.
-    """
+    """Return the argument as a fraction above 0 and at most 1."""
     if _is_number(value) and 0 < value <= 1:
         return float(value)
     raise ArgumentError(f"{name} must be a fraction above 0 and at most 1, not {as_given(value)}")
@@ -77,8 +70,7 @@ def a_share(value: object, *, name: str) -> float:
 def a_level(value: object) -> float:
     """Return the coverage of an interval as a fraction between 0 and 1.
 
-    Raises:
-        ArgumentError: It is not such a fraction; no interval covers with certainty.
+    No interval covers with certainty.
     """
     if _is_number(value) and 0 < value < 1:
         return float(value)
@@ -93,11 +85,7 @@ def alpha_of(level: float) -> float:
 
 
 def a_whole_number(value: object, *, name: str, least: int = 0, most: int | None = None) -> int:
-    """Return the argument as a whole number within its bounds.
-
-    Raises:
-        ArgumentError: It is not such a number.
-    """
+    """Return the argument as a whole number within its bounds."""
     largest = math.inf if most is None else most
     if isinstance(value, int) and _is_number(value) and least <= value <= largest:
         return int(value)
@@ -106,11 +94,7 @@ def a_whole_number(value: object, *, name: str, least: int = 0, most: int | None
 
 
 def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
-    """Return the argument if it is one of the choices.
-
-    Raises:
-        ArgumentError: It is none of them.
-    """
+    """Return the argument if it is one of the choices."""
     known = list(choices)
     if _is_plain(value) and value in known:
         return value
@@ -119,22 +103,14 @@ def one_of(value: T, choices: Iterable[T], *, name: str) -> T:
 
 
 def a_text(value: object, *, name: str) -> str | None:
-    """Return the argument if it is a string or None.
-
-    Raises:
-        ArgumentError: It is neither.
-    """
+    """Return the argument if it is a string or None."""
     if value is None or isinstance(value, str):
         return value
     raise ArgumentError(f"{name} must be a string, not {as_given(value)}")
 
 
 def a_frame(value: object, *, name: str) -> pl.DataFrame:
-    """Return the argument if it is a DataFrame of Polars.
-
-    Raises:
-        ArgumentError: It is not. Says how to make one of a LazyFrame or a frame of pandas.
-    """
+    """Return the argument if it is a DataFrame of Polars."""
     if isinstance(value, pl.DataFrame):
         return value
     given, make = as_given(value), ""
@@ -146,11 +122,7 @@ def a_frame(value: object, *, name: str) -> pl.DataFrame:
 
 
 def a_path(value: object, *, name: str) -> Path:
-    """Return the argument as a path.
-
-    Raises:
-        ArgumentError: It is neither a path nor the text of one, or not in UTF-8.
-    """
+    """Return the argument as a path."""
     if isinstance(value, str | os.PathLike):
         path = Path(value)
         try:

@@ -22,13 +22,6 @@ def moment(when: When, *, name: str) -> datetime:
 
     A date means its beginning, 00:00 UTC. A time without a zone is in UTC.
 
-    Args:
-        when: A date, a datetime, or either as ISO 8601 text.
-        name: What the message calls the argument.
-
-    Raises:
-        ArgumentError: It is none of these.
-
     Examples:
         >>> print(moment("2024-06-01T12:00+02:00", name="as_of"))
         2024-06-01 10:00:00+00:00
@@ -65,13 +58,6 @@ def moment_observed(when: When, *, now: datetime | None = None) -> datetime:
     With a moment next year, every learner would count as observed without a pass for a year that
     has not happened.
 
-    Args:
-        when: As in `moment`.
-        now: The present; by default the computer's clock.
-
-    Raises:
-        ArgumentError: It is not a moment, or more than a day ahead of the clock.
-
     Examples:
         >>> moment_observed("2034-06-01", now=datetime(2024, 6, 1, tzinfo=UTC))
         Traceback (most recent call last):
@@ -90,13 +76,6 @@ def moment_observed(when: When, *, now: datetime | None = None) -> datetime:
 
 def dates(of: object, *, name: str) -> dict[str, date]:
     """Read dates by name, such as a date for each course.
-
-    Args:
-        of: Dates as in `moment`, by name.
-        name: What the message calls the argument.
-
-    Raises:
-        ArgumentError: It is not a mapping of names to dates.
 
     Examples:
         >>> dates({"course-v1:Org+CS+R1": "2024-02-01"}, name="course_starts")

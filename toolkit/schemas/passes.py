@@ -30,9 +30,6 @@ def passes(rule: PassRule = "letter") -> nw.Expr:
             a fraction. A mapping: a mark for each course_id. Case and spaces in letters make no
             difference. An empty letter counts as none.
 
-    Raises:
-        ArgumentError: The rule is none of these, or a mark is not above 0 and at most 1.
-
     Examples:
         >>> import polars as pl
         >>> grades = pl.DataFrame({"letter_grade": ["A", "not passing", " ", None]})
@@ -67,9 +64,6 @@ def with_passed(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def pass_rule_in_words(rule: PassRule) -> str:
     """Say what counts as a pass, for captions: "Passed: …".
-
-    Raises:
-        ArgumentError: The rule is invalid, see `passes`.
 
     Examples:
         >>> pass_rule_in_words(0.6)

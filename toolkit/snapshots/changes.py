@@ -134,9 +134,6 @@ def _pairs(
     """Yield one row per key of either, dated as the coarser one; later columns end in `_after`.
 
     If there are many records, each range of learners is a frame, in order.
-
-    Raises:
-        SnapshotError: A learner occurs twice in a course.
     """
     times = max(earlier.manifest.times, later.manifest.times, key=get_args(Times).index)
     stored = [snapshot.scan(table.name).drop("email") for snapshot in (earlier, later)]

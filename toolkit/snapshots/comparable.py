@@ -14,10 +14,6 @@ def courses_of_both(earlier: Snapshot, later: Snapshot) -> list[str] | None:
     """Return the courses that were requested for both snapshots; None if all were, for both.
 
     The records of another course are missing in one snapshot because nobody asked for them.
-
-    Raises:
-        SnapshotError: The earlier is the later one, they name learners differently, or they have
-            no course in common.
     """
     _require_order(earlier, later)
     _require_same_names(earlier, later)

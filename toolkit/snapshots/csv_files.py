@@ -47,12 +47,7 @@ def export_csv(snapshot: Snapshot, folder: str | Path) -> list[Path]:
 
 
 def folder_for(snapshot: Snapshot, folder: str | Path) -> Path:
-    """Return the folder for files made from a snapshot, created if missing.
-
-    Raises:
-        ArgumentError: `snapshot` is not a snapshot, or `folder` not a path.
-        SnapshotError: It is inside the snapshot, or cannot be written to.
-    """
+    """Return the folder for files made from a snapshot, created if missing."""
     held, target = a_snapshot(snapshot).folder, a_path(folder, name="folder")
     if isinstance(held, Path) and held.resolve() in [target.resolve(), *target.resolve().parents]:
         raise SnapshotError(

@@ -28,10 +28,7 @@ def coarse_times(frame: pl.DataFrame, times: Times) -> pl.DataFrame:
 class Files:
     """Writes files into a folder that has no readers yet.
 
-    Args:
-        folder: Where to write.
-        name: The final name of the folder.
-        hide: Applied to each frame before it is written.
+    It gets its final name later. Frames are written as `hide` leaves them.
     """
 
     def __init__(
@@ -46,15 +43,9 @@ class Files:
     ) -> tuple[File, pl.DataFrame]:
         """Write the records of a resource, sorted by learner and course, in bounded memory.
 
-        The order is not the platform's, so a position in the file identifies no record there.
-
-        Args:
-            table: The resource.
-            parts: Records and their problems, in the platform's order.
-            schema: The columns of the file.
-
-        Returns:
-            The file, and its problems with the position of each record in it.
+        The parts are records and their problems, in the platform's order. The file has another, so
+        a position in it identifies no record there. Returns the file, and its problems with the
+        position of each record in it.
         """
         runs = self._folder / "runs"
         shutil.rmtree(runs, ignore_errors=True)

@@ -32,10 +32,8 @@ _OURS = re.compile(
 def replace_snapshot(folder: Path, write: Callable[[Path, str], Manifest]) -> Manifest:
     """Replace the snapshot in a folder once the new one is complete; until then leave it as it was.
 
-    Args:
-        folder: Created if missing; only this user can read it.
-        write: Writes the files into a folder that has no readers yet and will get the given
-            name, and returns the manifest.
+    The folder is created if missing; only this user can read it. `write` gets a folder without
+    readers and its final name.
 
     Raises:
         SnapshotError: Another run is writing into the folder, it holds other files, or it cannot
@@ -67,13 +65,6 @@ def add_snapshot(folder: StorePath, write: Callable[[Path, str], Manifest]) -> M
     """Put a snapshot into an object store; nobody sees it before it is complete.
 
     The files are written on this machine first, so what is sent is what the checksums are of.
-
-    Args:
-        folder: A prefix without objects.
-        write: As in `replace_snapshot`.
-
-    Raises:
-        SnapshotError: There is a snapshot or another object, or the store refuses.
     """
     _require_free(folder)
     name = _new_name()
@@ -124,11 +115,7 @@ def _sending(folder: StorePath) -> Iterator[None]:
 
 
 def copy_snapshot(manifest: Manifest, folder: StorePath, here: Path) -> None:
-    """Copy a snapshot from an object store into a new folder that only this user can read.
-
-    Raises:
-        SnapshotError: It cannot be read, or the folder cannot be written to.
-    """
+    """Copy a snapshot from an object store into a new folder that only this user can read."""
     try:
         here.mkdir(mode=0o700)
         for file in manifest.files():

@@ -159,11 +159,7 @@ class Manifest(_Model):
 
 
 def read_manifest(folder: Path | StorePath) -> Manifest:
-    """Return the manifest in a folder.
-
-    Raises:
-        SnapshotError: There is none, it was changed, or another version wrote it.
-    """
+    """Return the manifest in a folder."""
     path = folder / MANIFEST
     with reading(path):
         try:
@@ -210,11 +206,7 @@ def damaged(path: Path | StorePath, how: str) -> SnapshotError:
 
 
 def require_as_written(path: Path | StorePath, file: File) -> None:
-    """Check a file against the manifest, reading it once.
-
-    Raises:
-        SnapshotError: It is missing, or changed.
-    """
+    """Check a file against the manifest, reading it once."""
     with reading(path):
         try:
             size = path.size() if isinstance(path, StorePath) else path.stat().st_size

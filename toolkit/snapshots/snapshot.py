@@ -270,11 +270,7 @@ def _are_comparable(one: Snapshot, other: Snapshot) -> bool:
 
 
 def a_snapshot(given: Snapshot) -> Snapshot:
-    """Return the argument.
-
-    Raises:
-        ArgumentError: It is not a snapshot.
-    """
+    """Return the argument if it is a snapshot."""
     if not isinstance(given, Snapshot):
         raise ArgumentError(
             f"snapshot must be a snapshot (tk.open_snapshot), not {as_given(given)}"
@@ -305,12 +301,7 @@ def stored_schema(table: Table, identities: Identities) -> pl.Schema:
 
 @contextmanager
 def opened(source: Source | str | Path | StorePath) -> Iterator[Source]:
-    """Yield a source as it is, or open a folder or an address, to be closed at the end.
-
-    Raises:
-        ConfigurationError: The address or its token in SO2_TOKEN is missing or invalid.
-        SnapshotError: The folder holds no complete snapshot.
-    """
+    """Yield a source as it is, or open a folder or an address, to be closed at the end."""
     if isinstance(source, str) and source.lower().startswith(("https://", "http://")):
         with Platform(platform_settings(source)) as platform:
             yield platform

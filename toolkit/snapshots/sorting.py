@@ -16,11 +16,8 @@ _ROW_GROUP = 16_384  # rows that a range reads or skips at once
 class SortedRows:
     """Rows in one order, whatever order they are added in.
 
-    All rows with the same value in the first column come in one frame.
-
-    Args:
-        folder: Where the runs are until they are read; created here, removed by the caller.
-        by: The columns to sort by; the first is text.
+    All rows with the same value in the first column come in one frame. The caller removes the
+    folder in which the runs are until they are read.
     """
 
     def __init__(self, folder: Path, by: list[str]) -> None:

@@ -50,12 +50,7 @@ class StorePath:
 
     @classmethod
     def of(cls, address: str) -> StorePath:
-        """Return the path at an address, s3://bucket/path, gs://… or az://….
-
-        Raises:
-            SnapshotError: The address is none of these.
-            ConfigurationError: The settings of AWS are incomplete or unsafe, or give no keys.
-        """
+        """Return the path at an address, s3://bucket/path, gs://… or az://…."""
         found = _ADDRESS.fullmatch(address)
         key = found[3].strip("/") if found else ""
         if found is None or {".", ".."} & set(key.split("/")):
@@ -217,10 +212,6 @@ def _other(root: str) -> tuple[ObjectStore, dict[str, Any]]:
 
 def place(given: str | Path | StorePath) -> Path | StorePath:
     """Return the folder or the prefix that is named; `Path("s3://b")` counts as its address.
-
-    Raises:
-        ArgumentError: It is neither a path nor a text.
-        SnapshotError: It is an address where no snapshot can be.
 
     Examples:
         >>> place("snapshots/2026-01-01").name

@@ -285,11 +285,7 @@ def _with_ends(sizes: Counted, ranges: EventRanges, ended: pl.DataFrame, by: lis
 
 
 def ends_of(durations: IntoFrame) -> list[str]:
-    """Return the ends that occur, or only "passed" if none does.
-
-    Raises:
-        SchemaError: There is no column `end`, or it is not text.
-    """
+    """Return the ends that occur, or only "passed" if none does."""
     frame: Any = lazily(durations)
     schema = frame.collect_schema()
     if "end" not in schema.names():

@@ -30,11 +30,7 @@ MOST_GROUPS = 300
 
 
 def compared(by: By, strata: By, result: Table | None) -> tuple[Groups, list[str]]:
-    """Return the groups of a comparison, and the columns of its strata.
-
-    Raises:
-        ArgumentError: There is no group column, a name is invalid, or a column is in both.
-    """
+    """Return the groups of a comparison, and the columns of its strata."""
     groups, within = groups_of(by, result), groups_of(strata, None, argument="strata")
     if not groups.names:
         raise ArgumentError("by must name the column whose groups are compared")
@@ -159,12 +155,7 @@ def event_ranges(
 
 
 def require_valid(durations: IntoFrame) -> None:
-    """Raise for durations that a curve of all learners would refuse.
-
-    Raises:
-        SchemaError: As `event_ranges`.
-        ArgumentError: As `event_ranges`.
-    """
+    """Raise for durations that a curve of all learners would refuse."""
     everyone = first_reading(checked(durations, ()), []).groups
     refuse_impossible(everyone)
     refuse_undated(everyone, Groups(()))
@@ -178,11 +169,7 @@ def ranges_of(
     *,
     cluster: str | None,
 ) -> EventRanges:
-    """Return the event table, as a single one of all times if rows form clusters.
-
-    Raises:
-        ArgumentError: There are too many times or rows to hold with their clusters.
-    """
+    """Return the event table, as a single one of all times if rows form clusters."""
     ranges = event_ranges(durations, groups, strata, ends)
     if cluster is None:
         return ranges
@@ -218,10 +205,6 @@ def clustered_rows(
     Returns:
         The group columns and the strata as in `event_ranges`, `cluster` (its number), `duration`,
         `event`, `entry` (-1 without late entry, so that learners are at risk at 0), and `n`.
-
-    Raises:
-        ArgumentError: `cluster` is not a column name.
-        SchemaError: A row has no cluster.
     """
     if not isinstance(cluster, str):
         raise ArgumentError(f"cluster must be a column's name, not {as_given(cluster)}")

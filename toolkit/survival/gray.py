@@ -56,10 +56,6 @@ def grays_score(ranges: EventRanges, compared: Compared) -> tuple[Floats, Floats
 
     States are carried forward in time, but D depends on later times: so the ranges are counted in
     order, written to temporary files, except the last, and read again from the last to the first.
-
-    Args:
-        ranges: Counts by group and stratum, with one end.
-        compared: The groups to compare, and their strata.
     """
     k, tables = compared.k, iter(ranges)
     before, files = [_at_start(ranges, compared)], list[Path]()

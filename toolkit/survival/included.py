@@ -61,11 +61,7 @@ def checked(
 
 
 def in_unit_of(durations: IntoFrame, result: Result) -> Result:
-    """Return a result whose times have the unit of the durations.
-
-    Raises:
-        ArgumentError: The durations are in several units, or in an unknown one.
-    """
+    """Return a result whose times have the unit of the durations."""
     frame = lazily(durations)
     if TIME_UNIT not in frame.collect_schema().names():
         return result

@@ -292,11 +292,7 @@ def normal_quantile(level: float) -> float:
 
 
 def a_list_of_times(times: object, *, name: str) -> list[float]:
-    """Return times since the origin as a list of numbers.
-
-    Raises:
-        ArgumentError: They are not a list, or one is invalid.
-    """
+    """Return times since the origin as a list of numbers."""
     if isinstance(times, str | bytes | Mapping) or not isinstance(times, Iterable):
         raise ArgumentError(
             f"{name} must be a list of times, such as [30, 60], not {as_given(times)}"

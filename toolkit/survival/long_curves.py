@@ -100,12 +100,7 @@ class Ranges(Protocol):
 
 
 class Resumable:
-    """An estimate that resumes from the previous rows; those of each curve must come in order.
-
-    Args:
-        estimate: Appends columns, beginning from `before`.
-        each: The columns that identify a curve.
-    """
+    """An estimate that resumes from the previous rows; those of each curve must come in order."""
 
     def __init__(self, estimate: Estimate, each: Sequence[str] = (GROUP,)) -> None:
         self._estimate, self._each = estimate, list(each)

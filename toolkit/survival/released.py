@@ -25,12 +25,6 @@ def released_table(
     One row per group (and end) and time: 0, each released step, and each of `times` or of the
     ticks of an axis. A group with too few learners has one row of nulls.
 
-    Args:
-        steps: An event table with the `incidence` of its end, or of each `end`.
-        by: The group columns.
-        min_n: The fewest learners of a step, and at risk.
-        times: Times that get a row; by default round ones.
-
     Returns:
         The columns of an event table: numbers at risk and events from which an estimator arrives
         at the released estimates. `shown` replaces them by the released counts.

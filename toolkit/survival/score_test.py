@@ -131,9 +131,7 @@ def _as_released(
 def released_test(counts: pl.DataFrame, scores_of: Callable[[pl.Series], Scores]) -> pl.DataFrame:
     """Append the test to released counts; it leaves out the groups whose events are withheld.
 
-    Args:
-        counts: One row per group, with `n_events` as released.
-        scores_of: Returns the scores of the groups for which the series is true.
+    `scores_of` returns the scores of the groups for which the series is true.
     """
     is_shown = counts["n_events"].is_not_null()
     test = score_test(scores_of(is_shown), counts["n_events"].drop_nulls().to_list())

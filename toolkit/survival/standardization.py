@@ -35,9 +35,6 @@ class Standardization:
         about: Each group's number, columns and exclusions.
         weights: Each group's weights of the strata used, by their numbers in `ranges`.
 
-    Raises:
-        ArgumentError: No stratum is large enough.
-
     Source: the weights are the strata's shares of the learners of all groups, and taken as fixed:
     Gail & Byar (1986), Variance calculations for direct adjusted survival curves, Biometrical
     Journal 28:587. A stratum in which all have passed adds nothing to the variance.
@@ -79,9 +76,7 @@ class Standardization:
     def of_groups(self, rows: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
         """Return the next range as an event table of the groups, with estimates for `named`.
 
-        Args:
-            rows: The rows of the groups and strata.
-            rest: The numbers at risk in each after them, `n_start`.
+        `rest` has the numbers at risk in each stratum after the rows, `n_start`.
         """
         counts = [name for name in rows.columns if name.endswith(("_events", "_censored"))]
         counts += [name for name in rows.columns if name.endswith("_at_risk")]

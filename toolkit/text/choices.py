@@ -22,12 +22,7 @@ Pair = tuple[str, str]
 
 
 def unknown(released: Released, pairs: list[Pair]) -> dict[Pair, str]:
-    """Say why a course and cohort has nothing to show: no learners, or too few.
-
-    Args:
-        released: What may be shown of `outcomes` by course and cohort.
-        pairs: All choices.
-    """
+    """Say why a course and cohort has nothing to show: no learners, or too few."""
     frame = released.frame
     known = dict(
         zip(frame.select("course", "cohort").rows(), frame["n_enrolled"].to_list(), strict=True)
@@ -40,13 +35,7 @@ def unknown(released: Released, pairs: list[Pair]) -> dict[Pair, str]:
 
 
 def statements(outcomes: Released, funnel: Released, pairs: list[Pair]) -> list[dict[str, str]]:
-    """Write a headline and a sentence for each choice: `course`, `cohort`, `headline`, `text`.
-
-    Args:
-        outcomes: What may be shown of `outcomes` by course and cohort.
-        funnel: What may be shown of `completion_funnel` by the same.
-        pairs: All choices.
-    """
+    """Write a headline and a sentence for each choice: `course`, `cohort`, `headline`, `text`."""
     missing, losses = unknown(outcomes, pairs), largest_losses(funnel)
     of_cohort: dict[object, list[float]] = defaultdict(list)
     for (_, cohort), loss in losses.items():

@@ -50,14 +50,7 @@ _LIGATURE = re.compile(r"(?<=[-–,'])(?=[-–,'])")
 def write(released: Released, form: str, path: Path) -> Path:
     """Write the released figures, completely or not at all.
 
-    Args:
-        released: What may be shown of a result.
-        form: csv, parquet or excel.
-        path: The file; an existing one is replaced.
-
-    Raises:
-        ArgumentError: The file cannot be written.
-        MissingExtraError: The package that writes Excel workbooks is not installed.
+    The form is csv, parquet or excel.
     """
     frame = released.frame
     if form == "parquet":
@@ -125,15 +118,7 @@ def latex(
     rows: int = 1_000,
     label: str | None = None,
 ) -> str:
-    """Return the table for reading as LaTeX that uses booktabs.
-
-    Args:
-        released: What may be shown of a result.
-        path: Where to write it, if anywhere.
-        columns: Which columns to show, as in `Result.table`.
-        rows: The most rows to show; the rest are counted below the table.
-        label: The table's label for references.
-    """
+    """Return the table for reading as LaTeX that uses booktabs."""
     table = reading_table(released, columns, rows=rows)
     align = "".join("r" if number else "l" for number in table.is_number)
     lines = [r"\begin{table}", r"\centering"]
@@ -156,14 +141,7 @@ def html(
     columns: list[str] | None = None,
     rows: int = 1_000,
 ) -> str:
-    """Return the table for reading as an HTML fragment.
-
-    Args:
-        released: What may be shown of a result.
-        path: Where to write it, if anywhere.
-        columns: Which columns to show, as in `Result.table`.
-        rows: The most rows to show; the rest are counted below the table.
-    """
+    """Return the table for reading as an HTML fragment."""
     table: ReadingTable = reading_table(released, columns, rows=rows)
     return _written(table._repr_html_() + "\n", path)
 

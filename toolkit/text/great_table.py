@@ -13,16 +13,7 @@ from toolkit.text.tables import ReadingTable, reading_table
 
 
 def great_table(released: Released, *, columns: list[str] | None = None, rows: int = 1_000) -> Any:
-    """Return the table for reading as a `GT`, with caption, note, row groups and grouped headings.
-
-    Args:
-        released: What may be shown of a result.
-        columns: Which columns to show, as in `Result.table`.
-        rows: The most rows to show; the rest are counted below the table.
-
-    Raises:
-        MissingExtraError: great-tables is not installed.
-    """
+    """Return the table for reading as a `GT` with caption, note, row groups and spanners."""
     with extra("tables"):
         from great_tables import GT
 

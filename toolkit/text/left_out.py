@@ -15,14 +15,8 @@ def sentence(
 ) -> str:
     """Say who is left out: " Left out: about 60 without a known time."; empty if nobody is.
 
-    If all counts are withheld, only their bound is given.
-
-    Args:
-        counts: One released count per group; null where it is withheld.
-        what: Who they are, or why they are left out.
-        released: The result they are left out of.
-        more: What else to say about them.
-        group: What a count is about: a group, a cohort, a course.
+    If all counts are withheld, only their bound is given. `counts` has one released count per
+    group. `what` says who they are, `group` what a count is about.
     """
     n, is_exact = counts.sum(), released.min_n is None
     few = 0 if is_exact else counts.null_count()
@@ -38,11 +32,7 @@ def sentence(
 
 
 def why(frame: pl.DataFrame) -> str:
-    """Say why learners are not in a curve; in a standardized one, their stratum may be too small.
-
-    Args:
-        frame: The rows of the curve, or of a comparison of curves.
-    """
+    """Say why learners are not in a curve; in a standardized one, a stratum may be too small."""
     if "within" not in frame.columns or frame.is_empty():
         return NO_TIME
     return f"{NO_TIME}, or in a {naming.strata(frame['within'][0])} with few learners of a group"

@@ -47,9 +47,6 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
     """Find, for each group of a released funnel, the step at which most learners are lost.
 
     A group is left out if too few learners are lost at every step to show.
-
-    Args:
-        released: What may be shown of `completion_funnel`.
     """
     stages = released.whole["stage"].unique(maintain_order=True).to_list()
     before = dict(zip(stages[1:], stages, strict=False))
@@ -79,12 +76,7 @@ def largest_losses(released: Released) -> dict[tuple[object, ...], Loss]:
 
 
 def most_common(losses: Mapping[tuple[object, ...], Loss], by: Sequence[str]) -> str:
-    """Say at which step most groups lose the most: "active and half-way in 3 of 5 groups".
-
-    Args:
-        losses: The largest loss of each group, at least one.
-        by: The group columns.
-    """
+    """Say at which step most groups lose the most: "active and half-way in 3 of 5 groups"."""
     steps = Counter((loss.before, loss.stage) for loss in losses.values())
     [((before, stage), n)] = steps.most_common(1)
     groups = pl.DataFrame([*losses], schema=[*by], orient="row", infer_schema_length=None)

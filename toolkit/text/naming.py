@@ -160,9 +160,7 @@ def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:
 def shortened(text: str, longest: float = LONGEST) -> str:
     """Cut the middle out of a wide text; the end distinguishes the runs of a course.
 
-    Args:
-        text: A name.
-        longest: The greatest width, in halves of a letter's height, about the width of a letter.
+    The width is in halves of a letter's height, about the width of a letter.
 
     Examples:
         >>> shortened("Statistics for the social sciences", 20)

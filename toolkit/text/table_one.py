@@ -27,12 +27,7 @@ _MEANING = (
 
 
 def side_by_side(released: Released, *, rows: int = 40) -> ReadingTable:
-    """Lay out Table 1 as papers print it: a column per group, a row per characteristic and level.
-
-    Args:
-        released: What may be shown of `table_one`.
-        rows: The most rows to show; the rest are counted below the table.
-    """
+    """Lay out Table 1 as papers print it: a column per group, a row per variable and level."""
     columns = _columns(released)
     groups = list(columns.values())
     cells = [[(row["variable"], row["level"]) for row in of] for of in groups]

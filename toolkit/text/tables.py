@@ -140,14 +140,8 @@ def reading_table(
 ) -> ReadingTable:
     """Make a released result readable: percentages, each estimate with its interval.
 
-    Args:
-        released: What may be shown of a result.
-        columns: Which columns to show; by default all but intervals and status.
-        rows: The most rows to show; the rest are counted below the table.
-
-    Raises:
-        SchemaError: A requested column does not exist.
-        ArgumentError: `columns` are not names, or `rows` is not a whole number.
+    By default, it has all columns but intervals and status. Rows after the first `rows` are counted
+    below.
     """
     if columns is None and released.schema.name in _BESIDE_EACH_OTHER:
         lay_out = look_up(_BESIDE_EACH_OTHER[released.schema.name])

@@ -40,17 +40,7 @@ _MOST_IN_PORTRAIT = 6  # columns; with more, the page is landscape
 def word(
     released: Released, path: Path, *, columns: list[str] | None = None, rows: int = 1_000
 ) -> Path:
-    """Write the table for reading as a Word document with rules above, below and under the head.
-
-    Args:
-        released: What may be shown of a result.
-        path: The file; an existing one is replaced.
-        columns: Which columns to show, as in `Result.table`.
-        rows: The most rows to show; the rest are counted below the table.
-
-    Raises:
-        ArgumentError: The file cannot be written.
-    """
+    """Write the table for reading as a Word document with rules above, below and under the head."""
     document = _document(reading_table(released, columns, rows=rows))
     parts = {
         "[Content_Types].xml": _TYPES,

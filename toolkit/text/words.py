@@ -46,10 +46,7 @@ def has_decimal(n: int | None, min_n: int | None) -> bool:
 def percent(share: float, *, decimal: bool = False, plain: bool = False) -> str:
     """Write a share: 0.123 is "12%". Only 0 and 1 themselves are written 0% and 100%.
 
-    Args:
-        share: A fraction.
-        decimal: Whether to write a decimal.
-        plain: Round without "under" or "over", as at the end of an interval.
+    A `plain` one is rounded without "under" or "over", as at the end of an interval.
 
     Examples:
         >>> percent(0.125), percent(0.004), percent(0.004, decimal=True)
@@ -75,12 +72,8 @@ def signed(
 ) -> str:
     """Write a number with its sign, unless it is written as 0.
 
-    Args:
-        value: The number.
-        write: Writes it without a sign, to so many digits.
-        digits: How many.
-        is_end: Whether it is an end of an interval. Then as many digits are written as show its
-            sign, since that says whether the interval excludes 0.
+    `write` writes it without a sign, to so many digits. An end of an interval gets as many as show
+    its sign, since that says whether the interval excludes 0.
     """
     text = write(abs(value), digits)
     while _is_0(text) and is_end and abs(value) > _TOLERANCE:
@@ -96,10 +89,7 @@ def _is_0(text: str) -> bool:
 def points(difference: float, *, decimal: bool = False, is_end: bool = False) -> str:
     """Write a difference of two shares in percentage points, with its sign.
 
-    Args:
-        difference: A fraction.
-        decimal: Whether to write a decimal.
-        is_end: Whether it is an end of an interval: without the unit, and see `signed`.
+    An end of an interval has no unit; see `signed`.
 
     Examples:
         >>> points(0.031), points(0.0004, is_end=True), points(0.0)

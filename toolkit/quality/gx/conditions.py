@@ -95,11 +95,7 @@ def columns_of(condition: Any) -> frozenset[str]:
 
 
 def row_condition(condition: Any, rows: Rows) -> tuple[nw.Expr, ...]:
-    """Return a GX row condition as expressions that must all be true; never null.
-
-    Raises:
-        TypeError: The condition is a query string of another engine.
-    """
+    """Return a GX row condition as expressions that must all be true; never null."""
     condition = deserialize_row_condition(condition)
     match condition:
         case None | "":
@@ -193,13 +189,7 @@ MAP_METRICS = [*COLUMN_CONDITIONS, *PAIR_METRICS, *DISTINCT_METRICS]
 
 
 def map_question(metric: str, kwargs: Kwargs, rows: Rows) -> MapQuestion:
-    """Return what the metric checks, given an expectation's kwargs and the rows it is asked of.
-
-    Raises:
-        KeyError: A column is missing, or the metric is not known here.
-        TypeError: The row condition is written for another engine, or the engine of the rows may
-            count differently from Polars.
-    """
+    """Return what the metric checks, given an expectation's kwargs and the rows it is asked of."""
     asked = row_condition(kwargs.get("row_condition"), rows)
     read = columns_of(kwargs.get("row_condition"))
     if metric in PAIR_METRICS:

@@ -44,11 +44,7 @@ class PolarsFrameAsset(DataAsset[Any, Any]):
     def build_batch_request(
         self, options: Any = None, batch_slice: Any = None, partitioner: Any = None
     ) -> BatchRequest[Any]:
-        """Return a request for the whole of `options["dataframe"]` as a batch.
-
-        Raises:
-            BuildBatchRequestError: It is not a Polars frame, or a part of it is requested.
-        """
+        """Return a request for the whole of `options["dataframe"]` as a batch."""
         frame = (options or {}).get("dataframe")
         if not isinstance(frame, pl.DataFrame | pl.LazyFrame | Rows) or len(options) != 1:
             raise BuildBatchRequestError(message="options must be {'dataframe': a Polars frame}")

@@ -93,11 +93,7 @@ class PolarsExecutionEngine(ExecutionEngine[nw.Expr]):
         metrics: dict[MetricConfigurationID, Any] | None = None,  # noqa: ARG002  (GX's signature)
         runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> dict[MetricConfigurationID, Any]:
-        """Compute all of the metrics, in as few passes over each frame as they need.
-
-        Raises:
-            MetricResolutionError: Some cannot be computed; the others are kept for the next call.
-        """
+        """Compute all of the metrics, in as few passes over each frame as they need."""
         wanted = list(metrics_to_resolve)
         by_batch: defaultdict[str | None, list[MetricConfiguration]] = defaultdict(list)
         for metric in wanted:

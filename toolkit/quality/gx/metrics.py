@@ -88,10 +88,7 @@ class Request:
 def answer(rows: Rows, requests: Sequence[Request], *, hide: Hide) -> list[Any]:
     """Return the values of the metrics, in order; an exception in place of one that failed.
 
-    Args:
-        rows: The rows they are asked of.
-        requests: The metrics.
-        hide: Replaces a value of a column by what may be shown of it.
+    `hide` replaces a value of a column by what may be shown of it.
     """
     planned = {request.number: _plan(request, rows) for request in requests}
     counted = _values(rows, planned)
@@ -122,17 +119,7 @@ def answer(rows: Rows, requests: Sequence[Request], *, hide: Hide) -> list[Any]:
 
 
 def countable(metric: str, kwargs: Mapping[str, Any], rows: Rows) -> None:
-    """Refuse a metric that the engine of the rows cannot count, or would count differently.
-
-    Args:
-        metric: GX's name of the metric; for a map metric, without its last part.
-        kwargs: The expectation's arguments.
-        rows: The rows it is asked of.
-
-    Raises:
-        TypeError: It cannot be counted as in Polars.
-        KeyError: A column is missing.
-    """
+    """Refuse a metric that the engine of the rows cannot count, or would count differently."""
     if metric in MAP_METRICS:
         map_question(metric, kwargs, rows)
     elif metric in COLUMN_METRICS:

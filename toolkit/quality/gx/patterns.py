@@ -23,12 +23,7 @@ _TOKEN = re.compile(
 def portable(pattern: str, *, end: str = "$") -> str:
     r"""Write a regular expression so that it means in other engines what it means in Polars.
 
-    Args:
-        pattern: The expression in Polars' language.
-        end: How the engine writes the end of the text.
-
-    Raises:
-        TypeError: A part of it may mean something else elsewhere.
+    `end` is how the engine writes the end of the text.
 
     Examples:
         >>> portable("^[^@]+@example.org$", end=r"\z")

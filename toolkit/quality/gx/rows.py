@@ -56,12 +56,7 @@ class Rows:
     def of(cls, frame: Any, plain: Any = None) -> Rows:
         """Read a frame.
 
-        Args:
-            frame: A frame.
-            plain: The same rows in the same order, with columns that cost less to compute.
-
-        Raises:
-            ArgumentError: Its engine is not supported.
+        `plain` has the same rows in the same order, with columns that cost less to compute.
         """
         rows = as_stored(frame)
         schema, in_polars = types(rows), rows.implementation.is_polars()
@@ -139,11 +134,7 @@ class Rows:
         return Rows(lazy, self.schema, streamed=self.streamed, timed=self._timed)
 
     def value(self, name: str) -> nw.Expr:
-        """Return the column, with NaN as null.
-
-        Raises:
-            KeyError: The frame has no such column.
-        """
+        """Return the column, with NaN as null."""
         column = nw.col(name)
         if not self.dtype(name).is_float():
             return column
@@ -152,11 +143,7 @@ class Rows:
         return nw.when(is_known).then(column)
 
     def dtype(self, name: str) -> pl.DataType:
-        """Return the column's type.
-
-        Raises:
-            KeyError: The frame has no such column.
-        """
+        """Return the column's type."""
         if name not in self.schema:
             raise KeyError(f"no column `{name}`; the frame has {', '.join(self.schema)}")
         return self.schema[name]
@@ -166,31 +153,19 @@ class Rows:
         return nw.col(_MICROSECONDS + name) if name in self._timed else self.value(name)
 
     def orderly(self, name: str) -> nw.Expr:
-        """Return the same for comparing by greater and less.
-
-        Raises:
-            TypeError: The engine may order such values differently from Polars.
-        """
+        """Return the same for comparing by greater and less."""
         dtype = self.dtype(name)
         if not (self.are_of_polars or dtype.is_numeric() or name in self._timed):
             raise TypeError(f"`{name}` is {dtype}, which each engine sorts in its own way")
         return self.operand(name)
 
     def require_number(self, name: str) -> None:
-        """Refuse to compute with a column that is not a number, in an engine other than Polars.
-
-        Raises:
-            TypeError: It is not a number.
-        """
+        """Refuse to compute with a column that is not a number, in an engine other than Polars."""
         if not (self.are_of_polars or self.dtype(name).is_numeric()):
             raise TypeError(f"`{name}` is {self.dtype(name)}, not a number")
 
     def text(self, name: str) -> nw.Expr:
-        """Return the column as text.
-
-        Raises:
-            TypeError: It is of another type, which each engine writes in its own way.
-        """
+        """Return the column as text."""
         dtype = self.dtype(name)
         if dtype == pl.String:
             return nw.col(name)
@@ -199,11 +174,7 @@ class Rows:
         return nw.col(name).cast(nw.String)
 
     def bound(self, name: str, given: Any) -> Any:
-        """Return a value to compare with `operand`; JSON has no dates.
-
-        Raises:
-            TypeError: It is not of the column's kind.
-        """
+        """Return a value to compare with `operand`; JSON has no dates."""
         dtype = self.dtype(name)
         if name in self._timed:
             return in_microseconds(_moment(name, given, dtype))
@@ -214,11 +185,7 @@ class Rows:
         return given
 
     def members(self, name: str, given: Iterable[Any]) -> list[Any]:
-        """Return values to look for with `is_in`, which compares no number of another type.
-
-        Raises:
-            TypeError: One is not of the column's kind.
-        """
+        """Return values to look for with `is_in`, which compares no number of another type."""
         values = [self.bound(name, value) for value in given if value is not None]
         dtype = self.dtype(name)
         if dtype.is_float():
@@ -228,11 +195,7 @@ class Rows:
         return [Decimal(str(value)) for value in values] if dtype.is_decimal() else values
 
     def require_alike(self, one: str, other: str) -> None:
-        """Refuse to compare two columns of different kinds.
-
-        Raises:
-            TypeError: They are, such as text and a number.
-        """
+        """Refuse to compare two columns of different kinds."""
         kinds = [self._kind(name) for name in (one, other)]
         if kinds[0] != kinds[1] and (not self.are_of_polars or _TIME in kinds):
             named = " and ".join(f"`{name}` is {self.dtype(name)}" for name in (one, other))
@@ -245,11 +208,7 @@ class Rows:
         return next((kinds for is_it, kinds in _KINDS if is_it(dtype)), dtype)
 
     def pattern(self, regex: str) -> str:
-        """Translate a regular expression from Polars' language to the engine's.
-
-        Raises:
-            TypeError: It may mean something else there.
-        """
+        """Translate a regular expression from Polars' language to the engine's."""
         if self.are_of_polars:
             return regex
         return portable(regex, end=r"\z" if self.lazy.implementation in OF_SPARK else "$")

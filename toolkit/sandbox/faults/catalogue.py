@@ -75,9 +75,6 @@ class Behaviour:
 def read_faults(named: str | Iterable[str] | None) -> Behaviour:
     """Return the behaviour with these faults; without any, the platform behaves well.
 
-    Raises:
-        ConfigurationError: A fault or a parameter does not exist; names those that do.
-
     Examples:
         >>> read_faults("slow:fast")
         Traceback (most recent call last):

@@ -40,13 +40,7 @@ _bearer = HTTPBearer(auto_error=False, description="The token the sandbox printe
 
 
 def create_app(source: Source, token: str, framing: Framing) -> FastAPI:
-    """Build the API over this source, for clients with the token.
-
-    Args:
-        source: Where the records come from.
-        token: The bearer token that requests must carry.
-        framing: The format of the bodies.
-    """
+    """Build the API over this source, for clients with the token."""
 
     async def authorized(
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],

@@ -85,10 +85,8 @@ class Oulad:
 def convert(folder: Path, before: datetime) -> pl.DataFrame:
     """Convert OULAD tables to a record frame, one row per learner per presentation.
 
-    Args:
-        folder: See `Oulad`.
-        before: Leave out what happened at this moment or later. A final result counts as
-            published when the presentation's last assessment is due.
+    What happened at `before` or later is left out. A final result counts as published when the
+    presentation's last assessment is due.
     """
     graded = _assessments(folder)
     submissions = _submissions(folder, graded).filter(_moment_of("date_submitted") < before)

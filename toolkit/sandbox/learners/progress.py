@@ -28,16 +28,10 @@ def draw_progress(
 ) -> pl.DataFrame:
     """Compute what the platform shows of these enrollments at its clock, as small numbers.
 
-    Args:
-        journeys: The enrollments. Those after `present` get a row without meaning.
-        rng: The generator; the draws do not depend on `present`.
-        present: The platform's clock in microseconds since the opening.
-        late_upgrades: The mode has no effect, and learners change it later; see `_upgraded`.
-
-    Returns:
-        One row per enrollment: learner, course (run), mode and letter as places in their lists,
-        percent and completion in hundredths, created and passed_at in microseconds since the
-        opening, last_day in days since then, is_active.
+    The draws do not depend on `present`, in microseconds since the opening; later enrollments get
+    rows without meaning. One row per enrollment: learner, course (run), mode and letter as places
+    in their lists, percent and completion in hundredths, created and passed_at in microseconds and
+    last_day in days since the opening, is_active. For `late_upgrades`, see `_upgraded`.
     """
     n = journeys.size
     mode = _modes(journeys.course, rng.random(n))

@@ -28,11 +28,7 @@ class Truth:
     parameters: pl.DataFrame
 
     def pass_probability(self, course_id: str, mode: str | None = None) -> float:
-        """Return the probability of ever passing, in one mode or over the course's modes.
-
-        Raises:
-            KeyError: There is no such course or mode.
-        """
+        """Return the probability of ever passing, in one mode or over the course's modes."""
         weight, probability = self._of(course_id, mode).select("mode_share", "pass_probability")
         return float(np.average(probability, weights=weight))
 
