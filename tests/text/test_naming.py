@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from told_results import learners
 
 import toolkit as tk
+from toolkit.schemas.comparison_results import COMPARED
 from toolkit.text import naming
 
 
@@ -111,6 +112,62 @@ def test_a_null_group_has_one_name_in_every_result() -> None:
             assert "(((none)))" not in text
         for said in ("unknown", "“(none)”", "((none))"):
             assert any(said in text for text in told)
+
+
+KINDS = {
+    "Booleans": pl.Series([True, False, None]),
+    "numbers": pl.Series([1.0, 20241101.0, None]),
+    "days": pl.Series([date(2024, 11, 1), date(2024, 11, 4), None]),
+    "years": pl.Series([2023, 2024, None]),
+    "months": pl.Series([date(2024, 11, 1), date(2024, 12, 1), None]),
+    "texts": pl.Series(["", " ", None]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_comparison_names_groups_as_other_results_do(kind: str) -> None:
+    by = "enrolled_month" if kind == "months" else "group kind"
+    pc = learners(900).with_columns(half=pl.col("completion") > 0.5)
+    number = pc["course_number"].str.slice(1).cast(pl.Int64)
+    pc = pc.with_columns(KINDS[kind].gather(number).alias(by))
+    times = tk.time_to_pass(pc)
+    names = naming.of_rows(tk.outcomes(pc, by=by).release(min_n=None))["_name"].to_list()
+    assert len(set(names)) == len(names)
+    compared = tk.compare_groups(pc, by=by, strata="half")
+    assert compared.within is not None
+    for result in (
+        compared.groups,
+        compared.pairs,
+        compared.within,
+        tk.survival.logrank_pairs(times, by=by),
+        tk.survival.rmst_difference(times, by=by, horizon=30),
+        tk.survival.milestone_difference(times, by=by, at=30),
+    ):
+        view = result.release(min_n=None)
+        columns = [name for name in view.frame.columns if name in COMPARED]
+        told = {cell for row in view.table(columns, rows=999).rows for cell in row}
+        assert told <= {*names}
+        text = str(view.narrate())
+        assert sum(name in text for name in names) >= 1
+        assert not any(word in text for word in ("true", "false", "(none)", "2024-11", "1101.0"))
+        if view.schema.name not in {"logrank_pairs", "within_strata"}:
+            drawn = view.chart().to_dict()
+            assert any(name in json.dumps(drawn, ensure_ascii=False) for name in names)
+            groups = {
+                row["group"]
+                for data in drawn["datasets"].values()
+                for row in data
+                if "group" in row
+            }
+            assert {one for pair in groups for one in pair.split(" − ")} <= {*names}
+
+
+def test_a_group_keeps_its_number_when_others_are_filtered_out() -> None:
+    pc = learners(900).with_columns(g=pl.col("course_number").replace({"C0": "", "C1": " "}))
+    result = tk.outcomes(pc, by="g").release(min_n=None)
+    part = result.filter(pl.col("g") == " ")
+    assert "in “” (2)" in str(part.narrate())
+    assert "in “” (2)" in " ".join(part.chart().to_dict()["title"]["text"])
 
 
 @pytest.mark.parametrize("column", ["group", "group_a", "other", "reference", "mode"])

@@ -18,8 +18,8 @@ from toolkit.analyses.grouping import (
     Counted,
     Counts,
     Groups,
+    compared_groups,
     count_by,
-    group_names,
     groups_of,
     per_group,
 )
@@ -43,6 +43,7 @@ from toolkit.results.result import Displayed, Result
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import a_level, a_share, alpha_of, as_given, one_of
 from toolkit.schemas.comparison_results import (
+    AS_TEXT,
     COMPARED_GROUPS,
     COMPARISON_TEST,
     PAIRS,
@@ -180,12 +181,16 @@ def compare_groups(
     cells = count_by(rows, cells_by, counts)
     summed = [pl.col(name).sum() for name in counts]
     plain = cells.pipe(partial(per_group, by=groups.keys, aggregations=summed))
-    counted, counted_as, moments = plain.pipe(partial(_named, by=by)), COMPARED_GROUPS, None
+    plain = plain.pipe(partial(_with_learners, plain.n["n_learners"], by=by))
+    present = plain.n.select(groups.keys)
+    named = compared_groups(groups.named(present))
+    texts = named.select(group=AS_TEXT)
+    counted = plain.pipe(lambda found: texts.hstack(found.select(*counts)))
+    counted_as, moments = COMPARED_GROUPS, None
     if cluster is not None:
         per_cluster = count_clusters(rows, groups, counts, cluster)
-        present = plain.n.filter(pl.col("n_learners") > 0)
         moments = Moments.of(per_cluster, present[groups.keys[0]], groups.keys[0], *_RATE["rate"])
-        designed = with_effects(present, per_cluster, groups.keys, _RATE).select(DESIGN)
+        designed = with_effects(plain.n, per_cluster, groups.keys, _RATE).select(DESIGN)
         counted = replace(counted, n=counted.n.hstack(designed))
         counted_as = of_clusters(COMPARED_GROUPS, _RATE)
     chosen = _reference(reference, counted.n["group"])
@@ -200,21 +205,21 @@ def compare_groups(
             of_safe = moments and moments.released(safe["n_reached"], safe["n_learners"])
             return described(safe, of_safe)
 
-        return Result(table, (), described(counted.n, moments), protect, level=level)
+        exact = described(counted.n, moments)
+        return Result(table, (), exact, protect, level=level, compared=named)
 
     within = None
     if strata is not None:
-        present = plain.n.filter(pl.col("n_learners") > 0).select(groups.keys)
-        names = present.with_columns(counted.n["group"])
         in_strata = None if cluster is None else count_clusters(rows, cells_by, counts, cluster)
-        found = _of_strata(cells, in_strata, cells_by, names)
-        within = _within(
+        found = _of_strata(cells, in_strata, cells_by, present.hstack(texts))
+        adjusted = _within(
             compared_within(*found, chosen, margin, level=level),
             {**about, "within": pl.lit(" and ".join(cells_by.names[1:]))},
             margin,
             has_keys=plain.keys is not None,
             level=level,
         )
+        within = replace(adjusted, compared=named)
     return Comparison(
         groups=result(COMPARED_GROUPS, partial(_rates, level=level)),
         pairs=result(
@@ -295,16 +300,15 @@ def _on_side_of_interval(p: str, interval: str, alpha: float) -> pl.Expr:
     return kept.when(~excludes & (value < alpha)).then(alpha).otherwise(value).alias(p)
 
 
-def _named(counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
-    """Return the groups with learners, by name."""
-    counted = counted.filter(pl.col("n_learners") > 0)
+def _with_learners(n: pl.Series, counted: pl.DataFrame, *, by: str) -> pl.DataFrame:
+    """Return the groups with learners, of whom there are n in each."""
+    counted = counted.filter(n > 0)
     if counted.height > MOST_GROUPS:
         raise ArgumentError(
             f"`{by}` makes {counted.height:,} groups, and every pair of them would be tested; "
             f"compare {MOST_GROUPS} or fewer: leave out the small ones, or combine some"
         )
-    names = pl.Series("group", group_names(counted[:, :1]), pl.String)
-    return counted.select(names, "n_learners", "n_reached")
+    return counted
 
 
 def _rates(groups: pl.DataFrame, moments: Moments | None, *, level: float) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from toolkit.analyses.counting import grouped, require_person_course
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.schemas import Table, require_columns
 from toolkit.schemas.arguments import as_given
-from toolkit.schemas.comparison_results import BETWEEN, NO_GROUP
+from toolkit.schemas.comparison_results import AS_TEXT, BETWEEN, NO_GROUP
 
 By: TypeAlias = str | Sequence[str] | None
 
@@ -301,6 +301,11 @@ def group_names(groups: pl.DataFrame) -> list[str]:
     groups = groups.with_columns(cs.float().cast(pl.String).replace("-0.0", "0.0"))
     names = groups.select(pl.all().cast(pl.String).str.replace(r"^(\(+none\)+)$", "(${1})"))
     return [BETWEEN.join(row) for row in names.fill_null(NO_GROUP).iter_rows()]
+
+
+def compared_groups(groups: pl.DataFrame) -> pl.DataFrame:
+    """Return the groups of a comparison with the text that names each in its columns."""
+    return groups.with_columns(pl.Series(AS_TEXT, group_names(groups), pl.String))
 
 
 def refuse_ungroupable(schema: Mapping[str, Any], names: Sequence[str]) -> None:

@@ -23,9 +23,8 @@ def labelled(released: Released, *columns: str) -> pl.DataFrame:
         pl.Series(f"text_{name}", [figure(row, name, released) for row in rows], pl.String)
         for name in columns
     ]
-    group = pl.Series("group", naming.labels(frame, released.by), pl.String)
-    named = frame.with_columns(*texts)
-    return named if "group" in released.schema.names else named.with_columns(group)
+    named = frame if "group" in released.schema.names else naming.of_rows(released, "group")
+    return named.with_columns(*texts)
 
 
 def figure(row: dict[str, Any], name: str, released: Released) -> str:

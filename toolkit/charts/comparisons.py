@@ -37,10 +37,8 @@ def pairs(
     seen = released.frame.filter(pl.col("difference").is_not_null())
     most = seen.sort(pl.col("difference").abs(), descending=True).head(MOST_PAIRS)
     most = most.sort("difference", descending=True)
-    groups = most.select("group_a", "group_b").rows()
-    names = naming.distinct(
-        [naming.pair(naming.compared(a), naming.compared(b)) for a, b in groups]
-    )
+    groups, name_of = most.select("group_a", "group_b").rows(), naming.compared(released)
+    names = naming.distinct([naming.pair(name_of[a], name_of[b]) for a, b in groups])
     told = [_difference(row, released) for row in most.iter_rows(named=True)]
     drawn = differences(most, released, told).select(
         "value", "low", "high", "filled", "text", "p", group=pl.Series(names, dtype=pl.String)

@@ -20,8 +20,7 @@ def in_panels(released: Released, value: str) -> tuple[pl.DataFrame, list[str], 
         The rows of the groups that have a curve; their names, in order; the other names.
     """
     released = curves.from_the_start(released)
-    names = pl.Series("panel", naming.labels(released.frame, released.by), pl.String)
-    named = released.frame.with_columns(names)
+    named = naming.of_rows(released, "panel")
     known = pl.col(value).is_not_null().any().over("panel")
     drawn = named.filter(known)
     panels = drawn["panel"].unique(maintain_order=True).to_list()

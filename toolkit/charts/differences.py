@@ -120,7 +120,7 @@ def _differences(
         hidden = hidden.clear()
     reference, whose = "the reference", []  # of no row, there is none
     if released.frame.height:
-        reference = naming.compared(_first(released)["reference"])
+        reference = naming.compared(released)[_first(released)["reference"]]
         whose = [f"Reference: {reference}"]
     finding = _finding(seen, reference, ways, released.alpha) if whose else NO_PAIR[:-1]
     notes = [*whose, _note(released), *standardization(named), *notes]

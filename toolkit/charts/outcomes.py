@@ -98,8 +98,7 @@ def _rates(
     told_k, told_n, told_rate = texts.values()
     named = labelled(released, k, n, rate).rename(texts)
     if "group" in released.schema.names:
-        plain = [naming.compared(value) for value in named["group"]]
-        named = named.with_columns(group=pl.Series(naming.distinct(plain), dtype=pl.String))
+        named = named.with_columns(pl.col("group").replace_strict(naming.compared(released)))
     is_total = pl.col("is_total") if "is_total" in named.columns else pl.lit(value=False)
     rows = named.filter(~is_total).with_columns(
         value=pl.col(rate), low=pl.col(ends[0]), high=pl.col(ends[1])

@@ -158,6 +158,7 @@ class Released(Shown):
         caption: Where the data come from and as of when; None if not given.
         level: The coverage of its intervals.
         before: The released figures before `filter`, `sort` and `head`; None if `frame` has them.
+        compared: The groups that a comparison's columns name as text, with their values.
 
     Examples:
         >>> import toolkit as tk
@@ -173,6 +174,7 @@ class Released(Shown):
     caption: str | None = None
     level: float = 0.95
     before: pl.DataFrame | None = None
+    compared: pl.DataFrame | None = None
 
     @property
     def whole(self) -> pl.DataFrame:
@@ -201,6 +203,7 @@ class Result(Shown):
         caption: Where the data come from and as of when; None if not given.
         views: What `filter`, `sort` and `head` do to a frame, exact or released.
         level: The coverage of its intervals.
+        compared: The groups that a comparison's columns name as text, with their values.
 
     Examples:
         >>> import toolkit as tk
@@ -217,6 +220,7 @@ class Result(Shown):
     caption: str | None = None
     views: tuple[View, ...] = ()
     level: float = 0.95
+    compared: pl.DataFrame | None = None
 
     @classmethod
     def from_counts(
@@ -302,7 +306,14 @@ class Result(Shown):
         # As 64 bits, 0.1 of 32 bits would be displayed as 0.10000000149011612.
         frame = frame.with_columns(pl.col(pl.Float32).cast(pl.String).cast(pl.Float64))
         return Released(
-            self.schema, self.by, self._viewed(frame), min_n, self.caption, self.level, before=frame
+            self.schema,
+            self.by,
+            self._viewed(frame),
+            min_n,
+            self.caption,
+            self.level,
+            before=frame,
+            compared=self.compared,
         )
 
     def captioned(self, caption: str) -> Result:

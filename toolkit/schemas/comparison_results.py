@@ -13,6 +13,7 @@ from toolkit.schemas.outcome_results import count, group, measure, statistic, wi
 NO_GROUP, BETWEEN = "(none)", " · "  # a null, and what is between the values of several columns
 COMPARED = frozenset({"group", "group_a", "group_b", "other", "reference"})
 """Columns whose texts name groups; one that is really called "(none)" has further brackets."""
+AS_TEXT = " text"  # in a table of the groups that were compared, the text of each in `COMPARED`
 
 _ABOUT = (
     Column("outcome", pl.String, "What was compared, such as passed.", Role.STATUS),

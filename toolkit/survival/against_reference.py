@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from toolkit.analyses.grouping import Groups, group_names
+from toolkit.analyses.grouping import Groups, compared_groups
 from toolkit.analyses.simultaneous import bonferroni
 from toolkit.errors import ArgumentError
 from toolkit.results.result import Result
 from toolkit.schemas import Table
 from toolkit.schemas.arguments import as_given
+from toolkit.schemas.comparison_results import AS_TEXT
 from toolkit.schemas.survival_results import SURVIVAL_SUMMARY
 from toolkit.survival.curve_statistics import Curve
 from toolkit.survival.event_table import GROUP, each_group, refuse_many, sizes
@@ -53,7 +54,8 @@ def against_reference(
     """Compare each group with the reference, one row each, at `time` or the common horizon."""
     keys = [tuple(key.values()) for key, _ in each_group(curves, groups.keys)]
     refuse_many(pl.DataFrame({"group": range(len(keys))}), groups)
-    names = group_names(curves.unique(GROUP, maintain_order=True).select(groups.keys))
+    each_once = curves.unique(GROUP, maintain_order=True).select(groups.keys)
+    named = compared_groups(groups.named(each_once))
     base = keys.index(_chosen(keys, reference)) if keys else 0
     tests = max(len(keys) - 1, 1)
 
@@ -78,7 +80,7 @@ def against_reference(
             rows = [
                 {
                     **dict(zip(groups.keys, key, strict=True)),
-                    "reference": names[base],
+                    "reference": named[AS_TEXT][base],
                     "n_learners": sides[place].learners,
                     "n_reference": sides[base].learners,
                     "n_excluded": sides[place].excluded,
@@ -113,7 +115,7 @@ def against_reference(
         released = with_measured_variance(released, curves) if within else released
         return compared(released, counts, clusters.released(), late_curves(curves))
 
-    return Result(table, groups.names, exact, protect, level=level)
+    return Result(table, groups.names, exact, protect, level=level, compared=named)
 
 
 def with_intervals(curve: pl.DataFrame, *, level: float, tests: int) -> pl.DataFrame:

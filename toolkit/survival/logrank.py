@@ -11,11 +11,12 @@ import polars as pl
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
-from toolkit.analyses.grouping import By, group_names
+from toolkit.analyses.grouping import By, compared_groups
 from toolkit.analyses.intervals import holm
 from toolkit.release.rounding import DIGITS
 from toolkit.release.tables import release_table
 from toolkit.results.result import Result
+from toolkit.schemas.comparison_results import AS_TEXT
 from toolkit.schemas.survival_results import LOGRANK, LOGRANK_PAIRS
 from toolkit.survival.event_table import (
     GROUP,
@@ -142,7 +143,9 @@ def logrank_pairs(
     pairs = [list(places) for places in combinations(range(counted.n.height), 2)]
     scores = _scores_of([counted.n[pair] for pair in pairs], ranges, learners, keys, within)
     tests = [score_test(one) for one in scores]
-    exact = _table_of_pairs(counted.n, pairs, tests, keys)
+    named = compared_groups(groups.named(counted.n.select(keys)))
+    texts = named[AS_TEXT].to_list()
+    exact = _table_of_pairs(counted.n, pairs, tests, texts)
 
     def protect(min_n: int) -> pl.DataFrame:
         safe = release_table(counted.n, counted.keys, LOGRANK, keys, min_n=min_n)
@@ -151,18 +154,20 @@ def logrank_pairs(
             None if None in both else score_test(one, both)
             for one, both in zip(scores, events, strict=True)
         ]
-        return _table_of_pairs(safe, pairs, found, keys).with_columns(
+        return _table_of_pairs(safe, pairs, found, texts).with_columns(
             pl.col("statistic", "p_value", "p_adjusted").round_sig_figs(DIGITS)
         )
 
-    return Result(LOGRANK_PAIRS, (), exact, protect)
+    return Result(LOGRANK_PAIRS, (), exact, protect, compared=named)
 
 
 def _table_of_pairs(
-    counts: pl.DataFrame, pairs: list[list[int]], tests: Sequence[ScoreTest | None], keys: list[str]
+    counts: pl.DataFrame,
+    pairs: list[list[int]],
+    tests: Sequence[ScoreTest | None],
+    labels: Sequence[str],
 ) -> pl.DataFrame:
     """Pair the counts of the groups, and append the test of each pair."""
-    labels = group_names(counts.select(keys))
     sizes_, excluded = counts["n_learners"], counts["n_excluded"]
     rows = [
         (

@@ -24,8 +24,8 @@ def groups(released: Released) -> str:
     outcome = first["outcome"]
     did = "were active" if outcome == "active" else outcome.replace("_", " ")
     about = f"The share of the {first['among']} who {did}"
-    names = naming.distinct([naming.compared(group) for group in released.frame["group"]])
-    return extremes(released.frame, "rate", released, about, names)
+    names = pl.col("group").replace_strict(naming.compared(released))
+    return extremes(released.frame.with_columns(_name=names), "rate", released, about)
 
 
 def pairs(released: Released) -> str:
@@ -37,7 +37,8 @@ def pairs(released: Released) -> str:
         return _verdicts(seen, released)
     most = seen.sort(pl.col("difference").abs(), descending=True, maintain_order=True)
     row = most.row(0, named=True)
-    a, b = naming.compared(row["group_a"]), naming.compared(row["group_b"])
+    name_of = naming.compared(released)
+    a, b = name_of[row["group_a"]], name_of[row["group_b"]]
     which = "largest difference is" if seen.height > 1 else "difference is"
     text = (
         f"The {which} between {a} and {b}: {_points(row, released)}, "
@@ -60,7 +61,7 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
     """Say which pairs are equivalent, different or undecided, with the figures of a few."""
     margin = words.points(seen["margin"][0], decimal=True, is_end=True).lstrip("+")
     margin = margin.removesuffix(".0")
-    sentences = []
+    sentences, name_of = [], naming.compared(released)
     for name, label in (
         ("equivalent", f"Equivalent within ±{margin} percentage points"),
         ("different", "Different"),
@@ -68,8 +69,7 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
     ):
         rows = seen.filter(verdict=name)
         named = [
-            f"{naming.compared(row['group_a'])} and {naming.compared(row['group_b'])}, "
-            f"{_points(row, released)}"
+            f"{name_of[row['group_a']]} and {name_of[row['group_b']]}, {_points(row, released)}"
             for row in rows.head(MOST_VERDICTS).iter_rows(named=True)
         ]
         if named:
@@ -100,9 +100,9 @@ def within_strata(released: Released) -> str:
     most = seen.sort(pooled.abs(), descending=True, nulls_last=True, maintain_order=True)
     row = most.row(0, named=True)
     decimal = words.supports_decimal(row, "pooled_difference", released)
+    name_of = naming.compared(released)
     text = (
-        f"{where}, {naming.compared(row['group_a'])} and "
-        f"{naming.compared(row['group_b'])} differ by "
+        f"{where}, {name_of[row['group_a']]} and {name_of[row['group_b']]} differ by "
         f"{_points(row, released)}, {words.p_value(row['p_adjusted'], released.alpha)}; "
         f"overall by {words.percentage_points(row['pooled_difference'], decimal=decimal)}."
         f"{words.for_all(released)}"

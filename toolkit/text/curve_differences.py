@@ -65,7 +65,8 @@ def logrank_pairs(released: Released) -> str:
         return words.too_few(released, f"{words.TOO_FEW}{left_out}")
     differ = seen.filter(pl.col("p_adjusted") < released.alpha).height
     row = seen.sort("p_adjusted", "p_value", maintain_order=True).row(0, named=True)
-    pair = f"{naming.compared(row['group'])} and {naming.compared(row['other'])}"
+    name_of = naming.compared(released)
+    pair = f"{name_of[row['group']]} and {name_of[row['other']]}"
     p = f"{words.p_value(row['p_adjusted'], released.alpha)} after Holm's correction"
     if differ == 0:
         finding = f"The curves {ONLY_CHANCE}"
@@ -88,14 +89,14 @@ def rmst_difference(released: Released) -> str:
             way = "at the same time"
         p = words.p_value(row["p_adjusted"], released.alpha)
         phrases.append(
-            f"{naming.group_name(row, released.by)} {way} "
+            f"{row['_name']} {way} "
             f"({words.kind_of_interval(released)} {_interval(row, write)}, {p})"
         )
     first = seen.row(0, named=True)
     until = words.within(first["horizon"], released).capitalize()
     return (
         f"{until} learners pass, on average, compared with "
-        f"{naming.compared(first['reference'])}: {_joined(phrases, seen)}."
+        f"{naming.compared(released)[first['reference']]}: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{left_out}{standardization(released)}"
         f"{words.formed_later(released.by)}"
@@ -110,7 +111,7 @@ def milestone_difference(released: Released) -> str:
         return words.too_few(released, f"{words.TOO_FEW}{left_out}")
     write = partial(words.points, decimal=released.min_n is None, is_end=True)
     phrases = [
-        f"{naming.group_name(row, released.by)} {as_percent(row['passed_share'], released)}, "
+        f"{row['_name']} {as_percent(row['passed_share'], released)}, "
         f"{words.percentage_points(row['difference'], decimal=released.min_n is None)} "
         f"({words.kind_of_interval(released)} {_interval(row, write)}, "
         f"{words.p_value(row['p_adjusted'], released.alpha)})"
@@ -120,7 +121,7 @@ def milestone_difference(released: Released) -> str:
     return (
         f"By {words.at_time(first['at'], released)}, "
         f"{as_percent(first['reference_share'], released)} of "
-        f"{naming.compared(first['reference'])} have passed. "
+        f"{naming.compared(released)[first['reference']]} have passed. "
         f"In comparison: {_joined(phrases, seen)}."
         f"{words.for_all(released)}{_caution(seen, released)}"
         f"{left_out}{standardization(released)}"
@@ -129,7 +130,7 @@ def milestone_difference(released: Released) -> str:
 
 
 def _known(released: Released) -> pl.DataFrame:
-    return released.frame.filter(pl.col("difference").is_not_null())
+    return naming.of_rows(released).filter(pl.col("difference").is_not_null())
 
 
 def _interval(row: Row, write: Callable[[float], str]) -> str:

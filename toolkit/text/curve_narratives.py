@@ -106,9 +106,10 @@ def survival_summary(released: Released) -> str:
 
     Times by which too few are at risk, and rows that were filtered out, are not mentioned.
     """
-    observed = released.frame.filter(pl.col("estimate").is_not_null(), "is_well_observed")
+    named = naming.of_rows(released)
+    observed = named.filter(pl.col("estimate").is_not_null(), "is_well_observed")
     for statistic, whom in (("median", "Half"), ("first quartile", "A quarter")):
-        rows = released.frame.filter(statistic=statistic)
+        rows = named.filter(statistic=statistic)
         reached = observed.filter(statistic=statistic).sort("estimate", maintain_order=True)
         if reached.height:
             quantiles = _quantiles(rows, reached, whom, released)
@@ -117,7 +118,7 @@ def survival_summary(released: Released) -> str:
     if by_then.is_empty():
         return words.too_few(released)
     row = by_then.sort("at", "estimate").row(-1, named=True)
-    where = f" in {naming.group_name(row, released.by)}" if released.by else ""
+    where = f" in {row['_name']}" if released.by else ""
     share = f"n estimated {as_percent(row['estimate'], released)}{_percents(row, released)}"
     by = f"by {words.at_time(row['at'], released)}{where}.{in_groups(released)}"
     if rows.is_empty():  # the quartile is not among the rows, and may well be reached
@@ -132,9 +133,9 @@ def _quantiles(rows: pl.DataFrame, reached: pl.DataFrame, whom: str, released: R
     first = f"{whom} of the learners pass {_within(low, released)}"
     if not released.by:
         return f"{first}."
-    text = f"{first} in {naming.group_name(low, released.by)}"
+    text = f"{first} in {low['_name']}"
     if reached.height > 1:
-        text += f", {_within(high, released)} in {naming.group_name(high, released.by)}"
+        text += f", {_within(high, released)} in {high['_name']}"
     others = rows.filter(pl.col("estimate").is_null())
     fewer = others.filter(pl.col("status") == SHOWN, pl.col("n_learners") > 0).height
     hidden_groups, late = others.height - fewer, rows.height - others.height - reached.height
@@ -245,9 +246,7 @@ def exclusions(released: Released) -> str:
 def _known(released: Released, value: str) -> list[Named]:
     """Return the groups whose curves can be shown, with their names."""
     released = curves.from_the_start(released)
-    frame = released.frame.with_columns(
-        _name=pl.Series(naming.labels(released.frame, released.by), dtype=pl.String)
-    )
+    frame = naming.of_rows(released)
     # A released curve without a step says no more than that few have passed.
     told = frame if released.min_n is None else frame.filter(pl.col("duration") > 0)
     seen = set(told.filter(pl.col(value).is_not_null())["_name"])

@@ -6,13 +6,14 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
 import polars as pl
 
-from toolkit.schemas.comparison_results import BETWEEN, NO_GROUP
+from toolkit.results.result import Released
+from toolkit.schemas.comparison_results import AS_TEXT, BETWEEN, NO_GROUP
 from toolkit.text.words import ABSENT, day
 
 UNKNOWN = "unknown"  # a null group; a group with that very name is quoted
@@ -22,7 +23,6 @@ _TOWER = re.compile(
     r"((?:[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]){2})"
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
 )
-_CALLED_SO = re.compile(r"^\((\(+none\)+)\)$")
 _FLAGS = {chr(code) for code in range(0x1F1E6, 0x1F200)}
 _WIDE, _NARROW = frozenset("MWmw@%"), frozenset("fijlrtI.,:;'|!()[]{}/\\- `\"")
 _RESERVED = {UNKNOWN, ALL, ALL_GROUPS, NO_GROUP, ABSENT, ""}
@@ -52,17 +52,26 @@ def name(value: object, column: str = "") -> str:
     return f"{text}\u200e" if is_rightward else text
 
 
-def compared(text: str | None) -> str:
-    """Write the name of a group of a comparison as other results write that group.
+def compared(released: Released) -> dict[str, str]:
+    """Name the groups that a comparison's columns hold as text, as other results name them."""
+    groups = released.compared
+    if groups is None:
+        return {}
+    by = [column for column in groups.columns if column != AS_TEXT]
+    return dict(zip(groups[AS_TEXT], labels(groups, by), strict=True))
 
-    Examples:
-        >>> compared("(none)"), compared("((none))"), compared("A · (none)")
-        ('unknown', '“(none)”', 'A · unknown')
-    """
-    parts = (NO_GROUP if text is None else text).split(BETWEEN)
-    return BETWEEN.join(
-        name(None if part == NO_GROUP else _CALLED_SO.sub(r"\1", part)) for part in parts
-    )
+
+def of_rows(released: Released, column: str = "_name") -> pl.DataFrame:
+    """Name each row's group in a column, alike wherever groups of this result are told."""
+    by = [*released.by]
+    if not by:
+        return released.frame.with_columns(pl.lit(ALL).alias(column))
+    every = released.whole if released.compared is None else released.compared
+    groups = every.select(by).unique(maintain_order=True)
+    named = groups.with_columns(pl.Series(AS_TEXT, labels(groups, by), pl.String))
+    rows = released.frame.select(by)
+    found = rows.join(named, on=by, how="left", nulls_equal=True, maintain_order="left")
+    return released.frame.with_columns(found[AS_TEXT].alias(column))
 
 
 def clean(text: str) -> str:
@@ -128,12 +137,7 @@ def labels(frame: pl.DataFrame, by: Sequence[str]) -> list[str]:
 def _label(values: dict[str, Any]) -> str:
     if values.pop("is_total", False):
         return ALL_GROUPS
-    return group_name(values, values)
-
-
-def group_name(row: Mapping[str, object], by: Iterable[str]) -> str:
-    """Name the group of a row by its values in these columns."""
-    return BETWEEN.join(name(row[column], column) for column in by)
+    return BETWEEN.join(name(value, column) for column, value in values.items())
 
 
 def distinct(names: Sequence[str], longest: int = LONGEST) -> list[str]:

@@ -5,7 +5,6 @@ Each function takes a released result, so a sentence can contain only what may b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -23,9 +22,9 @@ Row = dict[str, Any]
 
 def outcomes(released: Released) -> str:
     """Say how many enrolled, were active and passed; for several groups, the lowest and highest."""
-    rate = "pass_rate_of_enrolled"
-    frame = _without_totals(released)
-    totals = released.frame.filter(pl.col("is_total")) if "is_total" in released.by else frame
+    rate, every = "pass_rate_of_enrolled", naming.of_rows(released)
+    frame = every.filter(~pl.col("is_total")) if "is_total" in released.by else every
+    totals = every.filter(pl.col("is_total")) if "is_total" in released.by else frame
     others = left_out.sentence(totals["n_not_enrolled"], "without an enrollment", released)
     frame = totals if frame.is_empty() else frame
     if frame.height == 1:
@@ -35,8 +34,8 @@ def outcomes(released: Released) -> str:
 
 def _one_outcome(row: Row, released: Released) -> str:
     n, min_n = row["n_enrolled"], released.min_n
-    by = [name for name in released.by if name != "is_total"]
-    where = "" if row.get("is_total") else naming.group_name(row, by)
+    by = {*released.by} - {"is_total"}
+    where = row["_name"] if by and not row.get("is_total") else ""
     if not n:
         return f"{where}: {words.NOTHING}." if where else words.too_few(released)
     rate = "pass_rate_of_enrolled"
@@ -79,7 +78,7 @@ def distribution(released: Released) -> str:
     frame = released.frame
     what = "grade" if frame.item(0, "measure") == "percent_grade" else "completion"
     if released.by:
-        zeros = frame.filter(pl.col("part") == "zero")
+        zeros = naming.of_rows(released).filter(pl.col("part") == "zero")
         about = f"The share of the enrolled with a {what} of 0"
         return extremes(zeros, "share_of_enrolled", released, about)
     parts = {row["part"]: row for row in frame.iter_rows(named=True) if row["part"] != "bin"}
@@ -213,7 +212,7 @@ def user_result(released: Released) -> str:
     frame = released.frame
     if rates:
         about = f"The share {rates[0].removesuffix('_rate').replace('_', ' ')}"
-        return extremes(frame, rates[0], released, about)
+        return extremes(naming.of_rows(released), rates[0], released, about)
     counts = released.schema.of_role(Role.COUNT)
     about = "" if released.min_n is None else "about "
     phrases = [
@@ -226,24 +225,16 @@ def user_result(released: Released) -> str:
     return f"Over {plural(frame.height, 'group')}: {listed(phrases)}."
 
 
-def _without_totals(released: Released) -> pl.DataFrame:
-    frame = released.frame
-    return frame.filter(~pl.col("is_total")) if "is_total" in frame.columns else frame
+def extremes(frame: pl.DataFrame, rate: str, released: Released, about: str) -> str:
+    """Name a rate's lowest and highest group, with intervals; say how many cannot be shown.
 
-
-def extremes(
-    frame: pl.DataFrame,
-    rate: str,
-    released: Released,
-    about: str,
-    names: Sequence[str] | None = None,
-) -> str:
-    """Name a rate's lowest and highest group, with intervals; say how many cannot be shown."""
-    by = [name for name in released.by if name != "is_total"]
-    # Names as in the table: those that look alike are numbered over all groups.
-    names = naming.labels(frame, by) if names is None else names
-    named = frame.with_columns(_name=pl.Series(names, dtype=pl.String))
-    ranked = named.filter(pl.col(rate).is_not_null())
+    Args:
+        frame: A row for each group, with its `_name`.
+        rate: A column with a rate.
+        released: The result that the rows are of.
+        about: What the rate is.
+    """
+    ranked = frame.filter(pl.col(rate).is_not_null())
     ranked = ranked.sort(rate, "_name", descending=[False, True])  # as charts do
     hidden = words.hidden(frame.height, ranked.height)
     if ranked.is_empty():

@@ -91,10 +91,8 @@ def in_words(released: Released) -> str:
 
 def _columns(released: Released) -> dict[str, list[Row]]:
     """Return the rows of each group by its name, in the table's order; those of all first."""
-    frame = released.frame
-    labels = pl.Series("_label", naming.labels(frame, released.by), pl.String)
-    parts = frame.with_columns(labels).partition_by("_label", maintain_order=True)
-    named = {part["_label"][0]: part.rows(named=True) for part in parts}
+    parts = naming.of_rows(released).partition_by("_name", maintain_order=True)
+    named = {part["_name"][0]: part.rows(named=True) for part in parts}
     return named if released.by or not named else {"All": next(iter(named.values()))}
 
 

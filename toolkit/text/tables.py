@@ -151,7 +151,9 @@ def reading_table(
     rows = a_whole_number(rows, name="rows")
     wanted = _main(released) if columns is None else _named(columns)
     require_columns(frame.columns, wanted, what=f"the table {released.schema.name}")
-    shown = frame.head(rows)
+    shown, name_of = frame.head(rows), naming.compared(released)
+    texts = [name for name in COMPARED.intersection(wanted) if released.compared is not None]
+    shown = shown.with_columns(pl.col(texts).replace_strict(name_of))
     cells = [[cell(row, name, released) for name in wanted] for row in shown.iter_rows(named=True)]
     if "cohort" in wanted and "cohort" in released.schema.names:
         named = naming.cohorts(released.whole["cohort"])
@@ -181,6 +183,8 @@ def cell(row: Row, name: str, released: Released) -> str:
     unit = _unit(row, column, released.schema.time)
     if value is None:
         return _missing(row, column, released)
+    if name in COMPARED and released.compared is not None:
+        return str(value)
     text = _text(value, unit, row, name, released)
     low, high = (row.get(end) for end in released.schema.interval_of(name) or ("", ""))
 
@@ -248,7 +252,7 @@ def _text(
         return f"{value:,}"
     if isinstance(value, float):
         return _number(value, unit, row, name, released, is_end=is_end)
-    return naming.compared(str(value)) if name in COMPARED else naming.name(value, name)
+    return naming.name(value, name)
 
 
 def _number(
