@@ -41,12 +41,9 @@ class Groups:
 
     During the count they are called "group 1" and so on, so that one named like a column of the
     analysis ("period", "n") is not mistaken for it.
-
-    Attributes:
-        names: The columns as the user named them.
     """
 
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # the columns as the user named them
 
     @property
     def keys(self) -> list[str]:
@@ -126,16 +123,10 @@ def first_day(number: pl.Expr, span: str) -> pl.Expr:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A table of counts and, for each count, the sum of the keys of its records.
+    """A table of counts and, for each count, the sum of the keys of its records."""
 
-    Attributes:
-        n: Group columns and counts.
-        keys: The same table with key sums in place of counts; None if the records have no
-            `record_key`.
-    """
-
-    n: pl.DataFrame
-    keys: pl.DataFrame | None
+    n: pl.DataFrame  # group columns and counts
+    keys: pl.DataFrame | None  # key sums in place of counts; None without `record_key`
 
     def pipe(self, build: Callable[[pl.DataFrame], pl.DataFrame]) -> Counted:
         """Apply `build` to counts and to key sums, which is valid for sums and differences."""

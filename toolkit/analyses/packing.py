@@ -15,21 +15,13 @@ MOST_TEXTS = 1_000_000
 
 
 class _Column(NamedTuple):
-    """A column whose values are numbered from 1, in their order; 0 is null.
-
-    Attributes:
-        name: Its name.
-        dtype: Its type.
-        first: One less than the value numbered 1, if values are whole numbers.
-        texts: The values, in order, if they are texts.
-        n: How many numbers there are, including 0.
-    """
+    """A column whose values are numbered from 1, in their order; 0 is null."""
 
     name: str
     dtype: pl.DataType
-    first: int
-    texts: pl.Series | None
-    n: int
+    first: int  # one less than the value numbered 1, if values are whole numbers
+    texts: pl.Series | None  # the values, in order, if they are texts
+    n: int  # how many numbers there are, including 0
 
     @classmethod
     def of_texts(cls, name: str, texts: pl.Series) -> _Column:

@@ -122,23 +122,14 @@ def judged(pairs: pl.DataFrame, margin: float, alpha: float) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Rates:
-    """Pairs of rates with their effective sample sizes.
+    """Pairs of rates with their effective sample sizes."""
 
-    Attributes:
-        a: One rate of each pair.
-        b: The other.
-        n_a: The effective sample size of `a`: the independent learners who would be as precise.
-        n_b: The same for `b`.
-        clusters: How many clusters each rests on; None if rows are independent.
-        correlation: The correlation of the two rates.
-    """
-
-    a: Floats
-    b: Floats
-    n_a: Floats
-    n_b: Floats
-    clusters: tuple[Floats, Floats] | None = None
-    correlation: float | Floats = 0.0
+    a: Floats  # one rate of each pair
+    b: Floats  # the other
+    n_a: Floats  # the effective sample size of `a`: learners who would be as precise
+    n_b: Floats  # the same for `b`
+    clusters: tuple[Floats, Floats] | None = None  # how many each rests on, if any
+    correlation: float | Floats = 0.0  # the correlation of the two rates
 
     def ends(self, z: Floats) -> tuple[Floats, Floats]:
         """Return the ends of the intervals of a − b; with clusters, Student's t replaces z.

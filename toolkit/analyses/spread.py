@@ -17,15 +17,10 @@ _TOLERANCE = 1e-9  # a difference of squares misses 0 by some 1e-16
 
 
 class Spread(NamedTuple):
-    """The standard error of an estimate, and the distribution of estimate over error.
+    """The standard error of an estimate, and the distribution of estimate over error."""
 
-    Attributes:
-        error: The standard error to use with the distribution; NaN if there is none.
-        degrees: The degrees of freedom; infinite for the normal distribution.
-    """
-
-    error: float
-    degrees: float
+    error: float  # the standard error to use with the distribution; NaN if there is none
+    degrees: float  # the degrees of freedom; infinite for the normal distribution
 
     @classmethod
     def of(

@@ -35,27 +35,16 @@ def parameter_of(said: object) -> str | None:
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation of one frame; see the head of `checks.toml`.
+    """One expectation of one frame; see the head of `checks.toml`."""
 
-    Attributes:
-        frame: The frame it checks.
-        name: Unique within the frame.
-        expects: What is true of clean data.
-        type: The GX expectation.
-        kwargs: Its arguments.
-        severity: How serious a failure is.
-        why: What a failure means for the figures.
-        do: What to do about it.
-    """
-
-    frame: str
-    name: str
-    expects: str
-    type: str
+    frame: str  # the frame it checks
+    name: str  # unique within the frame
+    expects: str  # what is true of clean data
+    type: str  # the GX expectation
     kwargs: Mapping[str, Any]
     severity: Severity
-    why: str
-    do: str
+    why: str  # what a failure means for the figures
+    do: str  # what to do about it
 
     @property
     def columns(self) -> set[str]:

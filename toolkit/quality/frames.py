@@ -50,25 +50,15 @@ _SHARE = "share_at_same_moment"
 
 @dataclass(frozen=True)
 class Checked:
-    """A frame that is checked.
+    """A frame that is checked."""
 
-    Attributes:
-        name: As in `checks.toml`.
-        data: The frame.
-        key: The columns that identify a row in the report.
-        n_records: How many rows it has; None if counting them would take a further pass.
-        wrong: Why a column cannot be checked, such as "`created` is String".
-        is_given: Whether its rows are those the caller gave, in their order.
-        plain: The same rows before columns were joined to them; None if they hold the columns.
-    """
-
-    name: str
+    name: str  # as in `checks.toml`
     data: AnyFrame
-    key: tuple[str, ...]
-    n_records: int | None = None
-    wrong: Mapping[str, str] = field(default_factory=dict)
-    is_given: bool = True
-    plain: AnyFrame | None = None
+    key: tuple[str, ...]  # the columns that identify a row in the report
+    n_records: int | None = None  # how many rows; None if counting takes a further pass
+    wrong: Mapping[str, str] = field(default_factory=dict)  # why a column is not checked
+    is_given: bool = True  # whether its rows are those the caller gave, in their order
+    plain: AnyFrame | None = None  # the same rows before columns were joined to them
 
     @cached_property
     def rows(self) -> Rows:

@@ -19,17 +19,11 @@ _INNER = ("vconcat", "hconcat", "concat", "layer")
 
 @dataclass(frozen=True)
 class Divided:
-    """A chart in two parts.
+    """A chart in two parts."""
 
-    Attributes:
-        spec: The chart without the rows of single courses; `usermeta` says where they are.
-        courses: For each course, in the order of the select, its rows by the name of their table.
-        first: The place of the course that is shown first.
-    """
-
-    spec: dict[str, Any]
-    courses: list[Rows]
-    first: int = 0
+    spec: dict[str, Any]  # without the rows of single courses; `usermeta` says where they are
+    courses: list[Rows]  # each course's rows by table, in the order of the select
+    first: int = 0  # the place of the course that is shown first
 
     @property
     def drawn(self) -> dict[str, Any]:

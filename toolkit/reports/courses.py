@@ -34,46 +34,27 @@ MANY = 40
 
 @dataclass(frozen=True)
 class Figure:
-    """A cell of the table: how it is written, and what it is sorted by.
+    """A cell of the table: how it is written, and what it is sorted by."""
 
-    Attributes:
-        text: The figure as written, or why there is none.
-        value: What it is sorted by; None goes last.
-    """
-
-    text: str
-    value: float | None = None
+    text: str  # the figure as written, or why there is none
+    value: float | None = None  # what it is sorted by; None goes last
 
 
 @dataclass(frozen=True)
 class Course:
-    """One course of the first page.
+    """One course of the first page."""
 
-    Attributes:
-        name: Its title, cut in the middle if it is long.
-        full: Its whole title, which identifies it in the explorer.
-        learners: How many are enrolled.
-        rate: The share of them who passed, with its interval.
-        low: The lower end of that interval.
-        high: The upper end.
-        loss: The step at which most learners are lost.
-        days: The median of days to pass.
-        curve: Days since enrollment, and the share who are estimated to have passed by then.
-        drift: How the pass rate changed since the previous snapshot; None if there is none.
-        say: The language of its texts.
-    """
-
-    name: str
-    full: str
-    learners: Figure
-    rate: Figure
-    low: float | None
-    high: float | None
-    loss: Figure
-    days: Figure
-    curve: Sequence[tuple[float, float]]
-    drift: Figure | None = None
-    say: Language = field(default_factory=read_language, repr=False)
+    name: str  # its title, cut in the middle if it is long
+    full: str  # its whole title, which identifies it in the explorer
+    learners: Figure  # how many are enrolled
+    rate: Figure  # the share of them who passed, with its interval
+    low: float | None  # the lower end of that interval
+    high: float | None  # the upper end
+    loss: Figure  # the step at which most learners are lost
+    days: Figure  # the median of days to pass
+    curve: Sequence[tuple[float, float]]  # days since enrollment, and who passed by then
+    drift: Figure | None = None  # of the pass rate since the previous snapshot, if there is one
+    say: Language = field(default_factory=read_language, repr=False)  # the language of its texts
 
     @property
     def anchor(self) -> str:
@@ -91,19 +72,12 @@ class Course:
 
 @dataclass(frozen=True)
 class Courses:
-    """All courses, best first; those whose pass rate is not known last.
-
-    Attributes:
-        rows: The courses.
-        answer: Which course loses most learners, where, and how that compares.
-        since: The date of the snapshot that the pass rates are compared with, or nothing.
-        min_n: The smallest count that is shown.
-    """
+    """All courses, best first; those whose pass rate is not known last."""
 
     rows: list[Course]
-    answer: str
-    since: str
-    min_n: int | None
+    answer: str  # which course loses most learners, where, and how that compares
+    since: str  # the date of the snapshot that pass rates are compared with, or nothing
+    min_n: int | None  # the smallest count that is shown
 
     @cached_property
     def top(self) -> float:

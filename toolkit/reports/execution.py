@@ -37,20 +37,12 @@ _NOT_PASSED = {"SO2_TOKEN", "SO2_PSEUDONYM_KEY", "JPY_SESSION_NAME"}
 
 @dataclass(frozen=True)
 class Executed:
-    """A notebook with its outputs.
+    """A notebook with its outputs."""
 
-    Attributes:
-        name: The file's stem, "02-cohorts".
-        notebook: The notebook with outputs.
-        seconds: How long it took, kernel start included.
-        failure: Which cell failed and why; None if all were executed. A notebook that failed has
-            no outputs.
-    """
-
-    name: str
+    name: str  # the file's stem, "02-cohorts"
     notebook: nbformat.NotebookNode
-    seconds: float
-    failure: str | None = None
+    seconds: float  # how long it took, kernel start included
+    failure: str | None = None  # which cell failed and why; it then has no outputs
 
 
 class _ThisPython(KernelSpecManager):

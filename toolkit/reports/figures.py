@@ -24,19 +24,12 @@ _VEGALITE = "6.4"
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart of a page.
+    """A chart of a page."""
 
-    Attributes:
-        name: Its files' stem, "02-cohorts-1".
-        title: What it found, in one line.
-        description: What it shows, in words.
-        spec: Its Vega-Lite specification.
-    """
-
-    name: str
-    title: str
-    description: str
-    spec: dict[str, Any]
+    name: str  # its files' stem, "02-cohorts-1"
+    title: str  # what it found, in one line
+    description: str  # what it shows, in words
+    spec: dict[str, Any]  # its Vega-Lite specification
 
     @property
     def tables(self) -> dict[str, list[dict[str, Any]]]:

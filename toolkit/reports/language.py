@@ -23,15 +23,10 @@ _BESIDE_A_NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Language:
-    """The texts of one language.
+    """The texts of one language."""
 
-    Attributes:
-        code: Its code, "es".
-        texts: The texts by section and name, `{…}` where something is filled in.
-    """
-
-    code: str
-    texts: Mapping[str, Mapping[str, str]]
+    code: str  # its code, "es"
+    texts: Mapping[str, Mapping[str, str]]  # by section and name, `{…}` where filled in
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Return the text of a key such as "index.title", filled in.

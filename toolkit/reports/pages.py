@@ -54,27 +54,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Page:
-    """A notebook as a page.
+    """A notebook as a page."""
 
-    Attributes:
-        name: The notebook's stem; the page is `name.html`.
-        title: The notebook's question.
-        summary: Its first paragraph, plain text.
-        answer: The first narrative of a result, or nothing.
-        failed: Whether a cell failed: then the page says so, and shows only the question.
-        seconds: How long its execution took.
-        parts: What the page shows, in order.
-        notebook: The notebook without outputs, as a file to run; empty if a cell failed.
-    """
-
-    name: str
-    title: str
-    summary: str
-    answer: str
-    seconds: float
-    parts: list[Part] = field(default_factory=list)
-    failed: bool = False
-    notebook: str = ""
+    name: str  # the notebook's stem; the page is `name.html`
+    title: str  # the notebook's question
+    summary: str  # its first paragraph, plain text
+    answer: str  # the first narrative of a result, or nothing
+    seconds: float  # how long its execution took
+    parts: list[Part] = field(default_factory=list)  # what the page shows, in order
+    failed: bool = False  # whether a cell failed: then the page shows only the question
+    notebook: str = ""  # the notebook without outputs, as a file to run; empty if a cell failed
 
     @property
     def label(self) -> str:

@@ -27,25 +27,15 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Site:
-    """What all pages share.
+    """What all pages share."""
 
-    Attributes:
-        title: The report's name.
-        caption: Which data, as of when; shown at the top of each page.
-        kind: "sandbox" if the learners are simulated, else "learners".
-        pages: The pages in order.
-        min_n: The smallest count shown.
-        is_protected: Whether every figure is released; if not, each page says so in its head.
-        language: The language of everything but the notebooks' own words.
-    """
-
-    title: str
-    caption: str
-    kind: str
-    pages: Sequence[Page]
-    min_n: int = 10
-    is_protected: bool = True
-    language: Language = field(default_factory=read_language)
+    title: str  # the report's name
+    caption: str  # which data, as of when; shown at the top of each page
+    kind: str  # "sandbox" if the learners are simulated, else "learners"
+    pages: Sequence[Page]  # the pages in order
+    min_n: int = 10  # the smallest count shown
+    is_protected: bool = True  # whether every figure is released; if not, each page says so
+    language: Language = field(default_factory=read_language)  # not of the notebooks
 
     version = version("so2-toolkit")
     dark = DARK

@@ -16,17 +16,11 @@ from toolkit.errors import SchemaError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The functions for one result table, each as "module:function" in the toolkit.
+    """The functions for one result table, each as "module:function" in the toolkit."""
 
-    Attributes:
-        chart: Draws a released result; None if a table says it better.
-        words: Says in a sentence or two what a released result found.
-        nothing: What to say of a table without rows; None if `words` handles it.
-    """
-
-    chart: str | None
-    words: str
-    nothing: str | None = "There are no learners to count."
+    chart: str | None  # draws a released result; None if a table says it better
+    words: str  # says in a sentence or two what a released result found
+    nothing: str | None = "There are no learners to count."  # said of a table without rows
 
 
 NO_PAIR = "There are no two groups to compare."

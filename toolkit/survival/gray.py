@@ -29,16 +29,10 @@ IN_ONE_THREAD = 4 * 65_536
 
 
 class Compared(NamedTuple):
-    """Which groups of an event table are compared, in the order of their numbers there.
+    """Which groups of an event table are compared, in the order of their numbers there."""
 
-    Attributes:
-        place: The place of each among those compared; -1 if it is left out.
-        stratum: The number of its stratum.
-        k: The number of groups compared.
-    """
-
-    place: NDArray[np.intp]
-    stratum: NDArray[np.intp]
+    place: NDArray[np.intp]  # the place of each among those compared; -1 if it is left out
+    stratum: NDArray[np.intp]  # the number of its stratum
     k: int
 
 
@@ -130,26 +124,15 @@ def _by_stratum(table: pl.DataFrame, compared: Compared) -> list[_Counts]:
 
 @dataclass(frozen=True)
 class _Counts:
-    """The counts of all groups, in the order of the times at which any end is reached.
+    """The counts of all groups, in the order of the times at which any end is reached."""
 
-    Attributes:
-        number: The group of each count.
-        place: The index of the last of these times up to the time of the count.
-        counted: Three rows: learners last seen, reaching the compared end, reaching another.
-        edges: Where the counts of each part of the times begin.
-        left: The learners of each group last seen before the first of these times.
-        ended: The learners of each group who reach the compared end.
-        width: The number of times in a part.
-        n_times: The number of times.
-    """
-
-    number: NDArray[np.intp]
-    place: NDArray[np.intp]
-    counted: Floats
-    edges: NDArray[np.intp]
-    left: Floats
-    ended: Floats
-    width: int
+    number: NDArray[np.intp]  # the group of each count
+    place: NDArray[np.intp]  # the index of the last of these times up to the time of the count
+    counted: Floats  # three rows: learners last seen, reaching the compared end, another
+    edges: NDArray[np.intp]  # where the counts of each part of the times begin
+    left: Floats  # the learners of each group last seen before the first of these times
+    ended: Floats  # the learners of each group who reach the compared end
+    width: int  # the number of times in a part
     n_times: int
 
     @classmethod
@@ -194,21 +177,13 @@ def _states(counts: _Counts, before: _State) -> Iterator[_State]:
 
 
 class _State(NamedTuple):
-    """The state of each group just before a time.
-
-    Attributes:
-        at_risk: The number at risk.
-        under_way: The share who have reached no end.
-        incidence: The incidence of the compared end.
-        pooled: The incidence of all groups pooled.
-        d_d: `_Steps.d_d`, summed over the steps so far.
-    """
+    """The state of each group just before a time."""
 
     at_risk: Floats
-    under_way: Floats
-    incidence: Floats
-    pooled: Floats
-    d_d: Floats
+    under_way: Floats  # the share who have reached no end
+    incidence: Floats  # the incidence of the compared end
+    pooled: Floats  # the incidence of all groups pooled
+    d_d: Floats  # `_Steps.d_d`, summed over the steps so far
 
     @classmethod
     def at_start(cls, at_risk: Floats) -> _State:
@@ -217,25 +192,15 @@ class _State(NamedTuple):
 
 
 class _Steps(NamedTuple):
-    """What the covariance needs of consecutive times, by group and time.
+    """What the covariance needs of consecutive times, by group and time."""
 
-    Attributes:
-        h: The number at risk over the share under way.
-        rate: dΛ at each time.
-        a_a: The variances of the steps that a² weights, times h².
-        a_d: The variances of the steps that a D weights, times h.
-        d_d: The variances of the steps that D² weights.
-        d_d_before: The sum of `d_d` over all earlier times.
-        expected: The ends expected in each group, over all of these times.
-    """
-
-    h: Floats
-    rate: Floats
-    a_a: Floats
-    a_d: Floats
-    d_d: Floats
-    d_d_before: Floats
-    expected: Floats
+    h: Floats  # the number at risk over the share under way
+    rate: Floats  # dΛ at each time
+    a_a: Floats  # the variances of the steps that a² weights, times h²
+    a_d: Floats  # the variances of the steps that a D weights, times h
+    d_d: Floats  # the variances of the steps that D² weights
+    d_d_before: Floats  # the sum of `d_d` over all earlier times
+    expected: Floats  # the ends expected in each group, over all of these times
 
 
 def _steps(leaving: Floats, d1: Floats, d2: Floats, before: _State) -> tuple[_Steps, _State]:
@@ -280,18 +245,12 @@ class _Covariance(NamedTuple):
     each time would take k³ operations. But Q is itself a sum over times, and in the sum of all
     products the h hᵀ of one time meets that of a later one with the weights that D has before the
     earlier. So multiplying Q by one vector per time is enough: k² operations.
-
-    Attributes:
-        p: P.
-        q: Q.
-        half: A matrix whose sum with its transpose is the covariance without `diagonal`.
-        diagonal: What is added to the variance of each score.
     """
 
     p: Floats
     q: Floats
-    half: Floats
-    diagonal: Floats
+    half: Floats  # a matrix whose sum with its transpose is the covariance without `diagonal`
+    diagonal: Floats  # what is added to the variance of each score
 
     @classmethod
     def empty(cls, k: int) -> _Covariance:

@@ -285,24 +285,15 @@ class _RiskSets(NamedTuple):
 
     A row of the event table holds the number at risk from the time after the previous row's to its
     own. Matrices of groups × times would take more memory, and multiplying them longer.
-
-    Attributes:
-        times: The event times.
-        n: The number at risk at each.
-        d: The number of passes at each.
-        group: The group of each row.
-        at_risk: The number at risk in each row.
-        start: The index of each row's first event time.
-        stop: The index after its last.
     """
 
-    times: Floats
-    n: Floats
-    d: Floats
-    group: NDArray[np.int64]
-    at_risk: Floats
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
+    times: Floats  # the event times
+    n: Floats  # the number at risk at each
+    d: Floats  # the number of passes at each
+    group: NDArray[np.int64]  # the group of each row
+    at_risk: Floats  # the number at risk in each row
+    start: NDArray[np.int64]  # the index of each row's first event time
+    stop: NDArray[np.int64]  # the index after its last
 
     @classmethod
     def of(cls, layer: pl.DataFrame) -> _RiskSets:

@@ -18,49 +18,29 @@ Floats = NDArray[np.floating]
 
 
 class ClusterScores(NamedTuple):
-    """How the scores vary between clusters.
+    """How the scores vary between clusters."""
 
-    Attributes:
-        n: The number of clusters.
-        covariance: Sums over clusters of the products of contributions to two scores.
-    """
-
-    n: int
-    covariance: Floats
+    n: int  # the number of clusters
+    covariance: Floats  # sums over clusters of the products of contributions to two scores
 
 
 class Scores(NamedTuple):
-    """The scores of some groups, observed minus expected events, and their covariance.
+    """The scores of some groups, observed minus expected events, and their covariance."""
 
-    Attributes:
-        observed: The events of each group.
-        expected: The events expected if the groups were alike.
-        covariance: The covariance of the scores; the diagonal is left to `score_test`.
-        of_clusters: How the scores vary between clusters, if rows form any.
-    """
-
-    observed: Floats
-    expected: Floats
-    covariance: Floats
-    of_clusters: ClusterScores | None = None
+    observed: Floats  # the events of each group
+    expected: Floats  # the events expected if the groups were alike
+    covariance: Floats  # the covariance of the scores; the diagonal is left to `score_test`
+    of_clusters: ClusterScores | None = None  # how the scores vary between them
 
 
 class ScoreTest(NamedTuple):
-    """The result of a test; the statistic and p are None if nothing can be tested.
+    """The result of a test; the statistic and p are None if nothing can be tested."""
 
-    Attributes:
-        chi_squared: The statistic.
-        degrees: Its degrees of freedom.
-        p_value: The probability of at least this statistic if the groups were alike.
-        is_compared: For each group, whether it was ever at risk beside another.
-        expected: The expected events of each group.
-    """
-
-    chi_squared: float | None
-    degrees: int
-    p_value: float | None
-    is_compared: list[bool]
-    expected: list[float]
+    chi_squared: float | None  # the statistic
+    degrees: int  # its degrees of freedom
+    p_value: float | None  # the probability of at least this statistic if the groups were alike
+    is_compared: list[bool]  # for each group, whether it was ever at risk beside another
+    expected: list[float]  # the expected events of each group
 
 
 def score_test(scores: Scores, released: Sequence[int] | None = None) -> ScoreTest:

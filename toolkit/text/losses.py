@@ -16,21 +16,13 @@ _THOSE = {"half-way": "those half-way", "completed": "those who completed"}
 
 @dataclass(frozen=True)
 class Loss:
-    """The step of a funnel at which most learners are lost.
+    """The step of a funnel at which most learners are lost."""
 
-    Attributes:
-        before: The stage they had reached.
-        stage: The stage they did not reach.
-        share: The share lost of those who had reached the stage before.
-        percent: The same as written; "over 90%" if those who went on are withheld.
-        interval: The interval of that share as written, "40–50%"; empty if unknown.
-    """
-
-    before: str
-    stage: str
-    share: float
-    percent: str
-    interval: str
+    before: str  # the stage they had reached
+    stage: str  # the stage they did not reach
+    share: float  # the share lost of those who had reached the stage before
+    percent: str  # the same as written; "over 90%" if those who went on are withheld
+    interval: str  # the interval of that share as written, "40–50%"; empty if unknown
 
     @property
     def of_whom(self) -> str:

@@ -59,27 +59,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ReadingTable:
-    """A table for reading. Notebooks show it as HTML, `print` as text.
+    """A table for reading. Notebooks show it as HTML, `print` as text."""
 
-    Attributes:
-        headings: Each column's heading and what it means.
-        rows: The cells, as text.
-        is_number: For each column, whether its cells are numbers.
-        n_headers: How many columns on the left name the row.
-        caption: What the table is and where its data come from.
-        note: What is withheld and how many rows are shown.
-        min_n: The smallest count that is shown; None if nothing is protected.
-        spanners: Headings above several columns: text, first column, and the column after the last.
-    """
-
-    headings: dict[str, str]
-    rows: list[list[str]]
-    is_number: list[bool]
-    n_headers: int = 0
-    caption: str = ""
-    note: str = ""
-    min_n: int | None = MIN_N
-    spanners: Sequence[tuple[str, int, int]] = ()
+    headings: dict[str, str]  # each column's heading and what it means
+    rows: list[list[str]]  # the cells, as text
+    is_number: list[bool]  # for each column, whether its cells are numbers
+    n_headers: int = 0  # how many columns on the left name the row
+    caption: str = ""  # what the table is and where its data come from
+    note: str = ""  # what is withheld and how many rows are shown
+    min_n: int | None = MIN_N  # the smallest count that is shown; None if nothing is protected
+    spanners: Sequence[tuple[str, int, int]] = ()  # headings: text, first column, last + 1
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return marked(self.min_n)

@@ -41,19 +41,12 @@ Hide = Callable[[str, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One metric of a frame.
+    """One metric of a frame."""
 
-    Attributes:
-        subject: The metric's name; for a map metric, without its last part.
-        part: The last part of a map metric's name, such as "unexpected_count"; else "".
-        kwargs: Domain and value kwargs together.
-        result_format: How many examples are wanted, and which columns name a row.
-    """
-
-    subject: str
-    part: str
-    kwargs: Mapping[str, Any]
-    result_format: Mapping[str, Any]
+    subject: str  # the metric's name; for a map metric, without its last part
+    part: str  # the last part of a map metric's name, such as "unexpected_count"; else ""
+    kwargs: Mapping[str, Any]  # domain and value kwargs together
+    result_format: Mapping[str, Any]  # how many examples are wanted, and which columns name a row
 
     @classmethod
     def of(cls, metric: MetricConfiguration) -> Request:

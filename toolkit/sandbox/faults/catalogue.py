@@ -59,17 +59,11 @@ FAULTS: dict[str, Callable[..., Fault]] = {
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How the platform responds.
+    """How the platform responds."""
 
-    Attributes:
-        framing: The format of its bodies.
-        faults: What happens to its responses, the first nearest to the data.
-        close_delimited: Whether the end of the connection is the end of a body.
-    """
-
-    framing: Framing = FRAMINGS["array"]
-    faults: list[Fault] = field(default_factory=list)
-    close_delimited: bool = False
+    framing: Framing = FRAMINGS["array"]  # the format of its bodies
+    faults: list[Fault] = field(default_factory=list)  # the first nearest to the data
+    close_delimited: bool = False  # whether the end of the connection is the end of a body
 
 
 def read_faults(named: str | Iterable[str] | None) -> Behaviour:

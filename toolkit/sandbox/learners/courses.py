@@ -23,30 +23,18 @@ class Course:
 
     A learner eventually passes with the probability of the mode; the days from enrollment to
     that pass follow a Weibull distribution.
-
-    Attributes:
-        number: The middle part of its course ids.
-        title: Its display name.
-        popularity: Weight as a learner's first course.
-        mode_shares: Share of enrollments in audit, verified, honor.
-        pass_probability: By mode, of ever passing.
-        since_2025: The same for the runs of 2025, where it changed.
-        shape: The Weibull's shape.
-        scale_days: The Weibull's scale.
-        pass_mark: Lowest passing grade in hundredths.
-        letters: Letter grades with the lowest grade in hundredths each, best first.
     """
 
-    number: str
-    title: str
-    popularity: float
-    mode_shares: tuple[float, float, float]
-    pass_probability: tuple[float, float, float]
-    shape: float
-    scale_days: float
-    pass_mark: int
-    since_2025: tuple[float, float, float] | None = None
-    letters: tuple[tuple[str, int], ...] = ()
+    number: str  # the middle part of its course ids
+    title: str  # its display name
+    popularity: float  # weight as a learner's first course
+    mode_shares: tuple[float, float, float]  # share of enrollments in audit, verified, honor
+    pass_probability: tuple[float, float, float]  # by mode, of ever passing
+    shape: float  # the Weibull's shape
+    scale_days: float  # the Weibull's scale
+    pass_mark: int  # lowest passing grade in hundredths
+    since_2025: tuple[float, float, float] | None = None  # where it changed in 2025
+    letters: tuple[tuple[str, int], ...] = ()  # with their lowest grades, best first
 
     def pass_probabilities(self, run: int) -> tuple[float, float, float]:
         """Return, by mode, the probability of ever passing the run with this index in `RUNS`."""

@@ -30,19 +30,12 @@ Booleans = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Journeys:
-    """Arrays with one element per enrollment, by learner and then by time.
+    """Arrays with one element per enrollment, by learner and then by time."""
 
-    Attributes:
-        learner: Number of the learner, from 0.
-        course: Index in `COURSES`.
-        run: Index in `RUNS`.
-        enrolled_minute: Minutes since the opening.
-    """
-
-    learner: Integers
-    course: Integers
-    run: Integers
-    enrolled_minute: Integers
+    learner: Integers  # number of the learner, from 0
+    course: Integers  # index in `COURSES`
+    run: Integers  # index in `RUNS`
+    enrolled_minute: Integers  # minutes since the opening
 
     @property
     def size(self) -> int:

@@ -23,17 +23,11 @@ _OLDEST = datetime(1970, 1, 1)  # record frames are naive and mean UTC
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The filters of a request; None means everything.
+    """The filters of a request; None means everything."""
 
-    Attributes:
-        course_id: Exactly this course.
-        username: Exactly this learner.
-        created_since: Enrollments created at this moment (UTC, naive) or later.
-    """
-
-    course_id: str | None = None
-    username: str | None = None
-    created_since: datetime | None = None
+    course_id: str | None = None  # exactly this course
+    username: str | None = None  # exactly this learner
+    created_since: datetime | None = None  # enrollments created then (UTC, naive) or later
 
     def predicate(self) -> pl.Expr:
         """Return the filters as an expression on a record frame."""
@@ -48,19 +42,12 @@ class Filters:
 
 
 class Source(Protocol):
-    """Where the sandbox's records come from.
+    """Where the sandbox's records come from."""
 
-    Attributes:
-        label: The name of the data in outputs, such as "5,000 simulated learners (seed 7)".
-        clock: The platform's present moment, naive UTC: nothing in the data is later.
-        truth: The model the records were drawn from; None for real learners.
-        remark: How data that do not fit the platform's format were converted, if any, with counts.
-    """
-
-    label: str
-    clock: datetime
-    truth: Truth | None
-    remark: str | None
+    label: str  # the name of the data in outputs, such as "5,000 simulated learners (seed 7)"
+    clock: datetime  # the platform's present moment, naive UTC: nothing in the data is later
+    truth: Truth | None  # the model the records were drawn from; None for real learners
+    remark: str | None  # how data that do not fit the platform's format were converted, with counts
 
     def chunks(self, filters: Filters) -> Iterator[pl.LazyFrame]:
         """Yield record frames with at least the records selected, in a fixed order."""
