@@ -42,19 +42,16 @@ def figure(row: dict[str, Any], name: str, released: Released) -> str:
 def subtitle(
     released: Released,
     n: Iterable[int | None],
-    source: str | None,
     *notes: str,
     unit: tuple[str, str] = ("enrollment", "enrollments"),
     group: str = "group",
 ) -> str:
     """Write the subtitle: how many, of what, from where, and remarks on the figures.
 
-    `n` counts the units of each group, null where that is not shown. The source is the result's
-    caption by default.
+    `n` counts the units of each group, null where that is not shown.
     """
-    caption = source or released.caption
     known = how_many(n, released.min_n, unit, group)
-    first = " · ".join(filter(None, [known, caption]))
+    first = " · ".join(filter(None, [known, released.caption]))
     protection = (
         "Exact figures, unprotected"
         if released.min_n is None

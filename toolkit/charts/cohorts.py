@@ -15,18 +15,11 @@ _PANELS = 2  # side by side
 RATE = "reach_rate"
 
 
-def cohort_progress(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart | alt.FacetChart:
+def cohort_progress(released: Released) -> alt.LayerChart | alt.FacetChart:
     """Draw `cohort_progress` as a heat map: a row per cohort, a column per time since enrollment.
 
     A cell in which fewer than 10 reached the outcome shows an upper bound of the share; a cell that
     cannot be known yet is struck through. Several groups are small multiples.
-
-    Args:
-        released: What may be shown of `cohort_progress` or `completion_progress`.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
     """
     rows = labelled(released, "n_reached", "n_observed", "n_members", RATE)
     rows = rows.filter(pl.col("cohort").is_not_null())
@@ -46,10 +39,8 @@ def cohort_progress(
         notes = ["* only part of the cohort was observed so long", *notes]
     by = [*released.by, "cohort"]
     said = {
-        "title": title or finding,
-        "subtitle": subtitle(
-            released, of_each(rows, "n_members", by), source, *notes, group="cohort"
-        ),
+        "title": finding,
+        "subtitle": subtitle(released, of_each(rows, "n_members", by), *notes, group="cohort"),
         "description": f"Heat map of the share who {outcome}, by cohort and time since enrollment."
         f" {finding}.",
     }

@@ -21,18 +21,11 @@ from toolkit.text.comparison_narratives import differing
 MOST_PAIRS = 30
 
 
-def pairs(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart:
+def pairs(released: Released) -> alt.LayerChart:
     """Draw the differences of `compare_groups` with simultaneous intervals, largest first.
 
     A filled dot is a pair that differs, its interval excluding 0. At most 30 pairs are drawn, those
     with the largest differences; the subtitle says so.
-
-    Args:
-        released: What may be shown of `compare_groups(…).pairs`.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
     """
     seen = released.frame.filter(pl.col("difference").is_not_null())
     most = seen.sort(pl.col("difference").abs(), descending=True).head(MOST_PAIRS)
@@ -70,8 +63,8 @@ def pairs(
                 alt.Tooltip("p:N", title="p, adjusted"),
             ],
         ),
-        title=title or finding,
-        subtitle=subtitle(released, learners["n"], source, *notes, unit=("learner", "learners")),
+        title=finding,
+        subtitle=subtitle(released, learners["n"], *notes, unit=("learner", "learners")),
         description=f"Dot plot of differences between groups with {level}s. {finding}.",
     )
 
@@ -84,16 +77,8 @@ def _difference(row: dict[str, Any], released: Released) -> str:
     return words.with_interval(value, ends)
 
 
-def transitions(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart:
-    """Draw which course follows which: a row per course passed, a column per course taken next.
-
-    Args:
-        released: What may be shown of `learner_paths(…).transitions`.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
-    """
+def transitions(released: Released) -> alt.LayerChart:
+    """Draw which course follows which: a row per course passed, a column per course taken next."""
     rows = labelled(released, "n_moved", "n_passed", "move_rate")
     top = heat_maps.top_of(rows, "move_rate")
     rows = heat_maps.cells(rows, "move_rate", released, top=top)
@@ -119,11 +104,10 @@ def transitions(
     )
     return finish(
         alt.LayerChart(data=rows, layer=layers).properties(width=alt.Step(72), height=alt.Step(26)),
-        title=title or finding,
+        title=finding,
         subtitle=subtitle(
             released,
             of_each(rows, "n_passed", ["from_course"]),
-            source,
             *heat_maps.legend_of(rows, released.min_n),
             unit=("pass", "passes"),
             group="course",

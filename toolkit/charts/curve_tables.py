@@ -76,7 +76,6 @@ def basis(
     released: Released,
     rows: pl.DataFrame,
     hidden: list[str],
-    source: str | None,
     *notes: str,
     exclusions: Released | None = None,
 ) -> str:
@@ -101,7 +100,6 @@ def basis(
     return subtitle(
         released,
         [max(part["n_at_risk"].drop_nulls(), default=None) for part in parts],
-        source,
         *remarks,
         unit=(f"enrollment{at_most}", f"enrollments{at_most}"),
     )

@@ -21,18 +21,11 @@ Ways: TypeAlias = tuple[tuple[str, str], tuple[str, str]]
 """How a group differs, to either side, in the words for one and for several."""
 
 
-def rmst(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart:
+def rmst(released: Released) -> alt.LayerChart:
     """Draw how many days later than the reference each group passes, with intervals.
 
     The intervals of several groups are simultaneous. A filled dot is a group that differs by more
     than chance alone would explain.
-
-    Args:
-        released: What may be shown of `rmst_difference`.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
     """
     first = _first(released)
     unit = released.schema.time
@@ -47,22 +40,13 @@ def rmst(
         words.signed_days,
         f" {unit}",
         (("passes sooner", "pass sooner"), ("passes later", "pass later")),
-        title,
-        source,
     )
 
 
-def milestones(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart:
+def milestones(released: Released) -> alt.LayerChart:
     """Draw the difference of each group's share passed from the reference, in percentage points.
 
     A filled dot is a group that differs by more than chance alone would explain.
-
-    Args:
-        released: What may be shown of `milestone_difference`.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
     """
     first = _first(released)
     day = words.days(first["at"]) if first.get("at") is not None else "that time"
@@ -80,8 +64,6 @@ def milestones(
             ("has a smaller share passed", "have a smaller share passed"),
             ("has a larger share passed", "have a larger share passed"),
         ),
-        title,
-        source,
     )
 
 
@@ -90,13 +72,7 @@ def _first(released: Released) -> dict[str, Any]:
 
 
 def _differences(
-    released: Released,
-    axis: Axis,
-    write: Callable[..., str],
-    unit: str,
-    ways: Ways,
-    title: str | None,
-    source: str | None,
+    released: Released, axis: Axis, write: Callable[..., str], unit: str, ways: Ways
 ) -> alt.LayerChart:
     named = labelled(released, "n_learners")
     seen = named.filter(pl.col("difference").is_not_null()).sort("difference", "group")
@@ -138,8 +114,8 @@ def _differences(
             ],
             hidden=hidden,
         ),
-        title=title or finding,
-        subtitle=subtitle(released, n, source, *notes),
+        title=finding,
+        subtitle=subtitle(released, n, *notes),
         description=f"Dot plot of differences from {reference} with {level}s. {finding}.",
     )
 

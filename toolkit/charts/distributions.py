@@ -24,11 +24,7 @@ SHARE = "share_of_enrolled"
 
 
 def distribution(
-    released: Released,
-    *,
-    pass_mark: float | None = None,
-    title: str | None = None,
-    source: str | None = None,
+    released: Released, *, pass_mark: float | None = None
 ) -> alt.VConcatChart | alt.FacetChart:
     """Draw a distribution: missing, zero and a bar per bin; below, the cumulative share.
 
@@ -37,8 +33,6 @@ def distribution(
     Args:
         released: What may be shown of `grade_distribution` or `completion_distribution`.
         pass_mark: A fraction to mark with a line.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
 
     Raises:
         ArgumentError: `pass_mark` is no fraction.
@@ -60,8 +54,8 @@ def distribution(
     notes = ["Grey: fewer than " + str(released.min_n)] if rows["n_learners"].null_count() else []
     n = of_each(rows, "n_enrolled", released.by)
     said = {
-        "title": title or finding,
-        "subtitle": subtitle(released, n, source, *notes),
+        "title": finding,
+        "subtitle": subtitle(released, n, *notes),
         "description": f"Histogram of {measure.lower()}, with missing and zero apart. {finding}.",
     }
     if released.by:

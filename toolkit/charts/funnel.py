@@ -16,18 +16,11 @@ from toolkit.text.losses import largest_losses, most_common
 RATE = "rate_of_enrolled"
 
 
-def completion_funnel(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart:
+def completion_funnel(released: Released) -> alt.LayerChart:
     """Draw how many of the enrolled reach each stage.
 
     One group has bars; several have a heat map with a row per group, the highest pass rate on
     top.
-
-    Args:
-        released: What may be shown of `completion_funnel`.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
     """
     rows = labelled(released, "n_reached", "n_dropped", RATE, "rate_of_previous")
     finding = _finding(released)
@@ -39,8 +32,8 @@ def completion_funnel(
     n = of_each(rows, "n_enrolled", released.by)
     return finish(
         drawn,
-        title=title or finding,
-        subtitle=subtitle(released, n, source, *notes),
+        title=finding,
+        subtitle=subtitle(released, n, *notes),
         description=f"Completion funnel from enrolled to passed. {finding}.",
     )
 

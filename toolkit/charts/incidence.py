@@ -30,11 +30,7 @@ _KEPT = ("panel", "duration", "n_at_risk")
 
 
 def cumulative_incidence(
-    released: Released,
-    *,
-    time: str | None = None,
-    title: str | None = None,
-    source: str | None = None,
+    released: Released, *, time: str | None = None
 ) -> alt.VConcatChart | alt.FacetChart:
     """Draw the share that has reached each end, with the numbers at risk below.
 
@@ -44,8 +40,6 @@ def cumulative_incidence(
         released: What may be shown of `cumulative_incidence`.
         time: The title of the time axis, such as "days since enrollment"; its first word is the
             unit.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
     """
     time, value = time or since_enrollment(released), "cumulative_incidence"
     rows, groups, hidden = in_panels(released, value)
@@ -71,18 +65,14 @@ def cumulative_incidence(
     finding = _ends_reached(rows, time.split()[0], released.schema.time, passed)
     return finish(
         draw(plot, lines, _NO_POINTS, numbers),
-        title=title or finding,
-        subtitle=basis(plot, released, rows, hidden, source),
+        title=finding,
+        subtitle=basis(plot, released, rows, hidden),
         description=f"Cumulative incidence of each end, with numbers at risk. {finding}.",
     )
 
 
 def nelson_aalen(
-    released: Released,
-    *,
-    time: str | None = None,
-    title: str | None = None,
-    source: str | None = None,
+    released: Released, *, time: str | None = None
 ) -> alt.VConcatChart | alt.FacetChart:
     """Draw the cumulative hazard of passing as steps, with the numbers at risk below.
 
@@ -90,18 +80,12 @@ def nelson_aalen(
         released: What may be shown of `nelson_aalen`.
         time: The title of the time axis, such as "days since enrollment"; its first word is the
             unit.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
     """
-    return _hazards(released, "cumulative_hazard", time, title, source)
+    return _hazards(released, "cumulative_hazard", time)
 
 
 def smoothed_hazard(
-    released: Released,
-    *,
-    time: str | None = None,
-    title: str | None = None,
-    source: str | None = None,
+    released: Released, *, time: str | None = None
 ) -> alt.VConcatChart | alt.FacetChart:
     """Draw how likely learners without a pass are to pass, with the numbers at risk below.
 
@@ -111,15 +95,11 @@ def smoothed_hazard(
         released: What may be shown of `smoothed_hazard`.
         time: The title of the time axis, such as "days since enrollment"; its first word is the
             unit.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
     """
-    return _hazards(released, "hazard", time, title, source)
+    return _hazards(released, "hazard", time)
 
 
-def _hazards(
-    released: Released, value: str, time: str | None, title: str | None, source: str | None
-) -> alt.VConcatChart | alt.FacetChart:
+def _hazards(released: Released, value: str, time: str | None) -> alt.VConcatChart | alt.FacetChart:
     time = time or since_enrollment(released)
     rows, groups, hidden = in_panels(released, value)
     unit, notes, is_smooth = time.split()[0], [], value == "hazard"
@@ -153,8 +133,8 @@ def _hazards(
     numbers = numbers_at_risk(groups, plot.ticks, rows, released.min_n)
     return finish(
         draw(plot, lines, _NO_POINTS, numbers),
-        title=title or finding,
-        subtitle=basis(plot, released, rows, hidden, source, *notes),
+        title=finding,
+        subtitle=basis(plot, released, rows, hidden, *notes),
         description=f"{what} of passing, with numbers at risk. {finding}.",
     )
 

@@ -37,8 +37,6 @@ def kaplan_meier(
     test: Result | Released | None = None,
     breaks: Sequence[float] | None = None,
     time: str | None = None,
-    title: str | None = None,
-    source: str | None = None,
 ) -> alt.VConcatChart | alt.FacetChart:
     """Draw Kaplan–Meier curves as steps, with the numbers at risk below.
 
@@ -55,8 +53,6 @@ def kaplan_meier(
             where it is known: in a released curve, at round times.
         time: The title of the time axis, such as "days since enrollment"; its first word is the
             unit.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
 
     Raises:
         ArgumentError: `show` is invalid, `test` is not a log-rank test, `exclusions` is another
@@ -100,8 +96,8 @@ def kaplan_meier(
     notes += [*standardization(rows), *_tested(test)]
     return finish(
         draw(plot, lines, marks, numbers),
-        title=title or finding,
-        subtitle=basis(plot, released, rows, hidden, source, *notes, exclusions=reasons),
+        title=finding,
+        subtitle=basis(plot, released, rows, hidden, *notes, exclusions=reasons),
         description=f"Kaplan–Meier curves of the share that has {plot.y_title}, with number at "
         f"risk. {finding}.",
     )

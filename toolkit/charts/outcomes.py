@@ -15,20 +15,12 @@ from toolkit.schemas.outcome_results import RATES
 from toolkit.text import naming, words
 
 
-def outcomes(
-    released: Released,
-    *,
-    rate: str = "pass_rate_of_enrolled",
-    title: str | None = None,
-    source: str | None = None,
-) -> alt.LayerChart:
+def outcomes(released: Released, *, rate: str = "pass_rate_of_enrolled") -> alt.LayerChart:
     """Draw one rate of `outcomes` per group: a dot with its interval, highest first.
 
     Args:
         released: What may be shown of `outcomes`.
         rate: One of its rate columns.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
 
     Raises:
         SchemaError: There is no such rate.
@@ -37,34 +29,19 @@ def outcomes(
         raise SchemaError(f"no rate `{rate}`; there are {', '.join(RATES)}")
     of = RATES[rate]
     what = of.description.rstrip(".")
-    return _rates(released, rate, (of.k, of.n), what, title, source)
+    return _rates(released, rate, (of.k, of.n), what)
 
 
-def compared_groups(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart:
-    """Draw the rates of `compare_groups`: a dot with its interval per group, highest first.
-
-    Args:
-        released: What may be shown of `compare_groups(…).groups`.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
-    """
+def compared_groups(released: Released) -> alt.LayerChart:
+    """Draw the rates of `compare_groups`: a dot with its interval per group, highest first."""
     first = released.frame.row(0, named=True) if released.frame.height else {}
     outcome = str(first.get("outcome", "passed")).replace("_", " ")
     what = f"{words.capitalized(outcome)} of the {first.get('among', 'enrolled')}"
-    return _rates(released, "rate", ("n_reached", "n_learners"), what, title, source)
+    return _rates(released, "rate", ("n_reached", "n_learners"), what)
 
 
-def user_result(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart:
+def user_result(released: Released) -> alt.LayerChart:
     """Draw the first rate of a user's own result, or its first count if it has no rate.
-
-    Args:
-        released: What may be shown of the result.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
 
     Raises:
         SchemaError: The result has no rate.
@@ -77,17 +54,10 @@ def user_result(
         )
     counts = words.counts_of(rates[0], released) or ("", "")
     what = words.capitalized(rates[0].replace("_", " "))
-    return _rates(released, rates[0], counts, what, title, source)
+    return _rates(released, rates[0], counts, what)
 
 
-def _rates(
-    released: Released,
-    rate: str,
-    counts: tuple[str, str],
-    what: str,
-    title: str | None,
-    source: str | None,
-) -> alt.LayerChart:
+def _rates(released: Released, rate: str, counts: tuple[str, str], what: str) -> alt.LayerChart:
     k, n = counts
     ends = released.schema.interval_of(rate) or ("", "")
     # A user's own column may be called as Vega-Lite could not read it.
@@ -133,8 +103,8 @@ def _rates(
             hidden=told,
             rule=all_groups[0] if all_groups else None,
         ),
-        title=title or finding,
-        subtitle=subtitle(released, rows[n], source, *notes, unit=(of, f"{of}s")),
+        title=finding,
+        subtitle=subtitle(released, rows[n], *notes, unit=(of, f"{of}s")),
         description=f"Dot plot of {words.plural(rows.height, 'group')}, highest first: {what}, "
         f"with {level}s. {finding}.",
     )

@@ -17,16 +17,8 @@ from toolkit.text import naming, words
 from toolkit.text import sensitivity as said
 
 
-def sensitivity(
-    released: Released, *, title: str | None = None, source: str | None = None
-) -> alt.LayerChart:
-    """Draw the headline under each choice with its interval; a dashed line is the reported one.
-
-    Args:
-        released: What may be shown of `sensitivity`.
-        title: A title to replace the finding.
-        source: Where the data come from; by default the result's caption.
-    """
+def sensitivity(released: Released) -> alt.LayerChart:
+    """Draw the headline under each choice with its interval; a dashed line is the reported one."""
     name = said.figure(released)
     rows = released.frame.rows(named=True)
     labels = naming.distinct([f"{row['choice']}: {naming.name(row['value'])}" for row in rows])
@@ -66,9 +58,9 @@ def sensitivity(
             hidden=unseen.select("group", text=pl.lit(words.NOTHING)),
             rule=reported[0] if reported else None,
         ),
-        title=title or finding,
+        title=finding,
         subtitle=subtitle(
-            released, [_reported(released)["n_learners"]], source, "Each choice changed alone"
+            released, [_reported(released)["n_learners"]], "Each choice changed alone"
         ),
         description=f"Dot plot of the {headline} under other choices, with intervals. {finding}.",
     )

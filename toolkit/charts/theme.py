@@ -143,6 +143,11 @@ def finish(chart: C, *, title: str, subtitle: str, description: str) -> C:
     return cast("C", titled.configure(**_CONFIG))
 
 
+def retitle(chart: C, title: str) -> None:
+    """Put a title in place of a chart's finding."""
+    chart.title.text = _lines(title, _TITLE_WIDTH)
+
+
 def dark(spec: dict[str, Any]) -> dict[str, Any]:
     """Return the same chart specification on a dark background."""
     return cast("dict[str, Any]", _exchange(spec))

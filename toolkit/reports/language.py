@@ -25,7 +25,7 @@ _BESIDE_A_NUMBER = re.compile(
 class Language:
     """The texts of one language."""
 
-    code: str  # its code, "es"
+    code: str  # "es"
     texts: Mapping[str, Mapping[str, str]]  # by section and name, `{…}` where filled in
 
     def __call__(self, key: str, /, **values: object) -> str:

@@ -35,7 +35,7 @@ class Site:
     pages: Sequence[Page]  # the pages in order
     min_n: int = 10  # the smallest count shown
     is_protected: bool = True  # whether every figure is released; if not, each page says so
-    language: Language = field(default_factory=read_language)  # not of the notebooks
+    language: Language = field(default_factory=read_language)  # of all but the notebooks
 
     version = version("so2-toolkit")
     dark = DARK

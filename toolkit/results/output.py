@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import MIN_N
-from toolkit.results.registry import chart_of
-from toolkit.schemas.arguments import as_given
+from toolkit.results.registry import chart_of, look_up
+from toolkit.schemas.arguments import a_text, as_given
 
 OUTPUT = "so2"  # marks a notebook output as released, with its threshold and narrative
 _TEXTS = {"str": (str,), "str | None": (str, type(None))}  # annotations of options of charts
@@ -32,10 +33,17 @@ class Chart:
     @property
     def options(self) -> list[str]:
         """The options this chart takes."""
-        return list(inspect.signature(self._draw).parameters)[1:]
+        return [*inspect.signature(self._draw).parameters, "title", "source"][1:]
 
-    def __call__(self, **options: Any) -> Any:
+    def __call__(
+        self, *, title: str | None = None, source: str | None = None, **options: Any
+    ) -> Any:
         """Draw the released result.
+
+        Args:
+            title: A title to replace the finding.
+            source: Where the data come from; by default the result's caption.
+            options: Those of the table's chart.
 
         Raises:
             SchemaError: The chart has no such option; names the options it has.
@@ -51,7 +59,10 @@ class Chart:
             if kind in _TEXTS and not isinstance(value, _TEXTS[kind]):
                 raise ArgumentError(f"{name} must be a string, not {as_given(value)}")
         safe = self._release()
-        drawn = self._draw(safe, **options)
+        caption = a_text(source, name="source") or safe.caption
+        drawn = self._draw(replace(safe, caption=caption), **options)
+        if a_text(title, name="title"):
+            look_up("charts.theme:retitle")(drawn, title)
         drawn.usermeta = {**drawn.usermeta, OUTPUT: {"min_n": safe.min_n}}
         return drawn
 

@@ -50,6 +50,10 @@ def _estimate(
     )
 
 
+def _of_both(name: str, description: str, unit: str, of: str | None = None) -> Column:
+    return statistic(name, description, *_BOTH, unit=unit, of=of)
+
+
 def _difference(description: str, unit: str) -> tuple[Column, ...]:
     """Return the columns of a difference from the reference, its intervals and its p."""
     alone = "end of the difference's interval, for the row by itself."
@@ -61,15 +65,10 @@ def _difference(description: str, unit: str) -> tuple[Column, ...]:
         "simultaneous_high": f"Upper {simultaneous}.",
     }
     return (
-        statistic("difference", description, *_BOTH, unit=unit),
-        *(statistic(end, text, *_BOTH, unit=unit, of="difference") for end, text in ends.items()),
+        _of_both("difference", description, unit),
+        *(_of_both(end, text, unit, "difference") for end, text in ends.items()),
         _p_value("Probability of at least this difference if there were none.", *_BOTH),
-        statistic(
-            "p_adjusted",
-            "The same, corrected for all rows by Bonferroni's method.",
-            *_BOTH,
-            unit="p",
-        ),
+        _of_both("p_adjusted", "The same, corrected for all rows by Bonferroni's method.", "p"),
     )
 
 
@@ -169,15 +168,10 @@ LOGRANK_PAIRS = Table(
         group("other", pl.String, "The group it is compared with."),
         _LEARNERS,
         _OTHERS,
-        statistic(
-            "statistic", "The χ² of the test of the pair, one degree of freedom.", *_BOTH, unit="χ²"
-        ),
+        _of_both("statistic", "The χ² of the test of the pair, one degree of freedom.", "χ²"),
         _p_value("Probability of at least this statistic if the two were alike.", *_BOTH),
-        statistic(
-            "p_adjusted",
-            "The same, corrected for the number of pairs by Holm's method.",
-            *_BOTH,
-            unit="p",
+        _of_both(
+            "p_adjusted", "The same, corrected for the number of pairs by Holm's method.", "p"
         ),
         _EXCLUDED,
         _OTHERS_EXCLUDED,
@@ -191,27 +185,21 @@ RMST_DIFFERENCE = Table(
         _LEARNERS,
         _OTHERS,
         group("horizon", pl.Float64, "Where the means end.", "days"),
-        statistic(
-            "restricted_mean", "Mean time without a pass up to the horizon.", *_BOTH, unit="days"
-        ),
-        statistic("reference_mean", "The same in the reference group.", *_BOTH, unit="days"),
+        _of_both("restricted_mean", "Mean time without a pass up to the horizon.", "days"),
+        _of_both("reference_mean", "The same in the reference group.", "days"),
         *_difference("Mean minus reference mean.", "days"),
-        statistic("ratio", "Mean over reference mean.", *_BOTH, unit="ratio"),
+        _of_both("ratio", "Mean over reference mean.", "ratio"),
         *(
-            statistic(
+            _of_both(
                 f"ratio_ci_{end}",
                 f"{which} end of the ratio's interval, for the row by itself.",
-                *_BOTH,
-                unit="ratio",
-                of="ratio",
+                "ratio",
+                "ratio",
             )
             for end, which in (("low", "Lower"), ("high", "Upper"))
         ),
-        statistic(
-            "ratio_p_value",
-            "Probability of a ratio at least as far from 1 if it were 1.",
-            *_BOTH,
-            unit="p",
+        _of_both(
+            "ratio_p_value", "Probability of a ratio at least as far from 1 if it were 1.", "p"
         ),
         _EXCLUDED,
         _OTHERS_EXCLUDED,

@@ -20,7 +20,7 @@ Floats = NDArray[np.floating]
 class ClusterScores(NamedTuple):
     """How the scores vary between clusters."""
 
-    n: int  # the number of clusters
+    n: int
     covariance: Floats  # sums over clusters of the products of contributions to two scores
 
 
@@ -36,8 +36,8 @@ class Scores(NamedTuple):
 class ScoreTest(NamedTuple):
     """The result of a test; the statistic and p are None if nothing can be tested."""
 
-    chi_squared: float | None  # the statistic
-    degrees: int  # its degrees of freedom
+    chi_squared: float | None
+    degrees: int
     p_value: float | None  # the probability of at least this statistic if the groups were alike
     is_compared: list[bool]  # for each group, whether it was ever at risk beside another
     expected: list[float]  # the expected events of each group
