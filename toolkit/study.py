@@ -318,14 +318,8 @@ def scan_study(
 
 
 def _lazy(study: Study) -> LazyStudy:
-    return LazyStudy(
-        grades=study.grades.lazy(),
-        enrollments=study.enrollments.lazy(),
-        completion=study.completion.lazy(),
-        problems=study.problems,
-        as_of=study.as_of,
-        source=study.source,
-    )
+    frames = study.grades.lazy(), study.enrollments.lazy(), study.completion.lazy()
+    return LazyStudy(*frames, study.problems, study.as_of, study.source)
 
 
 def _name_of_join(snapshot: Snapshot, courses: list[str] | None) -> str:

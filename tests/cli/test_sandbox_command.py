@@ -84,7 +84,7 @@ def test_the_sandbox_of_a_command_follows_the_settings(
             started.append(platform.label)
         raise tk.ToolkitError("enough")
 
-    monkeypatch.setattr(f"toolkit.cli.{command}_command.sandbox_as_set", start)
+    monkeypatch.setattr("toolkit.cli.sandbox_command.sandbox_as_set", start)
     assert CliRunner().invoke(app, [command, *options]).exit_code != 0
     assert started == [f"sandbox: {label}"]
 

@@ -79,8 +79,7 @@ def with_spans(rows: nw.LazyFrame[Any], spans: Mapping[str, str]) -> nw.LazyFram
 
     `spans` are those of `COHORTS`, by the name of the new column.
 
-    Source:
-        Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
+    Source: Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
     """
     day = nw.col("enrolled_day").cast(nw.Float64)
     columns = {}

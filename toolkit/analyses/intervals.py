@@ -19,9 +19,7 @@ def wilson(k: pl.Expr, n: pl.Expr, *, level: float = LEVEL) -> tuple[pl.Expr, pl
 
     It keeps its coverage at small n and near 0 and 1, where the textbook interval fails.
 
-    Source:
-        Wilson (1927), Probable inference, the law of succession, and statistical inference,
-        JASA 22, 209–212.
+    Source: Wilson (1927), JASA 22, 209–212.
 
     Examples:
         >>> low, high = wilson(pl.lit(8), pl.lit(10))
@@ -40,9 +38,7 @@ def wilson_of_clusters(
     design effect is the variance of the share over that of independent rows. With one cluster, the
     ends are null.
 
-    Source:
-        Dean and Pagano (2015), Evaluating confidence interval methods for binomial proportions in
-        clustered surveys, Journal of Survey Statistics and Methodology 3, 484–503.
+    Source: Dean and Pagano (2015), J. Surv. Stat. Methodol. 3, 484–503.
 
     Examples:
         >>> ends = wilson_of_clusters(pl.lit(8), pl.lit(10), pl.lit(2.0), pl.lit(5))
@@ -84,9 +80,7 @@ def katz(
 
     Null if a numerator is 0, as the logarithm then has no interval.
 
-    Source:
-        Katz, Baptista, Azen and Pike (1978), Obtaining confidence intervals for the risk ratio in
-        cohort studies, Biometrics 34, 469–474.
+    Source: Katz, Baptista, Azen and Pike (1978), Biometrics 34, 469–474.
 
     Examples:
         >>> ends = katz(pl.lit(56), pl.lit(70), pl.lit(48), pl.lit(80))
@@ -111,9 +105,8 @@ def none_of(n: pl.Expr, *, level: float = LEVEL) -> pl.Expr:
     The exact interval of Clopper and Pearson counts the whole probability of the observed count
     where the mid-p interval counts half of it, so it covers more often than its level.
 
-    Source:
-        Lancaster (1961), Significance tests in discrete distributions, JASA 56, 223–234. Berry and
-        Armitage (1995), Mid-P confidence intervals: a brief review, The Statistician 44, 417–423.
+    Source: Lancaster (1961), JASA 56, 223–234; Berry and Armitage (1995), The Statistician 44,
+    417–423.
 
     Examples:
         >>> round(pl.select(none_of(pl.lit(15))).item(), 4)
@@ -125,9 +118,7 @@ def none_of(n: pl.Expr, *, level: float = LEVEL) -> pl.Expr:
 def holm(p: pl.Series) -> pl.Series:
     """Adjust p-values for multiple tests; order and nulls are kept.
 
-    Source:
-        Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal
-        of Statistics 6, 65–70.
+    Source: Holm (1979), Scandinavian Journal of Statistics 6, 65–70.
 
     Examples:
         >>> holm(pl.Series([0.01, 0.04, None, 0.03])).to_list()

@@ -21,9 +21,8 @@ _HALVINGS = 60
 def bonferroni(p: pl.Series) -> pl.Series:
     """Adjust p-values for all rows together, including rows without a test.
 
-    Source:
-        Dunn (1961), Multiple comparisons among means, JASA 56, 52–64. Holm's adjustment rejects
-        more, but no simultaneous intervals agree with it.
+    Source: Dunn (1961), JASA 56, 52–64. Holm's adjustment rejects more, but no simultaneous
+    intervals agree with it.
 
     Examples:
         >>> bonferroni(pl.Series([0.01, 0.04, None])).round(2).to_list()
@@ -43,9 +42,7 @@ def agreeing(ends: Ends, p: Floats, alpha: float) -> tuple[Floats, Floats]:
     An interval and a test that are different approximations may disagree if p is close to alpha.
     The limits are then those that the test implies. A p of NaN means there is no test.
 
-    Source:
-        Miettinen (1976), Estimability and estimation in case-referent studies, American Journal of
-        Epidemiology 103, 226–235.
+    Source: Miettinen (1976), American Journal of Epidemiology 103, 226–235.
     """
     z = np.full(len(p), float(quantile(alpha)))
     low, high = ends(z)
@@ -90,9 +87,7 @@ def equivalence(ends: Ends, margin: float, n: int) -> Floats:
 
     It is below alpha if the interval at the level 1 − 2 alpha lies within the margins.
 
-    Source:
-        Schuirmann (1987), A comparison of the two one-sided tests procedure and the power approach,
-        Journal of Pharmacokinetics and Biopharmaceutics 15, 657–680.
+    Source: Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657–680.
     """
     difference, _ = ends(np.zeros(n))
     known = ~np.isnan(ends(np.ones(n))[0])
@@ -134,9 +129,8 @@ class Rates:
     def ends(self, z: Floats) -> tuple[Floats, Floats]:
         """Return the ends of the intervals of a − b; with clusters, Student's t replaces z.
 
-        Source:
-            Newcombe (1998), Statistics in Medicine 17, 873–890, method 10; Zou and Donner (2008),
-            Statistics in Medicine 27, 1693–1702, if learners are in both groups.
+        Source: Newcombe (1998), Statistics in Medicine 17, 873–890, method 10; Zou and Donner
+        (2008), Statistics in Medicine 27, 1693–1702, if learners are in both groups.
         """
         of_a, of_b = self.clusters or (None, None)
         ends_a = _wilson(self.a, self.n_a, students_of(z, of_a))
@@ -153,8 +147,7 @@ def hybrid(
 ) -> tuple[Floats, Floats]:
     """Combine the intervals of a and of b into those of a − b, and return their ends.
 
-    Source:
-        Zou and Donner (2008), Statistics in Medicine 27, 1693–1702.
+    Source: Zou and Donner (2008), Statistics in Medicine 27, 1693–1702.
     """
     (low_a, high_a), (low_b, high_b) = ends_a, ends_b
     below, above = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import altair as alt
 import polars as pl
 
 from toolkit.charts.theme import ON_DARK, ON_LIGHT, RAMP
@@ -25,6 +26,11 @@ def labelled(released: Released, *columns: str) -> pl.DataFrame:
     ]
     named = frame if "group" in released.schema.names else naming.of_rows(released, "group")
     return named.with_columns(*texts)
+
+
+def tips(**titles: str) -> list[alt.Tooltip]:
+    """Return the tooltips of columns of text, with their titles."""
+    return [alt.Tooltip(f"{column}:N", title=title) for column, title in titles.items()]
 
 
 def figure(row: dict[str, Any], name: str, released: Released) -> str:

@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from toolkit.charts import heat_maps
-from toolkit.charts.basis import differences, labelled, of_each, subtitle
+from toolkit.charts.basis import differences, labelled, of_each, subtitle, tips
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.registry import NO_PAIR
@@ -57,11 +57,7 @@ def pairs(released: Released) -> alt.LayerChart:
         dots(
             drawn,
             Axis(f"Difference of the shares, with {level}", "+.0%", zero=True),
-            [
-                alt.Tooltip("group:N", title="groups"),
-                alt.Tooltip("text:N", title=f"difference ({level})"),
-                alt.Tooltip("p:N", title="p, adjusted"),
-            ],
+            tips(group="groups", text=f"difference ({level})", p="p, adjusted"),
         ),
         title=finding,
         subtitle=subtitle(released, learners["n"], *notes, unit=("learner", "learners")),
@@ -94,13 +90,13 @@ def transitions(released: Released) -> alt.LayerChart:
         alt.Y("from_course:N", title="Passed", axis=alt.Axis(labelPadding=8)),
         title="Share of those who passed",
         top=top,
-        tooltip=[
-            alt.Tooltip("from_course:N", title="passed"),
-            alt.Tooltip("to_course:N", title="enrolled in next"),
-            alt.Tooltip("text_n_moved:N", title="learners"),
-            alt.Tooltip("text_n_passed:N", title="of"),
-            alt.Tooltip("text_move_rate:N", title=f"share ({words.kind_of_interval(released)})"),
-        ],
+        tooltip=tips(
+            from_course="passed",
+            to_course="enrolled in next",
+            text_n_moved="learners",
+            text_n_passed="of",
+            text_move_rate=f"share ({words.kind_of_interval(released)})",
+        ),
     )
     return finish(
         alt.LayerChart(data=rows, layer=layers).properties(width=alt.Step(72), height=alt.Step(26)),

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import differences, fewest_and_most, labelled, subtitle
+from toolkit.charts.basis import differences, fewest_and_most, labelled, subtitle, tips
 from toolkit.charts.curve_tables import standardization
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
@@ -106,12 +106,12 @@ def _differences(
         dots(
             rows,
             axis,
-            [
-                alt.Tooltip("group:N", title="group"),
-                alt.Tooltip("text:N", title=f"difference ({level})"),
-                alt.Tooltip("p:N", title="p, adjusted"),
-                alt.Tooltip("text_n_learners:N", title="learners"),
-            ],
+            tips(
+                group="group",
+                text=f"difference ({level})",
+                p="p, adjusted",
+                text_n_learners="learners",
+            ),
             hidden=hidden,
         ),
         title=finding,

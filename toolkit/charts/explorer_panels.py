@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import MOST, labelled
+from toolkit.charts.basis import MOST, labelled, tips
 from toolkit.charts.step_curves import percent_of
 from toolkit.charts.theme import MUTED, PALETTE, RULE, WITHHELD
 from toolkit.release.curves import ticks
@@ -63,11 +63,7 @@ def funnel(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
         axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1]),
         scale=scale,
     )
-    tooltip = [
-        alt.Tooltip("stage:N", title="stage"),
-        alt.Tooltip("text_n_reached:N", title="learners"),
-        alt.Tooltip("told:N", title="of the enrolled"),
-    ]
+    tooltip = tips(stage="stage", text_n_reached="learners", told="of the enrolled")
     bars = base.mark_bar(height={"band": 0.7}).encode(x=x, y=y, tooltip=tooltip)
     labels = base.mark_text(align="right").encode(x=alt.value("width"), y=y, text="text:N")
     medians = (
@@ -129,11 +125,7 @@ def grades(released: Released, pairs: list[Pair], missing: dict[Pair, str]) -> a
         color=alt.condition(
             "datum.grade === 'missing' || datum.grade === 'zero'", alt.value(RULE), alt.value(_HERE)
         ),
-        tooltip=[
-            alt.Tooltip("grade:N", title="grade"),
-            alt.Tooltip("text:N", title="learners"),
-            alt.Tooltip("told:N", title="of the enrolled"),
-        ],
+        tooltip=tips(grade="grade", text="learners", told="of the enrolled"),
     )
     few = (
         base.transform_filter("datum.withheld !== null")
@@ -173,11 +165,7 @@ def courses(released: Released) -> alt.LayerChart:
     scale = alt.Scale(domain=[0, _round_up(rows["high"])])
     x = alt.X("at:Q", title=what, axis=axis, scale=scale)
     colour = alt.condition("datum.course === course", alt.value(_HERE), alt.value(_ELSEWHERE))
-    tooltip = [
-        alt.Tooltip("course:N", title="course"),
-        alt.Tooltip("text_n_enrolled:N", title="enrolled"),
-        alt.Tooltip("told:N", title="passed"),
-    ]
+    tooltip = tips(course="course", text_n_enrolled="enrolled", told="passed")
     known = base.transform_filter("datum.unknown === null")
     interval = known.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", title=what, axis=axis, scale=scale),

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toolkit.charts.basis import subtitle
+from toolkit.charts.basis import subtitle, tips
 from toolkit.charts.dots import Axis, dots
 from toolkit.charts.theme import finish
 from toolkit.results.result import Released
@@ -50,11 +50,7 @@ def sensitivity(released: Released) -> alt.LayerChart:
         dots(
             seen.drop("is_first"),
             Axis(unit, ".0%" if name == "rate" else ",.0f"),
-            [
-                alt.Tooltip("group:N", title="choice"),
-                alt.Tooltip("text:N", title=f"{headline} ({level})"),
-                alt.Tooltip("n:N", title="learners"),
-            ],
+            tips(group="choice", text=f"{headline} ({level})", n="learners"),
             hidden=unseen.select("group", text=pl.lit(words.NOTHING)),
             rule=reported[0] if reported else None,
         ),

@@ -15,11 +15,10 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.check_command import check_command
-from toolkit.cli.demo_command import demo_command
 from toolkit.cli.lab_command import lab_command
 from toolkit.cli.messages import print_error, shorten_warnings
 from toolkit.cli.report_command import report_command
-from toolkit.cli.sandbox_command import sandbox_command
+from toolkit.cli.sandbox_command import demo_command, sandbox_command
 from toolkit.cli.snapshot_commands import (
     compare_command,
     export_command,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
@@ -24,20 +23,8 @@ from toolkit.text.naming import clean
 COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-class Format(StrEnum):
-    """The output format."""
-
-    table = "table"
-    json = "json"
-    junit = "junit"
-
-
-class Severity(StrEnum):
-    """How serious a failed check is."""
-
-    critical = "critical"
-    warning = "warning"
-    info = "info"
+Format = Literal["table", "json", "junit"]
+Severity = Literal["critical", "warning", "info"]
 
 
 def check_command(
@@ -64,8 +51,8 @@ def check_command(
     ] = None,
     fail_on: Annotated[
         Severity, typer.Option(help="Exit with 1 if a check of this severity or worse fails.")
-    ] = Severity.critical,
-    written: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
+    ] = "critical",
+    written: Annotated[Format, typer.Option("--format", help="Output format.")] = "table",
     html: Annotated[
         Path | None, typer.Option(help="Write Data Docs, which open offline, to this folder.")
     ] = None,
@@ -85,16 +72,16 @@ def check_command(
             report = _checked(data, resource, as_of, course_id, suite or [])
         if html is not None:
             report.to_html(html)
-        if written is Format.table:
+        if written == "table":
             _print_table(report)
         else:
-            typer.echo(report.to_json() if written is Format.json else report.to_junit())
+            typer.echo(report.to_json() if written == "json" else report.to_junit())
     except BrokenPipeError:  # its reader has seen enough
         raise
     except (ToolkitError, OSError) as error:
         print_error(error)
         raise typer.Exit(2) from None
-    raise typer.Exit(1 if report.failed(fail_on.value) else 0)
+    raise typer.Exit(1 if report.failed(fail_on) else 0)
 
 
 def _checked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -35,19 +35,17 @@ def report_command(
     (SO2_SNAPSHOT), else the sandbox. If a notebook fails, its page says so, and the command names
     the cell and exits with 1.
     """
-    parameters: dict[str, object] = {"course_id": course_id} if course_id else {}
-    show_report(write_with_progress(folder, notebook or None, parameters, title, language))
+    write_and_show(
+        folder,
+        notebooks=notebook or None,
+        parameters={"course_id": course_id} if course_id else {},
+        title=title,
+        language=language,
+    )
 
 
-def write_with_progress(
-    folder: Path,
-    notebooks: list[str] | None = None,
-    parameters: dict[str, object] | None = None,
-    title: str = "Learner report",
-    language: str | None = None,
-    source: tk.Platform | None = None,
-) -> tk.reports.Report:
-    """Write the report under a progress bar that counts executed cells."""
+def write_and_show(folder: Path, **options: Any) -> None:
+    """Write the report under a progress bar of executed cells; print where it is."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("Loading", total=None)
@@ -58,20 +56,7 @@ def write_with_progress(
         def executed(name: str) -> None:
             progress.update(task, description=name, advance=1)
 
-        return tk.write_report(
-            folder,
-            source=source,
-            notebooks=notebooks,
-            parameters=parameters,
-            title=title,
-            language=language,
-            on_start=begun,
-            on_cell=executed,
-        )
-
-
-def show_report(report: tk.reports.Report) -> None:
-    """Print the key figures and where the report is."""
+        report = tk.write_report(folder, on_start=begun, on_cell=executed, **options)
     console = Console()
     table = Table(title=escape(clean(report.caption)), title_justify="left")
     table.add_column("Figure")

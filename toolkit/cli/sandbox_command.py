@@ -1,4 +1,4 @@
-"""`so2 sandbox`: serve the embedded platform to other programs."""
+"""`so2 sandbox` and `so2 demo`: the embedded platform, for other programs or for a report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit.cli.report_command import write_and_show
 from toolkit.sandbox.start import sandbox_as_set
 
 if TYPE_CHECKING:  # importing it would import a web server
@@ -51,6 +52,21 @@ def sandbox_command(
                 threading.Event().wait(_LISTEN_SECONDS)
         except KeyboardInterrupt:
             typer.echo("stopped")
+
+
+def demo_command(
+    folder: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("report"),
+    oulad: OuladFolder = None,
+    learners: Learners = None,
+    seed: Seed = None,
+) -> None:
+    """Start the sandbox, load and check its data, run the notebooks, and write the report.
+
+    Needs no platform and no network; a configured platform is not contacted.
+    """
+    with sandbox_as_set(learners, seed, oulad=oulad) as platform:
+        typer.echo(". ".join(filter(None, [f"This reads {platform.label}", platform.remark])))
+        write_and_show(folder, source=platform)
 
 
 def connection(platform: SandboxPlatform, *, windows: bool = os.name == "nt") -> str:

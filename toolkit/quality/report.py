@@ -31,12 +31,9 @@ from toolkit.text.words import plural
 RECORD = "record"
 NO_FAILURE = pl.DataFrame(
     schema={
-        "frame": pl.String,
-        "check": pl.String,
-        "severity": pl.String,
+        **dict.fromkeys(("frame", "check", "severity"), pl.String),
         RECORD: pl.Int64,
-        "username": pl.String,
-        "course_id": pl.String,
+        **dict.fromkeys(("username", "course_id"), pl.String),
     }
 )
 
@@ -244,16 +241,9 @@ def _with_check(rows: pl.DataFrame, outcome: Outcome) -> pl.DataFrame:
 
 def _table(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     names = {
-        "frame": pl.String,
-        "check": pl.String,
-        "severity": pl.String,
-        "status": pl.String,
-        "n_checked": pl.Int64,
-        "n_unexpected": pl.Int64,
-        "expects": pl.String,
-        "why": pl.String,
-        "do": pl.String,
-        "detail": pl.String,
+        **dict.fromkeys(("frame", "check", "severity", "status"), pl.String),
+        **dict.fromkeys(("n_checked", "n_unexpected"), pl.Int64),
+        **dict.fromkeys(("expects", "why", "do", "detail"), pl.String),
     }
     rows = [[getattr(outcome, name) for name in names] for outcome in outcomes]
     return pl.DataFrame(rows, schema=names, orient="row").with_columns(

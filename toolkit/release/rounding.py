@@ -27,9 +27,7 @@ Floats = NDArray[np.float64]
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mix the bits of each number, so that each bit depends on all: SplitMix64's finalizer.
 
-    Source:
-        Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, OOPSLA,
-        453–472.
+    Source: Steele, Lea and Flood (2014), OOPSLA, 453–472.
     """
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

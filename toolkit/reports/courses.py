@@ -161,8 +161,9 @@ def read_courses(
                 say,
             )
         )
+    since = "" if before is None else words.day(before.as_of.date())
     in_order = {row.full: losses[(row.full,)] for row in rows if (row.full,) in losses}
-    return Courses(rows, most_lost(in_order), _day(before), rates.min_n)
+    return Courses(rows, most_lost(in_order), since, rates.min_n)
 
 
 def study_before(
@@ -257,10 +258,6 @@ def _drifts(now: Released, before: Study | LazyStudy, say: Language) -> dict[str
             difference = rate - earlier[title]
             found[title] = Figure(words.points(difference), difference)
     return found
-
-
-def _day(study: Study | LazyStudy | None) -> str:
-    return "" if study is None else words.day(study.as_of.date())
 
 
 def _median(values: Sequence[float | None]) -> float | None:

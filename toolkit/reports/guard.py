@@ -38,9 +38,7 @@ Row: TypeAlias = tuple[str, date, float]
 class Identities:
     """Names that a text must not contain: whole, in upper or lower case, or cut off.
 
-    Args:
-        names: Usernames, pseudonyms and addresses.
-        secrets: Tokens and keys; any piece of one counts.
+    Names are usernames, pseudonyms and addresses. Of a secret, any piece counts.
     """
 
     def __init__(self, names: Iterable[str] | pl.Series, secrets: Iterable[str] = ()) -> None:

@@ -95,7 +95,7 @@ def read_page(executed: Executed) -> Page:
             is_author = "author" in cell.metadata.get("tags", [])
             parts.append(Part("prose", _markdown(cell.source), for_authors=is_author))
         elif cell.cell_type == "code" and cell.source.strip():
-            code = _code(cell.source)
+            code = str(Highlight2HTML()(cell.source))  # type: ignore[no-untyped-call]
             if parts and parts[-1].kind == "code":  # nothing between them: one piece to unfold
                 code = parts.pop().html + code
             parts.append(Part("code", code))
@@ -172,10 +172,6 @@ def _output(output: dict[str, Any], page: str, number: int) -> list[Part]:
 def _markdown(source: str) -> str:
     renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
     return MarkdownWithMath(renderer=renderer).render(source)
-
-
-def _code(source: str) -> str:
-    return str(Highlight2HTML()(source))  # type: ignore[no-untyped-call]
 
 
 def _clean(html: str) -> str:

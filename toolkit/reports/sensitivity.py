@@ -33,6 +33,7 @@ Origin = str | Mapping[str, When]
 
 # The headlines that are rates, and of whom besides the enrolled.
 _AMONG = {"pass rate": ["active", "graded", "completed"], "completion rate": ["active"]}
+_AMONG_BY_DEFAULT = {"pass rate": ("active", "graded"), "completion rate": ("active",)}
 _RECENT, _EARLIER = 30, (30, 90)
 _THRESHOLDS = (0.5, 0.9, 1.0)
 _NEEDED = ["in_enrollments", "created", "passed", "passed_timestamp", "as_of"]
@@ -108,17 +109,20 @@ def sensitivity(
     require_person_course(nw.from_native(frame).schema, _NEEDED)
     nulls = [name for name in _NEEDED if frame.schema[name] == pl.Null]
     frame = frame.cast({name: PERSON_COURSE[name].dtype for name in nulls})
+    of_completion = _THRESHOLDS if headline == "completion rate" else ()
+    choices = {
+        "among": _sequence(among, "among", _AMONG_BY_DEFAULT.get(headline, ())),
+        "pass_rules": _sequence(pass_rules, "pass_rules", ()),
+        "thresholds": _sequence(thresholds, "thresholds", of_completion),
+        "origins": _sequence(origins, "origins", ()),
+        "as_of": _sequence(as_of, "as_of", _earlier(frame, headline)),
+    }
+    _refuse_meaningless(headline, choices)
     alternatives = list(
         _alternatives(
             frame,
             headline,
-            among=_sequence(among, "among", _default_among(headline)),
-            pass_rules=_sequence(pass_rules, "pass_rules", ()),
-            thresholds=_sequence(
-                thresholds, "thresholds", _THRESHOLDS if headline == "completion rate" else ()
-            ),
-            origins=_sequence(origins, "origins", ()),
-            as_of=_sequence(as_of, "as_of", _earlier(frame, headline)),
+            **choices,
             excluding=_conditions(excluding, frame),
             times=pc.grades.select(*KEY, "passed_timestamp") if isinstance(pc, Study) else None,
         )
@@ -155,16 +159,6 @@ def _alternatives(
     times: pl.DataFrame | None,
 ) -> Iterator[_Alternative]:
     """Yield the reported choices, then each alternative."""
-    _refuse_meaningless(
-        headline,
-        {
-            "among": among,
-            "pass_rules": pass_rules,
-            "thresholds": thresholds,
-            "origins": origins,
-            "as_of": as_of,
-        },
-    )
     nobody = pc.clear()
     is_rate = headline in _AMONG
     reported = f"{headline} of the enrolled" if is_rate else f"{headline}, days from enrollment"
@@ -207,10 +201,6 @@ def _sequence(value: Any, name: str, default: Sequence[Any]) -> Sequence[Any]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise ArgumentError(f"{name} must be a list of choices, not {as_given(value)}")
     return value
-
-
-def _default_among(headline: Headline) -> Sequence[str]:
-    return {"pass rate": ("active", "graded"), "completion rate": ("active",)}.get(headline, ())
 
 
 def _earlier(pc: pl.DataFrame, headline: Headline) -> list[datetime]:

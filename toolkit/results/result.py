@@ -128,7 +128,7 @@ class Shown:
 
         Needs the extra `tables`. The options are those of `table`.
         """
-        return look_up("text.great_table:great_table")(self.release(), **options)
+        return look_up("text.exports:great_table")(self.release(), **options)
 
     def _write(self, form: str, path: str | Path) -> Path:
         written: Path = look_up("text.exports:write")(

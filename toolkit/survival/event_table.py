@@ -121,13 +121,6 @@ def event_ranges(
         `n_at_risk`, `n_events`, `n_censored`, and `n_excluded` and `n_undated` (the same in all
         rows of a group). If durations have `record_key`, also the sums of the keys behind these
         counts, called `key_at_risk` and the like.
-
-    Raises:
-        SchemaError: A column is missing or of a wrong type, a duration, an event or an entry is
-            missing without a reason in `excluded`, one is negative or not a number, an entry is
-            not before its duration, or too many passes of a group lack a date (`UNDATED_SHARE`).
-        ArgumentError: The frame's engine is not supported, or it holds both bounds of undated
-            passes and they are in the same group.
     """
     frame = checked(durations, (*groups.names, *strata), ends)
     by = Groups((*groups.names, *strata)).keys

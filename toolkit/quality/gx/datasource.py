@@ -85,8 +85,7 @@ AssetTypes = list[type[DataAsset[Any, Any]]]
 class PolarsDatasource(Datasource[PolarsFrameAsset, PolarsExecutionEngine]):
     """A data source of Polars frames: `context.data_sources.add_polars(name, identities=[…])`.
 
-    Args:
-        identities: Columns that name a person; results show their values as pseudonyms.
+    Results show the values of `identities`, columns that name a person, as pseudonyms.
     """
 
     asset_types: ClassVar[AssetTypes] = [PolarsFrameAsset]

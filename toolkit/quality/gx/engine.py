@@ -62,9 +62,7 @@ class PolarsBatchData(BatchData):
 class PolarsExecutionEngine(ExecutionEngine[nw.Expr]):
     """Computes GX's metrics on Polars frames, and on rows of other engines.
 
-    Args:
-        identities: Columns that name a person; their values appear in results as pseudonyms.
-        **settings: What GX hands to each engine.
+    Values of `identities`, columns that name a person, appear in results as pseudonyms.
     """
 
     def __init__(self, identities: Iterable[str] = (), **settings: Any) -> None:

@@ -85,7 +85,11 @@ def answer(rows: Rows, requests: Sequence[Request], *, hide: Hide) -> list[Any]:
     """
     planned = {request.number: _plan(request, rows) for request in requests}
     counted = _values(rows, planned)
-    distinct = {n: plan for n, plan in planned.items() if _is_about_agreement(plan)}
+    distinct = {
+        number: plan
+        for number, plan in planned.items()
+        if isinstance(plan, MapQuestion) and plan.unexpected is None
+    }
     counted |= {number: _n_alike(rows, question) for number, question in distinct.items()}
     # In Polars these are only counts of hashes so far.
     repeated = {
@@ -165,10 +169,6 @@ def _column_metric(metric: str, kwargs: Mapping[str, Any], rows: Rows) -> nw.Exp
 
 def _is_positive(found: Any) -> bool:
     return isinstance(found, int) and found > 0
-
-
-def _is_about_agreement(plan: Any) -> bool:
-    return isinstance(plan, MapQuestion) and plan.unexpected is None
 
 
 def _values(rows: Rows, planned: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

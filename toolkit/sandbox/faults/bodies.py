@@ -202,14 +202,10 @@ def _in_pages(size: int, choose: Callable[[URL, URL | None], URL | None]) -> Fau
         link = choose(asked.remove_query_params("page"), following)
         results = b",\n".join(of_page)
         answer = b'{"count": %d, "results": [%s], "next": %s}'
-        answer %= (len(records), results, _json(link))
+        answer %= (len(records), results, json.dumps(link and str(link)).encode())
         return Response(answer, media_type="application/json")
 
     return fault
-
-
-def _json(link: URL | None) -> bytes:
-    return json.dumps(None if link is None else str(link)).encode()
 
 
 def _gzip_packer() -> _Packer:

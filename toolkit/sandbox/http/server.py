@@ -22,15 +22,9 @@ _GRACE_SECONDS = 1
 class Server:
     """Serves an application from its creation until `stop`, or until nothing refers to it.
 
-    Args:
-        app: The application.
-        clock: The time in the `Date` header, naive UTC.
-        port: The port to listen on; 0 takes a free one.
-        close_delimited: Answer like an HTTP/1.0 server: the end of a body is the end of the
-            connection, so a client cannot see from the framing that a body broke off.
-
-    Raises:
-        ConfigurationError: The port is taken or not allowed.
+    Its `Date` header shows the clock, naive UTC; port 0 takes a free one. With `close_delimited`,
+    it answers like an HTTP/1.0 server: the end of a body is the end of the connection, so a client
+    cannot see from the framing that a body broke off.
     """
 
     def __init__(

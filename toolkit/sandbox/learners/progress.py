@@ -34,7 +34,8 @@ def draw_progress(
     last_day in days since the opening, is_active. For `late_upgrades`, see `_upgraded`.
     """
     n = journeys.size
-    mode = _modes(journeys.course, rng.random(n))
+    shares = np.cumsum([c.mode_shares for c in COURSES], axis=1)
+    mode = pick(shares[journeys.course], rng.random(n))
     probability = _pass_probability(journeys, None if late_upgrades else mode)
     passes_after = _days_to_pass(journeys, probability, rng.random(n), rng.random(n))
     will_pass = np.isfinite(passes_after)
@@ -69,10 +70,6 @@ def draw_progress(
             "is_active": will_pass | (unenrolls_after > elapsed),
         }
     )
-
-
-def _modes(course: Integers, uniform: Floats) -> Integers:
-    return pick(np.cumsum([c.mode_shares for c in COURSES], axis=1)[course], uniform)
 
 
 def _pass_probability(journeys: Journeys, mode: Integers | None) -> Floats:

@@ -38,15 +38,9 @@ _HUNDREDTHS = [f"{share / 100:.2f}" for share in range(101)]
 class Simulation:
     """Learners drawn from the stated model; a `Source`.
 
-    Args:
-        learners: The number of learners.
-        seed: The same seed gives the same bytes.
-        clock: An earlier present (naive UTC), to show the same learners at that moment.
-        late_upgrades: All enroll as audit and some upgrade later, many after they have passed; the
-            mode has no effect on passing.
-
-    Raises:
-        ConfigurationError: The number of learners, the seed or the clock is out of range.
+    The same seed gives the same bytes. An earlier clock, naive UTC, shows the same learners at that
+    moment. With late upgrades, all enroll as audit and some upgrade later, many after they have
+    passed; the mode has no effect on passing.
     """
 
     def __init__(
