@@ -1,10 +1,13 @@
 """Release of count tables: parts, measures and status."""
 
+from datetime import datetime
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import toolkit as tk
 from toolkit.errors import DisclosureError
 from toolkit.release.tables import release_table, with_status
 from toolkit.schemas import Column, Role, Table
@@ -37,6 +40,44 @@ def test_a_measure_has_two_digits_and_goes_with_its_count() -> None:
     counts = pl.DataFrame({"n": [100, 100], "n_passed": [50, 3], "mean": [0.73812, 0.5]})
     shown = release_table(counts, None, TABLE, [], min_n=10)
     assert shown["mean"].to_list() == [0.74, None]
+
+
+def test_a_mean_of_which_fewer_than_ten_values_are_unlike_the_others_does_not_count_them() -> None:
+    # 0.083 of ten to fourteen learners is 1 of 12, and a first quartile of 0.75 is 3 of 12.
+    one, three = ([1.0] * k + [0.0] * (12 - k) for k in (1, 3))
+    pc = pl.DataFrame(
+        {
+            "username": [f"learner {i}" for i in range(36)],
+            "course_id": [f"course-v1:Org+{c}+R1" for c in "ABC" for _ in range(12)],
+            "org": "Org",
+            "course_number": [c for c in "ABC" for _ in range(12)],
+            "in_enrollments": True,
+            "completion": 0.5,
+            "percent_grade": [*one, *three, *[i / 12 for i in range(12)]],
+            "passed": False,
+            "fee": [*map(int, [*one, *three, *range(12)])],
+            "enrolled_day": 20_000,
+            "passed_day": None,
+            "as_of": pl.Series([datetime(2026, 1, 1)] * 36, dtype=pl.Datetime("us", "UTC")),
+        },
+        schema_overrides={"enrolled_day": pl.Int32, "passed_day": pl.Int32},
+    )
+    measures = [f"grade_{what}" for what in ("mean_of_graded", "q1_of_active", "median_of_active")]
+    shown = tk.outcomes(pc, by="course_number").release().frame
+    assert shown.select(measures).null_count().row(0) == (2, 2, 2)
+    assert shown["status"].to_list()[:2] == ["withheld: fewer than 10 learners"] * 2
+    described = tk.reports.table_one(pc, by="course_number", columns=["fee", "percent_grade"])
+    table = described.release().frame.filter(pl.col("course_number").is_in(["A", "B"]))
+    assert table.select("mean", "sd", "q1", "median", "q3").null_count().row(0) == (4,) * 5
+    apart = described.release().frame.filter("is_total")["standardized_difference"]
+    assert apart.to_list() == [None, None]
+    again = pl.concat(
+        [pc, pc.with_columns(course_id=pl.col("course_id") + "2", enrolled_day=20_100)]
+    )
+    means = ["grade_mean_first", "grade_mean_best"]
+    repeats = tk.learner_paths(again).repeats
+    assert repeats.frame.select(means).null_count().row(0) == (0, 0)
+    assert repeats.release().frame.select(means).null_count().row(0) == (2, 2)
 
 
 def test_a_column_of_numbers_that_nobody_declared_is_refused() -> None:

@@ -22,6 +22,7 @@ from toolkit.analyses.stages import (
     completed,
 )
 from toolkit.errors import ArgumentError
+from toolkit.release.tables import UNLIKE
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_level
 from toolkit.schemas.outcome_results import (
@@ -162,7 +163,11 @@ def _described(table: pl.DataFrame, grades: pl.DataFrame) -> pl.DataFrame:
     """Append statistics of the grades to the counts of each group."""
     for whom, weight in (("graded", "n_graded"), ("active", "n_graded_active")):
         statistics = _grade_statistics(grades.filter(pl.col(weight) > 0), weight)
-        named = statistics.select(GROUP, pl.exclude(GROUP).name.suffix(f"_of_{whom}"))
+        named = statistics.select(
+            GROUP,
+            pl.col("unlike").alias(UNLIKE + weight),
+            pl.exclude(GROUP, "unlike").name.suffix(f"_of_{whom}"),
+        )
         table = table.join(named, on=GROUP, how="left", nulls_equal=True, maintain_order="left")
     return table
 
@@ -170,11 +175,13 @@ def _described(table: pl.DataFrame, grades: pl.DataFrame) -> pl.DataFrame:
 def _grade_statistics(grades: pl.DataFrame, weight: str) -> pl.DataFrame:
     """Return mean and quartiles of the grades of each group, weighted by the counts in `weight`.
 
+    And `unlike`, how many have another grade than the most common one.
+
     Rows are in order of group and grade, so all learners together have one sequence of ranks.
     """
     grade, n = pl.col("grade"), pl.col(weight)
     groups = grades.group_by(GROUP, maintain_order=True).agg(
-        total=n.sum(), grade_mean=(grade * n).sum() / (n.sum() * ONE)
+        total=n.sum(), unlike=n.sum() - n.max(), grade_mean=(grade * n).sum() / (n.sum() * ONE)
     )
     up_to, total = grades[weight].cum_sum(), groups["total"]
     last = total.cum_sum() - 1

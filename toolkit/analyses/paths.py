@@ -16,6 +16,7 @@ from toolkit.analyses.grouping import KEY
 from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.analyses.stages import ENROLLED
 from toolkit.release.rounding import keys_of_groups
+from toolkit.release.tables import UNLIKE
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas.arguments import a_level, a_whole_number
 from toolkit.schemas.moments import EPOCH
@@ -250,6 +251,7 @@ def _repeaters(enrolled: nw.LazyFrame[Any]) -> pl.DataFrame:
 def _repeats(courses: pl.DataFrame, repeaters: pl.DataFrame) -> pl.DataFrame:
     n, dated = pl.col("n"), pl.col("is_dated") == 1
     graded = dated & pl.col("first_grade").is_not_null()
+    unlike = [_unlike(repeaters.filter(graded), grade) for grade in ("first_grade", "best_grade")]
     repeaters = repeaters.group_by("course").agg(
         n_repeaters=n.sum(),
         n_undated=n.filter(~dated).sum(),
@@ -263,9 +265,17 @@ def _repeats(courses: pl.DataFrame, repeaters: pl.DataFrame) -> pl.DataFrame:
     return (
         courses.join(repeaters, on="course", how="left")
         .with_columns(pl.col("^n_.*$").fill_null(0))
+        .join(pl.concat(unlike).group_by("course").min(), on="course", how="left")
         .sort("course")
-        .select(REPEATS.names)
+        .select(*REPEATS.names, f"{UNLIKE}n_graded_first")
     )
+
+
+def _unlike(graded: pl.DataFrame, grade: str) -> pl.DataFrame:
+    """Return how many of each course have another grade than the most common one."""
+    n, alike = pl.col("n"), graded.group_by("course", grade).agg(pl.col("n").sum())
+    found = (n.sum() - n.max()).alias(f"{UNLIKE}n_graded_first")
+    return alike.group_by("course").agg(found)
 
 
 def _mean(grade: str, rows: pl.Expr) -> pl.Expr:

@@ -18,7 +18,7 @@ from toolkit.analyses.grouping import Groups, count_by, groups_of, refuse_ungrou
 from toolkit.analyses.stages import ENROLLED
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import DIGITS
-from toolkit.release.tables import release_table
+from toolkit.release.tables import UNLIKE, release_table
 from toolkit.results.result import Result
 from toolkit.schemas import PERSON_COURSE, require_columns
 from toolkit.schemas.arguments import as_given
@@ -102,7 +102,9 @@ def table_one(
     about = [*(["is_total"] if by else []), *groups.names]
 
     def protect(min_n: int) -> pl.DataFrame:
-        safe = release_table(n.select(*about, *_COUNTED), keys, TABLE_ONE, about, min_n=min_n)
+        safe = release_table(
+            n.select(*about, *_COUNTED, _UNLIKE), keys, TABLE_ONE, about, min_n=min_n
+        )
         return _finished(safe, n, about, digits=DIGITS)
 
     return Result(TABLE_ONE, tuple(about), _finished(n, n, about), protect)
@@ -110,6 +112,7 @@ def table_one(
 
 _DERIVED = ("share", "standardized_difference")
 _COUNTED = [name for name in TABLE_ONE.names if name not in _DERIVED]
+_UNLIKE = f"{UNLIKE}n_known"
 
 
 def _variables(
@@ -245,6 +248,7 @@ def _placed(
     schema = pl.Schema({"is_total": pl.Boolean} if groups.keys else {})
     schema.update({name: per_value.schema[name] for name in groups.keys})
     schema.update({name: TABLE_ONE.polars_schema[name] for name in _COUNTED})
+    schema[_UNLIKE] = pl.Int64()
     return pl.DataFrame(rows, schema=schema)
 
 
@@ -260,7 +264,8 @@ def _statistics(known: pl.DataFrame) -> dict[str, float | None]:
     spread = float((counts * (values - mean) ** 2).sum())
     quartiles = [_quantile(values, counts.cumsum(), share) for share in (0.25, 0.5, 0.75)]
     sd = (spread / (total - 1)) ** 0.5 if total > 1 else None
-    return dict(zip(_NUMBERS, [mean, sd, *quartiles], strict=True))
+    found: dict[str, float | None] = dict(zip(_NUMBERS, [mean, sd, *quartiles], strict=True))
+    return found | {_UNLIKE: total - int(counts.max())}
 
 
 def _quantile(values: Floats, up_to: NDArray[np.int64], share: float) -> float:
@@ -277,7 +282,9 @@ def _finished(
     """Append shares and standardized differences to counts, exact or released."""
     known = pl.col("n_known")
     shares = table.with_columns(share=pl.when(known > 0).then(pl.col("n_level") / known))
-    numbered = shares.with_columns(exact["mean"].alias(" mean"), exact["sd"].alias(" sd"))
+    is_withheld = known.is_not_null() & pl.col("mean").is_null() & exact["mean"].is_not_null()
+    sd = pl.when(is_withheld).then(math.nan).otherwise(exact["sd"])
+    numbered = shares.with_columns(exact["mean"].alias(" mean"), sd.alias(" sd"))
     found = {}
     for [name], part in numbered.group_by(["variable"], maintain_order=True):
         groups = part.filter(~pl.col("is_total")).partition_by(about) if about else []
@@ -301,7 +308,7 @@ def _standardized_difference(a: pl.DataFrame, b: pl.DataFrame) -> float | None:
     """Return two groups' standardized difference in a variable.
 
     None if a group has too few values. Infinite if the groups share no value. NaN if their levels
-    are withheld: a mean over the other pairs would be of the groups that differ least.
+    or means are withheld: a mean over the other pairs would be of the groups that differ least.
     """
     n_a, n_b = a["n_known"][0], b["n_known"][0]
     if not n_a or not n_b:
@@ -316,7 +323,7 @@ def _standardized_difference(a: pl.DataFrame, b: pl.DataFrame) -> float | None:
 
 
 def _of_distance(distance: float, variance: float) -> float:
-    if variance > 0:
+    if variance > 0 or math.isnan(variance):
         return float(abs(distance) / variance**0.5)
     return 0.0 if distance == 0 else math.inf
 

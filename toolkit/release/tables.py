@@ -9,6 +9,11 @@ from toolkit.release.rounding import DIGITS, MIN_N, keys_of_counts, release_coun
 from toolkit.schemas import Role, Table
 
 SHOWN = "shown"
+UNLIKE = "unlike "
+"""Begins the name of a column beside a count: of how many the value is not the most common one.
+
+With few of them, a mean or a quantile would count them: 0.083 of ten to fourteen is 1 of 12.
+"""
 _WHOSE = ("group", "course", "course_id", "cohort")  # whom the counts of a row are about
 
 
@@ -32,7 +37,7 @@ def release_table(
     Returns:
         The same rows. A count is null below `min_n`, else a multiple of 5 and no larger than the
         count that includes it. A measure has two significant digits, and is null if a count that
-        it rests on is withheld.
+        it rests on is withheld, or if fewer than `min_n` of these have values `UNLIKE` the others.
     """
     _require_roles(counts, table, by)
     named = [name for name in table.of_role(Role.COUNT) if name in counts.columns]
@@ -54,8 +59,14 @@ def release_table(
             bound = pl.when(pl.col(part) > pl.col(whole)).then(pl.col(whole))
             safe = safe.with_columns(bound.otherwise(pl.col(part)).alias(part))
     measures = [table[name] for name in table.of_role(Role.MEASURE) if name in counts.columns]
+
+    def is_shown(count: str) -> pl.Expr:
+        is_counted = UNLIKE + count in counts.columns
+        enough = pl.col(UNLIKE + count) >= min_n if is_counted else pl.lit(value=True)
+        return pl.col(count).is_not_null() & enough.fill_null(value=True)
+
     return safe.with_columns(
-        pl.when(pl.all_horizontal(pl.col(n).is_not_null() for n in measure.rests_on))
+        pl.when(pl.all_horizontal(is_shown(n) for n in measure.rests_on))
         .then(pl.col(measure.name).round_sig_figs(DIGITS))
         .alias(measure.name)
         for measure in measures
@@ -66,7 +77,9 @@ def _require_roles(counts: pl.DataFrame, table: Table, by: list[str]) -> None:
     """Refuse an undeclared column of numbers, because it would be shown unprotected."""
     declared = {*by, *table.names}
     unknown = [
-        name for name, dtype in counts.schema.items() if dtype.is_numeric() and name not in declared
+        name
+        for name, dtype in counts.schema.items()
+        if dtype.is_numeric() and name.removeprefix(UNLIKE) not in declared
     ]
     if unknown:
         raise DisclosureError(f"{table.name} does not say what {', '.join(unknown)} counts")
