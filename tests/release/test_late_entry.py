@@ -16,7 +16,7 @@ def test_errors_are_those_of_the_exact_curve() -> None:
     assert safe["std_error"].to_list() == pytest.approx(exact["std_error"].to_list(), rel=0.08)
 
 
-@pytest.mark.parametrize("n", [100, 150, 400])
+@pytest.mark.parametrize("n", [250, 300, 400])
 @pytest.mark.parametrize("cluster", [None, "learner"])
 def test_means_are_as_uncertain_as_the_exact_ones(n: int, cluster: str | None) -> None:
     rows = late_entries(0, n).with_columns(learner=pl.int_range(pl.len()) // 2)

@@ -144,17 +144,20 @@ class Curve:
         times the design effect if rows form clusters. A standardized curve needs its own standard
         error as `std_error`. If nobody passes before the horizon the error is 0, and the interval
         goes from the area below the curve's lower limit to the horizon; otherwise it is that of
-        `Spread`.
+        `Spread`. If the learners are worth fewer than 10 observed up to the horizon, and less than
+        half of all, there is none: the few still at risk have too few events to tell the error.
         """
         if not 0 < horizon <= self.known_until:
             return Estimate()
-        low = np.where(np.isnan(self.ci_low), 1.0, self.ci_low)
+        low = np.where(np.isnan(self.ci_low_after), 1.0, self.ci_low_after)
         mean, low_mean = (
             float(self._areas_until(horizon, area, height).sum())
             for area, height in zip(self.areas, (self.survival, low), strict=True)
         )
         if not self.events[self._inside(horizon)].any():
             return Estimate(mean, 0.0, low_mean, horizon)
+        if (self.measured or self)._is_too_little_observed(horizon):
+            return Estimate(mean)
         error = std_error
         if error is None:
             error = math.sqrt(effect * self.variance_of_mean(horizon))
@@ -162,6 +165,24 @@ class Curve:
         if math.isnan(half):
             return Estimate(mean, error)
         return Estimate(mean, error, mean - half, mean + half)
+
+    def _is_too_little_observed(self, horizon: float) -> bool:
+        """Whether the learners are worth fewer than 10 observed throughout, and half of them.
+
+        The mean of so many would be as precise, at a constant hazard: at a time, n at risk are
+        worth n / S observed for that long, the effective sample size of Dorey & Korn (1987),
+        Statistics in Medicine 6:679.
+        """
+        inside = self._inside(horizon)
+        areas = self._areas_until(horizon, self.areas[0], self.survival)
+        ahead = np.append(np.cumsum(areas[::-1])[::-1], 0.0)
+        squares = ahead[1:] ** 2 + ahead[1:] * ahead[:-1] + ahead[:-1] ** 2
+        survival, next_row = self.survival[inside], np.flatnonzero(inside) + 1
+        at_risk = np.append(self.at_risk, 0.0)[next_row]
+        weight = squares * np.diff(self.times[inside], append=horizon)
+        some = (survival > 0) & (at_risk > 0)
+        as_if, observed = (float((weight[some] / of[some]).sum()) for of in (survival, at_risk))
+        return as_if < observed * min(FEWEST, np.nanmax(self.at_risk) / 2)
 
     def variance_of_mean(self, horizon: float) -> float:
         """Return the variance of the restricted mean of independent learners."""

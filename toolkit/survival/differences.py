@@ -58,7 +58,8 @@ def rmst_difference(
         The group columns, then those of `schemas.survival_results.RMST_DIFFERENCE`: the
         difference and the ratio, each with interval and p, and the difference's simultaneous
         interval and adjusted p, Bonferroni's for all rows together. Null if a curve ends before
-        the horizon; p also if nothing varies.
+        the horizon; intervals and p also if most learners are censored so early that too few are
+        at risk; p also if nothing varies.
 
     Raises:
         SchemaError: The durations lack a column or have impossible values.

@@ -269,12 +269,17 @@ def _with_parts(curve: pl.DataFrame) -> pl.DataFrame:
         return pl.when(is_first).then(before(name, curve, start)).otherwise(held.shift(1))
 
     width = pl.col("duration") - previous("duration", 0.0)
+
+    def low_area(name: str) -> pl.Expr:
+        """Before the first event, as many are at risk since the previous row as at this one."""
+        own = pl.when(pl.col("survival") == 1).then(name)
+        return own.fill_null(previous(name, 1.0)) * width
+
     if SIMULTANEOUS in curve.columns:
-        area = previous(SIMULTANEOUS, 1.0) * width
-        curve = curve.with_columns(area.alias(_SIMULTANEOUS_AREA))
+        curve = curve.with_columns(low_area(SIMULTANEOUS).alias(_SIMULTANEOUS_AREA))
     return curve.with_columns(
         _area=previous("survival", 1.0) * width,
-        _low_area=previous("ci_low", 1.0) * width,
+        _low_area=low_area("ci_low"),
         _w=pl.when((d > 0) & (n > d)).then(d / (n * (n - d))).otherwise(0.0),
         _aw=pl.lit(0.0),
         _aaw=pl.lit(0.0),
