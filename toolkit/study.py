@@ -28,7 +28,7 @@ from toolkit.release.keys import PseudonymKey, pseudonym_key, release_secret
 from toolkit.release.pseudonyms import pseudonyms
 from toolkit.results.result import Result
 from toolkit.schemas import ENROLLMENTS, PERSON_COURSE, RESOURCES, require_columns
-from toolkit.schemas.arguments import a_frame, as_given, one_of
+from toolkit.schemas.arguments import a_frame, a_path, as_given, one_of
 from toolkit.snapshots.snapshot import Snapshot, opened
 from toolkit.text.naming import clean
 
@@ -313,7 +313,9 @@ def scan_study(
         problems=pl.concat([found.problems(), *unmatched_courses]),
         as_of=found.as_of,
         source=found.source,
-        joined_in=None if joins is None else joins / _name_of_join(found, courses),
+        joined_in=None
+        if joins is None
+        else a_path(joins, name="joins") / _name_of_join(found, courses),
     )
 
 

@@ -24,6 +24,32 @@ def test_help_is_a_success(flag: str) -> None:
     assert so2(flag).returncode == 0
 
 
+def test_the_lines_of_a_paragraph_of_help_are_joined() -> None:
+    told = [line.strip() for line in so2("report", "--help").stdout.splitlines()]
+    assert "snapshot" not in told  # a rest of a line of the docstring
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+def test_ctrl_c_while_loading_ends_with_130_and_no_word() -> None:
+    code = """
+import os, signal, sys
+from toolkit.cli import main
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:  # as C code does, when it imports
+                raise TypeError("expected a message argument") from None
+
+sys.meta_path.insert(0, Interrupted())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 def test_the_version_is_the_distributions() -> None:
     assert so2("--version").stdout == f"so2-toolkit {version('so2-toolkit')}\n"
 

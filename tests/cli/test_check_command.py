@@ -1,6 +1,8 @@
 """`so2 check`: what it is asked, what it writes, how it ends."""
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -43,6 +45,17 @@ def test_clean_data_end_with_0_and_say_how_much_was_checked() -> None:
     done = check(saved(CLEAN), "--as-of", "2026-01-31", "--fail-on", "info")
     assert done.exit_code == 0
     assert "19 checks: 18 passed, 0 failed, 1 not run" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes with a name are of POSIX")
+def test_a_body_from_a_pipe_is_checked() -> None:
+    os.mkfifo("pipe")
+    body = Path(saved(CLEAN)).read_bytes()
+    writer = threading.Thread(target=lambda: Path("pipe").write_bytes(body))
+    writer.start()
+    done = check("pipe", "--resource", "grades")
+    writer.join(10)
+    assert "0 failed" in done.stdout
 
 
 def test_what_was_found_is_said_once() -> None:

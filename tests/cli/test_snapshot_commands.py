@@ -46,6 +46,27 @@ def test_the_holder_of_the_key_finds_a_pseudonym() -> None:
     assert named.startswith("ada\tp_")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_file_of_usernames_is_read_as_utf_8_with_or_without_its_mark(
+    encoding: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for mark in (b"", b"\xef\xbb\xbf"):
+        body = io.BytesIO(mark + "Zoë\r\n".encode())
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(body, encoding=encoding))
+        reidentify_command(None)
+        reidentify_command(["Zoë"])
+        piped, named = capsys.readouterr().out.splitlines()
+        assert piped == named
+
+
+def test_a_snapshot_is_not_overwritten_by_a_csv_file(tmp_path: Path) -> None:
+    so2("fetch", "a", "--sandbox")
+    before = (tmp_path / "a" / "manifest.json").read_bytes()
+    with pytest.raises(ToolkitError, match=r"manifest\.json is named as another format"):
+        so2("compare", "a", "a", "--output", "a/manifest.json")
+    assert (tmp_path / "a" / "manifest.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("given", "status"), [(b"ada\n\xff", 1), (None, 0)], ids=["bytes", "closed"]
 )

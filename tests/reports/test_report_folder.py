@@ -215,3 +215,45 @@ def test_ctrl_c_ends_the_kernels(tmp_path: Path) -> None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=15) == 130
+
+
+# The kernel of this notebook takes seconds to end, and Ctrl+C comes before it has begun, or then.
+INTERRUPTED = """
+import os, signal, sys, threading
+from pathlib import Path
+import nbformat
+from toolkit.reports import execution
+
+def soon(*_):
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+notebook = nbformat.v4.new_notebook()
+code = "import atexit, time; atexit.register(time.sleep, 3)"
+notebook.cells = [nbformat.v4.new_code_cell(code)]
+nbformat.write(notebook, sys.argv[1])
+started = []
+
+class Manager(execution.AsyncKernelManager):
+    async def start_kernel(self, **settings):
+        started.append(self)
+        await super().start_kernel(**settings)
+        if sys.argv[2] == "starts":
+            soon()
+
+execution.AsyncKernelManager = Manager
+try:
+    execution.execute_notebooks(
+        [Path(sys.argv[1])], on_cell=soon if sys.argv[2] == "ends" else None
+    )
+except KeyboardInterrupt:
+    print("interrupted", [manager.has_kernel for manager in started])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+@pytest.mark.parametrize("moment", ["starts", "ends"])
+def test_ctrl_c_ends_a_kernel_that_is_starting_or_ending(moment: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "n.ipynb"), moment]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("interrupted [False]\n", "")

@@ -83,6 +83,52 @@ def test_a_name_may_be_as_long_as_the_system_takes(form: str, tmp_path: Path) ->
     write(form, tmp_path / ("a" * 255))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_name_of_another_format_is_refused(form: str, tmp_path: Path) -> None:
+    own = {"excel": ".xlsx", "word": ".docx", "latex": ".tex"}.get(form, f".{form}")
+    for suffix in {".csv", ".docx", ".html", ".json", ".parquet", ".tex", ".XLSX"}:
+        if suffix.lower() == own:
+            continue
+        with pytest.raises(tk.errors.ArgumentError, match=rf"name a file that ends in \{own}"):
+            write(form, tmp_path / f"a{suffix}")
+    write(form, tmp_path / f"a{own.upper()}")
+    write(form, tmp_path / "a.2026-01")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_tilde_is_the_home_folder_for_all_that_read_and_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    monkeypatch.chdir(work)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    for name, value in {
+        "SO2_PSEUDONYM_KEY": "9d04c1f7ab35e86287f0d1c3b94e6a5f",
+        "SO2_RELEASE_SECRET": "1d04c1f7ab35e86287f0d1c3b94e6a5f",
+        "SO2_JOINS": "~/joins",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    counts().to_csv("~/a.csv")
+    with tk.sandbox(learners=50) as platform:
+        tk.take_snapshot(platform, "~/snapshot")
+    tk.outcomes(tk.Study.scan(tk.open_snapshot("~/snapshot")))
+    tk.reports.copy_notebooks("~/notebooks")
+
+    assert {path.name for path in home.iterdir()} == {"a.csv", "joins", "notebooks", "snapshot"}
+    assert list(work.iterdir()) == []
+    with pytest.raises(tk.errors.ReportError, match=f"no notebook {home}"):
+        tk.write_report("report", notebooks=["~/n.ipynb"])
+    with pytest.raises(tk.errors.ConfigurationError, match=f"{home / 'tables'} has neither"):
+        tk.sandbox(oulad="~/tables")
+    monkeypatch.setenv("SO2_CA_FILE", "~/none.pem")
+    with pytest.raises(tk.errors.ConfigurationError, match=str(home / "none.pem")):
+        tk.load_grades(tk.connect("https://localhost:1", token="throw-away"))
+
+
 def test_a_folder_in_the_place_of_a_file_stays(tmp_path: Path) -> None:
     with pytest.raises(tk.errors.ArgumentError, match="cannot be written"):
         counts().to_csv(tmp_path)

@@ -1,17 +1,26 @@
 """The `so2` command, whose subcommands call the Python API."""
 
+import os
+import signal
 import sys
+from collections.abc import Callable
 
 
 def main() -> None:
     """Run `so2`, or say what to install for it."""
+    is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     try:
-        _run()
-    except KeyboardInterrupt:  # while still loading
+        if is_usual:  # an import may swallow the exception of the usual handler
+            signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        run = _loaded()
+        if is_usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        run()
+    except KeyboardInterrupt:  # outside a command
         sys.exit(130)
 
 
-def _run() -> None:
+def _loaded() -> Callable[[], None]:
     from toolkit.errors import MissingExtraError
     from toolkit.extras import extra
 
@@ -23,4 +32,4 @@ def _run() -> None:
         sys.exit(f"so2: {error}")
     from toolkit.cli.app import main as run
 
-    run()
+    return run

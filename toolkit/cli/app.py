@@ -31,6 +31,7 @@ from toolkit.errors import ToolkitError
 app = typer.Typer(
     help="Load, check, analyse and report learner grades from an Open edX platform.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
     pretty_exceptions_show_locals=False,  # a traceback with locals would show learners
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -94,7 +94,7 @@ def _checked(
     if data is not None and isinstance(path := place(data), Path):
         if not path.exists():
             raise ConfigurationError(f"there is no file or folder {path}")
-        if path.is_file():
+        if not path.is_dir():  # a pipe, too
             _refuse("a saved body", course_id=course_id)
             return _checked_body(path, resource, as_of, suites)
     _refuse("a snapshot or a platform", resource=resource, as_of=as_of)

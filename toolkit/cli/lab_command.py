@@ -26,18 +26,18 @@ def lab_command(
     with extra("notebooks"):
         import jupyterlab as _jupyterlab  # noqa: F401
     fresh, kept = tk.reports.copy_notebooks(folder)
-    typer.echo(f"{len(fresh) + len(kept)} notebooks in {folder}")
+    first = min([*fresh, *kept])
+    typer.echo(f"{len(fresh) + len(kept)} notebooks in {first.parent}")
     for path in kept:
         typer.echo(f"  {path.name}: yours, left as it is")
-    first = min([*fresh, *kept]).name
-    command = [sys.executable, "-m", "jupyter", "lab", f"--port={port}", first]
+    command = [sys.executable, "-m", "jupyter", "lab", f"--port={port}", first.name]
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # containers; Jupyter refuses otherwise
         command.append("--allow-root")
     try:
         # Our own interpreter and a notebook that we copied.
-        done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603
+        done = subprocess.run(command, cwd=first.parent, check=False)  # noqa: S603
     except KeyboardInterrupt:
         raise typer.Exit from None
     raise typer.Exit(done.returncode)

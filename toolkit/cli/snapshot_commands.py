@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -149,6 +150,8 @@ def _lines_of_input() -> list[str]:
     """Return the lines of standard input that are not empty."""
     if sys.stdin is None:  # closed
         return []
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig")  # some editors mark UTF-8 so
     try:
         return [line.strip() for line in sys.stdin if line.strip()]
     except UnicodeDecodeError:

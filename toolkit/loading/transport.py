@@ -16,6 +16,7 @@ import httpx
 from toolkit.config import is_loopback
 from toolkit.errors import ConfigurationError
 from toolkit.loading.network import Backend
+from toolkit.schemas.arguments import a_path
 
 _ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
     httpcore.ConnectTimeout: httpx.ConnectTimeout,
@@ -144,8 +145,9 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context = httpx.create_ssl_context()
         if ca_file is not None:
-            named = f"SO2_CA_FILE ({ca_file})"
-            context.load_verify_locations(cafile=ca_file)
+            file = a_path(ca_file, name="SO2_CA_FILE")
+            named = f"SO2_CA_FILE ({file})"
+            context.load_verify_locations(cafile=file)
     except OSError as error:  # ssl.SSLError is one
         reason = error.strerror if error.filename is None and error.strerror else "not found"
         if isinstance(error, ssl.SSLError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import tempfile
 import threading
@@ -126,7 +127,9 @@ class _Running:
         self._lock = threading.Lock()
         self._is_over = False
 
-    def execute(self, client: NotebookClient, variables: Mapping[str, str]) -> None:
+    def execute(
+        self, client: NotebookClient, manager: AsyncKernelManager, variables: Mapping[str, str]
+    ) -> None:
         """Execute a notebook to its end, unless `end` comes first."""
 
         async def whole() -> None:
@@ -140,6 +143,9 @@ class _Running:
                 # cleanup_kc: the kernel manager is ours; nbclient would leave the kernel running.
                 await client.async_execute(env=variables, cleanup_kc=True)
             finally:
+                if manager.has_kernel:  # cancelled while the kernel was starting or ending
+                    await manager.shutdown_kernel(now=True)
+                atexit.unregister(client._cleanup_kernel)  # fails without a kernel
                 with self._lock:
                     del self._tasks[task]
 
@@ -187,16 +193,17 @@ def _execute(
     ):
         # Temporary files go where they are deleted even if the kernel is killed.
         variables |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), aside)
+        manager = _kernel_manager(aside)
         client = NotebookClient(
             notebook,
-            km=_kernel_manager(aside),
+            km=manager,
             timeout=round(timeout),
             resources={"metadata": {"path": folder}},
             on_cell_execute=cell_started,
             on_cell_executed=cell_executed,
         )
         try:
-            running.execute(client, variables)
+            running.execute(client, manager, variables)
         except CellExecutionError as error:
             failure = withhold(f"{error.ename}: {error.evalue}")
         except CellTimeoutError:

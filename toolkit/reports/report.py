@@ -103,8 +103,8 @@ def _paths(notebooks: Iterable[str | Path] | None) -> list[Path]:
     found = []
     for given in notebooks:
         if str(given).endswith(".ipynb"):
-            read_notebook(Path(given))  # before anything is loaded
-            found.append(Path(given))
+            found.append(a_path(given, name="a notebook"))
+            read_notebook(found[-1])  # before anything is loaded
         else:
             found += find_notebooks([str(given)])
     return found

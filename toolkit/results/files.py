@@ -24,6 +24,7 @@ _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _NOT_IN_XML = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
+_ENDINGS = {".csv", ".docx", ".html", ".json", ".parquet", ".pdf", ".tex", ".xls", ".xlsx"}
 _TEXTS = {pl.String, pl.Categorical, pl.Enum}
 
 
@@ -64,7 +65,11 @@ def atomically(
 
     The new file is in a folder of its own, so that no thread creates it again after a failure. A
     pipe or a device, such as /dev/stdout, is written to; the file behind a link is replaced.
+
+    With a suffix, a path that is named as another format is refused.
     """
+    if suffix and path.suffix.lower() in _ENDINGS - {suffix}:
+        raise kind(f"{path} is named as another format; name a file that ends in {suffix}")
     with writing(path, kind, left="What was there is unchanged."):
         target = path.resolve()
         is_stream = path.exists() and not (path.is_file() or path.is_dir())

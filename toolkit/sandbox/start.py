@@ -17,7 +17,7 @@ from toolkit.sandbox.learners.oulad import Oulad
 from toolkit.sandbox.learners.records import Source
 from toolkit.sandbox.learners.simulation import Simulation
 from toolkit.sandbox.learners.truth import Truth
-from toolkit.schemas.arguments import as_given
+from toolkit.schemas.arguments import a_path, as_given
 from toolkit.schemas.moments import moment
 
 if TYPE_CHECKING:  # importing it would import a web server
@@ -137,13 +137,12 @@ def sandbox(
     if oulad is not None and not isinstance(oulad, str | PathLike):
         raise ConfigurationError(f"oulad must be a folder, not {as_given(oulad)}")
     behaviour = read_faults(faults)
+    folder = None if oulad is None else a_path(oulad, name="oulad")
     source: Source = (
-        Oulad(Path(oulad))
-        if oulad is not None
-        else Simulation(learners, seed, late_upgrades=late_upgrades)
+        Simulation(learners, seed, late_upgrades=late_upgrades) if folder is None else Oulad(folder)
     )
     variables = {
-        "SO2_OULAD": str(Path(oulad).resolve()) if oulad is not None else "",
+        "SO2_OULAD": "" if folder is None else str(folder.resolve()),
         "SO2_SANDBOX_LEARNERS": str(learners),
         "SO2_SANDBOX_SEED": str(seed),
     }

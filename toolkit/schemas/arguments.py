@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date
 from numbers import Real
 from pathlib import Path, PurePath
@@ -122,9 +123,11 @@ def a_frame(value: object, *, name: str) -> pl.DataFrame:
 
 
 def a_path(value: object, *, name: str) -> Path:
-    """Return the argument as a path."""
+    """Return the argument as a path; "~" is the home folder, as in a shell and in Polars."""
     if isinstance(value, str | os.PathLike):
         path = Path(value)
+        with suppress(RuntimeError):  # there is no such user, or no home
+            path = path.expanduser()
         try:
             str(path).encode()
         except UnicodeEncodeError:

@@ -82,5 +82,8 @@ def write_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | Path) -> Path:
     if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
         raise ArgumentError(f"frame must be a Polars frame, not {as_given(frame)}")
     return atomically(
-        target, lambda part: harmless(frame.lazy()).sink_csv(part), kind=SnapshotError
+        target,
+        lambda part: harmless(frame.lazy()).sink_csv(part),
+        kind=SnapshotError,
+        suffix=".csv",
     )

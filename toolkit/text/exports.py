@@ -55,10 +55,10 @@ def write(released: Released, form: str, path: Path) -> Path:
     """
     frame = released.frame
     if form == "parquet":
-        return atomically(path, frame.write_parquet)
+        return atomically(path, frame.write_parquet, suffix=".parquet")
     safe = harmless(frame)
     if form == "csv":
-        return atomically(path, safe.write_csv)
+        return atomically(path, safe.write_csv, suffix=".csv")
     with extra("tables"):
         from xlsxwriter import Workbook
 
@@ -132,7 +132,7 @@ def latex(
     lines.append(r"\end{tabular}")
     if table.note:
         lines += ["", rf"\footnotesize {_latex(table.note)}"]
-    return _written("\n".join([*lines, r"\end{table}", ""]), path)
+    return _written("\n".join([*lines, r"\end{table}", ""]), path, ".tex")
 
 
 def html(
@@ -144,12 +144,16 @@ def html(
 ) -> str:
     """Return the table for reading as an HTML fragment."""
     table: ReadingTable = reading_table(released, columns, rows=rows)
-    return _written(table._repr_html_() + "\n", path)
+    return _written(table._repr_html_() + "\n", path, ".html")
 
 
-def _written(text: str, path: str | Path | None) -> str:
+def _written(text: str, path: str | Path | None, suffix: str) -> str:
     if path is not None:
-        atomically(a_path(path, name="path"), lambda part: part.write_text(text, encoding="utf-8"))
+        atomically(
+            a_path(path, name="path"),
+            lambda part: part.write_text(text, encoding="utf-8"),
+            suffix=suffix,
+        )
     return text
 
 

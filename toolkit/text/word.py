@@ -54,7 +54,7 @@ def word(
                 # Without a date, so that the same table gives the same bytes.
                 file.writestr(ZipInfo(name), text, ZIP_DEFLATED)
 
-    return atomically(path, fill)
+    return atomically(path, fill, suffix=".docx")
 
 
 def _document(table: ReadingTable) -> str:
