@@ -161,3 +161,20 @@ def test_released_incidences_of_learners_who_all_reach_an_end_have_an_error() ->
     assert shown["of"].n_unique() == 300
     assert shown.filter((pl.col("std_error") / expected - 1).abs() > 1e-6).is_empty()
     assert shown.filter(~share.is_between("ci_low", "ci_high", closed="none")).is_empty()
+
+
+def test_a_mean_is_withheld_as_long_as_too_few_have_passed_to_show() -> None:
+    # Nine of 60 pass on the first day, which no curve shows; the next step is after the horizon.
+    durations = pl.DataFrame(
+        {
+            "duration": [1.0] * 9 + [80.0] * 10 + [100.0] * 41 + [5.0] * 20 + [100.0] * 20,
+            "event": [True] * 19 + [False] * 41 + [True] * 20 + [False] * 20,
+            "mode": ["a"] * 60 + ["b"] * 40,
+        }
+    )
+    summary = tk.survival_summary(durations, by="mode", horizon=60).release().frame
+    means = summary.filter(statistic="restricted mean")
+    assert means["estimate"].is_null().to_list() == [True, False]
+    difference = tk.survival.rmst_difference(durations, by="mode", horizon=60).release().frame
+    assert difference["restricted_mean"].null_count() == 0
+    assert difference["reference_mean", "difference", "ci_low"].null_count().row(0) == (1, 1, 1)

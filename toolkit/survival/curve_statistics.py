@@ -112,11 +112,9 @@ class Curve:
 
     def passed_by(self, time: float) -> Estimate:
         """Return the share that has passed by the time, with the curve's interval."""
-        if time > self.known_until:
+        if time > self.known_until or self._is_unshown(time):
             return Estimate()
-        i = int(np.searchsorted(self.times, time, side="right")) - 1
-        if self.is_released and self.survival[i] == 1:
-            return Estimate()
+        i = self._place(time)
         lower = self.ci_low if time == self.times[i] else self.ci_low_after
         values = (self.survival[i], self.std_error[i], self.ci_high[i], lower[i])
         survival, error, high, low = (None if np.isnan(v) else float(v) for v in values)
@@ -126,6 +124,13 @@ class Curve:
             None if high is None else 1 - high,
             None if low is None else 1 - low,
         )
+
+    def _place(self, time: float) -> int:
+        return int(np.searchsorted(self.times, time, side="right")) - 1
+
+    def _is_unshown(self, time: float) -> bool:
+        """Whether a released curve does not say yet how many have passed, other than too few."""
+        return self.is_released and not self.survival[self._place(time)] < 1
 
     def restricted_mean(
         self,
@@ -147,7 +152,7 @@ class Curve:
         `Spread`. If the learners are worth fewer than 10 observed up to the horizon, and less than
         half of all, there is none: the few still at risk have too few events to tell the error.
         """
-        if not 0 < horizon <= self.known_until:
+        if not 0 < horizon <= self.known_until or self._is_unshown(horizon):
             return Estimate()
         low = np.where(np.isnan(self.ci_low_after), 1.0, self.ci_low_after)
         mean, low_mean = (
