@@ -111,6 +111,38 @@ def test_learners_are_no_groups_of_what_is_shown(column: str, tmp_path: Path) ->
     assert result.frame["n"].to_list() == [20, 30]
 
 
+def test_learners_are_not_named_by_comparisons_and_characteristics_either() -> None:
+    pc = learners(40)
+    times = pc.with_columns(duration=pl.int_range(1, 41).cast(pl.Float64), event="passed")
+    compared = tk.compare_groups(pc, by="username", strata="mode")
+    assert compared.within is not None
+    for result in (
+        compared.groups,
+        compared.pairs,
+        compared.within,
+        tk.survival.logrank_pairs(times, by="username"),
+        tk.reports.table_one(pc, columns=["username"]),
+    ):
+        assert result.frame.height
+        for show in (repr, tk.Result.narrate, tk.Result.release):
+            with pytest.raises(DisclosureError, match="a table by `username` names learners"):
+                show(result)
+
+
+def test_strata_that_are_learners_are_counted_as_learners() -> None:
+    pc = pl.concat([learners(60), learners(3).with_columns(mode=pl.lit("honor"))])
+    within = tk.compare_groups(pc, by="mode", strata="username").within
+    assert within is not None
+    assert within.frame["n_strata"].to_list() == [2, 0, 1]
+    assert within.release().frame["n_strata"].to_list() == [None] * 3
+    assert within.narrate() == "Too few learners to show."
+    both = pl.concat([learners(60), learners(60).with_columns(mode=pl.lit("honor"))])
+    all_twice = tk.compare_groups(both, by="mode", strata="username").within
+    assert all_twice is not None
+    assert all_twice.frame["n_strata"].to_list() == [40, 0, 20]
+    assert all_twice.release().frame["n_strata"].to_list() == [40, None, 20]
+
+
 @pytest.mark.parametrize(
     ("door", "told"),
     [

@@ -39,8 +39,8 @@ from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.tables import release_table
 from toolkit.results.output import Narrative
 from toolkit.results.registry import look_up
-from toolkit.results.result import Displayed, Result
-from toolkit.schemas import Table
+from toolkit.results.result import IDENTITIES, Displayed, Result
+from toolkit.schemas import Role, Table
 from toolkit.schemas.arguments import a_level, a_share, alpha_of, as_given, one_of
 from toolkit.schemas.comparison_results import (
     AS_TEXT,
@@ -216,6 +216,7 @@ def compare_groups(
             compared_within(*found, chosen, margin, level=level),
             {**about, "within": pl.lit(" and ".join(cells_by.names[1:]))},
             margin,
+            are_learners=not IDENTITIES.isdisjoint(cells_by.names[1:]),
             has_keys=plain.keys is not None,
             level=level,
         )
@@ -264,10 +265,14 @@ def _within(
     about: dict[str, pl.Expr],
     margin: float | None,
     *,
+    are_learners: bool,
     has_keys: bool,
     level: float,
 ) -> Result:
-    """Return the pairs compared within strata; adjusted figures are measured on the records."""
+    """Return the pairs compared within strata; adjusted figures are measured on the records.
+
+    If the strata are learners, their number is released like any other number of learners.
+    """
     alpha = alpha_of(level)
 
     def derive(counts: pl.DataFrame) -> pl.DataFrame:
@@ -287,6 +292,11 @@ def _within(
     names = [name for name in pairs.columns if name.startswith("key_")]
     keys = pairs.select(pl.col(name).alias(f"n_{name[4:]}") for name in names)
     table = WITHIN_STRATA if margin is None else with_equivalence(WITHIN_STRATA)
+    if are_learners:
+        counted = replace(table["n_strata"], role=Role.COUNT)
+        columns = (counted if column.name == counted.name else column for column in table)
+        table = replace(table, columns=tuple(columns))
+        keys = keys.with_columns(n_strata=pairs["key_learners_a"])
     return Result.from_counts(
         table, [], pairs.drop(names), derive, keys=keys if has_keys else None, level=level
     )

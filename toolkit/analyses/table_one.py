@@ -19,7 +19,7 @@ from toolkit.analyses.stages import ENROLLED
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.release.rounding import DIGITS
 from toolkit.release.tables import UNLIKE, release_table
-from toolkit.results.result import Result
+from toolkit.results.result import Result, refuse_names
 from toolkit.schemas import PERSON_COURSE, require_columns
 from toolkit.schemas.arguments import as_given
 from toolkit.schemas.paper_results import COUNTS, MEAN, MEDIAN, TABLE_ONE
@@ -102,6 +102,7 @@ def table_one(
     about = [*(["is_total"] if by else []), *groups.names]
 
     def protect(min_n: int) -> pl.DataFrame:
+        refuse_names([variable.name for variable in variables])
         safe = release_table(
             n.select(*about, *_COUNTED, _UNLIKE), keys, TABLE_ONE, about, min_n=min_n
         )

@@ -22,7 +22,7 @@ from toolkit.schemas import RESOURCES, Role, Table
 from toolkit.schemas.arguments import a_path, a_text, alpha_of, as_given
 
 _SCREEN = 30  # rows of a table printed as text
-_IDENTITIES = {name for table in RESOURCES.values() for name in table.of_role(Role.IDENTITY)}
+IDENTITIES = {name for table in RESOURCES.values() for name in table.of_role(Role.IDENTITY)}
 View = Callable[[pl.DataFrame], pl.DataFrame]
 Protect = Callable[[int], pl.DataFrame]
 
@@ -294,12 +294,8 @@ class Result(Shown):
                 f"min_n must be a whole number of at least 5, or None for no protection, "
                 f"not {as_given(min_n)}"
             )
-        elif named := _IDENTITIES.intersection(self.by):
-            raise DisclosureError(
-                f"a table by `{named.pop()}` names learners; group by something else. `frame` has "
-                "the exact figures, for computing"
-            )
         else:
+            refuse_names([*self.by, *([] if self.compared is None else self.compared.columns)])
             frame = self.protect(min_n)
             if "status" not in frame.columns or "status" in self.exact.columns:
                 frame = with_status(frame, self.exact, self.schema, min_n)
@@ -328,6 +324,15 @@ class Result(Shown):
         for view in self.views:
             frame = view(frame)
         return frame
+
+
+def refuse_names(columns: Sequence[str]) -> None:
+    """Raise a DisclosureError if a table that shows the values of these columns names learners."""
+    if named := IDENTITIES.intersection(columns):
+        raise DisclosureError(
+            f"a table by `{named.pop()}` names learners; group by something else. `frame` has "
+            "the exact figures, for computing"
+        )
 
 
 def _apply(view: View, frame: pl.DataFrame, table: Table) -> pl.DataFrame:

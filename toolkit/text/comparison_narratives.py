@@ -85,7 +85,7 @@ def _verdicts(seen: pl.DataFrame, released: Released) -> str:
 def within_strata(released: Released) -> str:
     """Say whether the differences of pairs reverse or vanish within strata."""
     seen = released.frame.filter(pl.col("difference").is_not_null())
-    if (released.whole["n_strata"] == 0).all():
+    if (released.whole["n_strata"] == 0).fill_null(value=False).all():
         stratum = naming.strata(released.whole["within"][0])
         return f"No {stratum} has learners of two groups."
     if seen.is_empty():
