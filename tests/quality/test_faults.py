@@ -299,3 +299,22 @@ def test_a_running_platform_shifts_nothing() -> None:
     for days in (0, 14, 180):
         earlier = typed(source.earlier(source.clock - timedelta(days=days)))["grades"]
         assert failing(tk.quality.check_snapshots(Saved(earlier), Saved(later))) == {}
+
+
+@pytest.mark.parametrize(
+    "place", [(GRADES, "passed_timestamp"), (ENROLLMENTS, "created")], ids="-".join
+)
+def test_moments_counted_in_parts_are_those_of_all(
+    place: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = dict(clean())
+    at_one_moment(*place)(frames)
+    given: Frames = {name: frames[name].lazy() for name in (GRADES, ENROLLMENTS)}
+    given["as_of"] = frames["as_of"]
+    whole = tk.check(**given).outcomes
+    monkeypatch.setattr("toolkit.quality.frames.MOST_AT_ONCE", 100)
+    parts = tk.check(**given).outcomes
+    assert [(o.check, o.n_checked, o.n_unexpected) for o in parts] == [
+        (o.check, o.n_checked, o.n_unexpected) for o in whole
+    ]
+    assert any(o.check == f"{place[1]}_heaps" and o.n_unexpected == 30 for o in whole)

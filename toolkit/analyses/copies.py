@@ -17,6 +17,9 @@ from toolkit.errors import writing
 
 Rows = nw.LazyFrame[Any]
 PART = "_part"
+MOST_AT_ONCE = 2_500_000
+"""The most rows of a part that is joined or grouped by nearly as many keys: more take longer."""
+_MOST_PARTS = 100  # so that writing them takes little memory
 
 
 def copied(rows: Rows) -> Rows:
@@ -34,10 +37,11 @@ def copied(rows: Rows) -> Rows:
 
 
 def in_parts(rows: Rows, name: str, n: int) -> Iterator[Rows]:
-    """Yield the rows in `n` parts of about equal size, those of one value of a column together.
+    """Yield the rows in `n` parts, 100 at most, those of one value of a column together.
 
     Polars and DuckDB write each part to files; other engines read all rows for each part.
     """
+    n = min(n, _MOST_PARTS)
     if n < 2:
         yield rows
         return

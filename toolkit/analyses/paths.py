@@ -10,7 +10,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.copies import in_parts
+from toolkit.analyses.copies import MOST_AT_ONCE, in_parts
 from toolkit.analyses.counting import Frame, flag, grouped, latest_moment, records
 from toolkit.analyses.grouping import KEY
 from toolkit.analyses.intervals import LEVEL, rate
@@ -46,10 +46,6 @@ JOINED = [
     "key_in_time",
 ]
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
-MOST_AT_ONCE = 2_500_000
-"""The most records that are joined at once: more take longer, for each."""
-MOST_PARTS = 100
-"""The most parts, so that writing them takes little memory."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,7 +111,7 @@ def learner_paths(pc: Frame, *, within_days: int = 180, level: float = LEVEL) ->
     summed = nw.col("in_time", "key", "key_in_time").sum()
     courses = grouped(enrolled, ["course"], [nw.len().alias("records"), summed])
     n_parts = -(-int(courses["records"].sum()) // MOST_AT_ONCE)
-    parts = in_parts(enrolled.select(*JOINED), "username", min(n_parts, MOST_PARTS))
+    parts = in_parts(enrolled.select(*JOINED), "username", n_parts)
     # `map` frees a part before the next is read.
     found = [*map(partial(_joined, within_days=within_days), parts)]
     repeaters = _summed([one for one, _ in found], KINDS)

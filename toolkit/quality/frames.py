@@ -17,11 +17,16 @@ from typing import Any, TypeAlias
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from toolkit.analyses.copies import MOST_AT_ONCE, in_parts
+from toolkit.analyses.counting import counted
 from toolkit.analyses.engines import (
     MICROSECONDS_A_DAY,
     HasPersonCourse,
     as_stored,
+    collected,
     is_in_memory,
+    lazily,
+    number_of_rows,
     planned_apart,
     with_microseconds,
 )
@@ -236,12 +241,14 @@ def with_pass_mark(grades: Lazy) -> Lazy:
     learners without a pass at or above it. Null if the course has none.
     """
     grade, n, n_passed = nw.col("percent_grade"), nw.col("n"), nw.col("n_passed")
-    levels = (
-        grades.filter(grade * 0 == 0)  # neither null nor NaN, see `gx.rows`
-        .group_by("course_id", "percent_grade")
-        .agg(n=nw.len(), n_passed=nw.col("passing_letter").count())
-        .with_columns(n.cast(nw.Int64), n_passed.cast(nw.Int64))
-    )
+    at = ["course_id", "percent_grade"]
+    sums = [nw.len().alias("n"), nw.col("passing_letter").count().alias("n_passed")]
+    if grades.implementation.is_polars():
+        levels = lazily(counted(grades, at, sums))
+    else:
+        levels = grades.group_by(at).agg(*sums)
+    levels = levels.filter(grade * 0 == 0)  # neither null nor NaN, see `gx.rows`
+    levels = levels.with_columns(nw.col("n", "n_passed").cast(nw.Int64))
     # On the wrong side of a mark: passes below it, and others at or above it.
     excess = nw.col("excess")
     wrong = (
@@ -263,7 +270,7 @@ def with_pass_mark(grades: Lazy) -> Lazy:
         .group_by("course_id")
         .agg(usual_pass_mark=grade.min())
     )
-    return _left_join(grades, marks, "course_id")
+    return _left_join(grades, _once(marks), "course_id")
 
 
 def with_heaps(rows: Lazy, plain: Lazy, moment: str) -> Lazy:
@@ -272,17 +279,34 @@ def with_heaps(rows: Lazy, plain: Lazy, moment: str) -> Lazy:
     A moment at midnight has none either, because the platform gave only a day. Records are counted
     in `plain`: the same rows before any join.
     """
-    at, number, share = nw.col("at"), nw.col("n"), nw.col(_SHARE)
-    sizes = (
-        with_microseconds(plain.select("course_id", moment), {"at": moment})
-        .filter(at % MICROSECONDS_A_DAY != 0)
-        .group_by("course_id", moment)
-        .agg(n=nw.len())
-        .with_columns(number.cast(nw.Int64))
-        .with_columns(of_course=number.sum().over("course_id").cast(nw.Float64))
-        .filter(number > MOST_BY_CHANCE)
-    )
-    shared = sizes.select("course_id", moment, (number / nw.col("of_course")).alias(_SHARE))
-    joined = _left_join(rows, shared, "course_id", moment)
+    dated = with_microseconds(plain.select("course_id", moment), {"at": moment})
+    dated = dated.filter(nw.col("at") % MICROSECONDS_A_DAY != 0).select("course_id", moment)
+    of_courses = dated.group_by("course_id").agg(of_course=nw.len())
+    heaps = _heaps(dated, moment, number_of_rows(plain)).join(of_courses, on="course_id")
+    number, share = nw.col("n", "of_course").cast(nw.Float64), nw.col(_SHARE)
+    heaps = heaps.with_columns(number)
+    shared = heaps.select("course_id", moment, (nw.col("n") / nw.col("of_course")).alias(_SHARE))
+    joined = _left_join(rows, _once(shared), "course_id", moment)
     is_few = share.is_null() & ~nw.col(moment).is_null()
     return joined.with_columns(nw.when(is_few).then(nw.lit(0.0)).otherwise(share).alias(_SHARE))
+
+
+def _heaps(dated: Lazy, moment: str, n_rows: int) -> Lazy:
+    """Count the records of a course at one moment, where they are more than chance brings.
+
+    There may be as many moments as records, so Polars counts a part of the moments at a time.
+    """
+
+    def of_part(part: Lazy) -> Lazy:
+        sizes = part.group_by("course_id", moment).agg(n=nw.len())
+        return sizes.filter(nw.col("n") > MOST_BY_CHANCE)
+
+    n_parts = -(-n_rows // MOST_AT_ONCE)
+    if n_parts < 2:
+        return of_part(dated)
+    return lazily(pl.concat(collected(of_part(part)) for part in in_parts(dated, moment, n_parts)))
+
+
+def _once(rows: Lazy) -> Lazy:
+    """Return a small table, in Polars computed once rather than in each pass over the records."""
+    return lazily(collected(rows)) if rows.implementation.is_polars() else rows
