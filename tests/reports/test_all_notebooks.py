@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import tempfile
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import in_process
 import pytest
 
 import toolkit as tk
 from toolkit.reports.execution import Executed, execute_notebooks
-from toolkit.reports.guard import outputs_text
 from toolkit.reports.library import find_notebooks
 
 pytestmark = pytest.mark.slow
@@ -30,6 +30,10 @@ def snapshots(tmp_path_factory: pytest.TempPathFactory) -> list[tk.Snapshot]:
         with now.earlier(later.as_of.replace(year=2025, month=10)) as past:
             earlier = tk.take_snapshot(past, folder / "earlier", key=KEY)
     return [earlier, later]
+
+
+def outputs_text(notebook: Any) -> str:
+    return json.dumps([cell.get("outputs", []) for cell in notebook.cells], ensure_ascii=False)
 
 
 def closed(*_: object) -> NoReturn:

@@ -15,9 +15,16 @@ from hypothesis import strategies as st
 from toolkit.errors import DisclosureError
 from toolkit.reports.execution import Executed, count_code_cells, execute_notebooks
 from toolkit.reports.figures import chart_script, read_figure, write_figure
-from toolkit.reports.guard import _CUT, Identities, Records, _words, refuse_identities
+from toolkit.reports.guard import (
+    _CUT,
+    Identities,
+    Records,
+    _words,
+    is_protected,
+    refuse_bare,
+    refuse_identities,
+)
 from toolkit.reports.pages import read_page
-from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.schemas import TIMESTAMP
 
 SPEC = {

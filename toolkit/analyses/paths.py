@@ -22,29 +22,9 @@ from toolkit.schemas.arguments import a_level, a_whole_number
 from toolkit.schemas.moments import EPOCH
 from toolkit.schemas.outcome_results import ANY_COURSE, REPEATS, TRANSITIONS
 
-NEEDED = [
-    "username",
-    "course_id",
-    "org",
-    "course_number",
-    "in_enrollments",
-    "enrolled_day",
-    "passed_day",
-    "passed",
-    "percent_grade",
-    "as_of",
-]
-JOINED = [
-    "username",
-    "course",
-    "enrolled_day",
-    "passed_day",
-    "passed",
-    "percent_grade",
-    "in_time",
-    "key",
-    "key_in_time",
-]
+_OF_BOTH = ["username", "enrolled_day", "passed_day", "passed", "percent_grade"]
+NEEDED = [*_OF_BOTH, "course_id", "org", "course_number", "in_enrollments", "as_of"]
+JOINED = [*_OF_BOTH, "course", "in_time", "key", "key_in_time"]
 KINDS = ["course", "is_dated", "first_passes", "passes", "first_grade", "best_grade"]
 
 

@@ -41,11 +41,7 @@ def compared_groups(released: Released) -> alt.LayerChart:
 
 
 def user_result(released: Released) -> alt.LayerChart:
-    """Draw the first rate of a user's own result, or its first count if it has no rate.
-
-    Raises:
-        SchemaError: The result has no rate.
-    """
+    """Draw the first rate of a user's own result, or its first count if it has no rate."""
     rates = [name for name in released.schema.names if released.schema.interval_of(name)]
     if not rates:
         raise SchemaError(

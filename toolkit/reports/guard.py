@@ -1,4 +1,7 @@
-"""The last check before a report is written: it names nobody, shows no record, holds no secret."""
+"""The last checks before a report is written.
+
+It names nobody, shows no record, holds no secret, and its figures are released.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,16 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
-from itertools import product
-from typing import TypeAlias
+from itertools import chain, product
+from typing import Any, TypeAlias
 
 import polars as pl
 
+from toolkit.charts.theme import MIME
+from toolkit.connect import SOURCE_PREFIX
 from toolkit.errors import DisclosureError
-from toolkit.extras import extra
 from toolkit.reports.execution import Executed
-
-with extra("notebooks"):
-    import nbformat
+from toolkit.results.output import OUTPUT
 
 # What a username or an address is made of; what shows that a text was cut off.
 _WORD = re.compile(r"[\w.@+-]+")
@@ -26,6 +28,10 @@ _ROW_END = re.compile(r"</tr>|\}|\\n")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _NUMBER = re.compile(r"\d*\.\d+")
 _COURSE = re.compile(r"course-v1:[^\s\"'<>\\,;│┆|]+")
+
+PUBLIC = "public"  # the tag of a cell whose author takes responsibility for what it shows
+_DIGIT = re.compile(r"\d")
+_SOURCE_PREFIX = re.compile(rf"^{SOURCE_PREFIX} .*$", re.MULTILINE)
 
 _PIECE = 12  # characters of a secret that give it away
 _SHORTEST_CUT = 6  # a shorter beginning of a name does not count
@@ -141,16 +147,15 @@ def refuse_identities(
     """
     done = list(executed)
     outputs = [
-        json.dumps(cell.get("outputs", []), ensure_ascii=False)
+        [json.dumps(cell.get("outputs", []), ensure_ascii=False) for cell in one.notebook.cells]
         for one in done
-        for cell in one.notebook.cells
     ]
-    shown = iter([False] * len(outputs) if records is None else records.shown(outputs))
-    for one in done:
+    every = [*chain.from_iterable(outputs)]
+    shown = iter([False] * len(every) if records is None else records.shown(every))
+    for one, texts in zip(done, outputs, strict=True):
         source = "\n".join(cell.source for cell in one.notebook.cells)
         ordinary = {word.casefold() for word in _words(source)}
-        for number, cell in enumerate(one.notebook.cells, start=1):
-            said = json.dumps(cell.get("outputs", []), ensure_ascii=False)
+        for number, said in enumerate(texts, start=1):
             place = f"{one.name}, cell {number}: its output"
             if identities.holds_secret(said):
                 raise DisclosureError(f"{place} holds the token or a key")
@@ -216,6 +221,48 @@ def _pieces(secret: str) -> Iterator[str]:
         yield secret[start : start + _PIECE]
 
 
-def outputs_text(notebook: nbformat.NotebookNode) -> str:
-    """Return all outputs of a notebook as one text, for scans."""
-    return json.dumps([cell.get("outputs", []) for cell in notebook.cells], ensure_ascii=False)
+def refuse_bare(executed: Iterable[Executed]) -> None:
+    """Raise if an output shows figures that are not released.
+
+    Released results, their tables, charts and sentences are marked. Any other output with a
+    digit or a picture is refused, unless its cell is tagged "public" or it is the line of
+    `connect_or_sandbox` that names the source.
+
+    Raises:
+        DisclosureError: Names the notebook and the cell, and says what to do.
+    """
+    for one in executed:
+        for number, cell in enumerate(one.notebook.cells, start=1):
+            if PUBLIC in cell.metadata.get("tags", []):
+                continue
+            if any(_is_bare(output) for output in cell.get("outputs", [])):
+                raise DisclosureError(
+                    f"{one.name}, cell {number}: it shows figures that are not released; show a "
+                    "result, its table, chart or narrative instead of a frame or a number, or "
+                    'tag the cell "public" if they concern nobody'
+                )
+
+
+def is_protected(executed: Executed) -> bool:
+    """Whether every released output of a notebook withholds small counts."""
+    marks = [
+        _mark(output) for cell in executed.notebook.cells for output in cell.get("outputs", [])
+    ]
+    return all(mark is None or mark["min_n"] is not None for mark in marks)
+
+
+def _mark(output: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the mark of a released output; None if it is not released."""
+    found: dict[str, Any] | None = output.get("metadata", {}).get(OUTPUT)
+    if found is None and MIME in output.get("data", {}):
+        found = output["data"][MIME].get("usermeta", {}).get(OUTPUT)
+    return found
+
+
+def _is_bare(output: dict[str, Any]) -> bool:
+    if _mark(output) is not None:
+        return False
+    data = output.get("data", {})
+    is_picture = MIME in data or any(kind.startswith("image/") for kind in data)
+    shown = [_SOURCE_PREFIX.sub("", output.get("text", "")), *(str(data[kind]) for kind in data)]
+    return is_picture or any(_DIGIT.search(text) for text in shown)

@@ -30,11 +30,16 @@ from toolkit.reports.execution import (
     refuse_unknown,
 )
 from toolkit.reports.folder import writable
-from toolkit.reports.guard import Identities, Records, refuse_identities
+from toolkit.reports.guard import (
+    Identities,
+    Records,
+    is_protected,
+    refuse_bare,
+    refuse_identities,
+)
 from toolkit.reports.key_figures import as_tiles, key_figures
 from toolkit.reports.language import Language
 from toolkit.reports.pages import read_page
-from toolkit.reports.released import is_protected, refuse_bare
 from toolkit.reports.site import Site, write_site
 from toolkit.sandbox.start import SandboxPlatform
 from toolkit.schemas.arguments import as_given

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.survival.ranges import with_groups
+from toolkit.survival.ranges import EventRanges, with_groups
 from toolkit.survival.risk_sets import GROUP, in_blocks
+
+if TYPE_CHECKING:
+    from toolkit.survival.standardization import Standardization
 
 MOST_STEPS = 1_000_000
 """About how many rows are kept of a result's curves, if there are too many times.
@@ -75,30 +78,6 @@ def until_next(
     return pl.when(n > 0).then(pl.min_horizontal(at_risk, n)).otherwise(at_risk)
 
 
-class Ranges(Protocol):
-    """What must be known of the curves before they are computed, range by range."""
-
-    @property
-    def about(self) -> pl.DataFrame:
-        """Each curve's group and exclusions."""
-        ...
-
-    @property
-    def is_long(self) -> bool:
-        """Whether the curves have too many times to keep all of them."""
-        ...
-
-    @property
-    def last(self) -> float:
-        """The last time."""
-        ...
-
-    @property
-    def ends_of_means(self) -> list[float]:
-        """The times up to which means may be needed."""
-        ...
-
-
 class Resumable:
     """An estimate that resumes from the previous rows; those of each curve must come in order."""
 
@@ -142,7 +121,7 @@ class CurveBuilder:
 
     def __init__(
         self,
-        ranges: Ranges,
+        ranges: EventRanges | Standardization,
         estimate: Estimate,
         *,
         prepare: Estimate | None = None,

@@ -55,9 +55,8 @@ def _each_time_once(steps: pl.DataFrame) -> pl.DataFrame:
 def at_risk(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
     """Count who is at risk, passes and is censored at each time.
 
-    Args:
-        steps: Counts of who leaves, has events and enters, sorted by group and time.
-        start: `n_start`, the numbers at risk in each group before the first of these times.
+    `steps` counts who leaves, has events and enters, sorted by group and time; `start` has
+    `n_start`, the numbers at risk in each group before the first of these times.
     """
 
     def still_there(what: str) -> pl.Expr:

@@ -226,14 +226,7 @@ def user_result(released: Released) -> str:
 
 
 def extremes(frame: pl.DataFrame, rate: str, released: Released, about: str) -> str:
-    """Name a rate's lowest and highest group, with intervals; say how many cannot be shown.
-
-    Args:
-        frame: A row for each group, with its `_name`.
-        rate: A column with a rate.
-        released: The result that the rows are of.
-        about: What the rate is.
-    """
+    """Name a rate's lowest and highest group, with intervals; say how many cannot be shown."""
     ranked = frame.filter(pl.col(rate).is_not_null())
     ranked = ranked.sort(rate, "_name", descending=[False, True])  # as charts do
     hidden = words.hidden(frame.height, ranked.height)

@@ -11,10 +11,8 @@ class ExpectTableColumnsToHaveTypes(BatchExpectation):
     """Expect the frame to have these columns, each in its Polars type.
 
     Other columns are allowed. `unexpected_count` is the number of columns that are missing or of
-    another type; `details` names them and what was found in their place.
-
-    Args:
-        types: The type's name by column, such as `{"percent_grade": "Float64"}`.
+    another type; `details` names them and what was found in their place. `types` has the type's
+    name by column, such as `{"percent_grade": "Float64"}`.
     """
 
     types: dict[str, str]

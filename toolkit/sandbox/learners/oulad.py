@@ -53,14 +53,10 @@ _OF_A_COURSE: _Columns = {"code_module": pl.String, "code_presentation": pl.Stri
 class Oulad:
     """The learners in a folder of OULAD tables; a `Source`.
 
-    Args:
-        folder: Holds studentInfo, studentRegistration, assessments, studentAssessment as .parquet
-            or as the published .csv, and the click log as studentActivity (one row per learner
-            and presentation with its last_day) or as the published studentVle.
-        clock: An earlier present (naive UTC); only what was on record before it is shown.
-
-    Raises:
-        ConfigurationError: A table or a column is missing; says which.
+    The folder holds studentInfo, studentRegistration, assessments and studentAssessment as .parquet
+    or as the published .csv, and the click log as studentActivity (one row per learner and
+    presentation with its last_day) or as the published studentVle. Only what was on record before
+    the clock, naive UTC, is shown.
     """
 
     label = "OULAD, real learners (CC BY 4.0)"
