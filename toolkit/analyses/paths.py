@@ -113,7 +113,6 @@ def _joined(part: nw.LazyFrame[Any], within_days: int) -> tuple[pl.DataFrame, pl
 
 
 def _summed(counts: Sequence[pl.DataFrame], by: list[str]) -> pl.DataFrame:
-    """Add up the counts of all parts."""
     if len(counts) == 1:
         return counts[0]
     return pl.concat(counts).group_by(by).agg(pl.all().sum()).sort(by)

@@ -318,7 +318,6 @@ def _names_of_courses(resources: Mapping[str, Rows]) -> Rows:
 
 
 def _require_marks(scores: Rows, marks: Mapping[str, float]) -> None:
-    """Raise if a course of grades has no mark."""
     courses = counted(scores, ["course_id"], [nw.len().alias("n")])["course_id"].drop_nulls()
     missing = courses.filter(~courses.is_in(list(marks))).sort().to_list()
     if missing:

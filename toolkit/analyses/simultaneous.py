@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr, ndtri, stdtrit
 
-from toolkit.analyses.spread import Floats, error_of_difference
+from toolkit.analyses.spread import error_of_difference
+from toolkit.release.rounding import Floats
 
 Ends = Callable[[Floats], tuple[Floats, Floats]]
 """Returns the ends of intervals for each z, the quantile for a normal estimate."""

@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from toolkit.release.rounding import Floats
+
 Distribution = Literal["t", "normal"]
-Floats = NDArray[np.float64]
 _TOLERANCE = 1e-9  # a difference of squares misses 0 by some 1e-16
 
 

@@ -17,17 +17,16 @@ from toolkit.analyses.counting import Frame, number, records
 from toolkit.analyses.grouping import Groups, count_by, groups_of, refuse_ungroupable
 from toolkit.analyses.stages import ENROLLED
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.release.rounding import DIGITS
+from toolkit.release.rounding import DIGITS, Floats
 from toolkit.release.tables import UNLIKE, release_table
 from toolkit.results.result import Result, refuse_names
 from toolkit.schemas import PERSON_COURSE, require_columns
-from toolkit.schemas.arguments import as_given
+from toolkit.schemas.arguments import are_names, as_given
 from toolkit.schemas.paper_results import COUNTS, MEAN, MEDIAN, TABLE_ONE
 
 MOST_GROUPS, MOST_LEVELS = 30, 50
 _DESCRIBED = ("mode", "is_active", "completion", "percent_grade", "passed")
 _NUMBERS = ("mean", "sd", "q1", "median", "q3")
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +143,7 @@ def _variables(
 def _names(value: object, argument: str, schema: Any) -> list[str]:
     if value is None and argument == "columns":
         return []
-    if (
-        isinstance(value, str | bytes)
-        or not isinstance(value, Sequence)
-        or not all(isinstance(name, str) for name in value)
-    ):
+    if not are_names(value):
         raise ArgumentError(f"{argument} must be a list of columns' names, not {as_given(value)}")
     require_columns(list(schema), value, what="person_course")
     return list(value)

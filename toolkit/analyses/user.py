@@ -13,7 +13,7 @@ from toolkit.analyses.intervals import LEVEL, rate
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Result
 from toolkit.schemas import Table, require_columns
-from toolkit.schemas.arguments import a_frame, a_level, as_given
+from toolkit.schemas.arguments import a_frame, a_level, are_names, as_given
 from toolkit.schemas.outcome_results import count, with_interval
 
 
@@ -97,9 +97,7 @@ def _refuse(
     a_frame(frame, name="frame")
     if not isinstance(counts, Mapping) or not counts:
         raise ArgumentError('counts must name the columns of learners, such as {"n": None}')
-    if isinstance(groups, str | bytes) or not (
-        isinstance(groups, Sequence) and all(isinstance(name, str) for name in groups)
-    ):
+    if not are_names(groups):
         raise ArgumentError(
             f'groups must be a list of columns, such as ["course"], not {as_given(groups)}'
         )

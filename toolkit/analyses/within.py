@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from toolkit.analyses.clusters import CLUSTER, hotellings_p
 from toolkit.analyses.simultaneous import Rates, equivalence, own_p_value, quantile
 from toolkit.errors import ArgumentError
+from toolkit.release.rounding import Floats
 from toolkit.schemas.arguments import alpha_of
 
-Floats = NDArray[np.float64]
 STRATUM = " stratum"
 MOST_PAIRS = 1_000
 _TOLERANCE = 1e-9  # sums of squares miss 0 by some 1e-16

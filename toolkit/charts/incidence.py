@@ -38,8 +38,7 @@ def cumulative_incidence(
 
     Args:
         released: What may be shown of `cumulative_incidence`.
-        time: The title of the time axis, such as "days since enrollment"; its first word is the
-            unit.
+        time: The title of the time axis; its first word is the unit.
     """
     time, value = time or since_enrollment(released), "cumulative_incidence"
     rows, groups, hidden = in_panels(released, value)
@@ -78,8 +77,7 @@ def nelson_aalen(
 
     Args:
         released: What may be shown of `nelson_aalen`.
-        time: The title of the time axis, such as "days since enrollment"; its first word is the
-            unit.
+        time: The title of the time axis; its first word is the unit.
     """
     return _hazards(released, "cumulative_hazard", time)
 
@@ -93,8 +91,7 @@ def smoothed_hazard(
 
     Args:
         released: What may be shown of `smoothed_hazard`.
-        time: The title of the time axis, such as "days since enrollment"; its first word is the
-            unit.
+        time: The title of the time axis; its first word is the unit.
     """
     return _hazards(released, "hazard", time)
 

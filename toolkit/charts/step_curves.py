@@ -24,32 +24,21 @@ _ACROSS = 3  # panels side by side
 class Plot:
     """What all marks of a chart have in common.
 
-    Attributes:
-        names: The curves of a panel, in the order of their colours.
-        end: The right end of the time axis.
-        breaks: The ticks asked for; none if they are chosen here.
-        known: The times at which the number at risk is known of every curve; none if of any time.
-        time: The title of the time axis.
-        y_title: The title of the other axis.
-        top: The upper end of the other axis; None for a share, which goes to 100%.
-        is_small: Whether it is one of many panels, without room for the title of the time axis or
-            for labels at the ends of curves, so that a legend names them.
-        interpolate: How the curves run between two times.
-        decimal: Whether shares in tooltips have a decimal.
-        each: What a curve is of, for the tooltip; none if that is its panel.
+    If it is small, one of many panels, there is no room for the title of the time axis or for
+    labels at the ends of curves, and a legend names them.
     """
 
-    names: list[str]
-    end: float
-    time: str
+    names: list[str]  # the curves of a panel, in the order of their colours
+    end: float  # the right end of the time axis
+    time: str  # the title of the time axis
     y_title: str
-    top: float | None = None
+    top: float | None = None  # the upper end of the other axis; None for a share, up to 100%
     is_small: bool = False
-    interpolate: Literal["step-after", "monotone"] = "step-after"
-    decimal: bool = False
-    each: str = ""
-    known: frozenset[float] = frozenset()
-    breaks: tuple[float, ...] = ()
+    interpolate: Literal["step-after", "monotone"] = "step-after"  # between two times
+    decimal: bool = False  # whether shares in tooltips have a decimal
+    each: str = ""  # what a curve is of, for the tooltip; none if that is its panel
+    known: frozenset[float] = frozenset()  # when numbers at risk are known; none if always
+    breaks: tuple[float, ...] = ()  # the ticks asked for; none if they are chosen here
 
     @property
     def width(self) -> int:

@@ -190,7 +190,6 @@ def _joined(
 
 
 def _are_of_a_course(given: Mapping[str, AnyFrame], courses: Iterable[str]) -> bool:
-    """Whether any record is of one of the courses."""
     named = [*courses]
     if not named:
         return False

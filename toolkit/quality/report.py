@@ -234,7 +234,6 @@ def _failing(outcome: Outcome, frame: Checked) -> nw.LazyFrame[Any] | None:
 
 
 def _with_check(rows: pl.DataFrame, outcome: Outcome) -> pl.DataFrame:
-    """Append the check that the rows break."""
     of_check = {"frame": outcome.frame, "check": outcome.check, "severity": outcome.severity}
     return rows.with_columns(pl.lit(said).alias(name) for name, said in of_check.items())
 

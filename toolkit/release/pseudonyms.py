@@ -134,7 +134,6 @@ def _learner_numbers(names: pl.Series, secret: ReleaseSecret) -> _Numbers:
 
 
 def _course_numbers(courses: pl.Series, secret: ReleaseSecret) -> _Numbers:
-    """Return a keyed number for each course."""
     every = courses.unique()
     places = courses.cast(pl.Enum(every)).to_physical().to_numpy()
     return _hashes(every, secret.keyed(b"so2 course", 8)).take(places)
@@ -145,7 +144,6 @@ def _hashes(texts: pl.Series, keyed: hashlib.blake2b) -> _Numbers:
 
 
 def _digests(texts: pl.Series, keyed: hashlib.blake2b) -> Iterator[bytes]:
-    """Yield the keyed hash of each text."""
     for text in texts.cast(pl.Binary).to_list():
         one = keyed.copy()
         one.update(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from numbers import Real
@@ -108,6 +108,13 @@ def a_text(value: object, *, name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise ArgumentError(f"{name} must be a string, not {as_given(value)}")
+
+
+def are_names(value: object) -> TypeGuard[Sequence[str]]:
+    """Whether an argument is a list of texts, rather than a text."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        return False
+    return all(isinstance(name, str) for name in value)
 
 
 def a_frame(value: object, *, name: str) -> pl.DataFrame:

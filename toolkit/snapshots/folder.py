@@ -191,7 +191,6 @@ def _ours(folder: Path) -> list[Path]:
 
 
 def _current(folder: Path) -> Manifest | None:
-    """Return the current manifest; None if none can be read."""
     try:
         return read_manifest(folder)
     except SnapshotError:

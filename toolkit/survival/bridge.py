@@ -11,7 +11,7 @@ import polars as pl
 from toolkit.errors import ArgumentError, SchemaError
 from toolkit.results.result import Displayed, Result
 from toolkit.schemas import require_columns
-from toolkit.schemas.arguments import a_frame, as_given
+from toolkit.schemas.arguments import a_frame, are_names, as_given
 from toolkit.survival.durations import exclusions
 from toolkit.survival.event_table import require_valid
 
@@ -90,12 +90,7 @@ def to_survival(durations: pl.DataFrame, *, covariates: Sequence[str] = ()) -> S
 
 
 def _names(covariates: object, durations: pl.DataFrame) -> list[str]:
-    if (
-        isinstance(covariates, str | bytes)
-        or not isinstance(covariates, Sequence)
-        or not all(isinstance(name, str) for name in covariates)
-        or len(set(covariates)) < len(covariates)
-    ):
+    if not are_names(covariates) or len(set(covariates)) < len(covariates):
         raise ArgumentError(
             f"covariates must be a list of columns, each once, not {as_given(covariates)}"
         )

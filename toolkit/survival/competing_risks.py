@@ -154,7 +154,6 @@ def cumulative_incidence(
 
 
 def _at_times(curves: pl.DataFrame, each: list[str], times: Sequence[float]) -> pl.DataFrame:
-    """Return each end's incidence at the wanted times."""
     wanted, value = pl.Series("duration", sorted(set(times)), pl.Float64), "cumulative_incidence"
     # Counts do not tell it: a row of a long curve covers several times.
     of_ends = curves.group_by(each).agg(pl.col(value).last()).group_by(GROUP).agg(pl.sum(value))

@@ -12,12 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.analyses.spread import Distribution, Spread
-from toolkit.release.rounding import DIGITS
+from toolkit.release.rounding import DIGITS, Floats
 from toolkit.survival.long_curves import AREAS, STEPS
 from toolkit.survival.released import IS_SHOWN
 from toolkit.text.curves import FEWEST, FEWEST_SHARE
-
-Floats = NDArray[np.float64]
 
 # A product of fractions that should be 0.5 may miss it by 1e-16; a step of one in ten million
 # learners is 1e-7.

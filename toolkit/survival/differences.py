@@ -12,8 +12,8 @@ from narwhals.typing import IntoFrame
 
 from toolkit.analyses.grouping import By
 from toolkit.analyses.simultaneous import Ends, agreeing, hybrid, students_of
-from toolkit.analyses.spread import Distribution, Floats, Spread, error_of_difference
-from toolkit.release.rounding import ROUNDING
+from toolkit.analyses.spread import Distribution, Spread, error_of_difference
+from toolkit.release.rounding import ROUNDING, Floats
 from toolkit.results.result import Result
 from toolkit.schemas.arguments import a_number, one_of
 from toolkit.schemas.survival_results import MILESTONE_DIFFERENCE, RMST_DIFFERENCE, standardized

@@ -359,7 +359,6 @@ def _durations(
 
 
 def _by_course(of: Mapping[str, When]) -> nw.Expr:
-    """Return each course's origin."""
     courses: dict[int, list[str]] = {}
     for course, when in of.items():
         start = in_microseconds(moment(when, name=f"the origin of {course}"))

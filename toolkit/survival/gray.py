@@ -15,10 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import writing
+from toolkit.release.rounding import Floats
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.risk_sets import GROUP
 
-Floats = NDArray[np.floating]
 TIMES_AT_ONCE = 128
 """The times computed at once, as arrays of groups × times; twice as many for few groups."""
 FEW = 50

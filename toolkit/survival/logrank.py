@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from toolkit.analyses.grouping import By, compared_groups
 from toolkit.analyses.intervals import holm
-from toolkit.release.rounding import DIGITS
+from toolkit.release.rounding import DIGITS, Floats
 from toolkit.release.tables import release_table
 from toolkit.results.result import Result
 from toolkit.schemas.comparison_results import AS_TEXT
@@ -37,8 +37,6 @@ from toolkit.survival.score_test import (
     score_test,
     with_test,
 )
-
-Floats = NDArray[np.float64]
 
 
 def logrank(
@@ -211,7 +209,6 @@ def _scores_of(
 
 
 def _only(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Keep the rows of these groups."""
     return rows.join(groups, on=groups.columns, nulls_equal=True, how="semi", maintain_order="left")
 
 

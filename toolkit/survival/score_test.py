@@ -12,9 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import chdtrc, fdtrc
 
 from toolkit.analyses.clusters import clusters_vary
-from toolkit.release.rounding import DIGITS, ROUNDING
-
-Floats = NDArray[np.floating]
+from toolkit.release.rounding import DIGITS, ROUNDING, Floats
 
 
 class ClusterScores(NamedTuple):

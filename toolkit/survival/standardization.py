@@ -7,11 +7,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import ArgumentError
+from toolkit.release.rounding import Floats
 from toolkit.survival.long_curves import Estimate, Resumable
 from toolkit.survival.ranges import EventRanges
 from toolkit.survival.risk_sets import GROUP
 
-Floats = NDArray[np.float64]
 FEWEST = 10  # learners of each group for a stratum to be used: curves of fewer end early
 _EDGE = 1e-9
 _NEAR_1 = 1e-12  # weights that add up to 1 miss it by some 1e-16
@@ -24,12 +24,6 @@ class Standardization:
     The counts are added up over the strata. A curve ends where that of any stratum does, and
     learners at risk after it are censored there. The learners of strata that are not used are
     among the excluded.
-
-    Args:
-        ranges: The event table by group and stratum.
-        by: The group columns.
-        strata: The columns of the strata.
-        products: Appends the product-limit estimate and Greenwood's sum.
 
     Attributes:
         about: Each group's number, columns and exclusions.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import polars as pl
 
 from toolkit.results.result import Released
 from toolkit.text import left_out, naming, words
 from toolkit.text.narratives import extremes
-from toolkit.text.words import plural
+from toolkit.text.words import Row, plural
 
-Row = dict[str, Any]
 MOST_VERDICTS = 3
 _HIDDEN = "chance alone could explain; with few learners, a real difference could still be hidden"
 ONLY_CHANCE, NO_MORE = f"differ by no more than {_HIDDEN}", f"is no larger than {_HIDDEN}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import polars as pl
 
@@ -21,9 +20,8 @@ from toolkit.text.comparison_narratives import (
 )
 from toolkit.text.curve_narratives import as_percent, standardization
 from toolkit.text.left_out import in_groups, in_pairs
-from toolkit.text.words import plural
+from toolkit.text.words import Row, plural
 
-Row = dict[str, Any]
 _MOST = 4  # differences named one by one
 
 

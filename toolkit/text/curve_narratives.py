@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import polars as pl
 
@@ -12,9 +12,8 @@ from toolkit.release.tables import SHOWN
 from toolkit.results.result import Released
 from toolkit.text import curves, naming, words
 from toolkit.text.left_out import in_groups
-from toolkit.text.words import hidden, listed, percent, plural
+from toolkit.text.words import Row, hidden, listed, percent, plural
 
-Row = dict[str, Any]
 Named: TypeAlias = tuple[str, pl.DataFrame]
 """A group's name, and the rows of its curve."""
 

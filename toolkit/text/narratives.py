@@ -15,9 +15,7 @@ from toolkit.schemas import Role
 from toolkit.schemas.outcome_results import ANY_COURSE, PASSED_ASIDE
 from toolkit.text import left_out, naming, words
 from toolkit.text.losses import largest_losses, most_common
-from toolkit.text.words import count_text, interval, listed, percent, plural, share
-
-Row = dict[str, Any]
+from toolkit.text.words import Row, count_text, interval, listed, percent, plural, share
 
 
 def outcomes(released: Released) -> str:

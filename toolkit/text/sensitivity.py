@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
 from toolkit.results.result import Released
 from toolkit.schemas.paper_results import AS_REPORTED
 from toolkit.text import naming, words
-
-Row = dict[str, Any]
+from toolkit.text.words import Row
 
 
 def in_words(released: Released) -> str:

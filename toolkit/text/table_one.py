@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import polars as pl
 
@@ -14,12 +13,12 @@ from toolkit.schemas import PERSON_COURSE
 from toolkit.schemas.paper_results import COUNTS, MEDIAN
 from toolkit.text import naming, words
 from toolkit.text.tables import ReadingTable, reading_table
+from toolkit.text.words import Row
 
 INDENT = "\u2003"
 BALANCED = 0.1
 """The standardized difference below which groups are usually called balanced (Austin 2009)."""
 
-Row = dict[str, Any]
 _MEANING = (
     "Standardized mean difference: how far apart the groups are, in standard deviations; for "
     "several groups, the mean over pairs."
@@ -97,7 +96,6 @@ def _columns(released: Released) -> dict[str, list[Row]]:
 
 
 def _by_variable(groups: Sequence[list[Row]]) -> list[list[list[Row]]]:
-    """Return, for each variable, the rows of each group."""
     variables = dict.fromkeys(row["variable"] for row in groups[0])
     return [
         [[row for row in of if row["variable"] == variable] for of in groups]

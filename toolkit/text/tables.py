@@ -20,6 +20,7 @@ from toolkit.schemas.arguments import a_whole_number, as_given
 from toolkit.schemas.comparison_results import COMPARED
 from toolkit.schemas.survival_results import TIME_UNITS
 from toolkit.text import naming, words
+from toolkit.text.words import Row
 
 _HEADINGS = {
     "df": "df",
@@ -54,7 +55,6 @@ _LEFT_OUT_IF_EMPTY = {"n_censored", "rate", "rate_change", "days", "days_change"
 _HIDDEN = {"status", "completed_from", "std_error", "is_total", "is_well_observed"}
 # Columns of a table, rather than of `by`, that name groups.
 _NAMES = {*("course", "course_id", "from_course", "to_course"), *("end", *COMPARED)}
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from toolkit.results.result import Released
 from toolkit.schemas.outcome_results import PASSED_ASIDE
 from toolkit.schemas.survival_results import UNDATED_SHARE
 
+Row = dict[str, Any]
 ABSENT = "–"
 NOTHING = "too few learners to show"
 TOO_FEW = "Too few learners to show."
@@ -275,7 +276,7 @@ def day(value: date, column: str = "") -> str:
     return f"{value.day} {value:%b %Y}"
 
 
-def share(row: dict[str, Any], rate: str, released: Released) -> str:
+def share(row: Row, rate: str, released: Released) -> str:
     """Write a rate of a released row: its percentage, or an upper bound."""
     value = row[rate]
     if value is not None:
@@ -297,7 +298,7 @@ def counts_of(rate: str, released: Released) -> tuple[str, str] | None:
     return None if n in {"n_reference", "n_events"} else (k, n)
 
 
-def supports_decimal(row: dict[str, Any], name: str, released: Released) -> bool:
+def supports_decimal(row: Row, name: str, released: Released) -> bool:
     """Whether the learners behind a statistic of a row support a decimal of a percent."""
     counts = counts_of(name, released)
     rests_on = counts[1:] if counts else released.schema[name].rests_on
@@ -307,7 +308,7 @@ def supports_decimal(row: dict[str, Any], name: str, released: Released) -> bool
     return has_decimal(fewest, released.min_n)
 
 
-def interval(row: dict[str, Any], rate: str, released: Released) -> str:
+def interval(row: Row, rate: str, released: Released) -> str:
     """Write the interval of a rate of a released row: "60–86%"; empty if there is none."""
     ends = released.schema.interval_of(rate)
     if ends is None:
@@ -333,7 +334,7 @@ def between(low: str, high: str) -> str:
     return f"{low}{joined}{high}"
 
 
-def is_withheld(row: dict[str, Any], column: str, released: Released) -> bool:
+def is_withheld(row: Row, column: str, released: Released) -> bool:
     """Whether a null count of a released row is withheld rather than absent.
 
     Some counts do not exist: of the stage before the first, of cells not yet reached, of

@@ -92,7 +92,6 @@ def read_faults(named: str | Iterable[str] | None) -> Behaviour:
 
 
 def _texts(named: object) -> list[str]:
-    """Return the faults, one text each."""
     if isinstance(named, str):
         return named.split(",")
     texts = list(named) if isinstance(named, Iterable) else [] if named is None else [named]
