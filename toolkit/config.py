@@ -74,8 +74,7 @@ class Settings(BaseSettings):
 def clean_url(url: str) -> str:
     """Return an address without its last slash.
 
-    Raises:
-        ValueError: It is not one, or has more than scheme, host, port and path. Never quotes it.
+    Refuses what has more than scheme, host, port and path, and never quotes it.
     """
     try:
         parts = urlsplit(url)
@@ -94,8 +93,7 @@ def clean_url(url: str) -> str:
 def settings(**arguments: object) -> Settings:
     """Read the settings; an argument of None counts as not given.
 
-    Raises:
-        ConfigurationError: A setting is invalid; the message names it but never its value.
+    A message on an invalid one names it but never its value.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
@@ -113,11 +111,7 @@ def settings(**arguments: object) -> Settings:
 
 
 def platform_settings(base_url: str | None = None, token: str | None = None) -> Settings:
-    """Read the settings, and require an address, a token, and https unless plain http is allowed.
-
-    Raises:
-        ConfigurationError: Address or token is missing, or the token would travel unencrypted.
-    """
+    """Read the settings; require an address, a token, and https unless plain http is allowed."""
     found = settings(base_url=base_url, token=token)
     missing = [
         name

@@ -137,20 +137,12 @@ GROUP, FLAGS, N = "group", "flags", "n_alike"
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The number of records per group, combination of `within`, and set of counts they belong to.
+    """The numbers of records by group, combination of `within`, and set of counts they are in."""
 
-    Attributes:
-        groups: One row per group, in order: the group columns, and the group's number, `GROUP`.
-        cells: One row per `GROUP`, combination of `within`, and `FLAGS`, in order: the number of
-            records, `N`, and the sum of their keys, `KEY`, if they have any.
-        counts: For each count, the bits of `FLAGS` that its records have set.
-        within: The columns that subdivide a group.
-    """
-
-    groups: pl.DataFrame
-    cells: pl.DataFrame
-    counts: Mapping[str, int]
-    within: tuple[str, ...]
+    groups: pl.DataFrame  # one row per group, in order: the group columns, and its number, `GROUP`
+    cells: pl.DataFrame  # the records, `N`, and sum of keys, `KEY`, by `GROUP`, `within`, `FLAGS`
+    counts: Mapping[str, int]  # for each count, the bits of `FLAGS` that its records have set
+    within: tuple[str, ...]  # the columns that subdivide a group
 
     def per_group(self) -> Counted:
         """Return the counts of each group, by its number."""

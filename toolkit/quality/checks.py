@@ -81,13 +81,7 @@ def checks(frame: str) -> tuple[Check, ...]:
 
 
 def read_suite(path: str | Path) -> ExpectationSuite:
-    """Read a suite from GX's JSON.
-
-    Raises:
-        QualityError: The file is missing, not JSON, or not a suite, or an expectation does not
-            exist or has wrong arguments.
-        ArgumentError: It is not a path.
-    """
+    """Read a suite from GX's JSON."""
     try:
         said = json.loads(a_path(path, name="a suite").read_text(encoding="utf-8"))
         if isinstance(said, Mapping):

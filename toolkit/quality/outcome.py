@@ -29,33 +29,19 @@ _OF_ONE = re.compile(r"_(min|max|quantile_values)_")
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one check.
+    """The outcome of one check."""
 
-    Attributes:
-        frame: The frame that was checked.
-        check: Its name.
-        severity: How serious a failure is.
-        status: "passed", "failed" or "not run".
-        n_checked: Rows that were checked; null if the check is of the whole frame.
-        n_unexpected: Rows that break the expectation; null likewise.
-        expects: What is true of clean data.
-        why: What a failure means for the figures.
-        do: What to do about it.
-        detail: Some of the failing keys, pseudonymous; or what was found; or why it was not run.
-        result: Great Expectations' result, if it was asked.
-    """
-
-    frame: str
-    check: str
-    severity: Severity
-    status: str
-    n_checked: int | None
-    n_unexpected: int | None
-    expects: str
-    why: str
-    do: str
-    detail: str
-    result: ExpectationValidationResult | None = None
+    frame: str  # the frame that was checked
+    check: str  # its name
+    severity: Severity  # how serious a failure is
+    status: str  # "passed", "failed" or "not run"
+    n_checked: int | None  # rows that were checked; null if the check is of the whole frame
+    n_unexpected: int | None  # rows that break the expectation; null likewise
+    expects: str  # what is true of clean data
+    why: str  # what a failure means for the figures
+    do: str  # what to do about it
+    detail: str  # some of the failing keys, pseudonymous; or what was found; or why it was not run
+    result: ExpectationValidationResult | None = None  # Great Expectations' own, if asked
 
     @property
     def amount(self) -> str:

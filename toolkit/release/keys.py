@@ -49,13 +49,9 @@ class _Secret:
 
 @dataclass(frozen=True)
 class PseudonymKey(_Secret):
-    """A pseudonym key that is strong enough.
+    """A pseudonym key that is strong enough."""
 
-    Attributes:
-        fingerprint: Distinguishes keys. Testing a guess with it costs as much as stretching a key.
-    """
-
-    fingerprint: str = field(init=False)
+    fingerprint: str = field(init=False)  # tells keys apart; as costly to guess at as a key
 
     def __post_init__(self) -> None:
         mark = self.keyed(b"so2 fingerprint", 8).hexdigest()
@@ -64,13 +60,9 @@ class PseudonymKey(_Secret):
 
 @dataclass(frozen=True)
 class ReleaseSecret(_Secret):
-    """The secret that keys the random rounding of released counts.
+    """The secret that keys the random rounding of released counts."""
 
-    Attributes:
-        remark: A sentence for the report on which other reports its figures can be compared with.
-    """
-
-    remark: str
+    remark: str  # a sentence for the report on which other reports its figures can be compared with
 
     def reveal(self) -> str:
         """Return the secret for `SO2_RELEASE_SECRET`, so that other processes round alike."""
@@ -80,9 +72,7 @@ class ReleaseSecret(_Secret):
 def pseudonym_key(text: PseudonymKey | str | None = None) -> PseudonymKey:
     """Return the key: the argument, else `SO2_PSEUDONYM_KEY`, else from this user's key file.
 
-    Raises:
-        ConfigurationError: The key is empty or guessable, or others can read its file. The
-            message never contains the key.
+    One that is empty or guessable, or in a file that others can read, is refused, and never quoted.
     """
     if isinstance(text, PseudonymKey):
         return text
@@ -108,10 +98,6 @@ def release_secret(text: str | None = None) -> ReleaseSecret:
     It is the argument, else `SO2_RELEASE_SECRET`, else derived from `SO2_PSEUDONYM_KEY` if that is
     set, else read from a file created once for this user beside the pseudonym key. If no file can
     be written, it is made for this process only, and its remark says so.
-
-    Raises:
-        ConfigurationError: The secret is empty or guessable, or others can read its file. The
-            message never contains the secret.
     """
     known = settings()
     given = known.release_secret.get_secret_value() if known.release_secret else None

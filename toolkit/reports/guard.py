@@ -227,9 +227,6 @@ def refuse_bare(executed: Iterable[Executed]) -> None:
     Released results, their tables, charts and sentences are marked. Any other output with a
     digit or a picture is refused, unless its cell is tagged "public" or it is the line of
     `connect_or_sandbox` that names the source.
-
-    Raises:
-        DisclosureError: Names the notebook and the cell, and says what to do.
     """
     for one in executed:
         for number, cell in enumerate(one.notebook.cells, start=1):

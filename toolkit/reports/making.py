@@ -101,14 +101,9 @@ def written(
         )
         methods = {"provenance": _provenance(study, language), "resources": _resources(study)}
         courses = read_courses(study, before=before, say=language)
+        tiles = as_tiles(figures, language)
         with writable(part):
-            write_site(
-                part,
-                site,
-                key_figures=as_tiles(figures, language),
-                courses=courses,
-                methods=methods,
-            )
+            write_site(part, site, key_figures=tiles, courses=courses, methods=methods)
         return {"caption": study.caption, "key_figures": figures, "failures": failures}
 
 

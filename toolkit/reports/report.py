@@ -78,17 +78,9 @@ def write_report(
     begun = time.monotonic()
     words = read_language(language or settings().language)
     paths, target = _paths(notebooks), a_path(folder, name="folder")
+    given = {} if parameters is None else parameters
     with replaced(target) as part:
-        written = write(
-            part,
-            source,
-            paths,
-            {} if parameters is None else parameters,
-            title,
-            words,
-            on_cell,
-            on_start,
-        )
+        written = write(part, source, paths, given, title, words, on_cell, on_start)
     pdf = target / PDF if (target / PDF).exists() else None
     return Report(target / INDEX, pdf=pdf, seconds=time.monotonic() - begun, **written)
 

@@ -68,11 +68,8 @@ def write_site(
     (assets / "vega.js").write_text(chart_script(), encoding="utf-8")
 
     with ThreadPoolExecutor(2) as pool:
-        list(
-            pool.map(
-                partial(write_figure, folder=figures), (f for p in site.pages for f in p.figures)
-            )
-        )
+        drawn = (figure for page in site.pages for figure in page.figures)
+        list(pool.map(partial(write_figure, folder=figures), drawn))
 
     templates = Environment(
         loader=PackageLoader("toolkit.reports"), autoescape=True, undefined=StrictUndefined

@@ -34,10 +34,6 @@ def replace_snapshot(folder: Path, write: Callable[[Path, str], Manifest]) -> Ma
 
     The folder is created if missing; only this user can read it. `write` gets a folder without
     readers and its final name.
-
-    Raises:
-        SnapshotError: Another run is writing into the folder, it holds other files, or it cannot
-            be written to.
     """
     with on_disk(folder), _alone(folder):
         name = _new_name()

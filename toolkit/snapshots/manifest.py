@@ -33,19 +33,12 @@ class _Model(BaseModel):
 
 
 class File(_Model):
-    """A file of a snapshot.
-
-    Attributes:
-        name: Its path below the snapshot's folder, with forward slashes.
-        rows: How many rows it has.
-        bytes: Its size.
-        sha256: The hash of its bytes.
-    """
+    """A file of a snapshot."""
 
     name: str = Field(pattern=r"^data-[0-9A-Za-z-]+/[a-z]+\.parquet$")
     rows: int
     bytes: int
-    sha256: str
+    sha256: str  # the hash of its bytes
 
     @classmethod
     def of(cls, path: Path, folder: Path, *, name: str, rows: int) -> Self:
@@ -59,25 +52,15 @@ class File(_Model):
 
 
 class Received(_Model):
-    """A body, or its pages, as received from the platform.
+    """A body, or its pages, as received from the platform."""
 
-    Attributes:
-        url: Its address without the query.
-        course_id: The course requested, null for all.
-        retrieved_from: When the first request was sent (UTC).
-        retrieved_to: When the last byte arrived (UTC).
-        bytes: Its size after decoding.
-        records: How many records it had.
-        sha256: The hash of its decoded bytes.
-    """
-
-    url: str
-    course_id: str | None
-    retrieved_from: datetime
-    retrieved_to: datetime
-    bytes: int
-    records: int
-    sha256: str
+    url: str  # its address without the query
+    course_id: str | None  # the course requested, null for all
+    retrieved_from: datetime  # when the first request was sent (UTC)
+    retrieved_to: datetime  # when the last byte arrived (UTC)
+    bytes: int  # after decoding
+    records: int  # how many records it had
+    sha256: str  # the hash of its decoded bytes
 
 
 class Resource(_Model):
@@ -89,35 +72,19 @@ class Resource(_Model):
 
 
 class Manifest(_Model):
-    """Everything about a snapshot except its records.
+    """Everything about a snapshot except its records."""
 
-    Attributes:
-        schema_version: The version of this manifest and the files; any other is refused.
-        source: Where the records come from, such as the platform's host.
-        course_id: The courses requested, null for all.
-        as_of: The moment the records describe, by the platform's clock (UTC).
-        retrieved_from: When the first request was sent (UTC).
-        retrieved_to: When the last byte arrived (UTC).
-        identities: "pseudonymous", or "keep" if it names learners.
-        key_fingerprint: Identifies the pseudonym key; null if identities are kept or the key was
-            discarded.
-        times: How exactly enrollments and passes are dated.
-        resources: grades, enrollments and completion.
-        problems: The file of values that could not be read as they came.
-        versions: The versions of the software that wrote it.
-    """
-
-    schema_version: Literal[2] = 2
-    source: str
-    course_id: list[str] | None
-    as_of: datetime
-    retrieved_from: datetime
-    retrieved_to: datetime
-    identities: Identities
-    key_fingerprint: str | None
-    times: Times
-    resources: dict[ResourceName, Resource]
-    problems: File
+    schema_version: Literal[2] = 2  # any other is refused
+    source: str  # where the records come from, such as the platform's host
+    course_id: list[str] | None  # the courses requested, null for all
+    as_of: datetime  # the moment the records describe, by the platform's clock (UTC)
+    retrieved_from: datetime  # when the first request was sent (UTC)
+    retrieved_to: datetime  # when the last byte arrived (UTC)
+    identities: Identities  # "keep" if it names learners
+    key_fingerprint: str | None  # null if identities are kept or the key was discarded
+    times: Times  # how exactly enrollments and passes are dated
+    resources: dict[ResourceName, Resource]  # grades, enrollments and completion
+    problems: File  # the file of values that could not be read as they came
     versions: dict[str, str] = Field(
         default_factory=lambda: {
             "so2-toolkit": version("so2-toolkit"),

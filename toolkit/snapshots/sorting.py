@@ -41,10 +41,8 @@ class SortedRows:
             return
         marks = sorted(self._marks)
         cuts = sorted({*marks[:: -(-len(marks) // self._runs)][1:]})
-        first, rows = (
-            pl.col(self._by[0]),
-            pl.scan_parquet(sorted(self._folder.iterdir()), glob=False),
-        )
+        first = pl.col(self._by[0])
+        rows = pl.scan_parquet(sorted(self._folder.iterdir()), glob=False)
         for low, high in pairwise([None, *cuts, None]):
             inside = [] if low is None else [first >= low]
             inside += [] if high is None else [first < high]

@@ -36,17 +36,12 @@ class StorePath:
 
     A failed request raises an `OSError` that says why in the store's own code, such as
     AccessDenied, and repeats nothing else of its response, which may hold keys.
-
-    Attributes:
-        root: The bucket, such as "s3://bucket".
-        key: The path in it.
-        for_polars: What Polars needs to read it; none of it is a key.
     """
 
-    root: str
-    key: str
+    root: str  # the bucket, such as "s3://bucket"
+    key: str  # the path in it
     _store: ObjectStore = field(repr=False, compare=False)
-    for_polars: dict[str, Any] = field(repr=False, compare=False)
+    for_polars: dict[str, Any] = field(repr=False, compare=False)  # its options; no key
 
     @classmethod
     def of(cls, address: str) -> StorePath:

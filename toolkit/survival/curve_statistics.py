@@ -33,15 +33,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Curve:
-    """One group's Kaplan–Meier table as arrays; unknown bounds are NaN.
-
-    Attributes:
-        ci_low_after: The lower limit after each of its times, before the next.
-        areas: The areas below the curve and below its lower limit since the previous row.
-        steps: Each row's contributions to the variance of a mean, see `with_parts_of_mean`.
-        is_released: Whether it begins at 1 however many, of too few to show, pass at once.
-        measured: The exact curve, if the variance of a released one's mean is measured on it.
-    """
+    """One group's Kaplan–Meier table as arrays; unknown bounds are NaN."""
 
     times: Floats
     at_risk: Floats
@@ -50,11 +42,11 @@ class Curve:
     std_error: Floats
     ci_low: Floats
     ci_high: Floats
-    ci_low_after: Floats
-    areas: Sequence[Floats]
-    steps: Sequence[Floats]
-    is_released: bool = False
-    measured: Curve | None = None
+    ci_low_after: Floats  # after each of its times, before the next
+    areas: Sequence[Floats]  # since the previous row: below the curve, and below its lower limit
+    steps: Sequence[Floats]  # parts of the variance of a mean, see `with_parts_of_mean`
+    is_released: bool = False  # begins at 1 however many, of too few to show, pass at once
+    measured: Curve | None = None  # the exact curve, for the variance of a released mean
 
     @classmethod
     def of(cls, table: pl.DataFrame, measured: Curve | None = None) -> Curve:

@@ -23,16 +23,13 @@ _LARGE, _EXACT, _TIMELESS, _IMPOSSIBLE, _EVENTLESS, _UNDATED, _EXCLUDED = range(
 class FirstReading(NamedTuple):
     """What is known of durations after the first reading.
 
-    Attributes:
-        groups: By group, in order: the numbers of learners, events, excluded and invalid rows, of
-            learners with whole times, `n_whole`, and of distinct times at most, `n_times`; the
-            last time, `longest`, null if there is nobody.
-        leaving: Who leaves and has an event, by group and time; None if not all times are small
-            whole numbers.
+    The groups have, in order, the numbers of learners, events, excluded and invalid rows, of
+    learners with whole times, `n_whole`, and of distinct times at most, `n_times`; and the last
+    time, `longest`, null if there is nobody.
     """
 
     groups: pl.DataFrame
-    leaving: pl.DataFrame | None
+    leaving: pl.DataFrame | None  # who leaves and has an event, if all times are small and whole
 
 
 def first_reading(frame: nw.LazyFrame[Any], by: list[str]) -> FirstReading:

@@ -53,19 +53,15 @@ def common_end(longest: pl.Series) -> float:
 class Cutting:
     """Where to cut an event table, so that no range has too many rows.
 
-    Attributes:
-        frame: The rows, with `duration`, and perhaps `entry` and `excluded`.
-        sizes: By group, the number of learners, `n_learners`, of those whose times are whole
-            numbers, `n_whole`, the most distinct times, `n_times`, and the last time, `longest`,
-            null if there is nobody.
-        is_held: Whether the rows are in memory.
-        most: The most rows of a range; by default `MOST_TIMES`.
+    The sizes are, by group, the number of learners, `n_learners`, of those whose times are whole
+    numbers, `n_whole`, the most distinct times, `n_times`, and the last time, `longest`, null if
+    there is nobody.
     """
 
-    frame: nw.LazyFrame[Any]
+    frame: nw.LazyFrame[Any]  # with `duration`, and perhaps `entry` and `excluded`
     sizes: pl.DataFrame
-    is_held: bool
-    most: float | None = None
+    is_held: bool  # whether the rows are in memory
+    most: float | None = None  # rows of a range; by default `MOST_TIMES`
 
     @cached_property
     def rows(self) -> nw.LazyFrame[Any]:
@@ -152,15 +148,11 @@ def _counted(rows: nw.LazyFrame[Any], start: float, step: float) -> pl.DataFrame
 class EventRanges:
     """An event table: one table, or ranges of times that are read one after another.
 
-    Attributes:
-        about: Each group's number and columns, its numbers of learners, events and exclusions,
-            and the number at risk at the start, `n_start`.
-        read: Counts who leaves, has an event and enters after one time and up to another; every
-            group also has rows at the times given.
-        cutting: Where the ranges end.
+    `read` counts who leaves, has an event and enters after one time and up to another; every
+    group also has rows at the times given.
     """
 
-    about: pl.DataFrame
+    about: pl.DataFrame  # each group's number, columns and counts, and `n_start`, first at risk
     read: Callable[[float, float, Sequence[float]], pl.DataFrame]
     cutting: Cutting
 

@@ -112,10 +112,7 @@ def survival_summary(
     for rows in ranges:
         builder.add(rows)
         reverse_builder.add(rows)
-    curve, followed = (
-        null_if_never_at_risk(builder.table()),
-        null_if_never_at_risk(reverse_builder.table()),
-    )
+    curve, followed = (null_if_never_at_risk(one.table()) for one in (builder, reverse_builder))
     alike = Clusters.of(durations, asked, curve, cluster)
     reverse = Clusters.of(durations, asked, followed, cluster, is_reverse=True)
 

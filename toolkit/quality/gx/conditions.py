@@ -39,21 +39,13 @@ class MapQuestion:
     Whether two rows agree cannot be decided from one row, and is costly to decide. So Polars
     compares hashes first, since rows that agree have the same hash. If no two rows share a hash,
     nothing else is computed; otherwise only rows with a shared hash are compared.
-
-    Attributes:
-        domain: What must be true of a row for it to be checked (`row_condition`, `ignore_row_if`).
-        unexpected: Whether a row is checked and breaks the expectation; None if the question is
-            whether rows agree in the columns.
-        columns: The columns it is about.
-        reads: These, and those of the row condition.
-        present: What must also be true for the row not to count as one with a missing value.
     """
 
-    domain: tuple[nw.Expr, ...]
-    unexpected: nw.Expr | None
-    columns: list[str]
-    reads: frozenset[str]
-    present: tuple[nw.Expr, ...] = ()
+    domain: tuple[nw.Expr, ...]  # which rows are checked (`row_condition`, `ignore_row_if`)
+    unexpected: nw.Expr | None  # what breaks the expectation; None if it is that rows agree
+    columns: list[str]  # the columns it is about
+    reads: frozenset[str]  # these, and those of the row condition
+    present: tuple[nw.Expr, ...] = ()  # what a row must be, too, not to have a missing value
 
     def checked(self, rows: Rows) -> Rows:
         """Return the rows that are checked and have a value."""

@@ -30,24 +30,16 @@ PLACE = "__row__"
 
 
 class Rows:
-    """The rows of a frame of any engine that `analyses.engines` lists.
-
-    Attributes:
-        lazy: The rows, with the microseconds since 1970 of each date and moment.
-        schema: The frame's columns, in Polars' types. Moments of other engines are in UTC, since
-            the zone such an engine names is the session's.
-        streamed: Whether Polars computes in bounded memory rather than at once.
-        plain: The same rows before further columns were joined to them, if they were.
-    """
+    """The rows of a frame of any engine that `analyses.engines` lists."""
 
     def __init__(
         self,
-        lazy: nw.LazyFrame[Any],
-        schema: Mapping[str, pl.DataType],
+        lazy: nw.LazyFrame[Any],  # with the microseconds since 1970 of each date and moment
+        schema: Mapping[str, pl.DataType],  # of other engines, moments are in UTC
         *,
-        streamed: bool,
+        streamed: bool,  # whether Polars computes in bounded memory rather than at once
         timed: frozenset[str] = frozenset(),
-        plain: Rows | None = None,
+        plain: Rows | None = None,  # the same before further columns were joined, if they were
     ) -> None:
         self.lazy, self.schema, self.streamed = lazy, schema, streamed
         self._timed, self.plain = timed, plain
