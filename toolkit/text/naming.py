@@ -68,10 +68,11 @@ def of_rows(released: Released, column: str = "_name") -> pl.DataFrame:
         return released.frame.with_columns(pl.lit(ALL).alias(column))
     every = released.whole if released.compared is None else released.compared
     groups = every.select(by).unique(maintain_order=True)
-    named = groups.with_columns(pl.Series(AS_TEXT, labels(groups, by), pl.String))
-    rows = released.frame.select(by)
-    found = rows.join(named, on=by, how="left", nulls_equal=True, maintain_order="left")
-    return released.frame.with_columns(found[AS_TEXT].alias(column))
+    # Not by a join, in which NaN is no group.
+    rows = pl.concat([groups, released.frame.select(by)]).with_row_index(" place")
+    places = rows.select(pl.col(" place").first().over(by)).to_series()[groups.height :]
+    names = pl.Series(column, labels(groups, by), pl.String)
+    return released.frame.with_columns(names.gather(places))
 
 
 def clean(text: str) -> str:
