@@ -213,7 +213,7 @@ def compare_groups(
         in_strata = None if cluster is None else count_clusters(rows, cells_by, counts, cluster)
         found = _of_strata(cells, in_strata, cells_by, present.hstack(texts))
         adjusted = _within(
-            compared_within(*found, chosen, margin, level=level),
+            partial(compared_within, *found, chosen, margin, level=level),
             {**about, "within": pl.lit(" and ".join(cells_by.names[1:]))},
             margin,
             are_learners=not IDENTITIES.isdisjoint(cells_by.names[1:]),
@@ -261,7 +261,7 @@ def _of_strata(
 
 
 def _within(
-    pairs: pl.DataFrame,
+    compare: Callable[..., pl.DataFrame],
     about: dict[str, pl.Expr],
     margin: float | None,
     *,
@@ -269,11 +269,11 @@ def _within(
     has_keys: bool,
     level: float,
 ) -> Result:
-    """Return the pairs compared within strata; adjusted figures are measured on the records.
+    """Return the pairs compared within strata, as `compare` does from exact or released counts.
 
     If the strata are learners, their number is released like any other number of learners.
     """
-    alpha = alpha_of(level)
+    alpha, pairs = alpha_of(level), compare()
 
     def derive(counts: pl.DataFrame) -> pl.DataFrame:
         rates = (pl.col(f"n_reached_{x}") / pl.col(f"n_learners_{x}") for x in "ab")
@@ -287,7 +287,8 @@ def _within(
             _on_side_of_interval("p_value", "difference_ci", alpha),
             _on_side_of_interval("p_adjusted", "simultaneous", alpha),
         )
-        return rows if margin is None else judged(rows, margin, alpha)
+        rows = rows if margin is None else judged(rows, margin, alpha)
+        return rows.select(table.names)
 
     names = [name for name in pairs.columns if name.startswith("key_")]
     keys = pairs.select(pl.col(name).alias(f"n_{name[4:]}") for name in names)
@@ -297,9 +298,14 @@ def _within(
         columns = (counted if column.name == counted.name else column for column in table)
         table = replace(table, columns=tuple(columns))
         keys = keys.with_columns(n_strata=pairs["key_learners_a"])
-    return Result.from_counts(
-        table, [], pairs.drop(names), derive, keys=keys if has_keys else None, level=level
-    )
+
+    def released(counts: pl.DataFrame, min_n: int) -> pl.DataFrame:
+        return release_table(counts.drop(names), keys if has_keys else None, table, [], min_n=min_n)
+
+    def protect(min_n: int) -> pl.DataFrame:
+        return derive(released(compare(released=released(pairs, min_n)), min_n))
+
+    return Result(table, (), derive(pairs), protect, level=level)
 
 
 def _on_side_of_interval(p: str, interval: str, alpha: float) -> pl.Expr:

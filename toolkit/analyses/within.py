@@ -43,12 +43,14 @@ def compared_within(
     margin: float | None,
     *,
     level: float,
+    released: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Compare every two groups, or each with the reference, within shared strata.
 
     The cells have `group`, `STRATUM`, `n_learners`, `n_reached` and the sums of the keys of these
     records, `key_learners` and `key_reached`; `per_cluster` has the same by `CLUSTER`, for rows in
-    clusters.
+    clusters. Given the `released` counts of the pairs, their statistics are computed from these: in
+    every stratum, those with the outcome and those without are scaled to the totals.
 
     Source:
         Direct standardization with the strata's shares of the learners of both groups as weights:
@@ -68,7 +70,11 @@ def compared_within(
             f"{len(pairs):,} pairs of groups would be compared within strata; name a `reference`, "
             "or leave out the small groups"
         )
-    rows = [{"group_a": a, "group_b": b, **_pair(cells, per_cluster, a, b)} for a, b in pairs]
+    totals = [None] * len(pairs) if released is None else released.rows(named=True)
+    rows = [
+        {"group_a": a, "group_b": b, **_pair(cells, per_cluster, a, b, total)}
+        for (a, b), total in zip(pairs, totals, strict=True)
+    ]
     found = pl.DataFrame(rows, schema=_SCHEMA)
     estimates = _estimates(found, margin, alpha_of(level), of_clusters=per_cluster is not None)
     return found.with_columns(estimates).drop(_DESIGN, "correlation")
@@ -98,28 +104,31 @@ def _estimates(
     return [pl.Series(name, values).fill_nan(None) for name, values in found.items()]
 
 
-def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str) -> dict[str, Any]:
+def _pair(
+    cells: pl.DataFrame,
+    per_cluster: pl.DataFrame | None,
+    a: str,
+    b: str,
+    total: dict[str, Any] | None,
+) -> dict[str, Any]:
     """Return one pair's counts in the strata they share, standardized rates, and tests."""
     one, other = cells.filter(group=a), cells.filter(group=b)
     both = one.join(other, on=STRATUM, suffix="_b", nulls_equal=True).sort(STRATUM)
     k = both.select("n_reached", "n_reached_b").to_numpy().T.astype(np.float64)
     n = both.select("n_learners", "n_learners_b").to_numpy().T.astype(np.float64)
-    found: dict[str, Any] = {"n_strata": both.height}
-    for x, end in (("a", ""), ("b", "_b")):
-        for of in ("learners", "reached"):
-            found |= {f"{what}_{of}_{x}": both[f"{what}_{of}{end}"].sum() for what in ("n", "key")}
-    for x, whole in (("a", one), ("b", other)):
-        for what in ("n", "key"):
-            all_of, shared = whole[f"{what}_learners"].sum(), found[f"{what}_learners_{x}"]
-            found[f"{what}_excluded_{x}"] = all_of - shared
-    if both.is_empty():
+    found = _totals(one, other, both)
+    scales = None if total is None else _scales(found, total)
+    if both.is_empty() or (scales is None and total is not None):
         return found
+    if total is not None and scales is not None:
+        k, n = _scaled(k, n, scales[:, :, None])
+        found |= {name: total[name] for name in found if name.startswith("n_")}
     parts = None
     if per_cluster is not None:
         strata = both.select(STRATUM).with_row_index("place")
         sides = pl.DataFrame({"group": [a, b], "side": [0, 1]})
         rows = per_cluster.join(strata, on=STRATUM, nulls_equal=True).join(sides, on="group")
-        parts = _Parts(rows)
+        parts = _Parts(rows, scales)
     weight = n.sum(axis=0) / n.sum()
     rates = k / n
     standard = rates @ weight
@@ -152,19 +161,56 @@ def _pair(cells: pl.DataFrame, per_cluster: pl.DataFrame | None, a: str, b: str)
     }
 
 
+def _totals(one: pl.DataFrame, other: pl.DataFrame, both: pl.DataFrame) -> dict[str, Any]:
+    """Return one pair's counts in the strata they share, and in the others."""
+    found: dict[str, Any] = {"n_strata": both.height}
+    for x, end, whole in (("a", "", one), ("b", "_b", other)):
+        for what in ("n", "key"):
+            every = int(whole[f"{what}_learners"].sum())
+            shared = int(both[f"{what}_learners{end}"].sum())
+            found |= {
+                f"{what}_learners_{x}": shared,
+                f"{what}_reached_{x}": both[f"{what}_reached{end}"].sum(),
+                f"{what}_excluded_{x}": every - shared,
+            }
+    return found
+
+
+def _scales(exact: dict[str, Any], released: dict[str, Any]) -> Floats | None:
+    """Return by what to multiply those with the outcome, and those without, in each group.
+
+    None if a count is withheld.
+    """
+    found = []
+    for x in "ab":
+        names = (f"n_reached_{x}", f"n_learners_{x}")
+        if released[names[0]] is None or released[names[1]] is None:
+            return None
+        k, n, released_k, released_n = (of[name] for of in (exact, released) for name in names)
+        found.append((released_k / max(k, 1), (released_n - released_k) / max(n - k, 1)))
+    return np.array(found).T
+
+
+def _scaled(k: Floats, n: Floats, scales: Floats) -> tuple[Floats, Floats]:
+    reached, missed = k * scales[0], (n - k) * scales[1]
+    return reached, reached + missed
+
+
 class _Parts:
     """The rows of two groups by cluster: counts per stratum and side."""
 
-    def __init__(self, rows: pl.DataFrame) -> None:
-        self.rows = rows
+    def __init__(self, rows: pl.DataFrame, scales: Floats | None = None) -> None:
+        self.rows, self.scales = rows, scales
         numbers = rows[CLUSTER].rank("dense").to_numpy().astype(np.int64) - 1
         self.cluster, self.total = numbers, int(numbers.max()) + 1
         self.side, self.stratum = rows["side"].to_numpy(), rows["place"].to_numpy()
         self.k, self.n = (rows[f"n_{of}"].to_numpy() for of in ("reached", "learners"))
+        if scales is not None:
+            self.k, self.n = _scaled(self.k, self.n, scales[:, self.side])
 
     def pooled(self) -> _Parts:
         """Return the same with a single stratum."""
-        return _Parts(self.rows.with_columns(place=pl.lit(0)))
+        return _Parts(self.rows.with_columns(place=pl.lit(0)), self.scales)
 
     def clusters(self, side: int) -> int:
         """Count the clusters of a group."""
