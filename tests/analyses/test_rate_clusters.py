@@ -266,3 +266,20 @@ def test_released_rates_of_clusters_are_wider_too() -> None:
     rare = withheld.filter(pl.col("group_b") == "rare")
     assert rare["p_value"].is_null().all()
     assert rare["statistic"].is_null().all()
+
+
+def test_fewer_than_ten_clusters_are_not_counted_by_a_released_interval() -> None:
+    # With the share and its records released, the ends of an interval tell how many learners.
+    passed = pl.Series([True, False, True] * 40)
+    records = pl.DataFrame({"id": [*(i % 5 for i in range(30)), *range(5, 50), *range(5, 50)]})
+    modes = pl.Series(["few"] * 30 + ["many"] * 90)
+    pc = enrolled(records.with_columns(passed=passed, mode=modes))
+    found = tk.outcomes(pc, by="mode", cluster="id")
+    assert found.frame["pass_rate_of_enrolled_ci_low"].null_count() == 0
+    shown = found.release().frame
+    assert shown["pass_rate_of_enrolled"].null_count() == 0
+    assert shown["pass_rate_of_enrolled_ci_low"].is_null().to_list() == [True, False]
+    compared = tk.compare_groups(pc, by="mode", cluster="id")
+    assert compared.groups.release().frame["rate_ci_low"].is_null().to_list() == [True, False]
+    pair = compared.pairs.release().frame
+    assert pair.select("difference", "difference_ci_low", "ratio_ci_low").row(0)[1:] == (None, None)

@@ -111,13 +111,13 @@ def _design(name: str, k: str, n: str) -> list[pl.Expr]:
 
 def of_clusters(table: Table, rates: Mapping[str, tuple[str, str]]) -> Table:
     """Return the table with the columns that `with_effects` appends, measured on the records."""
+    effects = [
+        Column(f"{name}_effect", pl.Float64, "Its design effect.", Role.MEASURE, rests_on=counts)
+        for name, counts in rates.items()
+    ]
     columns = [
-        Column(f"{name}_{what}", pl.Float64, text, Role.MEASURE, rests_on=(k, n))
-        for name, (k, n) in rates.items()
-        for what, text in (
-            ("effect", "The design effect of the rate."),
-            ("clusters", "The number of clusters."),
-        )
+        *effects,
+        *(Column(f"{name}_clusters", pl.Float64, "Clusters.", Role.COUNT) for name in rates),
     ]
     return replace(table, columns=(*table.columns, *columns))
 

@@ -142,7 +142,8 @@ def _ratio_of_clusters(level: float) -> tuple[pl.Expr, pl.Expr]:
         k, n = pl.col(f"n_reached_{x}"), pl.col(f"n_learners_{x}")
         shares.append(k / n)
         logs.append((pl.col(f"{DESIGN[0]}_{x}") * (1 / k - 1 / n)).sqrt())
-    fewest = pl.min_horizontal(f"{DESIGN[1]}_a", f"{DESIGN[1]}_b")
+    a, b = (pl.col(f"{DESIGN[1]}_{x}") for x in "ab")
+    fewest = pl.when(a.is_not_null() & b.is_not_null()).then(pl.min_horizontal(a, b))
     one, other = logs
     variance = one**2 + other**2 - 2 * pl.col("correlation") * one * other
     half = students(fewest, level) * variance.clip(0.0).sqrt()

@@ -43,14 +43,13 @@ def release_table(
     named = [name for name in table.of_role(Role.COUNT) if name in counts.columns]
     whose = [*by, *(name for name in _WHOSE if name in table.names and name in counts.columns)]
     groups = counts.select(pl.lit("all"), *whose)
-    drawn = [
-        release_counts(
-            counts[name],
-            keys_of_counts(groups, counts[name]) if keys is None else keys[name],
-            min_n=min_n,
-        )
-        for name in named
-    ]
+
+    def keys_of(name: str) -> pl.Series:
+        if keys is None or name not in keys.columns:
+            return keys_of_counts(groups, counts[name])
+        return keys[name]
+
+    drawn = [release_counts(counts[name], keys_of(name), min_n=min_n) for name in named]
     safe = counts.with_columns(drawn)
     # In the table's order, since a part is capped by the whole as shown, itself already capped.
     for part, whole in ((name, table[name].within) for name in named):
