@@ -178,3 +178,20 @@ def test_a_mean_is_withheld_as_long_as_too_few_have_passed_to_show() -> None:
     difference = tk.survival.rmst_difference(durations, by="mode", horizon=60).release().frame
     assert difference["restricted_mean"].null_count() == 0
     assert difference["reference_mean", "difference", "ci_low"].null_count().row(0) == (1, 1, 1)
+
+
+def test_a_milestone_is_withheld_where_the_curve_is() -> None:
+    # On day 60 nine are at risk; on day 40 six of 25 more had passed than by the step on day 10.
+    durations = pl.DataFrame(
+        {
+            "duration": [10.0] * 10 + [40.0] * 6 + [80.0] * 9,
+            "event": True,
+            "mode": "a",
+        }
+    )
+    options = {"by": "mode", "times": [20, 60, 90]}
+    curve = tk.kaplan_meier(durations, **options).release().frame
+    summary = tk.survival_summary(durations, by="mode", milestones=options["times"]).release()
+    passed = summary.frame.filter(statistic="passed by")["estimate"]
+    assert passed.is_null().to_list() == curve["survival"].is_null().to_list()
+    assert passed.is_null().to_list() == [False, True, True]

@@ -102,9 +102,10 @@ class Curve:
 
     def passed_by(self, time: float) -> Estimate:
         """Return the share that has passed by the time, with the curve's interval."""
-        if time > self.known_until or self._is_unshown(time):
-            return Estimate()
         i = self._place(time)
+        is_between = self.is_released and self.times[i] != time  # too few are at risk at the time
+        if time > self.known_until or is_between or self._is_unshown(time):
+            return Estimate()
         lower = self.ci_low if time == self.times[i] else self.ci_low_after
         values = (self.survival[i], self.std_error[i], self.ci_high[i], lower[i])
         survival, error, high, low = (None if np.isnan(v) else float(v) for v in values)
