@@ -10,6 +10,8 @@ from xml.etree import ElementTree as ET
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import toolkit as tk
 from toolkit.schemas import COMPLETION, ENROLLMENTS, GRADES
@@ -176,8 +178,8 @@ def test_junit_counts_failures_and_what_was_not_run() -> None:
 def test_the_chart_has_a_bar_for_each_failed_check() -> None:
     report = tk.check(grades=grades(ZORA, BEN, ZORA, (*BEN[:4], None, *BEN[5:])), as_of=AS_OF)
     spec = report.chart(source="made up", min_n=None).to_dict()
-    assert spec["title"]["text"] == ["2 of 19 checks fail, 1 of them critical"]
-    assert spec["title"]["subtitle"] == ["n = 19 checks · made up"]
+    assert spec["title"]["text"] == ["2 of 21 checks fail, 1 of them critical"]
+    assert spec["title"]["subtitle"] == ["n = 21 checks · made up"]
     (data,) = spec["datasets"].values()
     assert [(bar["severity"], bar["label"]) for bar in data] == [
         ("critical", "4 of 4 (100.00%)"),
@@ -188,9 +190,9 @@ def test_the_chart_has_a_bar_for_each_failed_check() -> None:
 
 def test_the_chart_of_clean_data_counts_what_passed() -> None:
     spec = tk.check(grades=grades(ZORA, BEN), as_of=AS_OF).chart().to_dict()
-    assert spec["title"]["text"] == ["All 19 checks pass"]
+    assert spec["title"]["text"] == ["All 21 checks pass"]
     (data,) = spec["datasets"].values()
-    assert data == [{"frame": "grades", "n_passed": 19}]
+    assert data == [{"frame": "grades", "n_passed": 21}]
 
 
 def told_counts(report: tk.quality.QualityReport) -> dict[tuple[str, str], tuple]:
@@ -359,3 +361,22 @@ def test_data_docs_that_cannot_be_written_leave_the_earlier_ones(
     with pytest.raises(tk.errors.ArgumentError, match="Free space"):
         report.to_html(tmp_path)
     assert (tmp_path / "index.html").read_text(encoding="utf-8") == before
+
+
+SPELT = ["ada", "ada ", "Ada", "a da", "a  da", "\u00a0A\u2003\tda", "ZOË", " zoë", "bo", "", None]
+
+
+@pytest.mark.parametrize("column", ["username", "course_id"])
+@given(st.lists(st.sampled_from(SPELT), min_size=1, max_size=12))
+def test_names_that_look_alike_are_counted_as_in_python(
+    column: str, names: list[str | None]
+) -> None:
+    spelt: dict[str, set[str]] = {}
+    for name in names:
+        if name is not None:
+            spelt.setdefault(" ".join(name.split()).lower(), set()).add(name)
+    several = {name for alike in spelt.values() if len(alike) > 1 for name in alike}
+
+    frame = grades(*[ZORA] * len(names)).with_columns(pl.Series(column, names, pl.String))
+    [found] = [o for o in tk.check(grades=frame).outcomes if o.check == f"{column}_spellings"]
+    assert found.n_unexpected == sum(name in several for name in names)

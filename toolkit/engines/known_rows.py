@@ -109,7 +109,8 @@ def faulty_resources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     )
     texts: dict[str, list[Any]] = {
         "email": ["a b@c.de", "a@b.c\u00a0d", "a@b.cd\n", "a@b"],
-        "course_id": ["Org/CS/2020"],
+        "course_id": ["Org/CS/2020", "ORG/CS/2020\u2003"],
+        "username": [" Ada  L", "ada\u00a0l", "zoë ", "Zoë"],
     }
     numbers = [80.0, -0.5, float("nan"), float("inf")]
     faults: list[dict[str, list[Any]]] = [

@@ -36,7 +36,7 @@ from toolkit.quality.checks import checks
 from toolkit.quality.gx.rows import Rows, types
 from toolkit.schemas import PERSON_COURSE, RESOURCES
 from toolkit.schemas.moments import EPOCH
-from toolkit.schemas.passes import passes
+from toolkit.schemas.passes import SPACES, passes
 
 AnyFrame: TypeAlias = Any
 """A frame of any engine that `analyses.engines` lists."""
@@ -157,6 +157,9 @@ def _resource(name: str, frame: AnyFrame) -> Checked:
     moment = {"grades": "passed_timestamp", "enrollments": "created"}.get(name)
     if moment and not wrong.keys() & {"course_id", moment}:
         rows = with_heaps(rows, plain, moment)
+    for column in ("username", "course_id"):
+        if column not in wrong:
+            rows = with_spellings(rows, plain, column)
     given = Rows.of(frame)
     n_records = given.collect(given.lazy.select(nw.len())).item()
     found = Checked(name, planned_apart(rows).to_native(), table.key, n_records, wrong)
@@ -304,6 +307,25 @@ def _heaps(dated: Lazy, moment: str, n_rows: int) -> Lazy:
     if n_parts < 2:
         return of_part(dated)
     return lazily(pl.concat(collected(of_part(part)) for part in in_parts(dated, moment, n_parts)))
+
+
+def with_spellings(rows: Lazy, plain: Lazy, name: str) -> Lazy:
+    """Add how many names in the column are the record's own but for case and white space.
+
+    White space counts where it surrounds a name or is more than one space. Of two such names one is
+    not in the plain form, so only few are compared, where most names are in it.
+    """
+    spelled, form, number = nw.col(name), nw.col("form"), nw.col(f"{name}_spellings")
+    one_space = spelled.str.replace_all(f"[{SPACES}]+", " ").str.replace_all("^ | $", "")
+    names = plain.select(name, form=one_space.str.to_lowercase())
+    odd = names.filter(spelled != form).select("form").unique()
+    alike = names.join(odd, on="form", how="inner").unique()
+    sizes = alike.group_by("form").agg(nw.len().cast(nw.Int64).alias(f"{name}_spellings"))
+    several = alike.join(sizes.filter(number > 1), on="form", how="inner").drop("form")
+    joined = _left_join(rows, _once(several), name)
+    return joined.with_columns(
+        nw.when(~spelled.is_null()).then(nw.coalesce(number, nw.lit(1))).alias(f"{name}_spellings")
+    )
 
 
 def _once(rows: Lazy) -> Lazy:
