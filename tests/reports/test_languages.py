@@ -150,3 +150,19 @@ def test_pages_say_their_language_and_that_of_their_parts(tmp_path: Path) -> Non
     assert "¿Cómo va mi curso?" in index
     assert '<p lang="en">So.</p>' in index
     assert "Qué significan las palabras" in (tmp_path / "methods.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("language", "title"), [("en", "Learner report"), ("es", "Informe de estudiantes")]
+)
+def test_a_report_without_a_title_has_one_in_its_language(
+    language: str, title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    told = {"caption": "", "key_figures": None}
+    monkeypatch.setattr(
+        "toolkit.reports.making.written", lambda *arguments: given.extend(arguments) or told
+    )
+    for own in (None, "Mine"):
+        tk.write_report(tmp_path, notebooks=["01"], title=own, language=language)
+    assert [one for one in given if one in (title, "Mine")] == [title, "Mine"]

@@ -24,7 +24,9 @@ def report_command(
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("report"),
     course_id: Annotated[str | None, typer.Option(help="One course instead of all.")] = None,
-    title: Annotated[str, typer.Option(help="The report's title.")] = "Learner report",
+    title: Annotated[
+        str | None, typer.Option(help='The report\'s title; by default "Learner report".')
+    ] = None,
     language: Annotated[
         str | None, typer.Option(help="The language of its frame: en or es.")
     ] = None,

@@ -43,7 +43,7 @@ def write_report(
     source: Source | str | Path | None = None,
     notebooks: Iterable[str | Path] | None = None,
     parameters: Mapping[str, object] | None = None,
-    title: str = "Learner report",
+    title: str | None = None,
     language: str | None = None,
     on_cell: Callable[[str], None] | None = None,
     on_start: Callable[[int], None] | None = None,
@@ -59,7 +59,7 @@ def write_report(
         notebooks: Notebook files, or names of the toolkit's own such as "02"; by default all that
             are pages for readers.
         parameters: Values for the notebooks' parameters, such as course_id.
-        title: The report's name.
+        title: The report's name; by default "Learner report", in the report's language.
         language: "en" or "es": the language of everything but the notebooks' own words, such as
             headings, buttons, the table of courses and the methods; by default the setting's.
         on_cell: Called with the notebook's name after each executed cell.
@@ -79,6 +79,7 @@ def write_report(
     words = read_language(language or settings().language)
     paths, target = _paths(notebooks), a_path(folder, name="folder")
     given = {} if parameters is None else parameters
+    title = words("report.title") if title is None else title
     with replaced(target) as part:
         written = write(part, source, paths, given, title, words, on_cell, on_start)
     pdf = target / PDF if (target / PDF).exists() else None
