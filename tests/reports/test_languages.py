@@ -159,10 +159,13 @@ def test_a_report_without_a_title_has_one_in_its_language(
     language: str, title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[object] = []
-    told = {"caption": "", "key_figures": None}
-    monkeypatch.setattr(
-        "toolkit.reports.making.written", lambda *arguments: given.extend(arguments) or told
-    )
+
+    def written(part: Path, *arguments: object) -> dict[str, object]:
+        (part / "index.html").touch()
+        given.extend(arguments)
+        return {"caption": "", "key_figures": None}
+
+    monkeypatch.setattr("toolkit.reports.making.written", written)
     for own in (None, "Mine"):
-        tk.write_report(tmp_path, notebooks=["01"], title=own, language=language)
+        tk.write_report(tmp_path / f"{own}", notebooks=["01"], title=own, language=language)
     assert [one for one in given if one in (title, "Mine")] == [title, "Mine"]
