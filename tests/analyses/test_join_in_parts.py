@@ -128,7 +128,12 @@ def test_a_large_snapshot_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.M
     parts = tk.person_course(*three, as_of=snapshot.as_of)
     assert "parts" in parts.explain()
     assert_frame_equal(parts.collect().sort(KEY), whole.sort(KEY))
-    assert tk.outcomes(parts, by="course_id").frame.equals(tk.outcomes(whole, by="course_id").frame)
+    at_once = tk.outcomes(whole, by="course_id").frame
+    assert tk.outcomes(parts, by="course_id").frame.equals(at_once)
+    monkeypatch.setattr("toolkit.analyses.counting.MOST_AT_ONCE", 150)
+    assert tk.outcomes(parts, by="course_id").frame.equals(at_once)
+    nobody = parts.filter(pl.col("username") == "nobody")
+    assert tk.outcomes(nobody, by="course_id").frame.is_empty()
 
 
 def test_frames_in_memory_are_joined_at_once_in_the_order_of_grades(

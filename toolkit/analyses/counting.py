@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from toolkit.analyses.engines import collected, number_of_rows, slice_of
+from toolkit.analyses.engines import collected, number_of_rows, slices_of
 from toolkit.analyses.engines import lazily as lazily
 from toolkit.analyses.packing import PACKED, Packing, sorted_by
 from toolkit.errors import SchemaError
@@ -233,9 +233,6 @@ def counted_in_slices(
     if not by:
         yield collected(rows.select(*computed))
         return
-    most = most or MOST_AT_ONCE
-    n = number_of_rows(rows)
-    for start in range(0, max(n, 1), most):
-        part = rows if n <= most else slice_of(rows, start, most)
+    for part in slices_of(rows, most or MOST_AT_ONCE):
         counts = part.group_by(list(by), drop_null_keys=False).agg(*computed)
         yield collected(counts if up_to is None else counts.head(up_to + 1))

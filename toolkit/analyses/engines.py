@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import narwhals.stable.v2 as nw
@@ -11,7 +11,7 @@ import polars as pl
 from narwhals.exceptions import DuplicateError
 
 from toolkit.errors import ArgumentError, SchemaError
-from toolkit.loading.ranges import is_read_by_row
+from toolkit.loading.ranges import in_batches, is_read_by_row, is_read_in_parts
 
 P = TypeVar("P", bound=pl.DataFrame | pl.LazyFrame, covariant=True)
 
@@ -109,9 +109,15 @@ def number_of_rows(rows: nw.LazyFrame[Any]) -> int:
     return int(native.select(pl.len()).collect().item()) if is_read_by_row(native) else 0
 
 
-def slice_of(rows: nw.LazyFrame[Any], start: int, length: int) -> nw.LazyFrame[Any]:
-    """Return `length` rows from this one on, in Polars."""
-    return _wrapped(rows.to_native().slice(start, length))
+def slices_of(rows: nw.LazyFrame[Any], most: int) -> Iterator[nw.LazyFrame[Any]]:
+    """Yield the rows, in Polars `most` at a time if they are read by row or joined in parts."""
+    native, n = rows.to_native(), number_of_rows(rows)
+    if n > most:
+        yield from (_wrapped(native.slice(start, most)) for start in range(0, n, most))
+    elif is_read_in_parts(native):
+        yield from (_wrapped(batch.lazy()) for batch in in_batches(native, most))
+    else:
+        yield rows
 
 
 def is_of_duckdb(rows: nw.LazyFrame[Any]) -> bool:

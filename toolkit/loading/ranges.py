@@ -10,6 +10,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 _ROW_BY_ROW = {"SELECT", "WITH_COLUMNS:", "FROM", "DF", "Parquet", "PROJECT", "SLICE:", "ESTIMATED"}
+_PARTS = "parts"
 _SAMPLED = 64  # rows per range that are sampled to see how the values are distributed
 
 
@@ -72,7 +73,24 @@ def read_in_parts(parts: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
                 if left <= 0:
                     return
 
-    return register_io_source(read, schema=parts[0].collect_schema(), explain_name="parts")
+    return register_io_source(read, schema=parts[0].collect_schema(), explain_name=_PARTS)
+
+
+def in_batches(native: pl.LazyFrame, most: int) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a frame, computed once, about `most` at a time."""
+    held = [pl.DataFrame(schema=native.collect_schema())]
+    for batch in native.collect_batches(maintain_order=False):
+        held.append(batch)
+        if sum(one.height for one in held) >= most:
+            yield pl.concat(held)
+            held.clear()
+    if held:
+        yield pl.concat(held)
+
+
+def is_read_in_parts(native: Any) -> bool:
+    """Whether the rows are, or are computed from, those of `read_in_parts`."""
+    return isinstance(native, pl.LazyFrame) and f"PYTHON[{_PARTS}]" in native.explain()
 
 
 def is_read_by_row(native: Any) -> bool:
