@@ -41,8 +41,9 @@ def ranges(frames: Sequence[Any], column: str, *, most: int) -> list[pl.Expr]:
         return []
     step = max(1, n_rows // (n_ranges * _SAMPLED))
     text, place = pl.col(column), pl.col("place")
+    copy = text.str.strip_prefix("")  # otherwise the few texts keep all others in memory
     seen = pl.concat(
-        frame.select(column).with_row_index("place").filter(place % step == 0).select(column)
+        frame.select(column).with_row_index("place").filter(place % step == 0).select(copy)
         for frame in frames
     )
     sample = seen.drop_nulls().sort(column).collect()[column]
