@@ -344,3 +344,16 @@ def test_pages_without_end_keep_to_the_budget_of_the_whole_download() -> None:
         pytest.raises(tk.errors.TransportError, match="SO2_TOTAL_TIMEOUT"),
     ):
         load(server, total_timeout=0.5)
+
+
+def test_a_token_that_comes_back_in_a_record_is_in_no_problem() -> None:
+    token = "S3cr/et+token"
+    record = RECORD.replace(b'"0.5"', f'"{token}", "{token.lower()}": 1'.encode())
+    with (
+        serving(lambda connection: connection.answer(b"[" + record + b"]")) as server,
+        tk.connect(server.base_url, token=token) as platform,
+    ):
+        load = tk.fetch(platform, "completion")
+    told = load.problems.select("column", "raw").rows()
+    assert ("completion", "[token]") in told
+    assert not any(token.lower() in str(row).lower() for row in told)

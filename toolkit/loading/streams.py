@@ -84,7 +84,9 @@ class Stream:
     def __iter__(self) -> Iterator[Batch]:
         try:
             with Progress(self._table.name) as progress:
-                yield from self._batches(BatchReader(self._table), progress)
+                for batch in self._batches(BatchReader(self._table), progress):
+                    texts = self._platform.redact.column(pl.col("column", "raw"))
+                    yield replace(batch, problems=batch.problems.with_columns(texts))
         except ToolkitError as error:
             what = " of ".join([self._table.name, *self._asked])
             error.args = (self._platform.redact(f"{what}: {error}"),)
