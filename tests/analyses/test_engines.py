@@ -198,12 +198,12 @@ ENGINES: dict[str, Any] = {
 def put(request: pytest.FixtureRequest) -> Iterator[Put]:
     """Puts a frame into another engine, each frame once."""
     with ENGINES[request.param]() as engine, placing(engine) as place:
-        placed: dict[int, Any] = {}
+        placed: dict[int, tuple[pl.DataFrame, Any]] = {}  # a frame that is held keeps its id
 
         def once(frame: pl.DataFrame) -> Any:
             if id(frame) not in placed:
-                placed[id(frame)] = place(frame)
-            return placed[id(frame)]
+                placed[id(frame)] = frame, place(frame)
+            return placed[id(frame)][1]
 
         yield once
 
