@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -94,6 +95,20 @@ def test_a_name_of_another_format_is_refused(form: str, tmp_path: Path) -> None:
     write(form, tmp_path / f"a{own.upper()}")
     write(form, tmp_path / "a.2026-01")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: counts().to_csv(path),
+        lambda path: tk.read(path, "grades"),
+        tk.open_snapshot,
+        tk.reports.copy_notebooks,
+    ],
+)
+def test_a_path_with_nul_is_refused(use: Callable[[str], object]) -> None:
+    with pytest.raises(tk.errors.ArgumentError, match="must not contain the character NUL"):
+        use("a\0b")
 
 
 def test_a_tilde_is_the_home_folder_for_all_that_read_and_write(

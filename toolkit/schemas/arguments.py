@@ -142,6 +142,8 @@ def a_path(value: object, *, name: str) -> Path:
                 f"{name} has bytes that are not UTF-8, which not all files can be written under: "
                 f"{path}. Rename it"
             ) from None
+        if "\0" in str(path):
+            raise ArgumentError(f"{name} must not contain the character NUL")
         return path
     raise ArgumentError(f'{name} must be a path, such as "data/grades.json", not {as_given(value)}')
 
