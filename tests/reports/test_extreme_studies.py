@@ -82,7 +82,7 @@ def without_passes(found: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
 @pytest.mark.parametrize(
     ("change", "tile", "cell"),
     [
-        (without_passes, "a quarter has not passed so far", "under half so far"),
+        (without_passes, "less than a quarter has passed so far", "under half so far"),
         (without_dates_of_passes, *["too many dates missing to show"] * 2),
         (without_dates_of_enrollment, *["too many dates missing to show"] * 2),
         (without_enrollments, *["too few learners to show"] * 2),

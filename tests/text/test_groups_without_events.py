@@ -105,6 +105,6 @@ def test_a_title_does_not_say_that_half_of_a_group_that_is_not_shown_have_not_pa
     slow = never.with_columns(event=pl.col("event") & (pl.col("duration") < 15))
     told = title(tk.kaplan_meier(slow, by="g").release())
     assert (
-        told == "Half of the learners have not passed in 1 of 2 groups in the time shown; "
+        told == "Fewer than half of the learners have passed in 1 of 2 groups in the time shown; "
         "not shown for 1 of 2 groups"
     )

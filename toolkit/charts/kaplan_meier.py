@@ -163,8 +163,8 @@ def _finding(medians: pl.DataFrame, n_seen: int, n: int, unit: str, *, is_of_all
         late = f"Half of the learners have passed{where} only where few are still at risk"
         return "; ".join([late, *unseen])
     if medians.height == 0:
-        where = f" in {n_never} of {n} groups" if unseen else " in any group" * (n > 1)
-        return "; ".join([f"Half of the learners have not passed{where} {_SO_FAR}", *unseen])
+        where = f" in {n_never} of {n} groups" if unseen else " in each group" * (n > 1)
+        return "; ".join([f"Fewer than half of the learners have passed{where} {_SO_FAR}", *unseen])
     by_speed = medians.sort("duration", maintain_order=True)
     first, last = by_speed.row(0, named=True), by_speed.row(-1, named=True)
     if is_of_all:
