@@ -104,7 +104,7 @@ lowest: $(VENV)/.dev ## the tests, some examples of each, on the oldest versions
 	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --require-hashes -r requirements-lowest.lock
 	$(UV) pip install --quiet --python $(VENV)-lowest/bin/python --no-deps --no-build-isolation -e .
-	SO2_EXAMPLES=5 $(VENV)-lowest/bin/python $(TESTS) -m "not slow and not engines and not browser" tests --cov
+	SO2_EXAMPLES=4 $(VENV)-lowest/bin/python $(TESTS) -m "not slow and not engines and not browser" tests --cov
 
 wheel-check: $(VENV)/.dev ## build the wheel, install it alone elsewhere, run the demo there
 	$(BIN)/python scripts/wheel_check.py

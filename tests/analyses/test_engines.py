@@ -267,7 +267,7 @@ def test_paths_counted_in_parts_of_learners_are_those_of_all(
 ) -> None:
     [case] = [case for case in CASES if (case.analysis, case.kind) == ("learner_paths", kind)]
     whole = case.call(*case.rows())
-    monkeypatch.setattr("toolkit.analyses.paths.MOST_AT_ONCE", 100)
+    monkeypatch.setattr("toolkit.analyses.paths.MOST_AT_ONCE", 500)
     in_parts = case.call(*map(put, case.rows()))
     for one, other in zip(in_parts, whole, strict=True):
         assert difference(one.frame, other.frame) is None
