@@ -317,7 +317,12 @@ def with_spellings(rows: Lazy, plain: Lazy, name: str) -> Lazy:
     """
     spelled, form, number = nw.col(name), nw.col("form"), nw.col(f"{name}_spellings")
     one_space = spelled.str.replace_all(f"[{SPACES}]+", " ").str.replace_all("^ | $", "")
-    names = plain.select(name, form=one_space.str.to_lowercase())
+    is_spaced = spelled.str.contains(f"[{SPACES}]")  # replacing takes longer, and few names are
+    plain_form = nw.when(is_spaced).then(one_space).otherwise(spelled).str.to_lowercase()
+    names = plain.select(name)
+    if not names.implementation.is_polars():  # it would hold all of them in memory
+        names = names.unique()
+    names = names.with_columns(form=plain_form)
     odd = names.filter(spelled != form).select("form").unique()
     alike = names.join(odd, on="form", how="inner").unique()
     sizes = alike.group_by("form").agg(nw.len().cast(nw.Int64).alias(f"{name}_spellings"))
