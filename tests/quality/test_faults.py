@@ -336,3 +336,12 @@ def test_moments_counted_in_parts_are_those_of_all(
         (o.check, o.n_checked, o.n_unexpected) for o in whole
     ]
     assert any(o.check == f"{place[1]}_heaps" and o.n_unexpected == 30 for o in whole)
+
+
+def test_days_without_a_time_are_no_shared_moments_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("toolkit.quality.frames.MOST_AT_ONCE", 100)
+    days = clean()[ENROLLMENTS].with_columns(pl.col("created").dt.truncate("1d"))
+    outcomes = tk.check(enrollments=days.lazy()).outcomes
+    assert {o.status for o in outcomes if o.check == "created_heaps"} == {"passed"}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
+from itertools import chain
 from typing import Any, TypeAlias
 
 import narwhals.stable.v2 as nw
@@ -306,7 +307,8 @@ def _heaps(dated: Lazy, moment: str, n_rows: int) -> Lazy:
     n_parts = -(-n_rows // MOST_AT_ONCE)
     if n_parts < 2:
         return of_part(dated)
-    return lazily(pl.concat(collected(of_part(part)) for part in in_parts(dated, moment, n_parts)))
+    parts = chain([dated.head(0)], in_parts(dated, moment, n_parts))  # no part if all are at 00:00
+    return lazily(pl.concat(collected(of_part(part)) for part in parts))
 
 
 def with_spellings(rows: Lazy, plain: Lazy, name: str) -> Lazy:
